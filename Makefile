@@ -1,0 +1,83 @@
+# Everything starts from here. A fresh machine needs Python 3.11 (or later), make and a package registry;
+# `make demo` and `make test` set up the rest in .venv, and again only when pyproject.toml changes.
+
+PYTHON ?= python3
+PYTHON312 ?= python3.12
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+# Real data of the tests, used where it is there and the variable is not set already.
+DATA := $(abspath ../shared/data)
+PYFAIRME_DATA ?= $(if $(wildcard $(DATA)),$(DATA))
+ifneq ($(PYFAIRME_DATA),)
+export PYFAIRME_DATA
+endif
+# Annotated shapes are checked (tests/conftest.py); one thread a worker, so that workers do not fight.
+TEST_ENV := PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false)"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types pytest test-arviz1 notebooks bench format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.runtime  ## fit medl and medl_adb on Adult, print and draw the comparison
+	$(BIN)/pyfairme demo
+
+test: lint types pytest  ## everything that must pass before a commit
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/pyright
+
+pytest: $(VENV)/.test
+	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --nbmake
+
+test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with ArviZ 1.x
+	.venv312/bin/python -c 'import arviz; assert int(arviz.__version__.split(".")[0]) >= 1, arviz.__version__'
+	$(TEST_ENV) .venv312/bin/pytest -m "arviz and not slow and not gpu" -n $(WORKERS)
+
+notebooks: $(VENV)/.test  ## execute the notebooks and store their output
+	$(BIN)/jupytext --sync notebooks/*.ipynb
+	$(BIN)/jupytext --execute notebooks/*.ipynb
+
+bench: $(VENV)/.test  ## training speed and compile time, printed
+	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+format: $(VENV)/.test  ## fix what ruff can fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove the environments and every cache
+	rm -rf $(VENV) .venv312 build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up: a stamp for each step, inside the environment -------------------------------------------
+
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "pyfairme needs Python 3.11 or later; \`$(PYTHON)\` is" "$$($(PYTHON) --version)"; \
+		echo "Name another one: make PYTHON=python3.11 ..."; exit 1; }
+	@echo "Setting up $(VENV), once: this takes a minute or two."
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	touch $@
+
+$(VENV)/.runtime: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/.created pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable . --group test
+	touch $@ $(VENV)/.runtime
+
+.venv312/.test: pyproject.toml
+	$(PYTHON312) -m venv .venv312
+	.venv312/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv312/bin/python -m pip install --quiet --editable . --group test
+	touch $@

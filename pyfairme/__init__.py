@@ -1,0 +1,25 @@
+"""Fair mixed-effects deep learning for clustered data, as a probabilistic program.
+
+Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datasets.load_adult`.
+"""
+
+from pyfairme import datasets, metrics
+from pyfairme.data import Binned, Schema
+from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
+from pyfairme.inference.collapse import AdversaryWarning
+from pyfairme.variants import VARIANTS
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "VARIANTS",
+    "AdversaryWarning",
+    "Binned",
+    "FairMixedEffectsClassifier",
+    "FairMixedEffectsRegressor",
+    "Schema",
+    "__version__",
+    "datasets",
+    "load",
+    "metrics",
+]

@@ -1,0 +1,17 @@
+"""A table becomes numbers: roles of columns, learned encodings, batches of arrays."""
+
+from pyfairme.data.design import Batch, Design
+from pyfairme.data.frame import as_frame
+from pyfairme.data.schema import Binned, Schema
+from pyfairme.data.target import ClassTarget, CountTarget, RealTarget
+
+__all__ = [
+    "Batch",
+    "Binned",
+    "ClassTarget",
+    "CountTarget",
+    "Design",
+    "RealTarget",
+    "Schema",
+    "as_frame",
+]

@@ -1,0 +1,162 @@
+"""Sensitive attributes: their levels in the training rows, codes, and flips for counterfactuals."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.columns import MISSING, column_kind, lookup, natural_order, pick, read_labels
+from pyfairme.data.columns import read_numbers as numbers_of
+from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
+
+__all__ = ["Attribute", "Component"]
+
+MOST_NUMERIC_LEVELS = 20
+
+
+@dataclass(frozen=True)
+class Component:
+    """One column behind a sensitive attribute.
+
+    Parameters
+    ----------
+    column
+        The column that it is read from.
+    binned
+        The brackets, when it is derived from a number.
+    levels
+        Levels that the training rows have: natural order, or brackets from low to high.
+    values
+        What to write into the column for each level: the level itself in its first training type,
+        for a bracket the training median of its rows, None for "(missing)".
+    """
+
+    column: str
+    binned: Binned | None
+    levels: tuple[str, ...]
+    values: tuple[str | int | float | bool | None, ...]
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, part: str | Binned) -> "Component":
+        """Learn from the training rows."""
+        if isinstance(part, Binned):
+            return cls._fit_brackets(frame, part)
+        series = pick(frame, part)
+        labels = read_labels(series)
+        if len(labels.names) > MOST_NUMERIC_LEVELS and column_kind(series) == "numeric":
+            raise ValueError(
+                f"The sensitive column {part!r} has {len(labels.names)} distinct numbers "
+                f"(at most {MOST_NUMERIC_LEVELS} are taken as groups): give brackets, for example "
+                f"Binned({part!r}, edges=(...))."
+            )
+        value_of = dict(zip(reversed(labels.names), reversed(labels.values), strict=True))
+        levels = tuple(natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())]))
+        return cls(part, None, levels, tuple(_plain(value_of.get(v)) for v in levels))
+
+    @classmethod
+    def _fit_brackets(cls, frame: pd.DataFrame, binned: Binned) -> "Component":
+        numbers = numbers_of(pick(frame, binned.column))
+        codes = binned.codes(numbers)
+        seen = [code for code in range(len(binned.levels)) if (codes == code).any()]
+        medians = [float(np.median(numbers[codes == code])) for code in seen]
+        levels = [binned.levels[code] for code in seen]
+        if (codes < 0).any():
+            return cls(binned.column, binned, (*levels, MISSING), (*medians, None))
+        return cls(binned.column, binned, tuple(levels), tuple(medians))
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return int64[n] codes, -1 for a level that training rows do not have."""
+        series = pick(frame, self.column)
+        if self.binned is None:
+            return lookup(read_labels(series), self.levels)
+        position = {level: i for i, level in enumerate(self.levels)}
+        table = [position.get(level, -1) for level in (*self.binned.levels, MISSING)]
+        return np.asarray(table)[self.binned.codes(numbers_of(series))]
+
+    def flip(self, frame: pd.DataFrame, level: int) -> pd.Series:
+        """Return the column with every row set to a level; rows already there are untouched."""
+        series, value = pick(frame, self.column), self.values[level]
+        stay = self.encode(frame) == level
+        if stay.all():
+            return series
+        if self.binned is None:
+            return pd.Series([value] * len(series), index=series.index, name=series.name)
+        target = np.nan if value is None else value
+        return pd.Series(np.where(stay, numbers_of(series), target), index=series.index)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A sensitive attribute.
+
+    Parameters
+    ----------
+    name
+        Name of the column, of the brackets, or of the parts joined with " x ".
+    levels
+        Levels that training rows have; those of an intersection are joined with " & ".
+    columns
+        The columns it is read from.
+    counts
+        Training rows of each level.
+    components
+        Its parts: one, or several for an intersection.
+    picks
+        For each level the level of each component.
+    """
+
+    name: str
+    levels: tuple[str, ...]
+    columns: tuple[str, ...]
+    counts: tuple[float, ...]
+    components: tuple[Component, ...]
+    picks: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def fit(cls, frame: pd.DataFrame, entry: Sensitive) -> "Attribute":
+        """Learn from the training rows; raise ValueError when they have one level only."""
+        name = attribute_name(entry)
+        parts = tuple(Component.fit(frame, part) for part in components(entry))
+        shape = tuple(len(part.levels) for part in parts)
+        rows = np.bincount(np.ravel_multi_index([part.encode(frame) for part in parts], shape))
+        seen = np.flatnonzero(rows)
+        cells, counts = np.stack(np.unravel_index(seen, shape), axis=1), rows[seen]
+        levels = [
+            " & ".join(part.levels[i] for part, i in zip(parts, cell, strict=True))
+            for cell in cells
+        ]
+        if len(levels) < 2:
+            raise ValueError(
+                f"The sensitive attribute {name!r} has one level only ({levels[0]!r}) in the "
+                "training rows: fairness compares groups, so at least two are needed. Drop it, or "
+                "give training rows of other groups."
+            )
+        columns = tuple(source(part) for part in components(entry))
+        picked = tuple(tuple(int(i) for i in cell) for cell in cells)
+        return cls(name, tuple(levels), columns, tuple(map(float, counts)), parts, picked)
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return int32[n] codes, -1 for a level that training rows do not have."""
+        shape = tuple(len(part.levels) + 1 for part in self.components)
+        # the last cell of each axis is the level never seen: code -1 lands there by itself
+        table = np.full(shape, -1, dtype=np.int32)
+        for code, cell in enumerate(self.picks):
+            table[cell] = code
+        return table[tuple(part.encode(frame) for part in self.components)]
+
+    def flip(self, frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield each level with the frame in which every row has it."""
+        for level, chosen in zip(self.levels, self.picks, strict=True):
+            changed = {
+                part.column: part.flip(frame, i)
+                for part, i in zip(self.components, chosen, strict=True)
+            }
+            yield level, frame.assign(**changed)
+
+
+def _plain(value: Any) -> str | int | float | bool | None:
+    """Turn a level's value into a plain Python one that JSON can hold."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if isinstance(plain, str | int | float | bool | None) else str(plain)

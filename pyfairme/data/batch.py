@@ -1,0 +1,71 @@
+"""The arrays that models see."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Batch", "row_values", "row_weights"]
+
+
+class Batch(NamedTuple):
+    """Rows of a table as arrays, all NumPy.
+
+    Attributes
+    ----------
+    x
+        float32[n, p], encoded covariates.
+    y
+        float32[n] or int32[n], or None.
+    cluster
+        int32[n, F], one column per grouping factor; -1 for a cluster never seen in training.
+    slopes
+        float32[n, q], covariates with random slopes: scaled, not centred.
+    sensitive
+        int32[n, A], one column per sensitive attribute; -1 for a level never seen.
+    weight
+        float32[n].
+    offset
+        float32[n], added on the link scale.
+    """
+
+    # NumPy on the host; the same tuple holds JAX arrays on the device, hence no array type here.
+    x: Any
+    y: Any
+    cluster: Any
+    slopes: Any
+    sensitive: Any
+    weight: Any
+    offset: Any
+
+
+def row_values(y: Any, rows: int) -> np.ndarray | None:
+    """Return y as int32[n] (integers, booleans) or float32[n] (reals), checked for length."""
+    if y is None:
+        return None
+    values = np.asarray(y)
+    if values.shape != (rows,):
+        raise ValueError(f"Expected y of shape ({rows},), one per row, got shape {values.shape}.")
+    if values.dtype.kind not in "biuf":
+        raise ValueError(
+            f"Expected a numeric y, got dtype {values.dtype}: encode it with a target first."
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("y holds NaN or infinite values: drop or correct these rows.")
+    return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
+
+
+def row_weights(weight: Any, rows: int) -> np.ndarray:
+    """Return weights as float32[n], ones by default; they must be finite, >= 0 and not all 0."""
+    if weight is None:
+        return np.ones(rows, np.float32)
+    values = np.asarray(weight, dtype=np.float64)
+    if values.shape != (rows,):
+        raise ValueError(
+            f"Expected weights of shape ({rows},), one per row, got shape {values.shape}."
+        )
+    if not np.isfinite(values).all() or (values < 0).any() or not (values > 0).any():
+        raise ValueError(
+            "Expected weights that are finite, not negative and not all zero; correct them or drop "
+            "the rows."
+        )
+    return values.astype(np.float32)

@@ -1,0 +1,226 @@
+"""Read one column: what kind it is, its numbers, its labels, its gaps."""
+
+import math
+import numbers
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+
+__all__ = [
+    "MISSING",
+    "Labels",
+    "column_kind",
+    "first_rows",
+    "label_of",
+    "lookup",
+    "natural_order",
+    "pick",
+    "read_labels",
+    "read_numbers",
+]
+
+MISSING = "(missing)"
+_NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
+_TIME_CONTENT = {"date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period"}
+
+
+class Labels(NamedTuple):
+    """A column as codes into its distinct values.
+
+    Attributes
+    ----------
+    codes
+        int[n], -1 where the value is missing.
+    names
+        The label of each distinct value.
+    values
+        The distinct values themselves.
+    """
+
+    codes: np.ndarray
+    names: list[str]
+    values: list[Any]
+
+
+def pick(frame: pd.DataFrame, column: str) -> pd.Series:
+    """Return one column of a frame whose column names are unique."""
+    return cast(pd.Series, frame[column])
+
+
+def column_kind(series: pd.Series) -> str:
+    """Tell whether a column holds numbers, levels or nothing.
+
+    Parameters
+    ----------
+    series
+        One column, shape (n,).
+
+    Returns
+    -------
+    str
+        "numeric" (booleans included, as 0 and 1), "categorical" (everything that is not numeric) or
+        "empty" (every value is missing and the dtype does not say).
+
+    Raises
+    ------
+    ValueError
+        For complex numbers and for dates, times, periods and intervals.
+    TypeError
+        For nested values (lists, dicts, arrays).
+    """
+    dtype, types = series.dtype, pd.api.types
+    if isinstance(dtype, pd.CategoricalDtype | pd.StringDtype):
+        return "categorical"
+    if types.is_complex_dtype(dtype):
+        raise ValueError(_complex_message(series))
+    if types.is_numeric_dtype(dtype):
+        return "numeric"
+    if dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
+        raise ValueError(_time_message(series))
+    return _content_kind(series)
+
+
+def _content_kind(series: pd.Series) -> str:
+    content = pd.api.types.infer_dtype(series, skipna=True)
+    if content in ("string", "empty"):
+        return "categorical" if content == "string" else "empty"
+    if content in _NUMERIC_CONTENT:
+        return "numeric"
+    if content in _TIME_CONTENT:
+        raise ValueError(_time_message(series))
+    return _mixed_kind(series)
+
+
+def _mixed_kind(series: pd.Series) -> str:
+    found = {type(value) for value in series[series.notna()]}
+    if any(issubclass(kind, complex | np.complexfloating) for kind in found):
+        raise ValueError(_complex_message(series))
+    strange = sorted(k.__name__ for k in found if not issubclass(k, str | numbers.Number | np.bool))
+    if strange:
+        raise TypeError(
+            f"Column {series.name!r} holds values of type {', '.join(strange)}; the argument must "
+            "be a table in which each value is a string, a number or a boolean: unpack it into "
+            "columns of its own, or drop it."
+        )
+    text = any(issubclass(kind, str) for kind in found)
+    return "categorical" if text else "numeric"
+
+
+def _complex_message(series: pd.Series) -> str:
+    return (
+        f"Complex data not supported: column {series.name!r} has dtype {series.dtype}; use its "
+        "real and imaginary parts, or modulus and angle, as columns."
+    )
+
+
+def _time_message(series: pd.Series) -> str:
+    return (
+        f"Column {series.name!r} holds dates, times or intervals (dtype {series.dtype}), which "
+        "have no one meaning as a covariate: turn it into a number (days since a start, hour of "
+        "day) or into text (month, weekday), or drop it."
+    )
+
+
+def read_numbers(series: pd.Series) -> np.ndarray:
+    """Return a numeric column as float64[n], NaN where missing.
+
+    Raises
+    ------
+    ValueError
+        When the column holds text, or an infinite number.
+    """
+    if column_kind(series) == "categorical" and series.notna().any():
+        first = series.to_numpy(dtype=object)[series.notna().to_numpy()][0]
+        raise ValueError(
+            f"Expected numbers in column {series.name!r}, got text (dtype {series.dtype}, first "
+            f"value {first!r}): convert it, for example with pandas.to_numeric, as in training."
+        )
+    if isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
+        return np.full(len(series), np.nan)
+    values = series.to_numpy(dtype=np.float64, na_value=np.nan)
+    _check_finite(series, values)
+    return values
+
+
+def _check_finite(series: pd.Series, values: np.ndarray) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise ValueError(
+            f"Column {series.name!r} has {infinite.sum()} infinite (inf) values, first at rows "
+            f"{first_rows(series.index, infinite)}: correct them or make them missing."
+        )
+
+
+def read_labels(series: pd.Series) -> Labels:
+    """Return a column as labels.
+
+    A label is `str(value)`; whole numbers lose their ".0", so that a column of ids that became
+    float through missing values keeps its labels, and 7, 7.0 and "7" are the same level.
+
+    Raises
+    ------
+    ValueError
+        When a number in it is infinite.
+    """
+    if column_kind(series) == "numeric" and series.dtype.kind in "fO":
+        _check_finite(series, series.to_numpy(dtype=np.float64, na_value=np.nan))
+    codes, distinct = pd.factorize(series, use_na_sentinel=True)
+    values = list(distinct)
+    return Labels(codes, [label_of(value) for value in values], values)
+
+
+def label_of(value: Any) -> str:
+    """Return the label of one value.
+
+    Examples
+    --------
+    >>> label_of(7.0), label_of("7"), label_of(True), label_of(2.5)
+    ('7', '7', 'True', '2.5')
+    """
+    if isinstance(value, bool | np.bool):
+        return str(bool(value))
+    if isinstance(value, int | float | np.integer | np.floating | Decimal) and value % 1 == 0:
+        return str(int(value))
+    if isinstance(value, float | np.floating):
+        return repr(float(value))
+    return str(value)
+
+
+def lookup(labels: Labels, levels: Sequence[str]) -> np.ndarray:
+    """Return int64[n] positions in `levels`; -1 for a label that is not among them.
+
+    A missing value is at "(missing)" when that is a level.
+    """
+    position = {level: i for i, level in enumerate(levels)}
+    table = [position.get(name, -1) for name in labels.names] + [position.get(MISSING, -1)]
+    return np.asarray(table, dtype=np.int64)[labels.codes]
+
+
+def natural_order(labels: Iterable[str]) -> list[str]:
+    """Sort labels: numbers by value, then text, then "(missing)".
+
+    Examples
+    --------
+    >>> natural_order(["10", "b", "9", "(missing)", "a"])
+    ['9', '10', 'a', 'b', '(missing)']
+    """
+    return sorted(set(labels), key=_natural_key)
+
+
+def _natural_key(label: str) -> tuple[int, float, str]:
+    if label == MISSING:
+        return 2, 0.0, label
+    try:
+        number = float(label)
+    except ValueError:
+        return 1, 0.0, label
+    return (0, number, label) if math.isfinite(number) else (1, 0.0, label)
+
+
+def first_rows(index: pd.Index, mask: np.ndarray) -> str:
+    """Return the labels of the first three marked rows, for error messages."""
+    shown = ", ".join(str(row) for row in index[mask][:3])
+    return shown + (", ..." if mask.sum() > 3 else "")

@@ -1,0 +1,283 @@
+"""Learn from training rows how a table becomes arrays, and do it."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.batch import Batch, row_values, row_weights
+from pyfairme.data.checks import check_options, check_present, check_rows
+from pyfairme.data.clusters import Factor
+from pyfairme.data.columns import pick, read_numbers
+from pyfairme.data.encoders import Column
+from pyfairme.data.frame import as_frame
+from pyfairme.data.schema import Schema
+from pyfairme.data.slopes import resolve_slopes
+from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
+from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
+
+__all__ = ["Batch", "Column", "Design"]
+
+
+@dataclass(frozen=True)
+class Design:
+    """What was learned from the training rows: levels, means, scales, clusters, groups.
+
+    Parameters
+    ----------
+    schema
+        Roles of the columns.
+    terms
+        Encoders of the covariates: numeric ones first, each in the order of the schema.
+    factors
+        Grouping factors with their clusters.
+    attributes
+        Sensitive attributes with their levels.
+    slopes
+        (factor, positions in x of its slope columns) for every factor.
+    missing
+        "category" or "raise".
+    offset
+        Name of the column added on the link scale, or None.
+    drop_sensitive
+        Whether sensitive columns are kept out of x.
+    """
+
+    schema: Schema
+    terms: tuple[Term, ...]
+    factors: tuple[Factor, ...]
+    attributes: tuple[Attribute, ...]
+    slopes: tuple[tuple[str, tuple[int, ...]], ...]
+    missing: str
+    offset: str | None
+    drop_sensitive: bool
+
+    @classmethod
+    def fit(
+        cls,
+        frame: Any,
+        schema: Schema,
+        *,
+        slopes: Mapping[str, str | Sequence[str]] | None = None,
+        drop_sensitive: bool = False,
+        drop_first: bool = False,
+        missing: str = "category",
+        offset: str | None = None,
+    ) -> "Design":
+        """Learn a design from the training rows, and from no others.
+
+        Parameters
+        ----------
+        frame
+            Training rows, pandas or polars, shape (n, columns).
+        schema
+            Roles of the columns, from `Schema.infer`.
+        slopes
+            For a grouping factor, "all" or the covariates with random slopes.
+        drop_sensitive
+            Keep sensitive columns (and the source of a `Binned`) out of x. They may then be absent
+            from the frames of `encode`: an attribute whose column is not there has code -1.
+        drop_first
+            Leave out the first level of each categorical covariate (treatment coding).
+        missing
+            "category": missing levels are a level "(missing)", missing numbers become the training
+            median, marked by a column of their own when training rows had any. "raise": an error.
+        offset
+            Numeric column added on the link scale; it is not a covariate.
+
+        Raises
+        ------
+        ValueError
+            For columns that are absent, without any value, infinite or look like an identifier; a
+            factor with one cluster; a sensitive attribute with one level; slopes on columns that
+            are unknown or constant; missing values under "raise".
+
+        Warns
+        -----
+        UserWarning
+            Once, naming the covariates that are constant and therefore left out.
+        """
+        frame = as_frame(frame)
+        check_options(missing, offset, (*schema.cluster, *schema.sensitive_columns))
+        used = _used_columns(schema, offset)
+        check_rows(frame, used, missing, offset)
+        hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
+        attributes = tuple(Attribute.fit(frame, entry) for entry in schema.sensitive)
+        terms = fit_terms(frame, schema, hidden, drop_first=drop_first)
+        constant = [term.column for term in terms if not term.columns]
+        terms = tuple(term for term in terms if term.columns)
+        columns = columns_of(terms)
+        design = cls(
+            schema=schema,
+            terms=terms,
+            factors=tuple(Factor.fit(pick(frame, name)) for name in schema.cluster),
+            attributes=attributes,
+            slopes=resolve_slopes(
+                slopes or {}, factors=schema.cluster, columns=columns, constant=constant
+            ),
+            missing=missing,
+            offset=offset,
+            drop_sensitive=drop_sensitive,
+        )
+        if constant:
+            names = ", ".join(map(repr, constant))
+            warnings.warn(f"Constant in the training rows, left out: {names}.", stacklevel=2)
+        return design
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of x."""
+        return columns_of(self.terms)
+
+    @property
+    def slope_columns(self) -> tuple[Column, ...]:
+        """The columns of `Batch.slopes`: the union over factors, in the order of x."""
+        columns = self.columns
+        return tuple(columns[i] for i in self._slope_positions)
+
+    @property
+    def factor_slopes(self) -> dict[str, tuple[int, ...]]:
+        """For each factor the positions of its slopes in `slope_columns`."""
+        place = {position: i for i, position in enumerate(self._slope_positions)}
+        return {factor: tuple(place[i] for i in chosen) for factor, chosen in self.slopes}
+
+    @property
+    def clusters(self) -> dict[str, tuple[str, ...]]:
+        """For each factor the labels of its training clusters."""
+        return {factor.column: factor.levels for factor in self.factors}
+
+    @property
+    def level_counts(self) -> tuple[np.ndarray, ...]:
+        """For each sensitive attribute the float64[levels] counts of training rows."""
+        return tuple(np.array(attribute.counts) for attribute in self.attributes)
+
+    @property
+    def _slope_positions(self) -> list[int]:
+        return sorted({i for _, chosen in self.slopes for i in chosen})
+
+    def encode(self, frame: Any, *, y: Any = None, weight: Any = None) -> Batch:
+        """Turn rows into arrays.
+
+        Parameters
+        ----------
+        frame
+            Rows to encode, pandas or polars; columns that are not needed are ignored.
+        y
+            Encoded target, shape (n,), or None.
+        weight
+            Row weights, shape (n,); ones by default.
+
+        Raises
+        ------
+        ValueError
+            For columns that are absent, duplicated or of another type than in training; infinite
+            numbers; missing values under missing="raise" or in the offset; y or weights of the
+            wrong length or not finite.
+
+        Warns
+        -----
+        UserWarning
+            Once, naming covariates with levels that training rows do not have (all their columns
+            are 0) and numbers missing where training rows had all (the median is used).
+        """
+        frame = as_frame(frame)
+        check_rows(frame, self._needed(frame), self.missing, self.offset)
+        x, slopes = encode_terms(self.terms, frame, self._slope_positions)
+        rows = len(frame)
+        return Batch(
+            x=x,
+            y=row_values(y, rows),
+            cluster=_stack(
+                [factor.encode(pick(frame, factor.column)) for factor in self.factors], rows
+            ),
+            slopes=slopes,
+            sensitive=_stack([self._groups(item, frame) for item in self.attributes], rows),
+            weight=row_weights(weight, rows),
+            offset=self._offset(frame),
+        )
+
+    def flip(self, frame: Any, attribute_name: str) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Yield, for each level of a sensitive attribute, the frame in which every row has it.
+
+        S is replaced in the covariates: a bracket by the training median of its rows, an
+        intersection in every component. Rows that have the level are untouched. This flips an
+        attribute; it is no structural-causal counterfactual.
+
+        Parameters
+        ----------
+        frame
+            Rows to flip, pandas or polars.
+        attribute_name
+            Name of one of `attributes`.
+
+        Raises
+        ------
+        ValueError
+            When there is no such attribute or its columns are absent.
+        """
+        frame = as_frame(frame)
+        names = {attribute.name: attribute for attribute in self.attributes}
+        if attribute_name not in names:
+            raise ValueError(
+                f"Expected the name of a sensitive attribute, one of {', '.join(names) or 'none'}; "
+                f"got {attribute_name!r}."
+            )
+        check_present(names[attribute_name].columns, frame.columns, "sensitive")
+        return names[attribute_name].flip(frame)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return the design as plain data (dicts, lists, strings, numbers) for JSON."""
+        return plain(self)
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "Design":
+        """Rebuild a design, equal to the one that gave the state."""
+        return cls(
+            schema=schema_from(state["schema"]),
+            terms=tuple(term_from(item) for item in state["terms"]),
+            factors=tuple(factor_from(item) for item in state["factors"]),
+            attributes=tuple(attribute_from(item) for item in state["attributes"]),
+            slopes=tuple((name, tuple(chosen)) for name, chosen in state["slopes"]),
+            missing=state["missing"],
+            offset=state["offset"],
+            drop_sensitive=state["drop_sensitive"],
+        )
+
+    def _needed(self, frame: pd.DataFrame) -> list[str]:
+        covariates = [term.column for term in self.terms]
+        sensitive = [
+            name
+            for name in self.schema.sensitive_columns
+            if name in frame.columns or not self.drop_sensitive
+        ]
+        needed = [*covariates, *self.schema.cluster, *sensitive, *_optional(self.offset)]
+        return list(dict.fromkeys(needed))
+
+    def _groups(self, attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
+        if not set(attribute.columns) <= set(frame.columns):
+            return np.full(len(frame), -1)
+        return attribute.encode(frame)
+
+    def _offset(self, frame: pd.DataFrame) -> np.ndarray:
+        if self.offset is None:
+            return np.zeros(len(frame), np.float32)
+        return read_numbers(pick(frame, self.offset)).astype(np.float32)
+
+
+def _optional(name: str | None) -> list[str]:
+    return [] if name is None else [name]
+
+
+def _stack(codes: list[np.ndarray], rows: int) -> np.ndarray:
+    if not codes:
+        return np.empty((rows, 0), np.int32)
+    return np.stack(codes, axis=1).astype(np.int32)
+
+
+def _used_columns(schema: Schema, offset: str | None) -> list[str]:
+    roles = (*schema.numeric, *schema.categorical, *schema.cluster, *schema.sensitive_columns)
+    return list(dict.fromkeys([*roles, *_optional(offset)]))

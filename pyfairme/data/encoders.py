@@ -1,0 +1,185 @@
+"""How each covariate becomes columns of x: numbers are standardised, levels are one-hot."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.columns import (
+    MISSING,
+    Labels,
+    column_kind,
+    lookup,
+    natural_order,
+    read_labels,
+    read_numbers,
+)
+
+__all__ = ["CategoricalTerm", "Column", "NumericTerm"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of x.
+
+    Parameters
+    ----------
+    name
+        Unique name, such as "age" or "workclass[Private]".
+    term
+        The covariate it was made from.
+    level
+        The level it marks; None for a number.
+    mean, scale
+        x = (value - mean) / scale; 0 and 1 for a level.
+    """
+
+    name: str
+    term: str
+    level: str | None = None
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class NumericTerm:
+    """Standardise a number by the mean and SD (ddof = 0) of the training rows.
+
+    Parameters
+    ----------
+    column
+        Name of the covariate, also the name of its column.
+    mean, scale, median
+        Of the training values that are there; the median replaces missing values.
+    varies
+        False when all training values are equal: the number itself is then left out.
+    indicator
+        Whether training rows had missing values; a column "<name> missing" then marks them.
+    """
+
+    column: str
+    mean: float
+    scale: float
+    median: float
+    varies: bool
+    indicator: bool
+
+    @classmethod
+    def fit(cls, series: pd.Series) -> "NumericTerm":
+        """Learn from the training rows of one column."""
+        values = read_numbers(series)
+        there = values[~np.isnan(values)]
+        if not there.size:
+            raise ValueError(_all_missing(series.name))
+        scale = float(there.std())
+        varies = bool(there.max() > there.min()) and scale > 0
+        return cls(
+            column=str(series.name),
+            mean=float(there.mean()),
+            scale=scale if varies else 1.0,
+            median=float(np.median(there)),
+            varies=varies,
+            indicator=bool(there.size < values.size),
+        )
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of x that it makes."""
+        number = Column(self.column, self.column, None, self.mean, self.scale)
+        marker = Column(f"{self.column} missing", self.column, MISSING)
+        return (number,) * self.varies + (marker,) * self.indicator
+
+    def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
+        """Write its columns into float32[n, width] views; return a warning or None.
+
+        `slopes` gets the number scaled but not centred; it may be the same memory as `x`, which is
+        written last.
+        """
+        values = read_numbers(series)
+        gaps = np.isnan(values)
+        values = np.where(gaps, self.median, values)
+        if self.varies:
+            slopes[:, 0] = values / self.scale
+            x[:, 0] = (values - self.mean) / self.scale
+        if self.indicator:
+            x[:, -1] = slopes[:, -1] = gaps
+            return None
+        count = int(gaps.sum())
+        return f"{self.column!r}: {count} missing, replaced by the median" if count else None
+
+
+@dataclass(frozen=True)
+class CategoricalTerm:
+    """Mark each level of the training rows by a column of its own.
+
+    Parameters
+    ----------
+    column
+        Name of the covariate.
+    levels
+        Training levels in natural order; "(missing)" is last when training rows had missing values.
+    reference
+        True leaves out the first level's column (treatment coding).
+    numbers
+        Whether the training values were numbers (codes of levels).
+    """
+
+    column: str
+    levels: tuple[str, ...]
+    reference: bool
+    numbers: bool
+
+    @classmethod
+    def fit(cls, series: pd.Series, *, reference: bool) -> "CategoricalTerm":
+        """Learn from the training rows of one column."""
+        labels = read_labels(series)
+        if not labels.names:
+            raise ValueError(_all_missing(series.name))
+        gaps = [MISSING] if (labels.codes < 0).any() else []
+        levels = tuple(natural_order(labels.names + gaps))
+        if len(levels) > 50 and len(levels) > len(series) / 2:
+            raise ValueError(
+                f"Column {series.name!r} has {len(levels)} levels in {len(series)} training rows: "
+                "it looks like an identifier; drop it or make it a cluster."
+            )
+        return cls(str(series.name), levels, reference, _holds_numbers(series, labels))
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns of x that it makes; none when there is only one level."""
+        shown = self.levels[int(self.reference) :] if len(self.levels) > 1 else ()
+        return tuple(Column(f"{self.column}[{v}]", self.column, v) for v in shown)
+
+    def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
+        """Write its columns into float32[n, width] views; return a warning or None."""
+        labels = read_labels(series)
+        if labels.names and not self.numbers and _holds_numbers(series, labels):
+            raise ValueError(
+                f"Expected text in column {self.column!r}, as in training, got numbers (dtype "
+                f"{series.dtype}): convert it, for example with .astype(str)."
+            )
+        codes = lookup(labels, self.levels)
+        shown = codes - int(self.reference)
+        rows = np.flatnonzero(shown >= 0)
+        x[rows, shown[rows]] = slopes[rows, shown[rows]] = 1.0
+        return self._new_levels(labels, codes)
+
+    def _new_levels(self, labels: Labels, codes: np.ndarray) -> str | None:
+        new = natural_order(set(labels.names) - set(self.levels))
+        gaps = MISSING not in self.levels and bool((labels.codes < 0).any())
+        new += [MISSING] * gaps
+        if not (codes < 0).any():
+            return None
+        more = ", ..." if len(new) > 5 else ""
+        return f"{self.column!r}: levels unknown in training: {', '.join(new[:5])}{more}"
+
+
+def _holds_numbers(series: pd.Series, labels: Labels) -> bool:
+    if isinstance(series.dtype, pd.CategoricalDtype):
+        return all(not isinstance(value, str) for value in labels.values)
+    return column_kind(series) == "numeric"
+
+
+def _all_missing(column: Any) -> str:
+    return f"Column {column!r} has no value at all in the training rows: drop it."

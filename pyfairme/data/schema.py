@@ -1,0 +1,246 @@
+"""Roles of columns, checked once, with errors a person can act on."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.checks import check_any_row, check_present, check_unique_columns
+from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
+from pyfairme.data.frame import as_frame
+
+__all__ = ["Binned", "Schema", "Sensitive", "attribute_name", "components", "source"]
+
+TASKS = ("classification", "regression")
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Derive a sensitive attribute from a numeric column by right-closed brackets.
+
+    Parameters
+    ----------
+    column
+        Name of the numeric column.
+    edges
+        Strictly increasing cut points, in the column's units; k edges make k + 1 brackets.
+    name
+        Name of the attribute; by default the column's with "_bin" appended.
+
+    Raises
+    ------
+    ValueError
+        When edges are empty, not finite or not strictly increasing.
+
+    Examples
+    --------
+    >>> bracket = Binned("age", (30, 45), name="age_bracket")
+    >>> bracket.levels
+    ('<=30', '(30, 45]', '>45')
+    >>> list(bracket.apply([30, 31, 70]))
+    ['<=30', '(30, 45]', '>45']
+    """
+
+    column: str
+    edges: tuple[float, ...]
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        edges = tuple(float(edge) for edge in self.edges)
+        increasing = all(a < b for a, b in pairwise(edges))
+        if not edges or not np.isfinite(edges).all() or not increasing:
+            raise ValueError(
+                f"Binned({self.column!r}) expected at least one finite edge in strictly increasing "
+                f"order, got {self.edges!r}."
+            )
+        object.__setattr__(self, "edges", edges)
+
+    @property
+    def label(self) -> str:
+        """Name of the attribute."""
+        return self.name or f"{self.column}_bin"
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Labels of all brackets, from low to high."""
+        cuts = [label_of(edge) for edge in self.edges]
+        inner = [f"({low}, {high}]" for low, high in pairwise(cuts)]
+        return (f"<={cuts[0]}", *inner, f">{cuts[-1]}")
+
+    def codes(self, values: np.ndarray) -> np.ndarray:
+        """Return int64[n] bracket numbers of float[n] values, -1 where NaN."""
+        position = np.searchsorted(np.asarray(self.edges), values, side="left")
+        return np.where(np.isnan(values), -1, position)
+
+    def apply(self, series: Any) -> pd.Series:
+        """Return the bracket label of every value of a column, None where it is missing."""
+        column = series if isinstance(series, pd.Series) else pd.Series(series, name=self.column)
+        table = np.array([*self.levels, None], dtype=object)
+        labels = table[self.codes(read_numbers(column))]
+        return pd.Series(labels, index=column.index, name=self.label, dtype=object)
+
+
+Sensitive = str | Binned | tuple[str | Binned, ...]
+
+
+def components(entry: Sensitive) -> tuple[str | Binned, ...]:
+    """Return the parts of a sensitive entry: several for a tuple (an intersection)."""
+    return entry if isinstance(entry, tuple) else (entry,)
+
+
+def attribute_name(entry: Sensitive) -> str:
+    """Return the name of a sensitive attribute.
+
+    Examples
+    --------
+    >>> attribute_name(("sex", Binned("age", (40,))))
+    'sex x age_bin'
+    """
+    return " x ".join(p.label if isinstance(p, Binned) else str(p) for p in components(entry))
+
+
+def source(part: str | Binned) -> str:
+    """Return the column that a component of a sensitive attribute is read from."""
+    return part.column if isinstance(part, Binned) else part
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Roles of the columns of a table.
+
+    Parameters
+    ----------
+    target
+        Name of the target, if it has one.
+    task
+        "classification" or "regression".
+    cluster
+        Grouping factors; they are neither numeric nor categorical covariates.
+    sensitive
+        Column names, `Binned`, or tuples of these for intersections.
+    numeric, categorical
+        The covariates. A sensitive column named as it is counts as categorical whatever its dtype:
+        codes of groups are levels, not amounts.
+    """
+
+    target: str | None
+    task: str
+    cluster: tuple[str, ...]
+    sensitive: tuple[Sensitive, ...]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    @classmethod
+    def infer(
+        cls,
+        frame: Any,
+        *,
+        cluster: str | Sequence[str] = (),
+        sensitive: Sensitive | Sequence[Sensitive] = (),
+        target: str | None = None,
+        task: str = "classification",
+    ) -> "Schema":
+        """Assign the roles of a frame's columns from their dtypes.
+
+        Parameters
+        ----------
+        frame
+            The table, pandas or polars, shape (n, columns). If it holds the target, that is not a
+            covariate.
+        cluster
+            Name or names of the grouping factors.
+        sensitive
+            One sensitive attribute or a sequence of them; a tuple inside is an intersection.
+        target, task
+            As the attributes.
+
+        Raises
+        ------
+        ValueError
+            For an empty frame, an unknown task, columns that are absent or duplicated, a cluster
+            that is sensitive too, an attribute given twice, brackets of a column that is not
+            numeric, and for dates, times and complex numbers.
+        TypeError
+            For column names that are not strings and for nested values.
+        """
+        clusters = (cluster,) if isinstance(cluster, str) else tuple(cluster)
+        entries = (sensitive,) if isinstance(sensitive, str | Binned) else tuple(sensitive)
+        frame = as_frame(frame)
+        _check_frame(frame)
+        _check_roles(frame, clusters, entries, task)
+        kinds = {name: column_kind(pick(frame, name)) for name in frame.columns}
+        _check_binned(kinds, entries)
+        parts = [part for entry in entries for part in components(entry)]
+        kinds |= {part: "categorical" for part in parts if isinstance(part, str)}
+        covariates = [name for name in kinds if name not in clusters and name != target]
+        numeric = tuple(name for name in covariates if kinds[name] == "numeric")
+        categorical = tuple(name for name in covariates if kinds[name] != "numeric")
+        return cls(target, task, clusters, entries, numeric, categorical)
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Names of the sensitive attributes."""
+        return tuple(attribute_name(entry) for entry in self.sensitive)
+
+    @property
+    def sensitive_columns(self) -> tuple[str, ...]:
+        """Columns that sensitive attributes are read from, each once."""
+        parts = (part for entry in self.sensitive for part in components(entry))
+        return tuple(dict.fromkeys(source(part) for part in parts))
+
+
+def _check_frame(frame: pd.DataFrame) -> None:
+    check_any_row(frame)
+    odd = [name for name in frame.columns if not isinstance(name, str)]
+    if odd:
+        raise TypeError(
+            f"Expected column names that are strings, got {odd[:3]}: rename them, for example "
+            "frame.columns = frame.columns.astype(str)."
+        )
+    check_unique_columns(frame)
+
+
+def _check_roles(
+    frame: pd.DataFrame, clusters: tuple[str, ...], entries: tuple[Sensitive, ...], task: str
+) -> None:
+    if task not in TASKS:
+        raise ValueError(f"Expected task to be one of {TASKS}, got {task!r}.")
+    parts = [part for entry in entries for part in components(entry)]
+    sources = [source(part) for part in parts]
+    check_present(clusters, frame.columns, "cluster")
+    check_present(sources, frame.columns, "sensitive")
+    _refuse_repeats(clusters, "cluster column")
+    _refuse_repeats([attribute_name(entry) for entry in entries], "sensitive attribute")
+    for entry in entries:
+        _refuse_repeats([source(p) for p in components(entry)], "column of an intersection")
+    both = sorted(set(clusters) & set(sources))
+    if both:
+        raise ValueError(
+            f"Column {both[0]!r} is both cluster and sensitive: the cluster is never an input of "
+            "the network, a sensitive attribute may be. Choose one role, or copy the column."
+        )
+    plain = {part for part in parts if isinstance(part, str)}
+    mixed = [p.column for p in parts if isinstance(p, Binned) and p.column in plain]
+    if mixed:
+        raise ValueError(
+            f"Column {mixed[0]!r} is sensitive both as it is and binned: choose one of the two."
+        )
+
+
+def _refuse_repeats(names: Iterable[str], what: str) -> None:
+    names = list(names)
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"The {what} {repeated[0]!r} is given twice: name it once.")
+
+
+def _check_binned(kinds: dict[str, str], entries: tuple[Sensitive, ...]) -> None:
+    for part in (part for entry in entries for part in components(entry)):
+        if isinstance(part, Binned) and kinds[part.column] != "numeric":
+            raise ValueError(
+                f"Binned expected a numeric column, but {part.column!r} is {kinds[part.column]}: "
+                "name the column itself to use its levels, or convert it to numbers."
+            )

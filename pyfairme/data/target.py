@@ -1,0 +1,171 @@
+"""Targets: class labels to codes, real targets to standard units, counts checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+__all__ = ["ClassTarget", "CountTarget", "RealTarget"]
+
+
+def _column(y: Any) -> np.ndarray:
+    values = np.asarray(y)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise ValueError(f"Expected y of shape (n,), got shape {values.shape}.")
+    if len(values) == 0:
+        raise ValueError("Expected at least one row in y, got 0.")
+    gaps = pd.isna(values)
+    if gaps.any():
+        raise ValueError(f"y has {gaps.sum()} missing values (NaN or null): drop these rows.")
+    return values
+
+
+def _numbers(y: Any) -> np.ndarray:
+    values = _column(y)
+    try:
+        numbers = values.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Expected a numeric y, got dtype {values.dtype}.") from error
+    if not np.isfinite(numbers).all():
+        raise ValueError("y holds infinite values: drop or correct these rows.")
+    return numbers
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """Class labels and their codes 0, 1, ...
+
+    Parameters
+    ----------
+    classes
+        Labels in sorted order, as Python values.
+    dtype
+        NumPy dtype of the training labels ("object" for text in objects).
+
+    Examples
+    --------
+    >>> target = ClassTarget.fit(["no", "yes", "no"])
+    >>> target.encode(["yes", "no"])
+    array([1, 0], dtype=int32)
+    """
+
+    classes: tuple[Any, ...]
+    dtype: str
+
+    @classmethod
+    def fit(cls, y: Any) -> "ClassTarget":
+        """Learn the classes of y, shape (n,); raise ValueError when there is only one."""
+        values = _column(y)
+        try:
+            classes = np.unique(values)
+        except TypeError as error:
+            raise ValueError("y mixes text and numbers: use one type of label.") from error
+        if len(classes) < 2:
+            raise ValueError(
+                "A classifier needs samples of at least 2 classes in y, got 1 class: "
+                f"{classes.tolist()[0]!r}."
+            )
+        return cls(tuple(classes.tolist()), classes.dtype.str if values.dtype != object else "O")
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The classes as an array of the training labels' dtype."""
+        return np.array(self.classes, dtype=np.dtype(self.dtype))
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return int32[n] codes; raise ValueError for a label that training rows do not have."""
+        codes = pd.Index(self.classes, dtype=object).get_indexer(_column(y).astype(object))
+        if (codes < 0).any():
+            new = _column(y)[codes < 0].tolist()[0]
+            raise ValueError(f"y has the label {new!r}, unknown in training: {self.classes}.")
+        return codes.astype(np.int32)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Return the labels of int[n] codes."""
+        return self.labels[codes]
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {"classes": list(self.classes), "dtype": self.dtype}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "ClassTarget":
+        """Rebuild from `to_state`."""
+        return cls(tuple(state["classes"]), state["dtype"])
+
+
+@dataclass(frozen=True)
+class RealTarget:
+    """A real target in standard units: (y - mean) / scale.
+
+    Parameters
+    ----------
+    mean, scale
+        Mean and SD (ddof = 0) of the training values; the scale of a constant target is 1.
+    """
+
+    mean: float
+    scale: float
+
+    @classmethod
+    def fit(cls, y: Any) -> "RealTarget":
+        """Learn from y, shape (n,)."""
+        values = _numbers(y)
+        scale = float(values.std()) if values.max() > values.min() else 0.0
+        return cls(float(values.mean()), scale or 1.0)
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return float32[n] in standard units."""
+        return ((_numbers(y) - self.mean) / self.scale).astype(np.float32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return float64[n] in the units of y."""
+        return np.asarray(values, dtype=np.float64) * self.scale + self.mean
+
+    def to_state(self) -> dict[str, float]:
+        """Return plain data for JSON."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, float]) -> "RealTarget":
+        """Rebuild from `to_state`."""
+        return cls(state["mean"], state["scale"])
+
+
+@dataclass(frozen=True)
+class CountTarget:
+    """Counts, used as they are: 0, 1, 2, ..."""
+
+    @classmethod
+    def fit(cls, y: Any) -> "CountTarget":
+        """Check y, shape (n,); raise ValueError when a value is negative or not whole."""
+        cls().encode(y)
+        return cls()
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return int32[n] counts, checked."""
+        values = _numbers(y)
+        wrong = (values < 0) | (values != np.floor(values))
+        if wrong.any():
+            raise ValueError(
+                f"Expected counts 0, 1, 2, ... in y, got {values[wrong][0]:g} (and {wrong.sum()} "
+                "such values in all): use a likelihood for real numbers, or correct them."
+            )
+        return values.astype(np.int32)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return float64[n], unchanged."""
+        return np.asarray(values, dtype=np.float64)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "CountTarget":
+        """Rebuild from `to_state`."""
+        return cls()

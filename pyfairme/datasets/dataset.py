@@ -1,0 +1,85 @@
+"""A table together with the roles of its columns."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import MISSING, lookup, natural_order, pick, read_labels
+from pyfairme.data.schema import Schema, Sensitive
+
+__all__ = ["Dataset"]
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A table, its target and the roles of its columns.
+
+    Parameters
+    ----------
+    frame
+        Covariates, cluster and sensitive columns, shape (n, columns).
+    target
+        The target, shape (n,), indexed like the frame.
+    schema
+        Roles of the columns.
+    tuned
+        For a variant's name, keyword arguments that were tuned for this data set.
+    name
+        Short name.
+    truth
+        What a synthetic data set was made with; None for real data.
+    licence, attribution
+        Under which terms the data may be used, and whom to credit.
+    """
+
+    frame: pd.DataFrame
+    target: pd.Series
+    schema: Schema
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    name: str = ""
+    truth: Any = None
+    licence: str = ""
+    attribution: str = ""
+
+    def describe(self) -> pd.DataFrame:
+        """Count rows per level of each cluster, sensitive attribute and, if classes, the target.
+
+        Returns
+        -------
+        DataFrame
+            Columns role ("cluster", "sensitive", "target"), feature, category, count, percent (of
+            all rows); clusters from large to small, the rest in the order of their levels.
+        """
+        clusters = [pick(self.frame, name) for name in self.schema.cluster]
+        tables = [_by_size(_level_counts(series, "cluster")) for series in clusters]
+        tables += [_group_counts(self.frame, entry) for entry in self.schema.sensitive]
+        if self.schema.task == "classification":
+            tables.append(_level_counts(self.target, "target"))
+        counts = pd.concat(tables, ignore_index=True)
+        return counts.assign(percent=100 * counts["count"] / len(self.frame))
+
+
+def _level_counts(series: pd.Series, role: str) -> pd.DataFrame:
+    labels = read_labels(series)
+    levels = natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())])
+    counts = np.bincount(lookup(labels, levels), minlength=len(levels))
+    return _table(role, str(series.name), levels, counts)
+
+
+def _by_size(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values("count", ascending=False, kind="stable")
+
+
+def _group_counts(frame: pd.DataFrame, entry: Sensitive) -> pd.DataFrame:
+    attribute = Attribute.fit(frame, entry)
+    counts = np.array(attribute.counts, dtype=np.int64)
+    return _table("sensitive", attribute.name, attribute.levels, counts)
+
+
+def _table(role: str, feature: str, levels: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
+    columns = {"role": role, "feature": feature, "category": list(levels), "count": counts}
+    return pd.DataFrame(columns)

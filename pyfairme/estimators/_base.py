@@ -1,0 +1,319 @@
+"""What the two estimators share: a scikit-learn shell around the rooms below. No numerics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from pyfairme import persistence
+from pyfairme.data import Batch, Design, Schema
+from pyfairme.estimators import fairness, inputs, settings, state
+from pyfairme.estimators.progress import progress_bar
+from pyfairme.estimators.unseen import query
+from pyfairme.inference import posterior, predict
+from pyfairme.inference.predict import Query
+from pyfairme.inference.train import train
+from pyfairme.model.likelihoods import Likelihood
+
+
+class FairMixedEffects(BaseEstimator):
+    """Base of the classifier and the regressor; not for direct use."""
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        sensitive: Any = (),
+        *,
+        random_intercepts: bool = True,
+        random_slopes: Any = None,
+        prior_scale: float = 1.0,
+        hidden: tuple[int, ...] = (64, 32),
+        network_posterior: str = "none",
+        ensemble: int = 1,
+        fairness: Any = "adversarial",
+        fairness_weight: Any = 0.3,
+        fairness_on: Any = ("fixed", "mixed"),
+        criterion: str = "equalized_odds",
+        drop_sensitive: bool = False,
+        cluster_weight: float = 0.1,
+        fixed_weight: float = 0.5,
+        kl_weight: float = 1.0,
+        guide: str = "mean_field",
+        unseen: str = "infer",
+        missing: str = "category",
+        offset: str | None = None,
+        learning_rate: float = 1e-3,
+        batch_size: int = 256,
+        epochs: int = 30,
+        min_steps: int = 2000,
+        validation_fraction: float = 0.1,
+        early_stopping: Any = "auto",
+        random_state: Any = None,
+        progress: Any = "auto",
+    ) -> None:
+        self.cluster = cluster
+        self.sensitive = sensitive
+        self.random_intercepts = random_intercepts
+        self.random_slopes = random_slopes
+        self.prior_scale = prior_scale
+        self.hidden = hidden
+        self.network_posterior = network_posterior
+        self.ensemble = ensemble
+        self.fairness = fairness
+        self.fairness_weight = fairness_weight
+        self.fairness_on = fairness_on
+        self.criterion = criterion
+        self.drop_sensitive = drop_sensitive
+        self.cluster_weight = cluster_weight
+        self.fixed_weight = fixed_weight
+        self.kl_weight = kl_weight
+        self.guide = guide
+        self.unseen = unseen
+        self.missing = missing
+        self.offset = offset
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.random_state = random_state
+        self.progress = progress
+
+    # What the subclasses provide ------------------------------------------------------------
+
+    def _fit_target(self, y: Any) -> Any:
+        raise NotImplementedError
+
+    def _likelihood(self) -> Likelihood:
+        raise NotImplementedError
+
+    def _classes(self, codes: np.ndarray) -> np.ndarray | None:
+        raise NotImplementedError
+
+    def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+        raise NotImplementedError
+
+    # Fitting --------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None, np.ndarray]:
+        """Fit, and return training and validation batches and the rows that were held out."""
+        params = self.get_params(deep=False)
+        settings.check_settings(params)
+        frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
+        self.target_ = self._fit_target(y)
+        encoded = self.target_.encode(y)
+        weight = self._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
+        cluster = settings.as_tuple(self.cluster)
+        schema = Schema.infer(
+            frame,
+            cluster=cluster,
+            sensitive=settings.as_tuple(self.sensitive),
+            task="classification" if self._classes(encoded) is not None else "regression",
+        )
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rows, held = inputs.held_out(
+            frame, cluster, self._classes(encoded), self.validation_fraction, seed
+        )
+        self._seed = seed
+        self.design_ = self._fit_design(frame.iloc[rows], schema, cluster)
+        training = self._encode(frame, encoded, weight, rows)
+        validation = self._encode(frame, encoded, weight, held) if len(held) else None
+        spec = settings.model_spec(params, self.design_, self._likelihood())
+        weights = settings.objective_weights(params, spec, training)
+        schedule = settings.schedule(params, spec, validation is not None)
+        with progress_bar(self.progress, type(self).__name__) as report:
+            result = train(
+                spec,
+                self.guide,
+                training,
+                validation,
+                weights,
+                schedule,
+                seed=seed,
+                members=self.ensemble,
+                infer=self.unseen == "infer",
+                report=report,
+            )
+        self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
+        self._slope_means = self._mean_slopes(training)
+        return training, validation, held
+
+    def _fit_design(self, frame: pd.DataFrame, schema: Schema, cluster: tuple[str, ...]) -> Design:
+        terms = settings.slope_terms(self.random_slopes, cluster)
+        return Design.fit(
+            frame,
+            schema,
+            slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
+            drop_sensitive=self.drop_sensitive,
+            drop_first=not tuple(self.hidden),
+            missing=self.missing,
+            offset=self.offset,
+        )
+
+    def _encode(
+        self, frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray
+    ) -> Batch:
+        return self.design_.encode(
+            frame.iloc[rows], y=y[rows], weight=None if weight is None else weight[rows]
+        )
+
+    def _mean_slopes(self, training: Batch) -> np.ndarray:
+        return (training.weight @ training.slopes) / training.weight.sum()
+
+    # Predicting -----------------------------------------------------------------------------
+
+    def _query(self, X: Any, y: np.ndarray | None = None) -> tuple[pd.DataFrame, Query]:
+        check_is_fitted(self)
+        frame = inputs.new_frame(self, X, allow_nan=self.missing == "category")
+        batch = self.design_.encode(frame, y=y)
+        found = query(self.fit_, self.design_, frame, batch, self.unseen, self._seed)
+        return frame, found
+
+    def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
+        settings.check_choice("effects", effects, settings.EFFECTS)
+        frame, found = self._query(X)
+        return frame, predict.means(found, effects)
+
+    def _quantiles(
+        self, X: Any, level: float, kind: str, effects: str
+    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        settings.check_choice("kind", kind, ("mean", "observation"))
+        settings.check_choice("effects", effects, settings.EFFECTS)
+        if not 0 < level < 1:
+            raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+        frame, found = self._query(X)
+        at = ((1 - level) / 2, (1 + level) / 2)
+        bounds = predict.quantiles(found, effects, at, kind, self._seed)
+        return frame, predict.means(found, effects), bounds
+
+    def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
+        """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
+        import xarray as xr
+
+        if draws < 1:
+            raise ValueError(f"draws must be at least 1, got {draws}.")
+        settings.check_choice("effects", effects, settings.EFFECTS)
+        frame, found = self._query(X)
+        chains = found.centre.shape[0]
+        values = predict.outcomes(found, effects, draws, self._seed)
+        values = values.reshape(chains, -1, values.shape[-1])[:, : -(-draws // chains)]
+        return xr.DataArray(
+            values,
+            dims=("chain", "draw", "row"),
+            coords={
+                "chain": np.arange(chains),
+                "draw": np.arange(values.shape[1]),
+                "row": np.asarray(frame.index),
+            },
+            name="y",
+        )
+
+    # Posterior ------------------------------------------------------------------------------
+
+    @property
+    def _labels(self) -> posterior.Labels:
+        check_is_fitted(self)
+        return state.labels(
+            self.design_, self.fit_, self.target_, self._slope_means, getattr(self, "classes_", ())
+        )
+
+    @property
+    def posterior_(self) -> Any:
+        """Posterior draws as the ArviZ object of the installed ArviZ, in the data's units.
+
+        Dims are chain (members of the ensemble), draw, the cluster column, and
+        ``<cluster>_term`` for slopes. The attribute ``kind`` says what the draws approximate.
+        """
+        labels = self._labels
+        return posterior.to_arviz(self.fit_, labels, state.posterior_attrs(self.fit_.spec, self))
+
+    @property
+    def cluster_effects_(self) -> pd.DataFrame:
+        """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
+        return posterior.cluster_effects(self.fit_, self._labels)
+
+    @property
+    def variance_components_(self) -> pd.DataFrame:
+        """Standard deviations between clusters and of the residual, with the origin they hold at."""
+        return posterior.variance_components(self.fit_, self._labels)
+
+    @property
+    def fixed_effects_(self) -> pd.DataFrame:
+        """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high."""
+        return posterior.fixed_effects(self.fit_, self._labels)
+
+    def icc(self, level: float = 0.9) -> pd.DataFrame:
+        """Return the intraclass correlation per factor at the training mean of the covariates.
+
+        Parameters
+        ----------
+        level
+            Coverage of the equal-tailed interval.
+
+        Returns
+        -------
+        DataFrame
+            factor, mean, sd, low, high.
+        """
+        return posterior.icc(self.fit_, self._labels, level)
+
+    # Fairness -------------------------------------------------------------------------------
+
+    def fairness_report(
+        self,
+        X: Any,
+        y: Any,
+        by_cluster: bool = False,
+        attributes: Any = None,
+        *,
+        n_boot: int = 200,
+        level: float = 0.9,
+    ) -> pd.DataFrame:
+        """Report accuracy and fairness of fixed, random and mixed predictions.
+
+        Parameters
+        ----------
+        X, y
+            Rows to judge, (n, columns) and (n,).
+        by_cluster
+            One block per cluster instead of the pooled seen and unseen rows.
+        attributes
+            Attributes to report: columns, `Binned`, or tuples of these for intersections, also
+            ones that were not penalised. By default the penalised ones.
+        n_boot
+            Bootstrap replicates behind the intervals.
+        level
+            Coverage of the intervals.
+
+        Returns
+        -------
+        DataFrame
+            Tidy: effects, clusters ("seen", "unseen" or a cluster), attribute, group (a level or
+            "all"), class, metric, value, low, high, null, null_low, null_high, n, note.
+        """
+        judged = fairness.collect(self, X, y, attributes)
+        return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
+
+    # Files ----------------------------------------------------------------------------------
+
+    def save(self, path: Any) -> None:
+        """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it."""
+        check_is_fitted(self)
+        persistence.save_state(path, state.to_state(self), kind=type(self).__name__)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn whether `fit` has been called."""
+        return hasattr(self, "fit_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "category"
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,356 @@
+"""The classifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import roc_curve
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from pyfairme.data import ClassTarget
+from pyfairme.estimators._base import FairMixedEffects
+from pyfairme.estimators.settings import EFFECTS, check_choice
+from pyfairme.inference import predict
+from pyfairme.inference.predict import Query
+from pyfairme.model.likelihoods import Bernoulli, Likelihood
+
+__all__ = ["FairMixedEffectsClassifier"]
+
+
+class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
+    """Fair mixed-effects deep learning for a binary target.
+
+    The model is ``y_i ~ Bernoulli(logit^-1(f(x_i) + intercept_z(i) + r_i . slope_z(i)))`` with a
+    neural network f, hierarchical Normal priors on the effects of every cluster z, and adversaries
+    that make the network cluster-invariant and the predictions fair (eq. 11 of the paper).
+
+    Parameters
+    ----------
+    cluster
+        Column(s) of X that name the cluster of a row: grouping factor(s). Never an input of the
+        network. None: no random effects.
+    sensitive
+        Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
+        these for intersections.
+    random_intercepts
+        Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
+        cluster still feeds the cluster adversary, the splits and the reports.
+    random_slopes
+        None; "all" encoded columns; "hidden", the last hidden layer; a list of columns; or a
+        dictionary of these by factor.
+    prior_scale
+        Multiplies the scales of the priors of the random effects' standard deviations.
+    hidden
+        Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
+    network_posterior
+        "none": the network is a point estimate, cluster effects are conditional on it. "last_layer":
+        the output layer's weights are latent, Normal(0, 2.5) on the standardised scale.
+    ensemble
+        Number of networks, trained from different seeds; they are the chains of ``posterior_``.
+    fairness
+        None, "adversarial", "correlation", "moment", or a tuple of these.
+    fairness_weight
+        Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
+        {penalty: number or {attribute: number}}. 0 is legal; changing it compiles nothing.
+    fairness_on
+        Predictions that the penalties act on: a subset of ("fixed", "random", "mixed"), or a
+        dictionary of multipliers. Without random effects only "fixed" exists.
+    criterion
+        "equalized_odds", "demographic_parity" or "equal_opportunity".
+    drop_sensitive
+        Hide sensitive columns (and the source of a `Binned`) from the network; adversaries and
+        metrics still see them.
+    cluster_weight
+        Strength λ_g of the cluster adversary.
+    fixed_weight
+        Weight λ_F of the fixed prediction's own loss.
+    kl_weight
+        Weight of the KL term; 1 is the ELBO itself (n λ_K in the paper's notation).
+    guide
+        "mean_field", "low_rank" or "full_rank".
+    unseen
+        Clusters that training never saw: "infer" mixes known effects by the z-predictor,
+        "population" sets the random part to 0, "sample" draws from the fitted prior, "raise"
+        refuses.
+    missing
+        "category": a missing level is a level, a missing number the training median, marked by a
+        column of its own. "raise": an error.
+    offset
+        Numeric column added on the link scale.
+    threshold
+        Probability from which the positive class is predicted; "balanced_accuracy" chooses it on
+        validation rows (training rows if there are none), for each kind of effects.
+    class_weight
+        None, "balanced", or {class: weight}; multiplies the sample weights.
+    learning_rate
+        Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
+    batch_size
+        Rows per step; tables with fewer rows use all of them in each step.
+    epochs
+        Passes over the training rows.
+    min_steps
+        Steps that are taken even when the epochs hold fewer.
+    validation_fraction
+        Part of the rows held out for the history, early stopping and the threshold.
+    early_stopping
+        Keep the best epoch by the validation score: L_M + λ_F L_F plus weighted disparities, after
+        the warm-up. "auto": only when no penalty is on.
+    random_state
+        Seeds initial values, the order of rows, the split and all draws.
+    progress
+        "auto" shows a bar in terminals and notebooks; True; False.
+
+    Attributes
+    ----------
+    classes_
+        The two classes, sorted; the second is the positive one.
+    threshold_
+        Threshold per kind of effects: {"fixed": ..., "random": ..., "mixed": ...}.
+    posterior_
+        Posterior draws (ArviZ object of the installed ArviZ).
+    cluster_effects_, variance_components_, fixed_effects_
+        Tidy summaries of the posterior, in the data's units.
+    history_
+        One row per epoch (at least 100 steps): every named loss term, their validation values and
+        the adversaries' skill, 1 - cross-entropy / chance.
+    design_
+        The learned encoding of columns.
+    n_iter_
+        Rows of the history up to the kept state.
+    n_features_in_, feature_names_in_
+        Number and names of the columns of X.
+
+    References
+    ----------
+    Nguyen, Wang & Montillo, "Fairness-enhancing mixed effects deep learning improves fairness on
+    in- and out-of-distribution clustered (non-iid) data", arXiv 2310.03146.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, random_state=0)
+    >>> clf = pf.FairMixedEffectsClassifier("cluster", data.schema.sensitive, random_state=0)
+    >>> clf = clf.fit(data.frame, data.target)
+    >>> clf.predict_proba(data.frame).shape
+    (600, 2)
+    >>> sorted(clf.cluster_effects_["term"].unique())
+    ['Intercept']
+    """
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        sensitive: Any = (),
+        *,
+        random_intercepts: bool = True,
+        random_slopes: Any = None,
+        prior_scale: float = 1.0,
+        hidden: tuple[int, ...] = (64, 32),
+        network_posterior: str = "none",
+        ensemble: int = 1,
+        fairness: Any = "adversarial",
+        fairness_weight: Any = 0.3,
+        fairness_on: Any = ("fixed", "mixed"),
+        criterion: str = "equalized_odds",
+        drop_sensitive: bool = False,
+        cluster_weight: float = 0.1,
+        fixed_weight: float = 0.5,
+        kl_weight: float = 1.0,
+        guide: str = "mean_field",
+        unseen: str = "infer",
+        missing: str = "category",
+        offset: str | None = None,
+        threshold: Any = 0.5,
+        class_weight: Any = None,
+        learning_rate: float = 1e-3,
+        batch_size: int = 256,
+        epochs: int = 30,
+        min_steps: int = 2000,
+        validation_fraction: float = 0.1,
+        early_stopping: Any = "auto",
+        random_state: Any = None,
+        progress: Any = "auto",
+    ) -> None:
+        super().__init__(
+            cluster,
+            sensitive,
+            random_intercepts=random_intercepts,
+            random_slopes=random_slopes,
+            prior_scale=prior_scale,
+            hidden=hidden,
+            network_posterior=network_posterior,
+            ensemble=ensemble,
+            fairness=fairness,
+            fairness_weight=fairness_weight,
+            fairness_on=fairness_on,
+            criterion=criterion,
+            drop_sensitive=drop_sensitive,
+            cluster_weight=cluster_weight,
+            fixed_weight=fixed_weight,
+            kl_weight=kl_weight,
+            guide=guide,
+            unseen=unseen,
+            missing=missing,
+            offset=offset,
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            epochs=epochs,
+            min_steps=min_steps,
+            validation_fraction=validation_fraction,
+            early_stopping=early_stopping,
+            random_state=random_state,
+            progress=progress,
+        )
+        self.threshold = threshold
+        self.class_weight = class_weight
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsClassifier:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X
+            pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
+            array (n, p) when ``cluster`` and ``sensitive`` are unused.
+        y
+            Two classes, (n,).
+        sample_weight
+            Weight of each row, (n,).
+
+        Returns
+        -------
+        FairMixedEffectsClassifier
+            The fitted estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For bad keywords, columns or values; the message says what to do.
+        FloatingPointError
+            When the loss stops being finite.
+        """
+        self._check_threshold()
+        training, validation, _ = self._fit(X, y, sample_weight)
+        self.threshold_ = self._thresholds(training if validation is None else validation)
+        return self
+
+    def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
+        """Predict classes (n,), from "fixed", "random" or "mixed" effects."""
+        _, probability = self._means(X, effects)
+        return self.classes_[(probability[:, 1] >= self.threshold_[effects]).astype(int)]
+
+    def predict_proba(self, X: Any, effects: str = "mixed") -> np.ndarray:
+        """Predict posterior mean probabilities (n, 2), columns in the order of ``classes_``."""
+        _, probability = self._means(X, effects)
+        return probability.astype(np.float64)
+
+    def predict_interval(
+        self, X: Any, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
+    ) -> pd.DataFrame:
+        """Predict the probability of the positive class with an equal-tailed interval.
+
+        Parameters
+        ----------
+        X
+            Rows to predict.
+        level
+            Coverage of the interval.
+        kind
+            "mean": of the probability, given the posterior of the cluster effects (the network is
+            a point estimate unless ``network_posterior`` says otherwise). "observation": of a new
+            outcome in {0, 1}.
+        effects
+            "fixed", "random" or "mixed".
+
+        Returns
+        -------
+        DataFrame
+            mean, low, high; indexed like X.
+        """
+        frame, mean, bounds = self._quantiles(X, level, kind, effects)
+        if kind == "mean":
+            bounds = bounds[..., 1]
+        found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
+        return pd.DataFrame(found, index=frame.index)
+
+    def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
+        """Draw new outcomes y from the likelihood.
+
+        Parameters
+        ----------
+        X
+            Rows to predict.
+        draws
+            Number of draws, spread over the members of an ensemble.
+        effects
+            "fixed", "random" or "mixed".
+
+        Returns
+        -------
+        xarray.DataArray
+            Dims (chain, draw, row); values are 0 or 1, positions in ``classes_``.
+        """
+        return self._outcomes(X, draws, effects)
+
+    def _fit_target(self, y: Any) -> ClassTarget:
+        check_classification_targets(y)
+        target = ClassTarget.fit(y)
+        if len(target.classes) > 2:
+            # The wording is scikit-learn's: its checks look for it.
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(y)}: it has {len(target.classes)} classes. Fit one class against "
+                "the rest, or use a regressor for an ordered target."
+            )
+        self.classes_ = target.labels
+        return target
+
+    def _likelihood(self) -> Likelihood:
+        return Bernoulli()
+
+    def _classes(self, codes: np.ndarray) -> np.ndarray | None:
+        return codes
+
+    def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else by_class * weight
+
+    def _check_threshold(self) -> None:
+        if isinstance(self.threshold, str):
+            check_choice("threshold", self.threshold, ("balanced_accuracy",))
+        elif not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"Invalid value of threshold: {self.threshold!r}. Expected a probability between "
+                "0 and 1, or 'balanced_accuracy'."
+            )
+
+    def _thresholds(self, batch: Any) -> dict[str, float]:
+        if self.threshold != "balanced_accuracy":
+            return dict.fromkeys(EFFECTS, float(self.threshold))
+        fit = self.fit_
+        query = Query(fit.spec, fit.network, fit.draws, fit.centre, batch, None)
+        return {
+            effects: _best_threshold(batch.y, predict.means(query, effects)[:, 1], batch.weight)
+            for effects in EFFECTS
+        }
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray) -> float:
+    """Threshold of the highest balanced accuracy, (TPR + 1 - FPR) / 2: the first of equals."""
+    if len(np.unique(y)) < 2:
+        return 0.5
+    fpr, tpr, thresholds = roc_curve(y, probability, sample_weight=weight)
+    best = int(np.argmax(tpr - fpr))
+    return float(min(thresholds[best], 1.0))

@@ -1,0 +1,142 @@
+"""The border: what users pass becomes a frame, or an error that says what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
+
+from pyfairme.data import Design, as_frame
+from pyfairme.data.columns import label_of, read_labels
+
+__all__ = ["held_out", "new_clusters", "new_frame", "sample_weights", "training_frame"]
+
+
+def _is_frame(X: Any) -> bool:
+    return isinstance(X, pd.DataFrame) or isinstance(
+        nw.from_native(X, pass_through=True), nw.DataFrame | nw.LazyFrame
+    )
+
+
+def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[pd.DataFrame, Any]:
+    """Return the training table as a frame, and y; remember the columns on the estimator.
+
+    An array gets the column names x0, x1, ...; it cannot be used with ``cluster`` or ``sensitive``,
+    which are names.
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    if not _is_frame(X):
+        _refuse_names(estimator)
+        finite: Any = "allow-nan" if allow_nan else True
+        X, y = validate_data(
+            estimator, X, y, ensure_all_finite=finite, multi_output=False, ensure_min_samples=2
+        )
+        return _numbered(X), y
+    frame = as_frame(X)
+    if len(frame) < 2:
+        raise ValueError(f"Found array with {len(frame)} sample(s) while a minimum of 2 is required.")
+    values = np.asarray(y)
+    if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
+        raise ValueError(f"y should be a 1d array, got an array of shape {values.shape} instead.")
+    if len(values) != len(frame):
+        raise ValueError(
+            f"Found input variables with inconsistent numbers of samples: X has {len(frame)} rows, "
+            f"y has {len(values)}. Give one target per row."
+        )
+    _check_feature_names(estimator, frame, reset=True)
+    estimator.n_features_in_ = frame.shape[1]
+    return frame.reset_index(drop=True), values.reshape(-1)
+
+
+def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
+    """Return rows to predict as a frame with the columns of training."""
+    if not _is_frame(X):
+        if hasattr(estimator, "feature_names_in_"):
+            _refuse_names(estimator)
+        finite: Any = "allow-nan" if allow_nan else True
+        frame = _numbered(validate_data(estimator, X, reset=False, ensure_all_finite=finite))
+        if hasattr(estimator, "feature_names_in_"):
+            frame.columns = estimator.feature_names_in_
+        return frame
+    frame = as_frame(X)
+    if len(frame) == 0:
+        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+    if not hasattr(estimator, "feature_names_in_"):
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+        frame = _numbered(frame.to_numpy()).set_index(frame.index)
+    return frame
+
+
+def _numbered(X: Any) -> pd.DataFrame:
+    return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+
+
+def _refuse_names(estimator: Any) -> None:
+    if estimator.cluster is not None or len(estimator.sensitive or ()):
+        raise ValueError(
+            "cluster and sensitive are names of columns, so X must be a pandas or polars frame; got "
+            "an array. In a Pipeline, let earlier steps return frames: "
+            "pipeline.set_output(transform='pandas')."
+        )
+
+
+def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
+    """Return checked weights, (n,), or None."""
+    if sample_weight is None:
+        return None
+    probe = np.empty((rows, 1))
+    return _check_sample_weight(sample_weight, probe, ensure_non_negative=True)
+
+
+def held_out(
+    frame: pd.DataFrame,
+    cluster: tuple[str, ...],
+    classes: np.ndarray | None,
+    fraction: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split row numbers into training and validation, stratified by class where that is possible.
+
+    Every cluster and every class keeps at least one training row, so nothing is unseen by accident.
+    """
+    rows = np.arange(len(frame))
+    number = round(fraction * len(frame))
+    if number < 2 or len(frame) - number < 2:
+        return rows, rows[:0]
+    keys = [read_labels(frame[name]).codes for name in cluster]
+    keys += [] if classes is None else [classes]
+    stratify = None
+    if classes is not None:
+        counts = np.bincount(classes)
+        counts = counts[counts > 0]
+        if counts.min() >= 2 and number >= len(counts) and len(rows) - number >= len(counts):
+            stratify = classes
+    training, validation = train_test_split(
+        rows, test_size=number, random_state=seed, stratify=stratify
+    )
+    alone = np.zeros(len(validation), bool)
+    for key in keys:
+        alone |= ~np.isin(key[validation], key[training])
+    return np.sort(np.concatenate([training, validation[alone]])), np.sort(validation[~alone])
+
+
+def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
+    """Labels of a factor's clusters that training never saw, in order of appearance."""
+    labels = read_labels(frame[column])
+    known = set(design.clusters[column])
+    found = dict.fromkeys(name for name in labels.names if name not in known)
+    if (labels.codes < 0).any() and "(missing)" not in known:
+        found["(missing)"] = None
+    return list(found)
+
+
+def cluster_labels(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Return each row's cluster label as text."""
+    return np.array([label_of(value) for value in frame[column]], dtype=object)

@@ -1,0 +1,250 @@
+"""An estimator's keywords, checked once and turned into the frozen specs of the rooms below."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from pyfairme.data import Batch, Binned, Design
+from pyfairme.data.schema import attribute_name
+from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.svi import Schedule
+from pyfairme.model.effects import Factor
+from pyfairme.model.likelihoods import Likelihood
+from pyfairme.model.penalties import CRITERIA, PENALTIES, Attribute
+from pyfairme.model.program import ModelSpec, Weights
+
+__all__ = [
+    "EFFECTS",
+    "as_tuple",
+    "check_choice",
+    "check_settings",
+    "model_spec",
+    "objective_weights",
+    "schedule",
+    "slope_terms",
+]
+
+EFFECTS = ("fixed", "random", "mixed")
+UNSEEN = ("infer", "population", "sample", "raise")
+
+
+def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
+    """Raise ValueError unless ``value`` is one of ``valid``."""
+    valid = tuple(valid)
+    if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
+        raise ValueError(f"Invalid value of {name}: {value!r}. Valid values are {list(valid)}.")
+
+
+def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> None:
+    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
+    if not good or value < low or (above and value == low):
+        what = "greater than" if above else "at least"
+        raise ValueError(f"Invalid value of {name}: {value!r}. Expected a number {what} {low:g}.")
+
+
+def _check_count(name: str, value: Any, low: int) -> None:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
+        raise ValueError(f"Invalid value of {name}: {value!r}. Expected an integer >= {low}.")
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """Return one name or attribute, a list of them or None as a tuple."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str | Binned) else tuple(value)
+
+
+def check_settings(params: Mapping[str, Any]) -> None:
+    """Check every keyword that can be checked without data; raise ValueError by its name."""
+    for name, low in (("cluster_weight", 0), ("fixed_weight", 0), ("kl_weight", 0)):
+        _check_number(name, params[name], low)
+    for name in ("prior_scale", "learning_rate"):
+        _check_number(name, params[name], 0, above=True)
+    for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
+        _check_count(name, params[name], low)
+    for width in params["hidden"]:
+        _check_count("hidden", width, 1)
+    fraction = params["validation_fraction"]
+    _check_number("validation_fraction", fraction, 0)
+    if fraction >= 1:
+        raise ValueError(
+            f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1."
+        )
+    check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
+    check_choice("criterion", params["criterion"], CRITERIA)
+    check_choice("guide", params["guide"], GUIDES)
+    check_choice("unseen", params["unseen"], UNSEEN)
+    check_choice("missing", params["missing"], ("category", "raise"))
+    check_choice("early_stopping", params["early_stopping"], ("auto", True, False))
+    check_choice("progress", params["progress"], ("auto", True, False))
+    for name in as_tuple(params["fairness"]):
+        check_choice("fairness", name, PENALTIES)
+    for view in params["fairness_on"]:
+        check_choice("fairness_on", view, EFFECTS)
+
+
+def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
+    """Return, per factor with slopes, "all", "hidden" or the covariates that carry them."""
+    if random_slopes is None:
+        return {}
+    if isinstance(random_slopes, Mapping):
+        unknown = sorted(set(random_slopes) - set(cluster))
+        if unknown:
+            raise ValueError(
+                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}."
+            )
+        chosen = dict(random_slopes)
+    else:
+        if not cluster:
+            raise ValueError("random_slopes needs a grouping factor: give cluster='column'.")
+        chosen = dict.fromkeys(cluster, random_slopes)
+    for factor, terms in chosen.items():
+        if isinstance(terms, str) and terms not in ("all", "hidden"):
+            raise ValueError(
+                f"Invalid value of random_slopes: {terms!r}. Valid values are None, 'all', "
+                "'hidden', a list of columns, or a dictionary of these by factor."
+            )
+        chosen[factor] = terms if isinstance(terms, str) else tuple(terms)
+    return {factor: terms for factor, terms in chosen.items() if terms is not None and terms != ()}
+
+
+def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood) -> ModelSpec:
+    """Return the static structure of the model that the keywords and the design describe."""
+    hidden = tuple(params["hidden"]) if design.columns else ()
+    cluster = tuple(design.clusters)
+    factors = _factors(params, design, likelihood.outputs, hidden)
+    attributes = tuple(Attribute(a.name, len(a.levels)) for a in design.attributes)
+    penalties = as_tuple(params["fairness"]) if attributes else ()
+    if likelihood.standardised and params["criterion"] == "equal_opportunity" and penalties:
+        raise ValueError(
+            "criterion='equal_opportunity' compares rows of the favourable class, which a real "
+            "target does not have: use 'equalized_odds' or 'demographic_parity'."
+        )
+    wanted = tuple(params["fairness_on"]) if penalties else ()
+    if not factors and wanted:
+        wanted = ("fixed",)  # without random effects the mixed prediction is the fixed one
+    return ModelSpec(
+        likelihood=likelihood,
+        covariates=len(design.columns),
+        hidden=hidden,
+        factors=factors,
+        adversaries=tuple((f, len(design.clusters[f])) for f in cluster) if hidden else (),
+        attributes=attributes,
+        penalties=penalties,
+        views=tuple(view for view in EFFECTS if view in wanted),
+        criterion=params["criterion"],
+        fixed_loss=bool(factors),
+        last_layer=params["network_posterior"] == "last_layer",
+    )
+
+
+def _factors(
+    params: Mapping[str, Any], design: Design, outputs: int, hidden: tuple[int, ...]
+) -> tuple[Factor, ...]:
+    terms = slope_terms(params["random_slopes"], tuple(design.clusters))
+    found = []
+    for position, (name, levels) in enumerate(design.clusters.items()):
+        on_hidden = terms.get(name) == "hidden"
+        if on_hidden and not hidden:
+            raise ValueError("random_slopes='hidden' needs a hidden layer: hidden=() has none.")
+        factor = Factor(
+            name=name,
+            clusters=len(levels),
+            column=position,
+            outputs=outputs,
+            intercept=bool(params["random_intercepts"]),
+            slopes=() if on_hidden else tuple(design.factor_slopes.get(name, ())),
+            hidden=hidden[-1] if on_hidden else 0,
+        )
+        if factor.sites:
+            found.append(factor)
+    return tuple(found)
+
+
+def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Weights:
+    """Return the traced numbers of the objective."""
+    multipliers = params["fairness_on"]
+    if not isinstance(multipliers, Mapping):
+        multipliers = dict.fromkeys(multipliers, 1.0)
+    if not spec.factors:
+        multipliers = {"fixed": max(multipliers.values(), default=1.0)}
+    fairness = {}
+    for penalty in spec.penalties:
+        strength = _strengths(params["fairness_weight"], penalty, spec.attributes)
+        fairness[penalty] = {
+            view: np.asarray(strength * multipliers[view], np.float32) for view in spec.views
+        }
+    return Weights(
+        fixed=float(params["fixed_weight"]),
+        kl=float(params["kl_weight"]),
+        cluster=float(params["cluster_weight"]),
+        prior_scale=float(params["prior_scale"]),
+        rows=1.0,
+        batch_rows=1.0,
+        ramp=1.0,
+        fairness=fairness,
+        balance=_balance(spec, training),
+    )
+
+
+def _strengths(weight: Any, penalty: str, attributes: tuple[Attribute, ...]) -> np.ndarray:
+    """Strength per attribute of one penalty, from a number or (nested) dictionaries."""
+    if isinstance(weight, Mapping) and set(weight) <= set(PENALTIES) and weight:
+        weight = weight.get(penalty, 0.0)
+    names = [attribute.name for attribute in attributes]
+    if isinstance(weight, Mapping):
+        given = {attribute_name(k): v for k, v in weight.items()}
+        unknown = sorted(set(given) - set(names))
+        if unknown:
+            raise ValueError(
+                f"fairness_weight names {unknown}, which are neither sensitive attributes {names} "
+                f"nor penalties {list(PENALTIES)}."
+            )
+    else:
+        given = dict.fromkeys(names, weight)
+    for name, value in given.items():
+        _check_number(f"fairness_weight[{name!r}]", value, 0)
+    return np.array([given.get(name, 0.0) for name in names], np.float64)
+
+
+def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
+    """Weight of each level: inverse frequency among the rows that the criterion compares.
+
+    The weights have mean 1 over training rows, so that small groups count as much as large ones
+    and the sum of an adversary's loss stays that of one loss per row.
+    """
+    weight = training.weight.astype(np.float64)
+    if spec.criterion == "equal_opportunity" and spec.penalties:
+        strata = np.asarray(spec.likelihood.strata(training.y))
+        weight = weight * strata[:, -1]
+    found = []
+    for index, attribute in enumerate(spec.attributes):
+        codes = training.sensitive[:, index]
+        inside = codes >= 0
+        mass = np.bincount(codes[inside], weight[inside], minlength=attribute.levels)
+        there = mass > 0
+        share = training.weight.sum() / max(there.sum(), 1)
+        found.append(np.where(there, share / np.where(there, mass, 1.0), 0.0).astype(np.float32))
+    return tuple(found)
+
+
+def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Schedule:
+    """Return the schedule; "auto" stops early only when no penalty is on (and rows are held out)."""
+    stopping = params["early_stopping"]
+    if stopping is True and not validated:
+        raise ValueError(
+            "early_stopping=True needs validation rows: give validation_fraction > 0 and enough "
+            "rows, or set early_stopping=False."
+        )
+    early = (not spec.penalties if stopping == "auto" else stopping) and validated
+    return Schedule(
+        epochs=params["epochs"],
+        min_steps=params["min_steps"],
+        batch_size=params["batch_size"],
+        learning_rate=float(params["learning_rate"]),
+        early_stopping=bool(early),
+    )

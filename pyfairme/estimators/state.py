@@ -1,0 +1,151 @@
+"""A fitted estimator as plain data, and the labels and units of its posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Binned, ClassTarget, Design, RealTarget
+from pyfairme.estimators import settings
+from pyfairme.inference.posterior import Labels
+from pyfairme.inference.predict import Fit
+from pyfairme.model.networks import Layer
+from pyfairme.model.program import ModelSpec
+
+__all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
+
+
+
+def labels(
+    design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any
+) -> Labels:
+    """Return the names and units in which the posterior is reported."""
+    terms, scales, means = {}, {}, {}
+    columns = design.slope_columns
+    for factor in fit.spec.factors:
+        if factor.hidden:
+            terms[factor.name] = tuple(f"hidden[{i}]" for i in range(factor.hidden))
+            scales[factor.name] = means[factor.name] = np.ones(factor.hidden)
+        else:
+            terms[factor.name] = tuple(columns[i].name for i in factor.slopes)
+            scales[factor.name] = np.array([columns[i].scale for i in factor.slopes])
+            means[factor.name] = np.asarray(slope_means)[list(factor.slopes)]
+    real = isinstance(target, RealTarget)
+    return Labels(
+        clusters=dict(design.clusters),
+        terms=terms,
+        slope_scale=scales,
+        slope_mean=means,
+        columns=tuple(column.name for column in design.columns),
+        column_mean=np.array([column.mean for column in design.columns]),
+        column_scale=np.array([column.scale for column in design.columns]),
+        target_mean=target.mean if real else 0.0,
+        target_scale=target.scale if real else 1.0,
+        classes=tuple(map(str, classes)),
+    )
+
+
+def posterior_attrs(spec: ModelSpec, estimator: Any) -> dict[str, Any]:
+    """Say what the draws are draws of."""
+    touched = [view for view in spec.views if view != "fixed"]
+    kind = "penalised (generalised) posterior" if touched else "variational posterior"
+    given = "the network's point estimate"
+    if spec.last_layer:
+        given = "the hidden layers' point estimate" if spec.hidden else "nothing else"
+    return {
+        "kind": kind,
+        "conditional_on": given,
+        "guide": estimator.guide,
+        "note": "Draws come from a variational guide: R-hat and ESS say nothing about them.",
+    }
+
+
+def to_state(estimator: Any) -> dict[str, Any]:
+    """Return everything a fitted estimator needs as nested dicts, lists, numbers and arrays."""
+    fit: Fit = estimator.fit_
+    found = {
+        "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
+        "seed": estimator._seed,
+        "slope_means": np.asarray(estimator._slope_means),
+        "design": estimator.design_.to_state(),
+        "target": estimator.target_.to_state(),
+        "target_kind": type(estimator.target_).__name__,
+        "network": _layers(fit.network),
+        "draws": dict(fit.draws),
+        "centre": fit.centre,
+        "membership": [_layers(network) for network in fit.membership],
+        "history": {name: estimator.history_[name].to_numpy() for name in estimator.history_},
+        "n_iter": int(estimator.n_iter_),
+        "n_features_in": int(estimator.n_features_in_),
+        "feature_names_in": None,
+        "threshold": dict(getattr(estimator, "threshold_", {})) or None,
+    }
+    if hasattr(estimator, "feature_names_in_"):
+        found["feature_names_in"] = [str(name) for name in estimator.feature_names_in_]
+    return found
+
+
+def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
+    """Fill a fresh estimator with a saved state, and return it."""
+    estimator.set_params(**{k: _rich(v) for k, v in state["params"].items()})
+    targets = {"ClassTarget": ClassTarget, "RealTarget": RealTarget}
+    estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
+    estimator.design_ = Design.from_state(state["design"])
+    estimator._seed = state["seed"]
+    estimator._slope_means = state["slope_means"]
+    estimator.history_ = pd.DataFrame(dict(state["history"]))
+    estimator.n_iter_ = state["n_iter"]
+    estimator.n_features_in_ = state["n_features_in"]
+    if state["feature_names_in"] is not None:
+        estimator.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
+    if state["threshold"] is not None:
+        estimator.threshold_ = dict(state["threshold"])
+    if isinstance(estimator.target_, ClassTarget):
+        estimator.classes_ = estimator.target_.labels
+    params = estimator.get_params(deep=False)
+    spec = settings.model_spec(params, estimator.design_, estimator._likelihood())
+    estimator.fit_ = Fit(
+        spec,
+        _unlayers(state["network"]),
+        dict(state["draws"]),
+        state["centre"],
+        tuple(_unlayers(network) for network in state["membership"]),
+    )
+    return estimator
+
+
+def _layers(network: Any) -> list[list[np.ndarray]]:
+    return [[np.asarray(layer.weight), np.asarray(layer.bias)] for layer in network]
+
+
+def _unlayers(layers: Any) -> tuple[Layer, ...]:
+    return tuple(Layer(weight, bias) for weight, bias in layers)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Turn a keyword's value into plain data; dictionaries become pairs, as keys may be tuples."""
+    if isinstance(value, Binned):
+        return {"binned": [value.column, list(value.edges), value.name]}
+    if isinstance(value, Mapping):
+        return {"pairs": [[_plain(name, k), _plain(name, v)] for k, v in value.items()]}
+    if isinstance(value, tuple | list):
+        return type(value)(_plain(name, item) for item in value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if name == "random_state" and not isinstance(value, int | None):
+        return None
+    return value
+
+
+def _rich(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        if "binned" in value:
+            column, edges, label = value["binned"]
+            return Binned(column, tuple(edges), label)
+        return {_rich(key): _rich(item) for key, item in value["pairs"]}
+    if isinstance(value, tuple | list):
+        return type(value)(_rich(item) for item in value)
+    return value

@@ -1,0 +1,1 @@
+"""How a model is fitted and used: guides, the SVI loop, predictions and posteriors."""

@@ -1,0 +1,203 @@
+"""The compiled part of a fit: start, one chunk of SVI steps, validation, posterior draws.
+
+Everything tuned is traced and everything static is in the spec, so that fits of one structure
+share one set of compiled functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Int
+from numpyro import handlers
+from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+
+from pyfairme.data import Batch
+from pyfairme.inference.guides import GUIDES, Guide, draw
+from pyfairme.model.penalties import group_gaps
+from pyfairme.model.program import ModelSpec, Program, Weights, build, predictor, view_of
+
+__all__ = ["Engine", "Pace", "State", "engine"]
+
+ADAM = optax.scale_by_adam()
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    params: dict[str, Any]  # unconstrained
+    adam: optax.OptState
+    key: Array
+    step: Array
+
+
+class Pace(NamedTuple):
+    """Traced numbers of the schedule."""
+
+    learning_rate: Array | float
+    steps: Array | float
+    warm_up: Array | float
+
+
+class Engine(NamedTuple):
+    """Compiled functions of one program and guide, shared by all fits of the same structure."""
+
+    program: Program
+    guide: Guide
+    init: Callable[[Array, Batch, Weights], State]
+    run: Callable[..., tuple[State, dict[str, Array]]]
+    evaluate: Callable[[dict[str, Any], Batch, Weights], dict[str, Array]]
+    constrain: Callable[[dict[str, Any]], dict[str, Any]]
+    draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
+
+
+@lru_cache(maxsize=64)
+def engine(spec: ModelSpec, guide_name: str) -> Engine:
+    """Build and cache the compiled functions of a program."""
+    program = build(spec)
+    guide = GUIDES[guide_name](spec.latents)
+    elbo_type = TraceMeanField_ELBO if guide.analytic else Trace_ELBO
+    svi = SVI(program.model, guide.sample, optax.identity(), elbo_type(sum_sites=False))
+    latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
+
+    def constrain(params: dict[str, Any]) -> dict[str, Any]:
+        assert svi.constrain_fn is not None  # set while `init` is traced
+        return svi.constrain_fn(params)
+
+    def init(key: Array, batch: Batch, weights: Weights) -> State:
+        start_key, run_key = jax.random.split(key)
+        first = svi.init(start_key, batch, weights)
+        params = dict(svi.optim.get_params(first.optim_state))
+        params["network"] = _start_at_mean(spec, params["network"], batch)
+        return State(params, ADAM.init(params), run_key, jnp.zeros((), jnp.int32))
+
+    def losses(
+        params: dict[str, Any], key: Array, batch: Batch, weights: Weights
+    ) -> tuple[Array, dict[str, Array]]:
+        terms: Any = svi.loss.loss(
+            key, constrain(params), program.model, guide.sample, batch, weights
+        )
+        named = _named(terms, latent_sites)
+        return sum(named.values(), start=jnp.zeros(())), named
+
+    def step(
+        table: Batch, weights: Weights, pace: Pace, state: State, rows: Int[Array, " b"]
+    ) -> tuple[State, dict[str, Array]]:
+        key, now = jax.random.split(state.key)
+        ramp = jnp.clip(state.step / jnp.maximum(pace.warm_up * pace.steps, 1.0), 0.0, 1.0)
+        batch = jax.tree.map(lambda a: a[rows], table)
+        gradient: Any
+        gradient, terms = jax.grad(losses, has_aux=True)(
+            state.params, now, batch, weights._replace(ramp=ramp)
+        )
+        updates: Any
+        updates, adam = ADAM.update(gradient, state.adam)
+        rate = pace.learning_rate * _cosine(state.step / pace.steps)
+        params = {
+            site: jax.tree.map(
+                partial(_descend, rate=rate * _rate_multiple(site, not spec.hidden)),
+                state.params[site],
+                updates[site],
+            )
+            for site in state.params
+        }
+        return State(params, adam, key, state.step + 1), terms
+
+    @jax.jit
+    def run(
+        state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
+    ) -> tuple[State, dict[str, Array]]:
+        state, terms = jax.lax.scan(partial(step, table, weights, pace), state, rows)
+        return state, jax.tree.map(jnp.mean, terms)
+
+    def evaluate(params: dict[str, Any], batch: Batch, weights: Weights) -> dict[str, Array]:
+        fitted = constrain(params)
+        return _evaluate(program, guide, fitted, batch, weights._replace(ramp=1.0))
+
+    return Engine(
+        program,
+        guide,
+        jax.jit(init),
+        run,
+        jax.jit(evaluate),
+        constrain,
+        jax.jit(
+            lambda key, params, batch, weights, draws: draw(
+                guide, key, params, draws, batch, weights
+            ),
+            static_argnums=4,
+        ),
+    )
+
+
+def _descend(param: Array, update: Array, *, rate: Array) -> Array:
+    return param - rate * update
+
+
+def _rate_multiple(site: str, linear: bool) -> float:
+    """Adversaries must keep up with the network; latents and linear models have far to go."""
+    if site.startswith("adversary"):
+        return 5.0
+    return 1.0 if site == "network" and not linear else 10.0
+
+
+def _cosine(progress: Array) -> Array:
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch) -> Any:
+    """Start the output bias at the link of the mean target: the fit begins at the null model."""
+    if spec.last_layer:
+        return network
+    mean = (batch.weight @ batch.y.astype(jnp.float32)) / batch.weight.sum()
+    last = network[-1]
+    return (*network[:-1], last._replace(bias=spec.likelihood.start(mean)))
+
+
+def _named(terms: Mapping[str, Array], latent_sites: frozenset[str]) -> dict[str, Array]:
+    """Collect the sites' losses under the names of the history."""
+    zero = jnp.zeros(())
+    named = {"mixed": terms["y"]}
+    named["kl"] = sum((v for k, v in terms.items() if k in latent_sites), start=zero)
+    return named | {k: v for k, v in terms.items() if k not in latent_sites and k != "y"}
+
+
+def _evaluate(
+    program: Program, guide: Guide, params: dict[str, Any], batch: Batch, weights: Weights
+) -> dict[str, Array]:
+    """Every observed term and each attribute's disparity, at the latents' medians."""
+    spec = program.spec
+    latents = guide.median(params)
+    fitted = handlers.substitute(
+        handlers.seed(program.model, jax.random.key(0)), data={**params, **latents}
+    )
+    sites = handlers.trace(fitted).get_trace(batch, weights)
+    names = {latent.name for latent in spec.latents}
+    terms = {
+        "mixed" if k == "y" else k: _log_prob(s)
+        for k, s in sites.items()
+        if s["type"] == "sample" and k not in names
+    }
+    terms = {k: -v for k, v in terms.items()}
+    if spec.attributes:
+        prediction = predictor(spec, params["network"], latents, batch)
+        share = batch.weight / weights.batch_rows
+        for name in spec.views or ("fixed", "mixed"):
+            view = view_of(spec, name, prediction, batch, share, weights)
+            for index, attribute in enumerate(spec.attributes):
+                gaps, exists = group_gaps(view, index, attribute, spec.criterion)
+                terms[f"disparity/{name}/{attribute.name}"] = (gaps * exists).sum() / jnp.maximum(
+                    exists.sum(), 1.0
+                )
+    return terms
+
+
+def _log_prob(site: Mapping[str, Any]) -> Array:
+    log_prob = site["fn"].log_prob(site["value"])
+    scale = site["scale"]
+    return jnp.sum(log_prob if scale is None else scale * log_prob)

@@ -1,0 +1,74 @@
+"""The z-predictor (subnetwork 6): soft cluster memberships of rows whose cluster is new."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pyfairme.data import Batch
+from pyfairme.inference.svi import Schedule, fit
+from pyfairme.model.effects import Factor
+from pyfairme.model.likelihoods import Categorical
+from pyfairme.model.networks import mlp_apply
+from pyfairme.model.program import ModelSpec, Weights
+
+__all__ = ["MOST_CLUSTERS", "fit_membership", "memberships"]
+
+MOST_CLUSTERS = 1000  # a softmax over more clusters costs too much for what it tells
+WIDTH = 32
+SCHEDULE = Schedule(epochs=5, min_steps=500, batch_size=256, learning_rate=3e-3)
+NO_PENALTIES = Weights(0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, {}, ())
+
+
+def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
+    """Fit a softmax network x -> cluster for one column of clusters, and return its layers.
+
+    It is the same program as every other: a categorical likelihood, no random effects, no penalty.
+    """
+    spec = ModelSpec(Categorical(clusters), batch.x.shape[1], (WIDTH,), fixed_loss=False)
+    rows = batch._replace(
+        y=batch.cluster[:, column],
+        slopes=batch.slopes[:, :0],
+        cluster=batch.cluster[:, :0],
+        sensitive=batch.sensitive[:, :0],
+        offset=np.zeros_like(batch.offset),
+    )
+    return fit(spec, "mean_field", rows, None, NO_PENALTIES, SCHEDULE, seed).params["network"]
+
+
+def memberships(
+    networks: tuple[Any, ...], factors: tuple[Factor, ...], batch: Batch
+) -> tuple[np.ndarray, ...]:
+    """Return (n, G) memberships per factor: one-hot where the cluster is known, else inferred."""
+    found = []
+    for network, factor in zip(networks, factors, strict=True):
+        codes = batch.cluster[:, factor.column]
+        known = np.zeros((len(codes), factor.clusters), np.float32)
+        known[np.arange(len(codes))[codes >= 0], codes[codes >= 0]] = 1.0
+        new = codes < 0
+        if new.any():
+            known[new] = _probabilities(network, batch.x[new])
+        found.append(known)
+    return tuple(found)
+
+
+def _probabilities(network: Any, x: np.ndarray, chunk: int = 1024) -> np.ndarray:
+    parts = []
+    for start in range(0, len(x), chunk):
+        part = x[start : start + chunk]
+        padded = np.pad(part, [(0, chunk - len(part)), (0, 0)])
+        parts.append(np.asarray(_softmax()(network, padded))[: len(part)])
+    return np.concatenate(parts)
+
+
+@lru_cache(maxsize=1)
+def _softmax() -> Any:
+    def softmax(network: Any, x: Array) -> Array:
+        return jax.nn.softmax(mlp_apply(network, jnp.asarray(x))[0], axis=-1)
+
+    return jax.jit(softmax)

@@ -1,0 +1,45 @@
+"""Accuracy and group fairness of predictions: arrays in, numbers or tidy frames out.
+
+All functions take fairlearn's argument names. Definitions stand in the docstrings; a metric is
+added by one new module here, see `pyfairme.metrics.registry`.
+"""
+
+from pyfairme.metrics.accuracy import auroc, balanced_accuracy, brier, log_loss, mse, r2
+from pyfairme.metrics.calibration import calibration_error_by_group, worst_group_calibration_error
+from pyfairme.metrics.conditional_disparity import conditional_demographic_disparity
+from pyfairme.metrics.counterfactual import counterfactual_gap
+from pyfairme.metrics.ecosystem import demographic_parity_difference, equalized_odds_difference
+from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
+from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
+from pyfairme.metrics.error_spread import mse_sd, residual_sd
+from pyfairme.metrics.null import NullValue, null_value
+from pyfairme.metrics.parity import demographic_parity
+from pyfairme.metrics.report import classification_report_frame, regression_report_frame
+from pyfairme.metrics.worst_group import worst_group_accuracy
+
+__all__ = [
+    "NullValue",
+    "auroc",
+    "balanced_accuracy",
+    "brier",
+    "calibration_error_by_group",
+    "classification_report_frame",
+    "conditional_demographic_disparity",
+    "counterfactual_gap",
+    "demographic_parity",
+    "demographic_parity_difference",
+    "equalized_odds_difference",
+    "fpr_sd",
+    "fpr_sd_corrected",
+    "log_loss",
+    "mse",
+    "mse_sd",
+    "null_value",
+    "r2",
+    "regression_report_frame",
+    "residual_sd",
+    "tpr_sd",
+    "tpr_sd_corrected",
+    "worst_group_accuracy",
+    "worst_group_calibration_error",
+]

@@ -1,0 +1,133 @@
+"""Expected calibration error within groups."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.metrics.aggregate import ratio
+from pyfairme.metrics.inputs import Floats, as_binary, as_groups, as_probability, as_weight
+from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.table import Rows, Table, make_table, totals
+
+BINS = 10
+
+
+def calibration_error_by_group(
+    y_true: Any,
+    y_prob: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    bins: int = BINS,
+) -> pd.Series:
+    """Compute the expected calibration error of each group.
+
+    ``ECE_s = sum_b n_sb / n_s * |mean of y - mean of p in bin b of group s|`` with equally wide
+    bins of the predicted probability. Even a calibrated model has an error above 0 in a small
+    group, of the order ``sqrt(bins / n_s)`` of its outcomes' standard deviation.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_prob
+        Shape ``(n,)``: predicted probabilities of the outcome 1.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows.
+    bins
+        Number of equally wide bins of [0, 1].
+
+    Returns
+    -------
+    pd.Series
+        Shape ``(G,)``, indexed by group; NaN for an empty one.
+
+    Raises
+    ------
+    ValueError
+        When ``bins`` is below 1, lengths differ, values are out of range, or a label is missing.
+
+    Examples
+    --------
+    >>> error = calibration_error_by_group([1, 0], [0.75, 0.5], sensitive_features=["a", "b"])
+    >>> error.tolist()
+    [0.25, 0.5]
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}.")
+    outcome = as_binary(y_true, "y_true")
+    probability = as_probability(y_prob, "y_prob", len(outcome))
+    groups = as_groups(sensitive_features, n=len(outcome))
+    rows = Rows(outcome, probability, groups.codes, groups.levels, y_prob=probability)
+    sums = totals(outcomes_by_score(rows, bins), as_weight(sample_weight, len(outcome)))
+    index = pd.Index(groups.levels, name="group")
+    return pd.Series(_group_error(sums), index=index, name="calibration_error")
+
+
+def worst_group_calibration_error(
+    y_true: Any,
+    y_prob: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    bins: int = BINS,
+) -> float:
+    """Compute the largest expected calibration error over groups.
+
+    See `calibration_error_by_group` for the definition, the parameters and the errors raised.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_prob
+        Shape ``(n,)``: predicted probabilities of the outcome 1.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows.
+    bins
+        Number of equally wide bins of [0, 1].
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    error = calibration_error_by_group(
+        y_true,
+        y_prob,
+        sensitive_features=sensitive_features,
+        sample_weight=sample_weight,
+        bins=bins,
+    )
+    return float(error.max())
+
+
+def outcomes_by_score(rows: Rows, bins: int) -> Table:
+    """Add up outcome and probability: cells ``(G, bins)`` of group and bin of the score."""
+    assert rows.y_prob is not None  # a classification table has it
+    code = np.minimum((rows.y_prob * bins).astype(np.intp), bins - 1)
+    cell = rows.group * bins + code
+    return make_table(cell, (len(rows.levels), bins), rows.y_true, rows.y_prob)
+
+
+def _group_error(sums: Floats) -> Floats:
+    gap = np.abs(sums[..., 1] - sums[..., 2]).sum(-1)
+    return ratio(gap, sums[..., 0].sum(-1))
+
+
+def _worst(sums: Floats) -> Floats:
+    return np.fmax.reduce(_group_error(sums), axis=-1)  # fmax passes over NaN
+
+
+_by_score = partial(outcomes_by_score, bins=BINS)
+
+METRICS = (
+    Metric("calibration_error", "classification", "group", _by_score, _group_error),
+    Metric("worst_group_calibration_error", "classification", "attribute", _by_score, _worst),
+)

@@ -1,0 +1,77 @@
+"""Decisions counted by group and outcome, and the four rates read off them."""
+
+from typing import Any
+
+from pyfairme.metrics.aggregate import ratio
+from pyfairme.metrics.inputs import Floats, as_binary, as_groups
+from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.table import Rows, Table, make_table
+
+
+def decision_rows(y_true: Any, y_pred: Any, sensitive_features: Any) -> Rows:
+    """Check outcomes, decisions and groups, and return them as `Rows`."""
+    outcome = as_binary(y_true, "y_true")
+    n = len(outcome)
+    groups = as_groups(sensitive_features, n=n)
+    return Rows(outcome, as_binary(y_pred, "y_pred", n), groups.codes, groups.levels)
+
+
+def confusion(rows: Rows) -> Table:
+    """Count rows and positive decisions: cells ``(G, 2)`` of group and outcome."""
+    cell = rows.group * 2 + rows.y_true.astype(int)
+    return make_table(cell, (len(rows.levels), 2), rows.y_pred)
+
+
+def tpr(sums: Floats) -> Floats:
+    """Return the true positive rate of each group, NaN without positives."""
+    return ratio(sums[..., 1, 1], sums[..., 1, 0])
+
+
+def fpr(sums: Floats) -> Floats:
+    """Return the false positive rate of each group, NaN without negatives."""
+    return ratio(sums[..., 0, 1], sums[..., 0, 0])
+
+
+def selection_rate(sums: Floats) -> Floats:
+    """Return the rate of positive decisions of each group, NaN without rows."""
+    return ratio(sums[..., 1].sum(-1), sums[..., 0].sum(-1))
+
+
+def accuracy(sums: Floats) -> Floats:
+    """Return the rate of right decisions of each group, NaN without rows."""
+    right = sums[..., 1, 1] + sums[..., 0, 0] - sums[..., 0, 1]
+    return ratio(right, sums[..., 0].sum(-1))
+
+
+def positives(sums: Floats) -> Floats:
+    """Return the number of positives of each group."""
+    return sums[..., 1, 0]
+
+
+def negatives(sums: Floats) -> Floats:
+    """Return the number of negatives of each group."""
+    return sums[..., 0, 0]
+
+
+METRICS = (
+    Metric(
+        "tpr",
+        "classification",
+        "group",
+        confusion,
+        tpr,
+        group_size=positives,
+        counted="positives",
+    ),
+    Metric(
+        "fpr",
+        "classification",
+        "group",
+        confusion,
+        fpr,
+        group_size=negatives,
+        counted="negatives",
+    ),
+    Metric("selection_rate", "classification", "group", confusion, selection_rate),
+    Metric("accuracy", "classification", "group", confusion, accuracy),
+)

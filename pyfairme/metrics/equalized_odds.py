@@ -1,0 +1,117 @@
+"""Spread of true and false positive rates over groups (equalized odds, eq. 2 of the paper)."""
+
+from typing import Any
+
+from pyfairme.metrics.aggregate import group_sd
+from pyfairme.metrics.confusion import confusion, decision_rows, fpr, negatives, positives, tpr
+from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.null import equal_rates
+from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.table import totals
+
+
+def tpr_sd(
+    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+) -> float:
+    """Compute the standard deviation over groups of the true positive rate.
+
+    ``sqrt(mean_s (TPR_s - mean TPR)²)`` with ddof = 0 and every group counted once, where
+    ``TPR_s = P(ŷ = 1 | y = 1, s)``. Groups without positives are left out. 0 means equal
+    opportunity; sampling noise alone gives more than 0, see `null_value` and `tpr_sd_corrected`.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows within their group.
+
+    Returns
+    -------
+    float
+        In [0, 0.5]; NaN when fewer than two groups have positives.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not 0 or 1, or a label is missing.
+
+    Examples
+    --------
+    >>> tpr_sd([1, 1, 1, 1], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
+    0.25
+    """
+    return float(group_sd(tpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
+
+
+def fpr_sd(
+    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+) -> float:
+    """Compute the standard deviation over groups of the false positive rate.
+
+    As `tpr_sd`, with ``FPR_s = P(ŷ = 1 | y = 0, s)``; groups without negatives are left out.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows within their group.
+
+    Returns
+    -------
+    float
+        In [0, 0.5]; NaN when fewer than two groups have negatives.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not 0 or 1, or a label is missing.
+
+    Examples
+    --------
+    >>> fpr_sd([0, 0, 0, 0], [1, 1, 0, 0], sensitive_features=["a", "a", "b", "b"])
+    0.5
+    """
+    return float(group_sd(fpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
+
+
+def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+    rows = decision_rows(y_true, y_pred, sensitive_features)
+    return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
+
+
+METRICS = (
+    Metric(
+        "tpr_sd",
+        "classification",
+        "attribute",
+        confusion,
+        lambda sums: group_sd(tpr(sums)),
+        group_size=positives,
+        counted="positives",
+        null=equal_rates,
+        is_sd=True,
+        undefined="fewer than two groups have positives",
+    ),
+    Metric(
+        "fpr_sd",
+        "classification",
+        "attribute",
+        confusion,
+        lambda sums: group_sd(fpr(sums)),
+        group_size=negatives,
+        counted="negatives",
+        null=equal_rates,
+        is_sd=True,
+        undefined="fewer than two groups have negatives",
+    ),
+)

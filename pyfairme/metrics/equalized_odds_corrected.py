@@ -1,0 +1,146 @@
+"""Spread of rates over groups with the part expected from sampling noise taken off."""
+
+from typing import Any
+
+import numpy as np
+
+from pyfairme.metrics.aggregate import group_sd, ratio
+from pyfairme.metrics.confusion import confusion, decision_rows, negatives, positives
+from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.null import equal_rates
+from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.table import totals
+
+
+def tpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> float:
+    """Compute the spread of true positive rates without its sampling noise.
+
+    The observed rates of G groups are ``r_g = p_g + e_g`` with independent binomial errors of
+    variance ``v_g = p_g (1 - p_g) / n_g``. For the population variance over groups (ddof = 0)
+
+        E[SD²(r)] = SD²(p) + (1/G) sum_g Var(e_g - mean e)
+                  = SD²(p) + (1/G) (sum_g v_g - (1/G) sum_g v_g)
+                  = SD²(p) + (G - 1)/G * mean_g v_g,
+
+    so that ``sqrt(max(0, SD²(r) - (G - 1)/G mean_g v̂_g))`` is returned, with the unbiased
+    ``v̂_g = r_g (1 - r_g) / (n_g - 1)``. A group of one row cannot tell its own variance and takes
+    the pooled ``r (1 - r)``. Weights have no place here: the noise is that of counts.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+
+    Returns
+    -------
+    float
+        0 when the noise explains all spread; NaN when fewer than two groups have positives.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not 0 or 1, or a label is missing.
+
+    Examples
+    --------
+    >>> tpr_sd_corrected([1, 1, 1, 1], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
+    0.0
+    """
+    rows = decision_rows(y_true, y_pred, sensitive_features)
+    return float(_corrected_tpr_sd(totals(confusion(rows))))
+
+
+def fpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> float:
+    """Compute the spread of false positive rates without its sampling noise.
+
+    As `tpr_sd_corrected`, over negatives.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+
+    Returns
+    -------
+    float
+        0 when the noise explains all spread; NaN when fewer than two groups have negatives.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not 0 or 1, or a label is missing.
+    """
+    rows = decision_rows(y_true, y_pred, sensitive_features)
+    return float(_corrected_fpr_sd(totals(confusion(rows))))
+
+
+def expected_noise(accepted: Floats, n: Floats) -> Floats:
+    """Estimate how much binomial noise adds to the ddof = 0 variance of rates over groups.
+
+    Parameters
+    ----------
+    accepted
+        Shape ``(..., G)``: positive decisions of each group.
+    n
+        Shape ``(..., G)``: rows they are out of; groups with 0 are left out.
+
+    Returns
+    -------
+    Floats
+        Shape ``(...)``: ``(G - 1)/G * mean_g v̂_g``, see `tpr_sd_corrected`.
+    """
+    groups = (n > 0).sum(-1)
+    rate = np.nan_to_num(ratio(accepted, n))
+    pooled = np.nan_to_num(ratio(accepted.sum(-1), n.sum(-1)))[..., None]
+    own = rate * (1 - rate) / np.maximum(n - 1, 1)
+    variance = np.where(n > 1, own, pooled * (1 - pooled)) * (n > 0)
+    return (groups - 1) / np.maximum(groups, 1) ** 2 * variance.sum(-1)
+
+
+def _corrected(accepted: Floats, n: Floats) -> Floats:
+    excess = group_sd(ratio(accepted, n)) ** 2 - expected_noise(accepted, n)
+    return np.sqrt(np.maximum(excess, 0.0))  # np.maximum keeps NaN
+
+
+def _corrected_tpr_sd(sums: Floats) -> Floats:
+    return _corrected(sums[..., 1, 1], sums[..., 1, 0])
+
+
+def _corrected_fpr_sd(sums: Floats) -> Floats:
+    return _corrected(sums[..., 0, 1], sums[..., 0, 0])
+
+
+METRICS = (
+    Metric(
+        "tpr_sd_corrected",
+        "classification",
+        "attribute",
+        confusion,
+        _corrected_tpr_sd,
+        group_size=positives,
+        counted="positives",
+        null=equal_rates,
+        is_sd=True,
+        undefined="fewer than two groups have positives",
+    ),
+    Metric(
+        "fpr_sd_corrected",
+        "classification",
+        "attribute",
+        confusion,
+        _corrected_fpr_sd,
+        group_size=negatives,
+        counted="negatives",
+        null=equal_rates,
+        is_sd=True,
+        undefined="fewer than two groups have negatives",
+    ),
+)

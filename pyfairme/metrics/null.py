@@ -1,0 +1,186 @@
+"""What a disparity looks like when there is none: its null value.
+
+A standard deviation or a gap over groups is above 0 even for equal groups, because every group is a
+sample. Each function here draws the sums of a table as they would be without disparity, group sizes
+kept; a metric reduces the draws as it reduces the data. A disparity inside the band of its draws is
+not resolvable with these rows.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyfairme.metrics.confusion import decision_rows
+from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.moments import real_rows
+from pyfairme.metrics.registry import Task, find
+from pyfairme.metrics.table import Table, totals
+
+
+class NullValue(NamedTuple):
+    """Mean and band of a metric under the absence of disparity.
+
+    Attributes
+    ----------
+    mean
+        Mean over the draws.
+    low, high
+        Quantiles that leave ``(1 - level) / 2`` of the draws outside on each side.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+
+def null_value(
+    metric: str,
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    rng: np.random.Generator,
+    task: Task = "classification",
+    draws: int = 1000,
+    level: float = 0.9,
+) -> NullValue:
+    """Simulate a metric for groups that differ by sampling noise only.
+
+    Parameters
+    ----------
+    metric
+        Name of a disparity metric that has a null, such as ``"tpr_sd"``.
+    y_true
+        Shape ``(n,)``: outcomes, in {0, 1} for classification.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}, for regression predictions.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    rng
+        Source of randomness.
+    task
+        ``"classification"`` or ``"regression"``.
+    draws
+        Number of simulated data sets.
+    level
+        Share of the draws between ``low`` and ``high``.
+
+    Raises
+    ------
+    ValueError
+        When the metric is unknown or has no null, and for wrong inputs.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> y_true, y_pred = np.ones(200), np.tile([1, 1, 1, 0], 50)
+    >>> groups = np.repeat(["a", "b"], 100)
+    >>> null = null_value("tpr_sd", y_true, y_pred, sensitive_features=groups, rng=rng)
+    >>> 0.01 < null.mean < 0.03
+    True
+    """
+    found = find(metric, task)
+    if found.null is None:
+        raise ValueError(f"{metric} has no null value: it is not a spread of counts or means.")
+    check_rows = decision_rows if task == "classification" else real_rows
+    table = found.tabulate(check_rows(y_true, y_pred, sensitive_features))
+    return summarise_null(found.reduce(found.null(table, rng, draws)), level)
+
+
+def summarise_null(values: Floats, level: float) -> NullValue:
+    """Return mean and band of draws of shape ``(draws,)``; all NaN when no draw has a value."""
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return NullValue(np.nan, np.nan, np.nan)
+    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
+    return NullValue(float(known.mean()), float(low), float(high))
+
+
+def equal_rates(table: Table, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw confusion counts with the pooled TPR and FPR in every group.
+
+    Positive decisions of group g with outcome y are Binomial(n_gy, pooled rate of outcome y).
+
+    Parameters
+    ----------
+    table
+        Of cells ``(G, 2)``: group and outcome, with the decision as second column.
+    rng
+        Source of randomness.
+    draws
+        Number of draws.
+
+    Returns
+    -------
+    Floats
+        Shape ``(draws, G, 2, 2)``.
+    """
+    sums = totals(table)
+    rows, accepted = sums[..., 0].sum(0), sums[..., 1].sum(0)
+    return _binomial_decisions(sums[..., 0], accepted / np.maximum(rows, 1), rng, draws)
+
+
+def equal_selection(table: Table, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw confusion counts with the pooled rate of positive decisions in every group.
+
+    As `equal_rates`, with one rate for both outcomes: the null of demographic parity.
+
+    Parameters
+    ----------
+    table
+        Of cells ``(G, 2)``: group and outcome, with the decision as second column.
+    rng
+        Source of randomness.
+    draws
+        Number of draws.
+
+    Returns
+    -------
+    Floats
+        Shape ``(draws, G, 2, 2)``.
+    """
+    sums = totals(table)
+    return _binomial_decisions(sums[..., 0], sums[..., 1].sum() / sums[..., 0].sum(), rng, draws)
+
+
+def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw sums after shuffling the groups' labels over rows, for real outcomes.
+
+    Errors and predictions of a regression have no binomial law, and their spread differs from row
+    to row. But when groups do not matter, labels are exchangeable: any assignment of the same
+    labels to the same rows, group sizes kept, was as likely. Shuffling labels over the intact rows
+    therefore samples the exact null, conditional on the rows and free of assumptions on their
+    distribution. Where cells have further axes (bins of the outcome), labels are shuffled within
+    them, so that the null is independence *given* the outcome.
+
+    Parameters
+    ----------
+    table
+        Of cells ``(G, ...)``: the first axis is the group.
+    rng
+        Source of randomness.
+    draws
+        Number of shuffles.
+
+    Returns
+    -------
+    Floats
+        Shape ``(draws, *table.shape, k)``.
+    """
+    inner = int(np.prod(table.shape[1:]))
+    order = np.argsort(table.cell % inner, kind="stable")
+    cell = table.cell[order]
+    columns = np.asfortranarray(table.columns[order])
+    ends = np.cumsum(np.bincount(cell % inner))
+    blocks = np.split(cell, ends[:-1])  # views: rows of one place, which differ by their group
+    sums = np.empty((draws, *table.shape, columns.shape[1]))
+    for draw in sums:
+        for block in blocks:
+            rng.shuffle(block)
+        draw[:] = totals(Table(cell, columns, table.shape))
+    return sums
+
+
+def _binomial_decisions(n: Floats, rate: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    accepted = rng.binomial(n.astype(int), np.clip(rate, 0, 1), size=(draws, *n.shape))
+    return np.stack(np.broadcast_arrays(n, accepted), axis=-1).astype(np.float64)

@@ -1,0 +1,207 @@
+"""The tidy fairness report: every registered metric with interval, null value, n and note."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.metrics.bootstrap import resampling_design
+from pyfairme.metrics.inputs import (
+    Codes,
+    as_binary,
+    as_flipped,
+    as_groups,
+    as_probability,
+    as_real,
+)
+from pyfairme.metrics.lines import Sampling, Section, section_lines
+from pyfairme.metrics.registry import Task
+from pyfairme.metrics.table import Rows, ungrouped
+
+COLUMNS = (
+    "attribute",
+    "group",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "null",
+    "null_low",
+    "null_high",
+    "n",
+    "note",
+)
+
+
+def classification_report_frame(
+    y_true: Any,
+    y_prob: Any,
+    y_pred: Any,
+    *,
+    sensitive: Mapping[str, Any],
+    cluster: Any = None,
+    flipped: Mapping[str, Any] | None = None,
+    rng: np.random.Generator,
+    n_boot: int = 200,
+    level: float = 0.9,
+) -> pd.DataFrame:
+    """Compute all metrics of a binary classifier as one tidy table.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_prob
+        Shape ``(n,)``: predicted probabilities of the outcome 1.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive
+        For each attribute its labels, shape ``(n,)``; an intersection is one more entry.
+    cluster
+        Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
+    flipped
+        For each attribute ``y_prob`` under its other levels, shape ``(n, |S| - 1)``; attributes
+        without an entry have no counterfactual gap.
+    rng
+        Source of randomness of bootstrap and null values.
+    n_boot
+        Bootstrap replicates; 0 leaves the intervals empty.
+    level
+        Coverage of the percentile intervals.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns attribute, group, metric, value, low, high, null, null_low, null_high, n, note.
+        Overall accuracy has attribute and group ``"all"``; disparities have group ``"all"``; the
+        rates of each level follow. ``n`` counts the rows that the value rests on. A metric that is
+        not defined on these rows is NaN, and its note says why. The null band is always 5-95 %.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are out of range, or a label is missing.
+
+    Notes
+    -----
+    Intervals resample rows within cluster x group x outcome below 30 clusters (conditional on these
+    clusters), whole clusters from 30 up. Resampling adds noise to a spread over groups, so the
+    interval of an SD lies too high where groups are small: with the sizes of Adult's races, 90 %
+    intervals of ``tpr_sd`` held the truth in 0 to 91 % of simulations. The corrected SDs take that
+    noise off in each replicate, and their intervals held it in 92 to 95 %: read those.
+    """
+    outcome = as_binary(y_true, "y_true")
+    n = len(outcome)
+    probability = as_probability(y_prob, "y_prob", n)
+    rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
+    sampling = _check_sampling(rng, n_boot, level)
+    strata = (outcome.astype(np.intp),)
+    clusters = _cluster_codes(cluster, n)
+    sections = _sections("classification", rows, sensitive, flipped, clusters, strata)
+    return _frame(sections, sampling)
+
+
+def regression_report_frame(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive: Mapping[str, Any],
+    cluster: Any = None,
+    flipped: Mapping[str, Any] | None = None,
+    rng: np.random.Generator,
+    n_boot: int = 200,
+    level: float = 0.9,
+    log_density: Any = None,
+) -> pd.DataFrame:
+    """Compute all metrics of a regression as one tidy table.
+
+    A real outcome forms no strata: below 30 clusters rows are resampled within cluster x group.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: real outcomes.
+    y_pred
+        Shape ``(n,)``: predictions, in the unit of the outcome.
+    sensitive
+        For each attribute its labels, shape ``(n,)``; an intersection is one more entry.
+    cluster
+        Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
+    flipped
+        For each attribute ``y_pred`` under its other levels, shape ``(n, |S| - 1)``; attributes
+        without an entry have no counterfactual gap.
+    rng
+        Source of randomness of bootstrap and null values.
+    n_boot
+        Bootstrap replicates; 0 leaves the intervals empty.
+    level
+        Coverage of the percentile intervals.
+    log_density
+        Shape ``(n,)``: log predictive density of ``y_true``; ``None`` leaves that line out.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns as of `classification_report_frame`.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not finite, or a label is missing.
+    """
+    outcome = as_real(y_true, "y_true")
+    n = len(outcome)
+    rows = ungrouped(outcome, as_real(y_pred, "y_pred", n))
+    if log_density is not None:
+        rows = rows._replace(log_density=as_real(log_density, "log_density", n))
+    sampling = _check_sampling(rng, n_boot, level)
+    clusters = _cluster_codes(cluster, n)
+    return _frame(_sections("regression", rows, sensitive, flipped, clusters, ()), sampling)
+
+
+def _check_sampling(rng: np.random.Generator, n_boot: int, level: float) -> Sampling:
+    if n_boot < 0:
+        raise ValueError(f"n_boot must be 0 or more, got {n_boot}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+    return Sampling(rng, n_boot, level)
+
+
+def _cluster_codes(cluster: Any, n: int) -> Codes:
+    return np.zeros(n, dtype=np.intp) if cluster is None else as_groups(cluster, "cluster", n).codes
+
+
+def _sections(
+    task: Task,
+    rows: Rows,
+    sensitive: Mapping[str, Any],
+    flipped: Mapping[str, Any] | None,
+    cluster: Codes,
+    strata: tuple[Codes, ...],
+) -> list[Section]:
+    flips = dict(flipped or {})
+    if unknown := sorted(str(name) for name in flips if name not in sensitive):
+        raise ValueError(
+            f"flipped has attributes that sensitive does not: {', '.join(unknown)}. "
+            f"Expected some of {', '.join(map(str, sensitive))}."
+        )
+    overall = Section("all", rows, task, ("overall",), resampling_design(cluster, *strata))
+    sections = [overall]
+    for name, labels in sensitive.items():
+        grouped = _group(rows, str(name), labels, flips.get(name))
+        design = resampling_design(cluster, grouped.group, *strata)
+        sections.append(Section(str(name), grouped, task, ("attribute", "group"), design))
+    return sections
+
+
+def _group(rows: Rows, name: str, labels: Any, flips: Any) -> Rows:
+    n = len(rows.y_true)
+    groups = as_groups(labels, f"sensitive[{name!r}]", n)
+    matrix = None if flips is None else as_flipped(flips, f"flipped[{name!r}]", n)
+    return rows._replace(group=groups.codes, levels=groups.levels, flipped=matrix)
+
+
+def _frame(sections: list[Section], sampling: Sampling) -> pd.DataFrame:
+    records = [record for section in sections for record in section_lines(section, sampling)]
+    return pd.DataFrame.from_records(records, columns=list(COLUMNS))

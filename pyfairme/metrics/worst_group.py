@@ -1,0 +1,56 @@
+"""Accuracy of the group that is served worst."""
+
+from typing import Any
+
+import numpy as np
+
+from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
+from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.table import totals
+
+
+def worst_group_accuracy(
+    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+) -> float:
+    """Compute the smallest accuracy over groups.
+
+    ``min_s P(ŷ = y | s)``. The minimum over small groups is biased downward by their noise: look
+    at the number of rows in each group beside it.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: outcomes in {0, 1}.
+    y_pred
+        Shape ``(n,)``: decisions in {0, 1}.
+    sensitive_features
+        Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows within their group.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        When lengths differ, values are not 0 or 1, or a label is missing.
+
+    Examples
+    --------
+    >>> worst_group_accuracy([1, 1, 0, 0], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
+    0.5
+    """
+    rows = decision_rows(y_true, y_pred, sensitive_features)
+    weight = as_weight(sample_weight, len(rows.y_true))
+    return float(_worst(totals(confusion(rows), weight)))
+
+
+def _worst(sums: Floats) -> Floats:
+    return np.fmin.reduce(accuracy(sums), axis=-1)  # fmin passes over NaN
+
+
+METRICS = (Metric("worst_group_accuracy", "classification", "attribute", confusion, _worst),)

@@ -1,0 +1,130 @@
+"""Random effects of one grouping factor: hierarchical prior and contribution to the link.
+
+    tau_0 ~ HalfNormal(s),  intercept_g ~ Normal(0, tau_0)
+    tau_j ~ HalfNormal(s),  slope_gj    ~ Normal(0, tau_j)          for clusters g = 1..G
+
+with s = ``likelihood.effect_scale * prior_scale``. Sites carry the factor's name, so that several
+crossed factors stand side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float, Int
+
+from pyfairme.model.likelihoods import Latent
+
+__all__ = ["Factor", "by_cluster", "contribution", "contribution_of", "sample"]
+
+DENSE_CLUSTERS = (
+    64  # up to here a one-hot product beats gathering each row's slopes on every device
+)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A grouping factor: ``clusters`` levels, an intercept or not, slopes on columns of ``slopes``.
+
+    ``column`` is its position among the batch's clusters. ``slopes`` holds indices into the batch's
+    slope columns; ``hidden`` is the width of the last hidden layer when its activations carry the
+    slopes instead, else 0.
+    """
+
+    name: str
+    clusters: int
+    column: int = 0
+    outputs: int = 1
+    intercept: bool = True
+    slopes: tuple[int, ...] = ()
+    hidden: int = 0
+
+    @property
+    def terms(self) -> int:
+        """Number of slope terms q."""
+        return self.hidden or len(self.slopes)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the terms that exist: a subset of ("intercept", "slopes")."""
+        return ("intercept",) * self.intercept + ("slopes",) * (self.terms > 0)
+
+    def shape(self, term: str) -> tuple[int, ...]:
+        """Shape of the effects of ``term``: (G, K), or (G, q, K) for slopes."""
+        middle = (self.terms,) if term == "slopes" else ()
+        return (self.clusters, *middle, self.outputs)
+
+    def latents(self, scale: float) -> tuple[Latent, ...]:
+        """List scales before effects, in the order in which the model draws them."""
+        found = []
+        for term in self.sites:
+            found.append(Latent(f"{self.name}_{term}_sd", self.shape(term)[1:], True, 0.3 * scale))
+            found.append(Latent(f"{self.name}_{term}", self.shape(term), False, 0.0))
+        return tuple(found)
+
+
+def sample(factor: Factor, scale: Array | float) -> dict[str, Array]:
+    """Draw a factor's scales and effects from the prior, as NumPyro sites."""
+    drawn = {}
+    for term in factor.sites:
+        shape = factor.shape(term)
+        tau = f"{factor.name}_{term}_sd"
+        drawn[tau] = numpyro.sample(tau, dist.HalfNormal(scale).expand(shape[1:]).to_event())
+        prior = dist.Normal(0.0, jnp.broadcast_to(drawn[tau], shape)).to_event(len(shape))
+        drawn[f"{factor.name}_{term}"] = numpyro.sample(f"{factor.name}_{term}", prior)
+    return drawn
+
+
+def _columns(factor: Factor, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
+    if factor.hidden or factor.slopes == tuple(range(r.shape[1])):
+        return r
+    return r[:, jnp.array(factor.slopes)]
+
+
+def by_cluster(
+    factor: Factor, latents: Mapping[str, Array], r: Float[Array, "n _"]
+) -> Float[Array, "n g k"]:
+    """Return intercept_g + r_i . slope_g for every row i and every cluster g."""
+    every = jnp.zeros((r.shape[0], factor.clusters, factor.outputs))
+    if factor.intercept:
+        every = every + latents[f"{factor.name}_intercept"][None]
+    if factor.terms:
+        slopes = jnp.moveaxis(latents[f"{factor.name}_slopes"], 1, 0)
+        every = every + (_columns(factor, r) @ slopes.reshape(factor.terms, -1)).reshape(
+            every.shape
+        )
+    return every
+
+
+def contribution(
+    factor: Factor,
+    latents: Mapping[str, Array],
+    membership: Float[Array, "n g"],
+    r: Float[Array, "n _"],
+) -> Float[Array, "n k"]:
+    """Return sum_g membership_ig (intercept_g + r_i . slope_g): soft or one-hot membership."""
+    return (membership[:, :, None] * by_cluster(factor, latents, r)).sum(axis=1)
+
+
+def contribution_of(
+    factor: Factor,
+    latents: Mapping[str, Array],
+    codes: Int[Array, " n"],
+    r: Float[Array, "n _"],
+) -> Float[Array, "n k"]:
+    """Return intercept_z + r . slope_z for cluster codes z (n,); a code of -1 contributes zero."""
+    if factor.clusters <= DENSE_CLUSTERS:
+        return contribution(factor, latents, jax.nn.one_hot(codes, factor.clusters), r)
+    inside = jnp.maximum(codes, 0)
+    total = jnp.zeros((codes.shape[0], factor.outputs))
+    if factor.intercept:
+        total = total + latents[f"{factor.name}_intercept"][inside]
+    if factor.terms:
+        slopes = latents[f"{factor.name}_slopes"][inside]
+        total = total + jnp.einsum("nq,nqk->nk", _columns(factor, r), slopes)
+    return jnp.where(codes[:, None] >= 0, total, 0.0)

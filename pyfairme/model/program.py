@@ -1,0 +1,233 @@
+"""The probabilistic program: static structure, traced numbers, and the NumPyro model they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+from numpyro import handlers
+
+from pyfairme.data import Batch
+from pyfairme.model import effects
+from pyfairme.model.effects import Factor
+from pyfairme.model.likelihoods import Latent, Likelihood
+from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
+from pyfairme.model.penalties import PENALTIES, Attribute, View, cluster_adversary
+
+__all__ = [
+    "LAST_LAYER",
+    "ModelSpec",
+    "Prediction",
+    "Program",
+    "Weights",
+    "build",
+    "predictor",
+    "view_of",
+]
+
+LAST_LAYER = ("output_weight", "output_bias")
+LAST_LAYER_SCALE = 2.5
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that decides the shape of the program; hashable, so that compiling is cached.
+
+    ``penalties`` are names in ``PENALTIES``; ``views`` the predictions they act on, a subset of
+    ("fixed", "random", "mixed").
+    """
+
+    likelihood: Likelihood
+    covariates: int
+    hidden: tuple[int, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    adversaries: tuple[tuple[str, int], ...] = ()  # factors whose clusters A_C predicts
+    attributes: tuple[Attribute, ...] = ()
+    penalties: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    criterion: str = "equalized_odds"
+    fixed_loss: bool = True
+    last_layer: bool = False
+
+    @property
+    def latents(self) -> tuple[Latent, ...]:
+        """Every latent variable, in the order in which the model draws them."""
+        found = [latent for latent, _ in self.likelihood.latents()]
+        if self.last_layer:
+            inputs = self.hidden[-1] if self.hidden else self.covariates
+            found.append(Latent(LAST_LAYER[0], (inputs, self.likelihood.outputs), False, 0.0))
+            found.append(Latent(LAST_LAYER[1], (self.likelihood.outputs,), False, 0.0))
+        for factor in self.factors:
+            found.extend(factor.latents(self.likelihood.effect_scale))
+        return tuple(found)
+
+
+class Weights(NamedTuple):
+    """The tuned numbers of the objective (eq. 11), traced: changing one compiles nothing.
+
+    ``rows`` is the sum n of the training rows' weights; ``batch_rows`` the expected sum of the
+    weights in one batch. ``ramp`` rises from 0 to 1 during the warm-up of the adversaries.
+    """
+
+    fixed: Array | float
+    kl: Array | float
+    cluster: Array | float
+    prior_scale: Array | float
+    rows: Array | float
+    batch_rows: Array | float
+    ramp: Array | float
+    fairness: Mapping[str, Mapping[str, Any]]  # penalty -> view -> strength per attribute (A,)
+    balance: tuple[Any, ...]  # per attribute: weight of each level
+
+
+class Prediction(NamedTuple):
+    """Link-scale predictions, each (n, K)."""
+
+    fixed: Float[Array, "n k"]
+    random: Float[Array, "n k"]
+    mixed: Float[Array, "n k"]
+    hidden: tuple[Float[Array, "n _"], ...]
+
+
+class Program(NamedTuple):
+    """A NumPyro model with its structure; ``model(batch, weights)``."""
+
+    spec: ModelSpec
+    model: Callable[[Batch, Weights], None]
+
+
+def predictor(
+    spec: ModelSpec,
+    network: tuple[Layer, ...],
+    latents: Mapping[str, Array],
+    batch: Batch,
+    membership: tuple[Float[Array, "n _"], ...] | None = None,
+) -> Prediction:
+    """Predict fixed, random and mixed effects on the link scale.
+
+    fixed = f_theta(x) + offset,  random = sum over factors of intercept_z + r . slope_z. The same
+    function serves the model and every prediction. ``membership`` holds, per factor, (n, G) soft
+    memberships that replace the cluster codes.
+    """
+    if spec.last_layer:
+        network = (*network[:-1], Layer(latents[LAST_LAYER[0]], latents[LAST_LAYER[1]]))
+    fixed, hidden = mlp_apply(network, batch.x)
+    fixed = fixed + batch.offset[:, None]
+    random = jnp.zeros_like(fixed)
+    for index, factor in enumerate(spec.factors):
+        r = hidden[-1] if factor.hidden else batch.slopes
+        if membership is None:
+            codes = batch.cluster[:, factor.column]
+            random = random + effects.contribution_of(factor, latents, codes, r)
+        else:
+            random = random + effects.contribution(factor, latents, membership[index], r)
+    return Prediction(fixed, random, fixed + random, hidden)
+
+
+@lru_cache(maxsize=64)
+def build(spec: ModelSpec) -> Program:
+    """Return the program of ``spec``; equal specs share one program and its compiled functions."""
+
+    def model(batch: Batch, weights: Weights) -> None:
+        latents = _draw_latents(spec, weights)
+        network: Any = numpyro.param("network", lambda key: _start(spec, key))
+        prediction = predictor(spec, network, latents, batch)
+        share = batch.weight / weights.batch_rows
+        _likelihoods(spec, prediction, latents, batch, share, weights)
+        _cluster_adversaries(spec, prediction, batch, share, weights)
+        _penalties(spec, prediction, batch, share, weights)
+
+    return Program(spec, model)
+
+
+def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
+    layers = mlp_init(key, (spec.covariates, *spec.hidden, spec.likelihood.outputs))
+    # With a latent last layer the network ends at the last hidden one; its slot stays empty.
+    return (*layers[:-1], Layer(jnp.zeros((0, 0)), jnp.zeros(0))) if spec.last_layer else layers
+
+
+def _draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
+    """Draw every latent under the KL weight: losses are row means, so the KL is divided by n."""
+    latents: dict[str, Any] = {}
+    with handlers.scale(scale=weights.kl / weights.rows):
+        for latent, prior in spec.likelihood.latents():
+            latents[latent.name] = numpyro.sample(latent.name, prior)
+        if spec.last_layer:
+            for latent in spec.latents:
+                if latent.name in LAST_LAYER:
+                    prior = dist.Normal(0.0, LAST_LAYER_SCALE).expand(latent.shape).to_event()
+                    latents[latent.name] = numpyro.sample(latent.name, prior)
+        scale = weights.prior_scale * spec.likelihood.effect_scale
+        for factor in spec.factors:
+            latents |= effects.sample(factor, scale)
+    return latents
+
+
+def _likelihoods(
+    spec: ModelSpec,
+    prediction: Prediction,
+    latents: Mapping[str, Array],
+    batch: Batch,
+    share: Array,
+    weights: Weights,
+) -> None:
+    likelihood = spec.likelihood
+    with numpyro.plate("rows", batch.x.shape[0]), handlers.scale(scale=share):
+        numpyro.sample("y", likelihood.distribution(prediction.mixed, latents), obs=batch.y)
+    if spec.fixed_loss:
+        # The scale parameters belong to the mixed prediction: L_F must not inflate them.
+        frozen = jax.lax.stop_gradient(dict(latents))
+        log_p = likelihood.distribution(prediction.fixed, frozen).log_prob(batch.y)
+        numpyro.factor("fixed", scale_gradient((share * log_p).sum(), jnp.asarray(weights.fixed)))
+
+
+def _cluster_adversaries(
+    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+) -> None:
+    if not (spec.adversaries and prediction.hidden):
+        return
+    hidden = jnp.concatenate(prediction.hidden, axis=1)
+    strength = jnp.asarray(weights.ramp * weights.cluster)
+    for index, (name, clusters) in enumerate(spec.adversaries):
+        cluster_adversary(name, clusters, hidden, batch.cluster[:, index], share, strength)
+
+
+def view_of(
+    spec: ModelSpec, name: str, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+) -> View:
+    """Return what penalties see of the prediction ``name`` ("fixed", "random" or "mixed")."""
+    link = getattr(prediction, name)
+    if name == "random":
+        link = link + jax.lax.stop_gradient(share @ prediction.fixed / share.sum())
+    likelihood = spec.likelihood
+    return View(
+        name=name,
+        prediction=likelihood.bounded(link),
+        outcome=likelihood.outcome(batch.y),
+        strata=likelihood.strata(batch.y),
+        sensitive=batch.sensitive,
+        share=share,
+        balance=weights.balance,
+        strength=jnp.zeros(len(spec.attributes)),
+    )
+
+
+def _penalties(
+    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+) -> None:
+    if not (spec.penalties and spec.attributes):
+        return
+    for name in spec.views:
+        view = view_of(spec, name, prediction, batch, share, weights)
+        for penalty in spec.penalties:
+            strength = weights.ramp * weights.fairness[penalty][name]
+            PENALTIES[penalty](
+                penalty, view._replace(strength=strength), spec.attributes, spec.criterion
+            )

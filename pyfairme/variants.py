@@ -1,0 +1,46 @@
+"""The paper's models (arXiv 2310.03146) as values: keyword arguments of an estimator.
+
+Numbers are the subnetworks of figure 1: 1 fixed-effects network, 2 cluster adversary, 3 sensitive
+adversary on the fixed prediction, 4 random effects, 5 sensitive adversary on the mixed prediction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["VARIANTS"]
+
+
+def _variant(**keywords: Any) -> Mapping[str, Any]:
+    return MappingProxyType(keywords)
+
+
+NO_EFFECTS = {"random_intercepts": False, "random_slopes": None}
+EFFECTS = {"random_intercepts": True, "random_slopes": "all"}
+UNFAIR = {"fairness": None}
+FIXED = {"fairness": "adversarial", "fairness_on": ("fixed",), "fairness_weight": 0.2}
+# Eq. 10 is the plain correlation: no outcome enters it.
+ACL = {"fairness": "correlation", "criterion": "demographic_parity", "fairness_weight": 0.2}
+
+VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "nnet": _variant(**NO_EFFECTS, **UNFAIR, cluster_weight=0.0),  # 1
+        "nnet_adb": _variant(**NO_EFFECTS, **FIXED, cluster_weight=0.0),  # 1 + 3
+        "da": _variant(**NO_EFFECTS, **UNFAIR, cluster_weight=0.1),  # 1 + 2
+        "da_adb": _variant(**NO_EFFECTS, **FIXED, cluster_weight=0.1),  # 1 + 2 + 3
+        "da_acl": _variant(**NO_EFFECTS, **ACL, fairness_on=("fixed",), cluster_weight=0.1),
+        "medl": _variant(**EFFECTS, **UNFAIR, cluster_weight=0.1),  # 1 + 2 + 4
+        "medl_acl": _variant(**EFFECTS, **ACL, fairness_on=("fixed", "mixed"), cluster_weight=0.1),
+        "medl_adb_fixed": _variant(**EFFECTS, **FIXED, cluster_weight=0.1),  # 1 + 2 + 3 + 4
+        "medl_adb": _variant(  # 1-5, the full framework
+            **EFFECTS,
+            fairness="adversarial",
+            fairness_on=("fixed", "mixed"),
+            fairness_weight=0.2,
+            cluster_weight=0.1,
+        ),
+    }
+)
+"""Keyword arguments by variant: ``FairMixedEffectsClassifier("school", **VARIANTS["medl"])``."""

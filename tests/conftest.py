@@ -1,0 +1,42 @@
+"""Settings of every test: JAX on the CPU, drawings without a screen, real data where it lies."""
+
+import os
+
+# Before JAX is imported anywhere; a GPU run sets the variable itself.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# `make test` sets this: the shapes and types written in these rooms are checked at every call that
+# the tests make. It costs about two seconds a process, at import, and makes tracebacks longer.
+if os.environ.get("PYFAIRME_TYPECHECK") == "1":
+    install_import_hook(["pyfairme.model", "pyfairme.inference"], "beartype.beartype")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Folder of the real data sets; the test is skipped where there is none."""
+    folder = os.environ.get("PYFAIRME_DATA")
+    if not folder:
+        pytest.skip("real data: set PYFAIRME_DATA to the folder that holds it")
+    path = Path(folder)
+    if not path.is_dir():
+        pytest.fail(f"PYFAIRME_DATA names {folder!r}, which is no folder")
+    return path
+
+
+@pytest.fixture
+def needs_data(data_dir):
+    """Find a file of the real data by its relative name, or skip the test that asks for it."""
+
+    def find(name: str) -> Path:
+        path = data_dir / name
+        if not path.exists():
+            pytest.skip(f"real data: no {name!r} in {data_dir}")
+        return path
+
+    return find

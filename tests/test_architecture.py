@@ -1,0 +1,247 @@
+"""The order of the rooms, what an import may cost, and how long a file may be."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "pyfairme"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+# A room imports from rooms of a lower rank, from itself and from metrics. Equal rank: side by side,
+# neither imports the other. "" is pyfairme/__init__.py, which only the command line stands above.
+RANK = {
+    "metrics": 0,
+    "data": 1,
+    "datasets": 2,
+    "model": 2,
+    "inference": 3,
+    "persistence": 4,
+    "variants": 4,
+    "estimators": 5,
+    "study": 6,
+    "report": 7,
+    "": 8,
+    "cli": 9,
+}
+
+# The only imports that may point forward: inside a function, to report, one line each:
+# (file below pyfairme/, imported module).
+DELEGATES: set[tuple[str, str]] = set()
+
+BANNED = {"haiku", "flax", "equinox", "pickle", "cloudpickle", "dill"}
+LAZY = {"arviz", "fairlearn", "matplotlib", "optuna", "tqdm", "typer"}
+CEILING = {"estimators": 500}  # their docstrings are the API; elsewhere:
+CEILING_ELSEWHERE = 300
+
+
+def imported(source: str, file: str) -> Iterator[tuple[str, bool]]:
+    """Yield every module that a file below pyfairme/ imports, and whether inside a function."""
+    package = ["pyfairme", *Path(file).parts[:-1]]
+    tree = ast.parse(source)
+    lazy = {
+        id(inner)
+        for outer in ast.walk(tree)
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for inner in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                targets = [alias.name for alias in names]
+            case ast.ImportFrom(module=module, names=names, level=level):
+                base = package[: len(package) + 1 - level] if level else []
+                base = [*base, *(module.split(".") if module else [])]
+                # a name may be a module of its own: `from pyfairme import data`
+                targets = [".".join([*base, alias.name]) for alias in names]
+            case ast.Call(func=func, args=[ast.Constant(value=str(name)), *_]) if (
+                "import_module" in ast.unparse(func) or "__import__" in ast.unparse(func)
+            ):
+                targets = [name]
+            case _:
+                continue
+        yield from ((target, id(node) in lazy) for target in targets)
+
+
+def room(module: str) -> str:
+    """Name the room of a module of ours: "pyfairme.data.schema" is in "data"."""
+    first = module.split(".")[1] if "." in module else ""
+    return first if first in RANK else ""
+
+
+def forward_imports(source: str, file: str) -> list[str]:
+    """List what a file imports against the order, lazy delegates to report apart."""
+    here = Path(file).parts[0].removesuffix(".py").replace("__init__", "")
+    if here not in RANK:
+        return [f"{file}: {here!r} is no room of pyfairme: give it a place in RANK"]
+    wrong = []
+    for target, lazy in imported(source, file):
+        there = room(target)
+        if target.split(".")[0] != "pyfairme" or here == "":
+            continue
+        delegate = (
+            lazy
+            and there == "report"
+            and any(
+                file == name and (target == to or target.startswith(f"{to}."))
+                for name, to in DELEGATES
+            )
+        )
+        if there not in (here, "metrics") and RANK[there] >= RANK[here] and not delegate:
+            wrong.append(f"{file} imports {target}")
+    return wrong
+
+
+def banned_imports(source: str, file: str) -> list[str]:
+    """List what a file imports that the package never imports."""
+    names = {target.split(".")[0] for target, _ in imported(source, file)}
+    return [f"{file} imports {name}" for name in sorted(names & BANNED)]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_back(path):
+    assert forward_imports(path.read_text(encoding="utf-8"), name_of(path)) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_banned_is_imported(path):
+    assert banned_imports(path.read_text(encoding="utf-8"), name_of(path)) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_files_stay_short(path):
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    ceiling = CEILING.get(path.relative_to(PACKAGE).parts[0], CEILING_ELSEWHERE)
+    assert lines <= ceiling, f"{name_of(path)} has {lines} lines, at most {ceiling}: split it"
+
+
+def test_nothing_is_called_utils():
+    vague = {"utils", "util", "helpers", "misc", "common"}
+    assert [name_of(path) for path in PACKAGE.rglob("*") if path.stem in vague] == []
+
+
+def test_every_delegate_is_used():
+    used = set()
+    for name, to in DELEGATES:
+        lazy = {t for t, inside in imported((PACKAGE / name).read_text("utf-8"), name) if inside}
+        used |= {(name, to)} if any(t == to or t.startswith(f"{to}.") for t in lazy) else set()
+    assert used == DELEGATES
+
+
+# --- the checks themselves can fail -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("data/schema.py", "import pyfairme.model"),
+        ("data/schema.py", "import numpy, pyfairme.model.networks as n"),
+        ("data/schema.py", "from pyfairme import model"),
+        ("data/schema.py", "from pyfairme.inference.svi import fit"),
+        ("data/schema.py", "from ..model import networks"),
+        ("data/__init__.py", "from ..model import networks"),
+        ("data/schema.py", "from .. import model"),
+        ("data/schema.py", "def f():\n    from pyfairme.model import networks"),
+        ("data/schema.py", "if TYPE_CHECKING:\n    from pyfairme.estimators import X"),
+        ("data/schema.py", "importlib.import_module('pyfairme.model')"),
+        ("data/schema.py", "from pyfairme import FairMixedEffectsClassifier"),
+        ("data/schema.py", "import pyfairme"),
+        ("datasets/adult.py", "from pyfairme.model import networks"),
+        ("model/program.py", "from pyfairme.datasets import adult"),
+        ("metrics/rates.py", "from pyfairme.data import schema"),
+        ("persistence.py", "from .variants import VARIANTS"),
+        ("persistence.py", "from .estimators import base"),
+        ("study/crossval.py", "def plot():\n    from pyfairme.report import plots"),
+        ("report/plots.py", "from pyfairme.cli import app"),
+        ("new_room/thing.py", "import numpy"),
+    ],
+)
+def test_a_forward_import_is_found(file, source):
+    assert len(forward_imports(source, file)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("__init__.py", "from pyfairme.cli import app"),
+        ("cli.py", "import pyfairme as pf\nfrom .report import plots"),
+        ("estimators/base.py", "from ..persistence import save_state\nfrom . import specs"),
+        ("estimators/base.py", "from ..metrics.rates import tpr_sd\nfrom ..data import Schema"),
+        ("data/design.py", "from .schema import Schema\nfrom pyfairme.metrics import tpr_sd"),
+        ("data/sub/deep.py", "from ..schema import Schema\nimport model, numpy.random"),
+    ],
+)
+def test_a_backward_import_is_allowed(file, source):
+    assert forward_imports(source, file) == []
+
+
+def test_a_delegate_is_allowed_only_where_listed(monkeypatch):
+    monkeypatch.setitem(globals(), "DELEGATES", {("study/frontier.py", "pyfairme.report.plots")})
+    lazy = "def plot():\n    from pyfairme.report.plots import draw"
+    assert forward_imports(lazy, "study/frontier.py") == []
+    assert len(forward_imports(lazy, "study/crossval.py")) == 1
+    assert len(forward_imports("from ..report.plots import draw", "study/frontier.py")) == 1
+    assert len(forward_imports(lazy.replace("plots", "html"), "study/frontier.py")) == 1
+
+
+def test_a_banned_import_is_found():
+    source = "import pickle as p\ndef f():\n    from flax import linen"
+    found = ["cli.py imports flax", "cli.py imports pickle"]
+    assert banned_imports(source, "cli.py") == found
+    assert banned_imports("import numpy\nfrom . import pickle_free", "cli.py") == []
+
+
+# --- what importing costs -----------------------------------------------------------------------
+
+
+def run(code: str) -> str:
+    """Run code in a fresh interpreter, started in the checkout; return what it prints."""
+    command = [sys.executable, "-W", "error::UserWarning", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+JAX_AT_REST = """
+import jax
+from jax._src import xla_bridge
+assert not xla_bridge.backends_are_initialized(), "a backend was started"
+assert jax.live_arrays() == [], "arrays were made"
+assert not jax.config.jax_enable_x64, "jax.config was changed"
+"""
+
+
+def test_importing_pyfairme_computes_nothing():
+    run(f"import pyfairme\n{JAX_AT_REST}")
+
+
+def test_importing_every_module_computes_nothing():
+    modules = [name_of(path).removesuffix(".py").replace("/", ".") for path in SOURCES]
+    names = [f"pyfairme.{module}".removesuffix(".__init__") for module in modules]
+    names = [name for name in names if not name.endswith("__main__")]
+    run("".join(f"import {name}\n" for name in names) + JAX_AT_REST)
+
+
+def test_the_check_of_jax_can_fail():
+    computes = "import jax.numpy as jnp\nx = jnp.ones(3)\n"
+    with pytest.raises(AssertionError, match="a backend was started"):
+        run(computes + JAX_AT_REST)
+
+
+def test_importing_pyfairme_leaves_the_rest_for_later():
+    """What numpyro and scikit-learn load themselves (tqdm) does not count as ours."""
+    loaded = run(
+        "import sys, jax, numpyro, optax, pandas, scipy.stats, sklearn.base, narwhals\n"
+        "before = set(sys.modules)\n"
+        "import pyfairme\n"
+        f"print(*sorted((set(sys.modules) - before) & {LAZY!r}))"
+    )
+    assert loaded == ""
