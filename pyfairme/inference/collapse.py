@@ -112,6 +112,7 @@ def _probe(
 ) -> tuple[float, float]:
     """Gain of a probe over chance in nats per row, cross-fitted over two halves, and its error."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits
 
     codes = batch.sensitive[:, index]
     rows = np.flatnonzero(codes >= 0)
@@ -123,7 +124,9 @@ def _probe(
         if len(np.unique(codes[train])) < 2:
             continue
         probe: Any = HistGradientBoostingClassifier(max_iter=50, max_depth=3, random_state=seed)
-        probe.fit(told[train], codes[train], sample_weight=balance[codes[train]])
+        # so few rows fit three times as fast in one thread; on busy cores, several spin for minutes
+        with threadpool_limits(1, user_api="openmp"):
+            probe.fit(told[train], codes[train], sample_weight=balance[codes[train]])
         test = test[np.isin(codes[test], probe.classes_)]
         log_p = np.log(np.maximum(probe.predict_proba(told[test]), 1e-6))
         position = np.searchsorted(probe.classes_, codes[test])

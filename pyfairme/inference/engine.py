@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 from numpyro import handlers
 from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
@@ -34,6 +35,29 @@ class State(NamedTuple):
     adam: optax.OptState
     key: Array
     step: Array
+
+
+class Flat(NamedTuple):
+    """What one step hands to the next: all parameters as one vector, and Adam's moments of it."""
+
+    params: Array
+    adam: optax.OptState
+
+
+class Parts(NamedTuple):
+    """How the vector becomes named parameters, and the multiple of the rate of each entry."""
+
+    restore: Callable[[Array], dict[str, Any]]
+    rates: Array
+
+
+class Step(NamedTuple):
+    """What differs between steps: rows (b,), noise, warm-up of λ and learning rate."""
+
+    rows: Array
+    key: Array
+    ramp: Array
+    rate: Array
 
 
 class Pace(NamedTuple):
@@ -74,7 +98,7 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
         first = svi.init(start_key, batch, weights)
         params = dict(svi.optim.get_params(first.optim_state))
         params["network"] = _start_at_mean(spec, params["network"], batch)
-        return State(params, ADAM.init(params), run_key, jnp.zeros((), jnp.int32))
+        return State(params, ADAM.init(ravel_pytree(params)[0]), run_key, jnp.zeros((), jnp.int32))
 
     def losses(
         params: dict[str, Any], key: Array, batch: Batch, weights: Weights
@@ -86,34 +110,35 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
         return sum(named.values(), start=jnp.zeros(())), named
 
     def step(
-        table: Batch, weights: Weights, pace: Pace, state: State, rows: Int[Array, " b"]
-    ) -> tuple[State, dict[str, Array]]:
-        key, now = jax.random.split(state.key)
-        ramp = jnp.clip(state.step / jnp.maximum(pace.warm_up * pace.steps, 1.0), 0.0, 1.0)
-        batch = jax.tree.map(lambda a: a[rows], table)
-        gradient: Any
+        table: Batch, weights: Weights, parts: Parts, state: Flat, now: Step
+    ) -> tuple[Flat, dict[str, Array]]:
+        batch = jax.tree.map(lambda a: a[now.rows], table)
         gradient, terms = jax.grad(losses, has_aux=True)(
-            state.params, now, batch, weights._replace(ramp=ramp)
+            parts.restore(state.params), now.key, batch, weights._replace(ramp=now.ramp)
         )
-        updates: Any
-        updates, adam = ADAM.update(gradient, state.adam)
-        rate = pace.learning_rate * _cosine(state.step / pace.steps)
-        params = {
-            site: jax.tree.map(
-                partial(_descend, rate=rate * _rate_multiple(site, not spec.hidden)),
-                state.params[site],
-                updates[site],
-            )
-            for site in state.params
-        }
-        return State(params, adam, key, state.step + 1), terms
+        update: Any
+        update, adam = ADAM.update(ravel_pytree(gradient)[0], state.adam)
+        return Flat(state.params - now.rate * parts.rates * update, adam), terms
 
     @jax.jit
     def run(
         state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
     ) -> tuple[State, dict[str, Array]]:
-        state, terms = jax.lax.scan(partial(step, table, weights, pace), state, rows)
-        return state, jax.tree.map(jnp.mean, terms)
+        # One long vector of parameters: Adam is then a single operation, not one per array.
+        flat, restore = ravel_pytree(state.params)
+        parts = Parts(restore, ravel_pytree(_rate_multiples(state.params, not spec.hidden))[0])
+        key, chunk_key = jax.random.split(state.key)
+        number = state.step + jnp.arange(rows.shape[0])
+        steps = Step(
+            rows,
+            jax.random.split(chunk_key, rows.shape[0]),
+            jnp.clip(number / jnp.maximum(pace.warm_up * pace.steps, 1.0), 0.0, 1.0),
+            pace.learning_rate * _cosine(number / pace.steps),
+        )
+        start = Flat(flat, state.adam)
+        end, terms = jax.lax.scan(partial(step, table, weights, parts), start, steps)
+        done = State(restore(end.params), end.adam, key, state.step + rows.shape[0])
+        return done, jax.tree.map(jnp.mean, terms)
 
     def evaluate(params: dict[str, Any], batch: Batch, weights: Weights) -> dict[str, Array]:
         fitted = constrain(params)
@@ -135,15 +160,18 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
     )
 
 
-def _descend(param: Array, update: Array, *, rate: Array) -> Array:
-    return param - rate * update
-
-
-def _rate_multiple(site: str, linear: bool) -> float:
+def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
     """Adversaries must keep up with the network; latents and linear models have far to go."""
-    if site.startswith("adversary"):
-        return 5.0
-    return 1.0 if site == "network" and not linear else 10.0
+
+    def multiple(site: str) -> float:
+        if site.startswith("adversary"):
+            return 5.0
+        return 1.0 if site == "network" and not linear else 10.0
+
+    def filled(site: str, value: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site)), value)
+
+    return {site: filled(site, value) for site, value in params.items()}
 
 
 def _cosine(progress: Array) -> Array:

@@ -16,6 +16,9 @@ from pyfairme.model.program import ModelSpec, Weights
 
 __all__ = ["Schedule", "Trained", "bucket", "fit", "pad"]
 
+# For the guide's noise only, never under vmap, where these keys are weak: a fifth faster per step
+# and a third less to compile than the default generator on a CPU.
+TRAINING_KEYS = "unsafe_rbg"
 FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 
@@ -100,7 +103,7 @@ def fit(
     chunks = -(-max(schedule.epochs * per_epoch, schedule.min_steps) // chunk)
     pace = Pace(schedule.learning_rate, float(chunks * chunk), schedule.warm_up)
     generator = np.random.default_rng(seed)
-    state = machine.init(jax.random.key(seed), table, weights)
+    state = machine.init(jax.random.key(seed, impl=TRAINING_KEYS), table, weights)
     order = _Order(rows, generator)
     history: list[dict[str, float]] = []
     best: tuple[float, int, dict[str, Any]] = (np.inf, -1, {})

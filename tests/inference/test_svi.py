@@ -1,0 +1,172 @@
+import jax
+import numpy as np
+import pytest
+
+from pyfairme.data import Batch
+from pyfairme.inference.engine import engine
+from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
+from pyfairme.model.effects import Factor
+from pyfairme.model.likelihoods import Bernoulli, Normal
+from pyfairme.model.penalties import Attribute
+from pyfairme.model.program import ModelSpec, Weights
+
+ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 3))
+PLAIN = ModelSpec(Bernoulli(), 3, (8,), (Factor("g", 4),), fixed_loss=True)
+FAIR = ModelSpec(
+    Bernoulli(), 3, (8,), (Factor("g", 4),), (("g", 4),), ATTRIBUTES, ("adversarial",),
+    ("fixed", "mixed"),
+)  # fmt: skip
+SHORT = Schedule(epochs=1, min_steps=300, batch_size=64, learning_rate=3e-3)
+
+
+def make_rows(rows=600, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 3)).astype(np.float32)
+    cluster = rng.integers(0, 4, rows)
+    sensitive = np.stack([(x[:, 0] + rng.normal(size=rows) > 0), rng.integers(0, 3, rows)], axis=1)
+    link = 1.5 * x[:, 0] - x[:, 1] + np.array([-1.0, 0.0, 0.5, 1.0])[cluster]
+    return Batch(
+        x=x,
+        y=(rng.uniform(size=rows) < 1 / (1 + np.exp(-link))).astype(np.int32),
+        cluster=cluster[:, None].astype(np.int32),
+        slopes=np.zeros((rows, 0), np.float32),
+        sensitive=sensitive.astype(np.int32),
+        weight=np.ones(rows, np.float32),
+        offset=np.zeros(rows, np.float32),
+    )
+
+
+def make_weights(spec, strength=0.3, cluster=0.1):
+    fairness = {
+        p: {v: np.full(len(ATTRIBUTES), strength, np.float32) for v in spec.views}
+        for p in spec.penalties
+    }
+    balance = (np.ones(2, np.float32), np.ones(3, np.float32))
+    return Weights(0.5, 1.0, cluster, 1.0, 1.0, 1.0, 1.0, fairness, balance)
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make_rows()
+
+
+@pytest.fixture(scope="module")
+def held(rows):
+    return make_rows(150, seed=1)
+
+
+def test_weight_zero_equals_the_model_without_adversaries(rows):
+    plain = fit(PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, seed=3)
+    zero = make_weights(FAIR, strength=0.0, cluster=0.0)
+    fair = fit(FAIR, "mean_field", rows, None, zero, SHORT, seed=3)
+    for name, value in plain.params.items():
+        for one, other in zip(jax.tree.leaves(value), jax.tree.leaves(fair.params[name])):  # noqa: B905
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_adversaries_change_the_fit_when_their_weight_is_not_zero(rows):
+    fits = [
+        fit(FAIR, "mean_field", rows, None, make_weights(FAIR, strength=s), SHORT, seed=3)
+        for s in (0.0, 1.0)
+    ]
+    first, second = (jax.tree.leaves(f.params["network"])[0] for f in fits)
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_a_second_fit_of_the_same_shape_compiles_nothing(rows):
+    fit(FAIR, "mean_field", rows, None, make_weights(FAIR), SHORT, seed=0)
+    compiled = engine(FAIR, "mean_field").run._cache_size()
+    fewer = Batch(*(a[:-1] for a in rows))  # a fold with one row less
+    other = Schedule(epochs=2, min_steps=500, batch_size=64, learning_rate=1e-3, warm_up=0.5)
+    fit(FAIR, "mean_field", fewer, None, make_weights(FAIR, strength=2.0), other, seed=9)
+    assert engine(FAIR, "mean_field").run._cache_size() == compiled
+
+
+def test_the_same_seed_gives_the_same_fit(rows):
+    one, same, other = (
+        fit(PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, seed=s) for s in (1, 1, 2)
+    )
+    for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(same.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert one.history[-1]["mixed"] != other.history[-1]["mixed"]
+
+
+def test_history_names_every_term(rows, held):
+    trained = fit(FAIR, "mean_field", rows, held, make_weights(FAIR), SHORT, seed=0)
+    assert len(trained.history) == SHORT.min_steps // FLOOR_STEPS
+    adversaries = {
+        f"adversarial/{view}/{a.name}" for view in ("fixed", "mixed") for a in ATTRIBUTES
+    }
+    terms = {"mixed", "fixed", "cluster_adversary/g"} | adversaries
+    expected = {"epoch", "kl"} | terms | {f"validation/{term}" for term in terms}
+    disparities = {f"validation/{name.replace('adversarial', 'disparity')}" for name in adversaries}
+    assert set(trained.history[-1]) == expected | disparities
+    assert trained.history[-1]["mixed"] < trained.history[0]["mixed"]
+
+
+def test_a_loss_that_is_not_finite_stops_with_advice(rows):
+    broken = rows._replace(x=np.sign(rows.x) * np.float32(3e38))
+    with pytest.raises(FloatingPointError, match=r"not finite at epoch .* \(terms: .*Lower learn"):
+        fit(PLAIN, "mean_field", broken, None, make_weights(PLAIN), SHORT, seed=0)
+
+
+def test_early_stopping_keeps_the_best_score_after_the_warm_up(rows, held):
+    schedule = Schedule(
+        epochs=1, min_steps=4000, batch_size=64, learning_rate=2e-2, early_stopping=True, patience=4
+    )
+    trained = fit(FAIR, "mean_field", rows, held, make_weights(FAIR), schedule, seed=0)
+    scores = [row.get("validation/score", np.inf) for row in trained.history]
+    warm = int(0.2 * 4000 / FLOOR_STEPS) - 1
+    assert np.isinf(scores[:warm]).all()  # no epoch counts before λ has its full strength
+    assert trained.best == int(np.argmin(scores))
+    assert len(trained.history) == trained.best + 1 + schedule.patience  # it did stop early
+
+
+def test_report_sees_every_chunk(rows):
+    seen = []
+    fit(
+        PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, 0,
+        lambda done, total, row: seen.append((done, total, row["epoch"])),
+    )  # fmt: skip
+    assert [s[:2] for s in seen] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_padding_changes_nothing():
+    """Full-batch steps of 33 rows padded to a bucket equal those of the rows alone, in expectation.
+
+    The loss of padded rows has weight 0: the first chunk's loss is that of the bare rows.
+    """
+    rows = make_rows(33)
+    assert bucket(33) > 33
+    padded = pad(rows, bucket(33))
+    assert padded.weight.sum() == 33
+    machine = engine(PLAIN, "mean_field")
+    weights = make_weights(PLAIN)._replace(rows=33.0, batch_rows=33.0)
+    state = machine.init(jax.random.key(0), padded, weights)
+    one = machine.evaluate(state.params, padded, weights)
+    other = machine.evaluate(state.params, rows, weights)
+    assert float(one["mixed"]) == pytest.approx(float(other["mixed"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 31, 100, 18_403, 274_000])
+def test_buckets_waste_little(rows):
+    assert rows <= bucket(rows) <= rows * 17 / 16 + 1
+
+
+def test_weights_of_rows_count_as_copies(rows):
+    """A Normal model with weight 2 on some rows equals the table with these rows twice."""
+    rng = np.random.default_rng(5)
+    few = Batch(*(a[:200] for a in rows))._replace(y=rng.normal(size=200).astype(np.float32))
+    double = few._replace(weight=np.where(np.arange(200) < 100, 2.0, 1.0).astype(np.float32))
+    twice = np.r_[np.arange(200), np.arange(100)]
+    copies = Batch(*(a[twice] for a in few))
+    spec = ModelSpec(Normal(), 3, (), (Factor("g", 4),))
+    slow = Schedule(epochs=1, min_steps=3000, batch_size=512, learning_rate=3e-3)
+    found = [
+        fit(spec, "mean_field", table, None, make_weights(spec), slow, 0).params
+        for table in (double, copies)
+    ]
+    np.testing.assert_allclose(
+        found[0]["network"][0].weight, found[1]["network"][0].weight, atol=0.01
+    )
+    np.testing.assert_allclose(found[0]["g_intercept_loc"], found[1]["g_intercept_loc"], atol=0.03)

@@ -1,0 +1,221 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpyro import handlers
+
+from pyfairme.model.penalties import (
+    HASHED_CLASSES,
+    PENALTIES,
+    Attribute,
+    View,
+    cluster_adversary,
+    group_gaps,
+)
+
+ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 4))
+
+
+def _view(rows=60, seed=0, strength=(1.0, 1.0)):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 2, rows)
+    sensitive = np.stack([rng.integers(0, a.levels, rows) for a in ATTRIBUTES], axis=1)
+    weight = rng.uniform(0.5, 2, rows)
+    return View(
+        name="mixed",
+        prediction=jnp.asarray(rng.uniform(size=(rows, 1)), jnp.float32),
+        outcome=jnp.asarray(y[:, None], jnp.float32),
+        strata=jax.nn.one_hot(y, 2),
+        sensitive=jnp.asarray(sensitive),
+        share=jnp.asarray(weight / weight.sum(), jnp.float32),
+        balance=tuple(jnp.ones(a.levels) for a in ATTRIBUTES),
+        strength=jnp.asarray(strength, jnp.float32),
+    )
+
+
+def _run(penalty, view, criterion="equalized_odds", params=None, seed=0):
+    """Trace a penalty: its parameters, and its terms (losses) by name."""
+    program = handlers.seed(PENALTIES[penalty], rng_seed=seed)
+    if params is not None:
+        program = handlers.substitute(program, data=params)
+    sites = handlers.trace(program).get_trace(penalty, view, ATTRIBUTES, criterion)
+    params = {k: v["value"] for k, v in sites.items() if v["type"] == "param"}
+    terms = {
+        k: -v["fn"].log_prob(v["value"]).sum() for k, v in sites.items() if v["type"] == "sample"
+    }
+    return params, terms
+
+
+def _prediction_gradient(penalty, view, criterion="equalized_odds", only=None):
+    params, _ = _run(penalty, view, criterion)
+
+    def total(prediction):
+        _, terms = _run(penalty, view._replace(prediction=prediction), criterion, params)
+        return sum(v for k, v in terms.items() if only is None or k.endswith(only))
+
+    return jax.grad(total)(view.prediction)
+
+
+def test_terms_are_named_by_penalty_view_and_attribute():
+    for penalty in PENALTIES:
+        _, terms = _run(penalty, _view())
+        assert set(terms) == {f"{penalty}/mixed/sex", f"{penalty}/mixed/race"}
+
+
+def test_adversary_is_a_weighted_cross_entropy():
+    balance = (jnp.array([0.5, 2.0]), jnp.array([1.0, 0.3, 2.0, 4.0]))
+    view = _view()._replace(balance=balance)
+    params, terms = _run("adversarial", view)
+    first, last = params["adversary_mixed"]
+    p, y = np.asarray(view.prediction), np.asarray(view.outcome)
+    features = np.hstack([np.hstack([p, y, p * y])] * 2)
+    inner = np.kron(np.eye(2), np.ones((3, 16)))
+    outer = np.zeros((32, 6))
+    outer[:16, :2], outer[16:, 2:] = 1, 1
+    hidden = np.maximum(features @ (np.asarray(first.weight) * inner) + first.bias, 0)
+    logits = hidden @ (np.asarray(last.weight) * outer) + last.bias
+    for index, (name, columns) in enumerate((("sex", slice(0, 2)), ("race", slice(2, 6)))):
+        part = np.asarray(logits[:, columns], np.float64)
+        log_p = part - np.log(np.exp(part).sum(axis=1, keepdims=True))
+        s = np.asarray(view.sensitive[:, index])
+        each = -np.asarray(balance[index])[s] * log_p[np.arange(len(s)), s]
+        expected = float(np.asarray(view.share, np.float64) @ each)
+        assert float(terms[f"adversarial/mixed/{name}"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_gradient_of_the_prediction_is_reversed_and_scaled_by_attribute():
+    """The prediction ascends the adversary's loss: -λ times the gradient without reversal."""
+    plain = _prediction_gradient("adversarial", _view(strength=(-1.0, -1.0)), only="race")
+    for strength in (0.3, 2.0):
+        found = _prediction_gradient("adversarial", _view(strength=(5.0, strength)), only="race")
+        np.testing.assert_allclose(found, -strength * plain, rtol=1e-5, atol=1e-9)
+    assert np.abs(plain).max() > 0
+
+
+def test_adversary_learns_at_full_strength_whatever_the_weight():
+    params, _ = _run("adversarial", _view())
+
+    def gradient(strength):
+        view = _view(strength=(strength, strength))
+        return jax.grad(lambda p: sum(_run("adversarial", view, params=p)[1].values()))(params)
+
+    for one, other in zip(
+        jax.tree.leaves(gradient(0.0)), jax.tree.leaves(gradient(3.0)), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_adversaries_of_different_attributes_do_not_touch():
+    params, _ = _run("adversarial", _view())
+    gradient = jax.grad(
+        lambda p: _run("adversarial", _view(), params=p)[1]["adversarial/mixed/sex"]
+    )
+    first, last = gradient(params)["adversary_mixed"]
+    assert np.abs(first.weight[:3, :16]).max() > 0
+    assert not first.weight[3:].any()
+    assert not first.weight[:, 16:].any()
+    assert not last.weight[16:].any()
+    assert not last.weight[:, 2:].any()
+
+
+def test_criteria_decide_what_the_adversary_is_told():
+    view = _view()
+    flipped = view._replace(outcome=1 - view.outcome)
+    params, told = _run("adversarial", view)
+    assert told != _run("adversarial", flipped, params=params)[1]
+    params, blind = _run("adversarial", view, "demographic_parity")
+    assert blind == _run("adversarial", flipped, "demographic_parity", params)[1]
+
+
+def test_equal_opportunity_counts_positive_rows_only():
+    view = _view()
+    negative = np.asarray(view.outcome[:, 0]) == 0
+    for penalty in PENALTIES:
+        gradient = np.asarray(_prediction_gradient(penalty, view, "equal_opportunity"))
+        assert not gradient[negative].any()
+        assert np.abs(gradient[~negative]).max() > 0
+
+
+def test_correlation_equals_numpy():
+    view = _view()._replace(share=jnp.full(60, 1 / 60))
+    _, terms = _run("correlation", view, "demographic_parity")
+    for index, attribute in enumerate(ATTRIBUTES):
+        s = np.asarray(view.sensitive[:, index])
+        each = [
+            abs(np.corrcoef(np.asarray(view.prediction[:, 0]), s == level)[0, 1])
+            for level in range(attribute.levels)
+        ]
+        found = float(terms[f"correlation/mixed/{attribute.name}"])
+        assert found == pytest.approx(np.mean(each), rel=1e-3)
+
+
+def test_group_gaps_equal_weighted_means_by_hand():
+    view = _view()
+    p, y, w = (np.asarray(a, np.float64) for a in (view.prediction[:, 0], view.outcome, view.share))
+    for index, attribute in enumerate(ATTRIBUTES):
+        gaps, exists = group_gaps(view, index, attribute, "equalized_odds")
+        for c in (0, 1):
+            rows = y[:, 0] == c
+            overall = np.average(p[rows], weights=w[rows])
+            for level in range(attribute.levels):
+                cell = rows & (np.asarray(view.sensitive[:, index]) == level)
+                expected = abs(np.average(p[cell], weights=w[cell]) - overall)
+                assert float(gaps[c, level, 0]) == pytest.approx(expected, abs=1e-6)
+        assert exists.all()
+
+
+def test_moment_leaves_empty_groups_out():
+    view = _view()
+    merged = view.sensitive.at[:, 1].set(jnp.minimum(view.sensitive[:, 1], 2))  # level 3 is empty
+    view = view._replace(sensitive=merged)
+    gaps, exists = group_gaps(view, 1, ATTRIBUTES[1], "demographic_parity")
+    np.testing.assert_array_equal(exists[0, :, 0], [1, 1, 1, 0])
+    _, terms = _run("moment", view, "demographic_parity")
+    expected = float(gaps[0, :3].mean())
+    assert float(terms["moment/mixed/race"]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("penalty", ["correlation", "moment"])
+def test_plain_penalties_log_themselves_and_scale_their_gradient(penalty):
+    values, gradients = [], []
+    for strength in (0.5, 1.0):
+        view = _view(strength=(strength, strength))
+        values.append(_run(penalty, view)[1][f"{penalty}/mixed/sex"])
+        gradients.append(_prediction_gradient(penalty, view, only="sex"))
+    assert values[0] == values[1]
+    np.testing.assert_allclose(2 * gradients[0], gradients[1], rtol=1e-5)
+
+
+def test_rows_of_a_level_never_seen_belong_to_no_group():
+    view = _view()
+    rows = view.sensitive.at[:10].set(-1)
+    for penalty in PENALTIES:
+        gradient = _prediction_gradient(penalty, view._replace(sensitive=rows))
+        assert np.isfinite(gradient).all()
+    gradient = _prediction_gradient("adversarial", view._replace(sensitive=rows))
+    assert not np.asarray(gradient)[:10].any()
+
+
+@pytest.mark.parametrize("clusters", [5, 3 * HASHED_CLASSES])
+def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
+    rng = np.random.default_rng(0)
+    hidden = jnp.asarray(rng.normal(size=(40, 6)), jnp.float32)
+    codes = jnp.asarray(rng.integers(0, clusters, 40))
+    share = jnp.full(40, 1 / 40)
+
+    def loss(values, strength, params=None):
+        program = handlers.seed(cluster_adversary, rng_seed=0)
+        if params is not None:
+            program = handlers.substitute(program, data=params)
+        sites = handlers.trace(program).get_trace("f", clusters, values, codes, share, strength)
+        site = sites["cluster_adversary/f"]
+        return -site["fn"].log_prob(site["value"]).sum(), sites["adversary_cluster_f"]["value"]
+
+    value, layers = loss(hidden, jnp.array(1.0))
+    classes = min(clusters, HASHED_CLASSES)
+    assert layers[-1].weight.shape == (32, classes)
+    assert float(value) == pytest.approx(np.log(classes), rel=0.05)  # the last layer starts narrow
+    params = {"adversary_cluster_f": layers}
+    plain = jax.grad(lambda h: loss(h, jnp.array(-1.0), params)[0])(hidden)
+    found = jax.grad(lambda h: loss(h, jnp.array(0.2), params)[0])(hidden)
+    np.testing.assert_allclose(found, -0.2 * plain, rtol=1e-5, atol=1e-10)
