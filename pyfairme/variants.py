@@ -20,9 +20,9 @@ def _variant(**keywords: Any) -> Mapping[str, Any]:
 NO_EFFECTS = {"random_intercepts": False, "random_slopes": None}
 EFFECTS = {"random_intercepts": True, "random_slopes": "all"}
 UNFAIR = {"fairness": None}
-FIXED = {"fairness": "adversarial", "fairness_on": ("fixed",), "fairness_weight": 0.2}
+FIXED = {"fairness": "adversarial", "fairness_on": ("fixed",), "fairness_weight": 0.3}
 # Eq. 10 is the plain correlation: no outcome enters it.
-ACL = {"fairness": "correlation", "criterion": "demographic_parity", "fairness_weight": 0.2}
+ACL = {"fairness": "correlation", "criterion": "demographic_parity", "fairness_weight": 0.3}
 
 VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             **EFFECTS,
             fairness="adversarial",
             fairness_on=("fixed", "mixed"),
-            fairness_weight=0.2,
+            fairness_weight=0.3,
             cluster_weight=0.1,
         ),
     }

@@ -14,7 +14,7 @@ from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.estimators import fairness, inputs, settings, state
 from pyfairme.estimators.progress import progress_bar
-from pyfairme.estimators.unseen import query
+from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import train
@@ -106,9 +106,13 @@ class FairMixedEffects(BaseEstimator):
         params = self.get_params(deep=False)
         settings.check_settings(params)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
+        weight = self._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
+        there = inputs.counted_rows(weight, len(frame))
+        if len(there) < len(frame):
+            frame, y = frame.iloc[there].reset_index(drop=True), y[there]
+            weight = None if weight is None else weight[there]
         self.target_ = self._fit_target(y)
         encoded = self.target_.encode(y)
-        weight = self._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
         cluster = settings.as_tuple(self.cluster)
         schema = Schema.infer(
             frame,
@@ -117,8 +121,9 @@ class FairMixedEffects(BaseEstimator):
             task="classification" if self._classes(encoded) is not None else "regression",
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        keys = inputs.held_out_keys(frame, schema) if self.validation_fraction else []
         rows, held = inputs.held_out(
-            frame, cluster, self._classes(encoded), self.validation_fraction, seed
+            keys, self._classes(encoded), len(frame), self.validation_fraction, seed
         )
         self._seed = seed
         self.design_ = self._fit_design(frame.iloc[rows], schema, cluster)
@@ -189,7 +194,7 @@ class FairMixedEffects(BaseEstimator):
             raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
         frame, found = self._query(X)
         at = ((1 - level) / 2, (1 + level) / 2)
-        bounds = predict.quantiles(found, effects, at, kind, self._seed)
+        bounds = predict.quantiles(with_draws(found), effects, at, kind, self._seed)
         return frame, predict.means(found, effects), bounds
 
     def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
@@ -201,7 +206,7 @@ class FairMixedEffects(BaseEstimator):
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X)
         chains = found.centre.shape[0]
-        values = predict.outcomes(found, effects, draws, self._seed)
+        values = predict.outcomes(with_draws(found), effects, draws, self._seed)
         values = values.reshape(chains, -1, values.shape[-1])[:, : -(-draws // chains)]
         return xr.DataArray(
             values,
@@ -229,24 +234,37 @@ class FairMixedEffects(BaseEstimator):
 
         Dims are chain (members of the ensemble), draw, the cluster column, and
         ``<cluster>_term`` for slopes. The attribute ``kind`` says what the draws approximate.
+
+        Raises
+        ------
+        AttributeError
+            When the model has no latent variable: nothing was drawn.
         """
         labels = self._labels
+        if not self.fit_.draws:
+            raise AttributeError(
+                "posterior_ needs latent variables, and this model has none: give cluster='column' "
+                "with random_intercepts=True or random_slopes, or network_posterior='last_layer'."
+            )
         return posterior.to_arviz(self.fit_, labels, state.posterior_attrs(self.fit_.spec, self))
 
     @property
     def cluster_effects_(self) -> pd.DataFrame:
         """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
-        return posterior.cluster_effects(self.fit_, self._labels)
+        labels = self._labels
+        return posterior.cluster_effects(self.fit_, labels)
 
     @property
     def variance_components_(self) -> pd.DataFrame:
-        """Standard deviations between clusters and of the residual, with the origin they hold at."""
-        return posterior.variance_components(self.fit_, self._labels)
+        """Standard deviations between clusters and of the residual, and where they hold."""
+        labels = self._labels
+        return posterior.variance_components(self.fit_, labels)
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
         """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high."""
-        return posterior.fixed_effects(self.fit_, self._labels)
+        labels = self._labels
+        return posterior.fixed_effects(self.fit_, labels)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
@@ -261,7 +279,8 @@ class FairMixedEffects(BaseEstimator):
         DataFrame
             factor, mean, sd, low, high.
         """
-        return posterior.icc(self.fit_, self._labels, level)
+        labels = self._labels
+        return posterior.icc(self.fit_, labels, level)
 
     # Fairness -------------------------------------------------------------------------------
 
@@ -296,6 +315,11 @@ class FairMixedEffects(BaseEstimator):
         DataFrame
             Tidy: effects, clusters ("seen", "unseen" or a cluster), attribute, group (a level or
             "all"), class, metric, value, low, high, null, null_low, null_high, n, note.
+
+        Notes
+        -----
+        Rows of a level that training never saw are the group "(new level)"; a block that holds such
+        rows has no counterfactual gap, as there is no telling what their other levels are.
         """
         judged = fairness.collect(self, X, y, attributes)
         return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import roc_curve
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from pyfairme.data import ClassTarget
 from pyfairme.estimators._base import FairMixedEffects
-from pyfairme.estimators.settings import EFFECTS, check_choice
+from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
 from pyfairme.model.likelihoods import Bernoulli, Likelihood
@@ -47,8 +45,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     hidden
         Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
     network_posterior
-        "none": the network is a point estimate, cluster effects are conditional on it. "last_layer":
-        the output layer's weights are latent, Normal(0, 2.5) on the standardised scale.
+        "none": the network is a point estimate, cluster effects are conditional on it.
+        "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
+        scale.
     ensemble
         Number of networks, trained from different seeds; they are the chains of ``posterior_``.
     fairness
@@ -316,6 +315,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return codes
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+        from sklearn.utils.class_weight import compute_sample_weight
+
         if self.class_weight is None:
             return weight
         by_class = compute_sample_weight(self.class_weight, y)
@@ -324,7 +325,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     def _check_threshold(self) -> None:
         if isinstance(self.threshold, str):
             check_choice("threshold", self.threshold, ("balanced_accuracy",))
-        elif not 0 <= self.threshold <= 1:
+        elif not (is_number(self.threshold) and 0 <= self.threshold <= 1):
             raise ValueError(
                 f"Invalid value of threshold: {self.threshold!r}. Expected a probability between "
                 "0 and 1, or 'balanced_accuracy'."
@@ -349,6 +350,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
 def _best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray) -> float:
     """Threshold of the highest balanced accuracy, (TPR + 1 - FPR) / 2: the first of equals."""
+    from sklearn.metrics import roc_curve  # slow to import
+
     if len(np.unique(y)) < 2:
         return 0.5
     fpr, tpr, thresholds = roc_curve(y, probability, sample_weight=weight)

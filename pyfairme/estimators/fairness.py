@@ -6,14 +6,16 @@ Rows collected from several fits (folds, seeds) can be pooled before they are ju
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.checks import check_present
 from pyfairme.estimators import inputs
 from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.estimators.unseen import mark_all_known
@@ -34,7 +36,8 @@ class Judged:
 
     ``prediction`` is the probability of the positive class, or a real prediction, (n,) per effects;
     ``decision`` 0 or 1, empty for regression; ``flipped`` (n, levels - 1) per effects and
-    attribute; ``sensitive`` a label per row and attribute; ``seed`` that of the bootstrap.
+    attribute, NaN in rows of a level never trained on; ``sensitive`` a label per row and attribute;
+    ``seed`` that of the bootstrap.
     """
 
     y: np.ndarray
@@ -51,10 +54,11 @@ class Judged:
 
 def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
+    check_is_fitted(estimator)
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
+    if len(target) != len(X):
+        raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")
     frame, found = estimator._query(X, target)
-    if len(target) != len(frame):
-        raise ValueError(f"X has {len(frame)} rows, y has {len(target)}: give one target per row.")
     judge = _attributes(estimator, frame, attributes)
     classify = hasattr(estimator, "classes_")
 
@@ -88,15 +92,13 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
 def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:
     """Return the attributes to judge: the design's, or ones made for this report."""
     design: Design = estimator.design_
-    if wanted is None:
-        return design.attributes
-    known = {attribute.name: attribute for attribute in design.attributes}
-    named = [known.get(item, item) if isinstance(item, str) else item for item in as_tuple(wanted)]
-    made = [item for item in named if not isinstance(item, Attribute)]
-    Schema.infer(frame, sensitive=tuple(made))
-    return tuple(
-        item if isinstance(item, Attribute) else Attribute.fit(frame, item) for item in named
-    )
+    known: dict[Any, Attribute] = {attribute.name: attribute for attribute in design.attributes}
+    known |= dict(zip(design.schema.sensitive, design.attributes, strict=True))
+    items = design.schema.sensitive if wanted is None else as_tuple(wanted)
+    columns = [name for item in items if item in known for name in known[item].columns]
+    check_present(columns, frame.columns, "sensitive")
+    Schema.infer(frame, sensitive=tuple(item for item in items if item not in known))
+    return tuple(known.get(item) or Attribute.fit(frame, item) for item in items)
 
 
 def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
@@ -108,12 +110,13 @@ def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
 def _flips(
     estimator: Any, frame: pd.DataFrame, attributes: tuple[Attribute, ...], values: Any
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Predictions under the other levels of each attribute: effects -> attribute -> (n, L - 1)."""
+    """Predictions under the other levels of each attribute: effects -> attribute -> (n, L - 1).
+
+    A row whose level training never saw has no well-defined set of other levels: NaN.
+    """
     found: dict[str, dict[str, np.ndarray]] = {effects: {} for effects in EFFECTS}
     for attribute in attributes:
         codes = attribute.encode(frame)
-        if (codes < 0).any():
-            continue  # a row of an unknown level has no well-defined set of other levels
         each: dict[str, list[np.ndarray]] = {effects: [] for effects in EFFECTS}
         for _, flipped in attribute.flip(frame):
             _, query = estimator._query(flipped)
@@ -123,7 +126,8 @@ def _flips(
                           for i in range(len(attribute.levels))])[codes]  # fmt: skip
         for effects in EFFECTS:
             every = np.stack(each[effects], axis=1)
-            found[effects][attribute.name] = np.take_along_axis(every, other, axis=1)
+            flipped = np.take_along_axis(every, other, axis=1)
+            found[effects][attribute.name] = np.where(codes[:, None] < 0, np.nan, flipped)
     return found
 
 
@@ -148,9 +152,9 @@ def pool(parts: Iterable[Judged]) -> Judged:
             return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
         return np.concatenate(picked)
 
-    names = ("y", "prediction", "decision", "flipped", "log_density", "sensitive", "cluster", "seen")
-    fields = {name: joined(lambda part, name=name: getattr(part, name)) for name in names}
-    return Judged(**fields, positive=first.positive, seed=first.seed)
+    arrays = [field.name for field in fields(Judged) if field.name not in ("positive", "seed")]
+    pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
+    return Judged(**pooled, positive=first.positive, seed=first.seed)
 
 
 def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd.DataFrame:
@@ -163,7 +167,7 @@ def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd
             part.insert(1, "clusters", name)
             part.insert(4, "class", judged.positive)
             blocks.append(part)
-    return pd.concat(blocks, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
 def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]]:
@@ -176,14 +180,13 @@ def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]
             yield name, rows
 
 
-def _one(
-    judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: float
-) -> pd.DataFrame:
+def _one(judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: float) -> pd.DataFrame:
+    flips = {name: flip[rows] for name, flip in judged.flipped[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
     shared: dict[str, Any] = {
         "sensitive": {name: label[rows] for name, label in judged.sensitive.items()},
         "cluster": judged.cluster[rows],
-        "flipped": {name: flip[rows] for name, flip in judged.flipped[effects].items()},
+        "flipped": {name: flip for name, flip in flips.items() if np.isfinite(flip).all()},
         "rng": np.random.default_rng(judged.seed),
         "n_boot": n_boot,
         "level": level,

@@ -7,13 +7,23 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
 
-from pyfairme.data import Design, as_frame
-from pyfairme.data.columns import label_of, read_labels
+from pyfairme.data import Design, Schema, as_frame
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import MISSING, natural_order, pick, read_labels
+from pyfairme.estimators.settings import as_tuple
 
-__all__ = ["held_out", "new_clusters", "new_frame", "sample_weights", "training_frame"]
+__all__ = [
+    "cluster_labels",
+    "counted_rows",
+    "held_out",
+    "held_out_keys",
+    "new_clusters",
+    "new_frame",
+    "sample_weights",
+    "training_frame",
+]
 
 
 def _is_frame(X: Any) -> bool:
@@ -25,8 +35,8 @@ def _is_frame(X: Any) -> bool:
 def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[pd.DataFrame, Any]:
     """Return the training table as a frame, and y; remember the columns on the estimator.
 
-    An array gets the column names x0, x1, ...; it cannot be used with ``cluster`` or ``sensitive``,
-    which are names.
+    An array gets the column names x0, x1, ..., and so does a frame whose columns are all numbered;
+    these cannot be used with ``cluster`` or ``sensitive``, which are names.
     """
     if y is None:
         raise ValueError(
@@ -41,7 +51,9 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
         return _numbered(X), y
     frame = as_frame(X)
     if len(frame) < 2:
-        raise ValueError(f"Found array with {len(frame)} sample(s) while a minimum of 2 is required.")
+        raise ValueError(
+            f"Found array with {len(frame)} sample(s) while a minimum of 2 is required."
+        )
     values = np.asarray(y)
     if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
         raise ValueError(f"y should be a 1d array, got an array of shape {values.shape} instead.")
@@ -52,6 +64,8 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
         )
     _check_feature_names(estimator, frame, reset=True)
     estimator.n_features_in_ = frame.shape[1]
+    if not (hasattr(estimator, "feature_names_in_") or _uses_names(estimator)):
+        frame = _numbered(frame)
     return frame.reset_index(drop=True), values.reshape(-1)
 
 
@@ -70,19 +84,23 @@ def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
     if not hasattr(estimator, "feature_names_in_"):
         validate_data(estimator, X, reset=False, skip_check_array=True)
-        frame = _numbered(frame.to_numpy()).set_index(frame.index)
+        frame = _numbered(frame)
     return frame
 
 
 def _numbered(X: Any) -> pd.DataFrame:
-    return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
+    return pd.DataFrame(X).set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
+
+
+def _uses_names(estimator: Any) -> bool:
+    return bool(as_tuple(estimator.cluster) or as_tuple(estimator.sensitive))
 
 
 def _refuse_names(estimator: Any) -> None:
-    if estimator.cluster is not None or len(estimator.sensitive or ()):
+    if _uses_names(estimator):
         raise ValueError(
-            "cluster and sensitive are names of columns, so X must be a pandas or polars frame; got "
-            "an array. In a Pipeline, let earlier steps return frames: "
+            "cluster and sensitive are names of columns, so X must be a pandas or polars frame; "
+            "got an array. In a Pipeline, let earlier steps return frames: "
             "pipeline.set_output(transform='pandas')."
         )
 
@@ -95,23 +113,44 @@ def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     return _check_sample_weight(sample_weight, probe, ensure_non_negative=True)
 
 
+def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
+    """Return the numbers of the rows that weigh something: one of weight 0 is as good as absent."""
+    there = np.arange(rows) if weight is None else np.flatnonzero(weight > 0)
+    if len(there) == 0:
+        raise ValueError(
+            "Every row has weight 0: give at least one row a positive sample_weight (and its class "
+            "a positive class_weight)."
+        )
+    return there
+
+
+def held_out_keys(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
+    """Return codes (n,) of everything that training rows must hold every value of.
+
+    Clusters, groups, levels of categorical covariates, and gaps in numeric ones: one that only
+    validation rows had would be unknown to the model.
+    """
+    keys = [read_labels(pick(frame, name)).codes for name in (*schema.cluster, *schema.categorical)]
+    keys += [Attribute.fit(frame, entry).encode(frame) for entry in schema.sensitive]
+    gaps = [pick(frame, name).isna().to_numpy() for name in schema.numeric]
+    return keys + [gap.astype(int) for gap in gaps if gap.any()]
+
+
 def held_out(
-    frame: pd.DataFrame,
-    cluster: tuple[str, ...],
-    classes: np.ndarray | None,
-    fraction: float,
-    seed: int,
+    keys: list[np.ndarray], classes: np.ndarray | None, rows_in_all: int, fraction: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split row numbers into training and validation, stratified by class where that is possible.
 
-    Every cluster and every class keeps at least one training row, so nothing is unseen by accident.
+    Every class and every value of ``keys`` keeps at least one training row, so nothing is unseen
+    by accident.
     """
-    rows = np.arange(len(frame))
-    number = round(fraction * len(frame))
-    if number < 2 or len(frame) - number < 2:
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    rows = np.arange(rows_in_all)
+    number = round(fraction * len(rows))
+    if number < 2 or len(rows) - number < 2:
         return rows, rows[:0]
-    keys = [read_labels(frame[name]).codes for name in cluster]
-    keys += [] if classes is None else [classes]
+    keys = keys if classes is None else [*keys, classes]
     stratify = None
     if classes is not None:
         counts = np.bincount(classes)
@@ -128,15 +167,14 @@ def held_out(
 
 
 def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
-    """Labels of a factor's clusters that training never saw, in order of appearance."""
-    labels = read_labels(frame[column])
+    """Labels of a factor's clusters that training never saw, in natural order."""
+    labels = read_labels(pick(frame, column))
     known = set(design.clusters[column])
-    found = dict.fromkeys(name for name in labels.names if name not in known)
-    if (labels.codes < 0).any() and "(missing)" not in known:
-        found["(missing)"] = None
-    return list(found)
+    gaps = [MISSING] * bool((labels.codes < 0).any())
+    return natural_order({*labels.names, *gaps} - known)
 
 
 def cluster_labels(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """Return each row's cluster label as text."""
-    return np.array([label_of(value) for value in frame[column]], dtype=object)
+    """Return each row's cluster label as text, "(missing)" where there is none."""
+    labels = read_labels(pick(frame, column))
+    return np.array([*labels.names, MISSING], dtype=object)[labels.codes]

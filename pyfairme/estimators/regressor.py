@@ -44,8 +44,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     hidden
         Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
     network_posterior
-        "none": the network is a point estimate, cluster effects are conditional on it. "last_layer":
-        the output layer's weights are latent, Normal(0, 2.5) on the standardised scale.
+        "none": the network is a point estimate, cluster effects are conditional on it.
+        "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
+        scale.
     ensemble
         Number of networks, trained from different seeds; they are the chains of ``posterior_``.
     fairness
@@ -120,9 +121,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     Examples
     --------
     >>> import pyfairme as pf
-    >>> data = pf.datasets.make_clustered(
-    ...     rows=600, clusters=6, likelihood="normal", random_state=0
-    ... )
+    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, likelihood="normal", random_state=0)
     >>> reg = pf.FairMixedEffectsRegressor("cluster", random_state=0)
     >>> reg = reg.fit(data.frame, data.target)
     >>> list(reg.predict_interval(data.frame).columns)

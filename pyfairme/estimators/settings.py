@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.schema import attribute_name
 from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.predict import EFFECTS
 from pyfairme.inference.svi import Schedule
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Likelihood
@@ -22,13 +24,14 @@ __all__ = [
     "as_tuple",
     "check_choice",
     "check_settings",
+    "is_number",
     "model_spec",
+    "multipliers",
     "objective_weights",
     "schedule",
     "slope_terms",
 ]
 
-EFFECTS = ("fixed", "random", "mixed")
 UNSEEN = ("infer", "population", "sample", "raise")
 
 
@@ -39,9 +42,13 @@ def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
         raise ValueError(f"Invalid value of {name}: {value!r}. Valid values are {list(valid)}.")
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell whether a keyword's value is a finite real number, not a boolean."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and isfinite(value)
+
+
 def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> None:
-    good = isinstance(value, numbers.Real) and not isinstance(value, bool) and np.isfinite(value)
-    if not good or value < low or (above and value == low):
+    if not is_number(value) or value < low or (above and value == low):
         what = "greater than" if above else "at least"
         raise ValueError(f"Invalid value of {name}: {value!r}. Expected a number {what} {low:g}.")
 
@@ -66,8 +73,15 @@ def check_settings(params: Mapping[str, Any]) -> None:
         _check_number(name, params[name], 0, above=True)
     for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
         _check_count(name, params[name], low)
+    if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
+        raise ValueError(
+            f"Invalid value of hidden: {params['hidden']!r}. Expected a tuple of widths, such as "
+            "(64, 32), or () for linear fixed effects."
+        )
     for width in params["hidden"]:
         _check_count("hidden", width, 1)
+    for name in ("random_intercepts", "drop_sensitive"):
+        check_choice(name, params[name], (True, False))
     fraction = params["validation_fraction"]
     _check_number("validation_fraction", fraction, 0)
     if fraction >= 1:
@@ -83,8 +97,16 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_choice("progress", params["progress"], ("auto", True, False))
     for name in as_tuple(params["fairness"]):
         check_choice("fairness", name, PENALTIES)
-    for view in params["fairness_on"]:
+    for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
+        _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+
+
+def multipliers(fairness_on: Any) -> dict[str, float]:
+    """Return the multiplier of each prediction that penalties act on; 1 where none is given."""
+    if isinstance(fairness_on, Mapping):
+        return dict(fairness_on)
+    return dict.fromkeys(as_tuple(fairness_on), 1.0)
 
 
 def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
@@ -108,8 +130,8 @@ def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
                 f"Invalid value of random_slopes: {terms!r}. Valid values are None, 'all', "
                 "'hidden', a list of columns, or a dictionary of these by factor."
             )
-        chosen[factor] = terms if isinstance(terms, str) else tuple(terms)
-    return {factor: terms for factor, terms in chosen.items() if terms is not None and terms != ()}
+        chosen[factor] = terms if isinstance(terms, str) else tuple(terms or ())
+    return {factor: terms for factor, terms in chosen.items() if terms}
 
 
 def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood) -> ModelSpec:
@@ -124,7 +146,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
             "target does not have: use 'equalized_odds' or 'demographic_parity'."
         )
-    wanted = tuple(params["fairness_on"]) if penalties else ()
+    wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
     if not factors and wanted:
         wanted = ("fixed",)  # without random effects the mixed prediction is the fixed one
     return ModelSpec(
@@ -167,16 +189,15 @@ def _factors(
 
 def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Weights:
     """Return the traced numbers of the objective."""
-    multipliers = params["fairness_on"]
-    if not isinstance(multipliers, Mapping):
-        multipliers = dict.fromkeys(multipliers, 1.0)
+    shares = multipliers(params["fairness_on"])
     if not spec.factors:
-        multipliers = {"fixed": max(multipliers.values(), default=1.0)}
+        shares = {"fixed": max(shares.values(), default=1.0)}
+    _check_penalties_on(params["fairness_weight"], spec.penalties)
     fairness = {}
     for penalty in spec.penalties:
         strength = _strengths(params["fairness_weight"], penalty, spec.attributes)
         fairness[penalty] = {
-            view: np.asarray(strength * multipliers[view], np.float32) for view in spec.views
+            view: np.asarray(strength * shares[view], np.float32) for view in spec.views
         }
     return Weights(
         fixed=float(params["fixed_weight"]),
@@ -189,6 +210,17 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
         fairness=fairness,
         balance=_balance(spec, training),
     )
+
+
+def _check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
+    """Refuse strengths of penalties that are not on: they would do nothing."""
+    named = {k for k in weight if k in PENALTIES} if isinstance(weight, Mapping) else set()
+    idle = sorted(named - set(penalties))
+    if penalties and idle:
+        raise ValueError(
+            f"fairness_weight names {idle}, which are not in fairness={list(penalties)}: add them "
+            "there, or leave their weights out."
+        )
 
 
 def _strengths(weight: Any, penalty: str, attributes: tuple[Attribute, ...]) -> np.ndarray:
@@ -233,7 +265,7 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
 
 
 def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Schedule:
-    """Return the schedule; "auto" stops early only when no penalty is on (and rows are held out)."""
+    """Return the schedule; "auto" stops early only when no penalty is on and rows are held out."""
     stopping = params["early_stopping"]
     if stopping is True and not validated:
         raise ValueError(

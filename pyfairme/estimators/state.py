@@ -18,10 +18,7 @@ from pyfairme.model.program import ModelSpec
 __all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
 
 
-
-def labels(
-    design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any
-) -> Labels:
+def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any) -> Labels:
     """Return the names and units in which the posterior is reported."""
     terms, scales, means = {}, {}, {}
     columns = design.slope_columns
@@ -66,6 +63,11 @@ def posterior_attrs(spec: ModelSpec, estimator: Any) -> dict[str, Any]:
 def to_state(estimator: Any) -> dict[str, Any]:
     """Return everything a fitted estimator needs as nested dicts, lists, numbers and arrays."""
     fit: Fit = estimator.fit_
+    if _spec(estimator) != fit.spec:
+        raise ValueError(
+            "The keywords were changed after fit and describe another model than the fitted one: "
+            "fit again, or set them back, before saving."
+        )
     found = {
         "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
         "seed": estimator._seed,
@@ -105,16 +107,20 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         estimator.threshold_ = dict(state["threshold"])
     if isinstance(estimator.target_, ClassTarget):
         estimator.classes_ = estimator.target_.labels
-    params = estimator.get_params(deep=False)
-    spec = settings.model_spec(params, estimator.design_, estimator._likelihood())
     estimator.fit_ = Fit(
-        spec,
+        _spec(estimator),
         _unlayers(state["network"]),
         dict(state["draws"]),
         state["centre"],
         tuple(_unlayers(network) for network in state["membership"]),
     )
     return estimator
+
+
+def _spec(estimator: Any) -> ModelSpec:
+    """Return the structure that the keywords and the design describe; it is not stored itself."""
+    params = estimator.get_params(deep=False)
+    return settings.model_spec(params, estimator.design_, estimator._likelihood())
 
 
 def _layers(network: Any) -> list[list[np.ndarray]]:

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.columns import lookup, read_labels
+from pyfairme.data.columns import lookup, pick, read_labels
 from pyfairme.estimators.inputs import new_clusters
 from pyfairme.inference.membership import MOST_CLUSTERS, memberships
-from pyfairme.inference.predict import Fit, Query, with_new_clusters
+from pyfairme.inference.new_clusters import with_new_clusters
+from pyfairme.inference.predict import Fit, Query
 
-__all__ = ["query"]
+__all__ = ["mark_all_known", "query", "with_draws"]
+
+NOISE_DRAWS = 1000
 
 
 def query(
@@ -43,14 +46,23 @@ def query(
     return plain._replace(membership=memberships(fit.membership, fit.spec.factors, batch))
 
 
+def with_draws(found: Query) -> Query:
+    """Give the query of a fit without latents draws to count: its outcomes vary all the same."""
+    if found.draws:
+        return found
+    nothing = np.zeros((found.centre.shape[0], NOISE_DRAWS), np.float32)
+    return found._replace(draws={"nothing": nothing})
+
+
 def _refuse(fit: Fit, design: Design, frame: pd.DataFrame) -> None:
     for factor in fit.spec.factors:
         labels = new_clusters(design, frame, factor.name)
         if labels:
             shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
+            known = len(design.clusters[factor.name])
             raise ValueError(
-                f"The column {factor.name!r} has {len(labels)} clusters that were not in the "
-                f"training rows: {shown}. Known are {len(design.clusters[factor.name])}. Choose "
+                f"The column {factor.name!r} has clusters that were not in the training "
+                f"rows, {len(labels)} in all: {shown}. Known are {known}. Choose "
                 "how to predict for them with unseen='infer', 'population' or 'sample', or leave "
                 "these rows out."
             )
@@ -66,7 +78,7 @@ def _sampled(fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch, seed: 
         grown = Fit(spec, fit.network, draws, fit.centre)
         spec, draws = with_new_clusters(grown, position, labels, seeds)
         known = [*design.clusters[factor.name], *labels]
-        codes[:, factor.column] = lookup(read_labels(frame[factor.name]), known)
+        codes[:, factor.column] = lookup(read_labels(pick(frame, factor.name)), known)
     return Query(spec, fit.network, draws, fit.centre, batch._replace(cluster=codes), None)
 
 

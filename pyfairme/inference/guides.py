@@ -47,7 +47,7 @@ def mean_field(latents: tuple[Latent, ...]) -> Guide:
                 scale = numpyro.param(
                     f"{latent.name}_scale",
                     jnp.full(latent.shape, START_SCALE),
-                    constraint=constraints.softplus_positive,
+                    constraint=constraints.positive,
                 )
                 family = dist.LogNormal if latent.positive else dist.Normal
                 numpyro.sample(latent.name, family(loc, scale).to_event(len(latent.shape)))
@@ -126,7 +126,7 @@ def low_rank(latents: tuple[Latent, ...]) -> Guide:
         diagonal: Any = numpyro.param(
             "joint_scale",
             jnp.full(size, START_SCALE),
-            constraint=constraints.softplus_positive,
+            constraint=constraints.positive,
         )
         return dist.LowRankMultivariateNormal(loc, factor, diagonal**2)
 

@@ -23,6 +23,7 @@ from pyfairme.model.program import ModelSpec, Prediction, predictor
 
 __all__ = [
     "CHUNK",
+    "EFFECTS",
     "Fit",
     "Query",
     "log_density",
@@ -30,10 +31,10 @@ __all__ = [
     "means",
     "outcomes",
     "quantiles",
-    "with_new_clusters",
 ]
 
 CHUNK = 1024
+EFFECTS = ("fixed", "random", "mixed")
 MEAN_DRAWS = 200  # draws behind a posterior mean: its Monte-Carlo error is sd / 14
 
 
@@ -68,25 +69,36 @@ class Query(NamedTuple):
     membership: tuple[np.ndarray, ...] | None
 
 
+class Inputs(NamedTuple):
+    """One chunk's inputs of a compiled function; ``which`` numbers the kind of effects."""
+
+    network: Any
+    draws: Any
+    batch: Batch
+    membership: Any
+    centre: Any
+    which: Any
+
+
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
-    function = _compiled(query.spec, effects, query.membership is not None, "mean")
+    function = _compiled(_bare(query.spec), query.membership is not None, "mean")
     draws = _thin(query.draws, MEAN_DRAWS)
-    return _over_chunks(query, lambda batch, soft, _: function(query, draws, batch, soft))
+    return _over_chunks(query, lambda batch, soft, _: function(query, effects, draws, batch, soft))
 
 
 def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
     """Quantiles over draws of the mean (``kind="mean"``) or of new outcomes: (len, n, ...)."""
-    function = _compiled(query.spec, effects, query.membership is not None, f"quantile_{kind}")
+    function = _compiled(_bare(query.spec), query.membership is not None, f"quantile_{kind}")
     at = jnp.asarray(probabilities)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
     keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
     found = _over_chunks(
         query,
         lambda batch, soft, _: jnp.moveaxis(
-            function(query, query.draws, batch, soft, keys, at), 0, 1
+            function(query, effects, query.draws, batch, soft, keys, at), 0, 1
         ),
     )
     return np.moveaxis(found, 1, 0)
@@ -94,28 +106,30 @@ def quantiles(
 
 def outcomes(query: Query, effects: str, draws: int, seed: int) -> np.ndarray:
     """Draw new outcomes from the likelihood: (draws, n)."""
-    function = _compiled(query.spec, effects, query.membership is not None, "outcome")
+    function = _compiled(_bare(query.spec), query.membership is not None, "outcome")
     chosen = _thin(query.draws, draws)
     base = jax.random.key(seed)
 
     def chunk(batch: Batch, soft: Any, start: int) -> Array:
         keys = jax.vmap(lambda i: jax.random.fold_in(base, i))(jnp.arange(start, start + CHUNK))
-        return function(query, chosen, batch, soft, keys, None).T
+        return function(query, effects, chosen, batch, soft, keys, None).T
 
     return _over_chunks(query, chunk).T
 
 
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
-    function = _compiled(query.spec, effects, query.membership is not None, "density")
-    return _over_chunks(query, lambda batch, soft, _: function(query, query.draws, batch, soft))
+    function = _compiled(_bare(query.spec), query.membership is not None, "density")
+    return _over_chunks(
+        query, lambda batch, soft, _: function(query, effects, query.draws, batch, soft)
+    )
 
 
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
-    function = _compiled(query.spec, effects, query.membership is not None, "link")
+    function = _compiled(_bare(query.spec), query.membership is not None, "link")
     draws = _thin(query.draws, MEAN_DRAWS)
-    return _over_chunks(query, lambda batch, soft, _: function(query, draws, batch, soft))
+    return _over_chunks(query, lambda batch, soft, _: function(query, effects, draws, batch, soft))
 
 
 def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
@@ -151,28 +165,30 @@ def _chunks(query: Query) -> Iterator[tuple[Batch, Any, int, int]]:
 
 
 @lru_cache(maxsize=128)
-def _compiled(spec: ModelSpec, effects: str, soft: bool, kind: str) -> Callable[..., Array]:
+def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
     likelihood = spec.likelihood
 
-    def links(network: Any, draws: Any, batch: Batch, membership: Any, centre: Any) -> Any:
+    def links(at: Inputs) -> Any:
         """Link of the wanted effects, one per member and draw: (members * draws, n, K)."""
 
-        def member(layers: Any, latents: Any, at: Array) -> Array:
+        def member(layers: Any, latents: Any, centre: Array) -> Array:
             def one(values: Any) -> Array:
-                return _choose(predictor(spec, layers, values, batch, membership), effects, at)
+                found = predictor(spec, layers, values, at.batch, at.membership)
+                return _choose(found, at.which, centre)
 
             return jax.vmap(one)(latents) if latents else one({})[None]
 
-        eta = jax.vmap(member)(network, draws, centre)
+        eta = jax.vmap(member)(at.network, at.draws, at.centre)
         return eta.reshape(-1, *eta.shape[2:])
 
-    def spread(network: Any, draws: Any, batch: Batch, membership: Any, centre: Array) -> Array:
+    def spread(at: Inputs) -> Any:
         """Links whose draws also vary as the cluster of an inferred row does."""
-        eta = links(network, draws, batch, membership, centre)
-        if not soft or effects == "fixed" or not draws:
+        eta = links(at)
+        if not soft or not at.draws:
             return eta
         noise = jax.random.normal(jax.random.key(0), (eta.shape[0], 1, 1))
-        return eta + noise * _between(spec, network, draws, batch, membership)
+        random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
+        return eta + random * noise * _between(spec, at)
 
     def values(flat: Any, eta: Any) -> Any:
         """Mean of the likelihood for every draw of the link."""
@@ -200,50 +216,69 @@ def _compiled(spec: ModelSpec, effects: str, soft: bool, kind: str) -> Callable[
         return jax.vmap(lambda e, v: likelihood.distribution(e, v).log_prob(y))(eta, flat)
 
     @jax.jit
-    def run(
-        network: Any, draws: Any, batch: Batch, membership: Any, centre: Array, *more: Any
-    ) -> Array:
-        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in draws.items()}
+    def run(at: Inputs, keys: Any, probabilities: Any) -> Any:
+        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in at.draws.items()}
         if kind == "link":
-            return links(network, draws, batch, membership, centre).mean(axis=0)
+            return links(at).mean(axis=0)
         if kind == "mean":
-            return values(flat, links(network, draws, batch, membership, centre)).mean(axis=0)
+            return values(flat, links(at)).mean(axis=0)
+        eta = spread(at)
         if kind == "density":
-            eta = spread(network, draws, batch, membership, centre)
-            return _log_mean_exp(densities(flat, eta, batch.y))
-        keys, at = more
-        eta = spread(network, draws, batch, membership, centre)
+            return _log_mean_exp(densities(flat, eta, at.batch.y))
         if kind == "quantile_mean":
-            return jnp.quantile(values(flat, eta), at, axis=0)
+            return jnp.quantile(values(flat, eta), probabilities, axis=0)
         drawn = sampled(flat, eta, keys)
-        return drawn if kind == "outcome" else jnp.quantile(drawn.astype(jnp.float32), at, axis=0)
+        if kind == "outcome":
+            return drawn
+        return jnp.quantile(drawn.astype(jnp.float32), probabilities, axis=0)
 
-    def call(query: Query, draws: Any, batch: Batch, membership: Any, *more: Any) -> Array:
-        return run(query.network, dict(draws), batch, membership, query.centre, *more)
+    def call(
+        query: Query,
+        effects: str,
+        draws: Any,
+        batch: Batch,
+        membership: Any,
+        keys: Any = None,
+        probabilities: Any = None,
+    ) -> Array:
+        # The kind of effects is a traced number: one compiled function serves all three.
+        which = jnp.asarray(EFFECTS.index(effects))
+        at = Inputs(query.network, dict(draws), batch, membership, query.centre, which)
+        return run(at, keys, probabilities)
 
     return call
+
+
+def _bare(spec: ModelSpec) -> ModelSpec:
+    """Leave out what predictions do not depend on, so that models of one shape share their code."""
+    return replace(
+        spec,
+        adversaries=(),
+        attributes=(),
+        penalties=(),
+        views=(),
+        criterion="equalized_odds",
+        fixed_loss=True,
+    )
 
 
 def _log_mean_exp(values: Array) -> Array:
     return jax.nn.logsumexp(values, axis=0) - jnp.log(values.shape[0])
 
 
-def _choose(prediction: Prediction, effects: str, centre: Array) -> Array:
-    if effects == "random":
-        return centre + prediction.random
-    return prediction.fixed if effects == "fixed" else prediction.mixed
+def _choose(prediction: Prediction, which: Array, centre: Array) -> Array:
+    every = (prediction.fixed, centre + prediction.random, prediction.mixed)
+    return jnp.select([which == index for index in range(len(EFFECTS))], every)
 
 
-def _between(
-    spec: ModelSpec, network: Any, draws: Any, batch: Batch, membership: tuple[Array, ...]
-) -> Array:
+def _between(spec: ModelSpec, at: Inputs) -> Array:
     """Return the SD of the random part over a row's possible clusters: (draws, n, K)."""
 
     def one(layers: Any, latents: Any) -> Array:
-        hidden = predictor(spec, layers, latents, batch, membership).hidden
-        variance = jnp.zeros((batch.x.shape[0], spec.likelihood.outputs))
-        for factor, weight in zip(spec.factors, membership, strict=True):
-            every = by_cluster(factor, latents, hidden[-1] if factor.hidden else batch.slopes)
+        hidden = predictor(spec, layers, latents, at.batch, at.membership).hidden
+        variance = jnp.zeros((at.batch.x.shape[0], spec.likelihood.outputs))
+        for factor, weight in zip(spec.factors, at.membership, strict=True):
+            every = by_cluster(factor, latents, hidden[-1] if factor.hidden else at.batch.slopes)
             mean = (weight[:, :, None] * every).sum(axis=1, keepdims=True)
             variance = variance + (weight[:, :, None] * (every - mean) ** 2).sum(axis=1)
         return jnp.sqrt(variance)
@@ -251,28 +286,5 @@ def _between(
     def member(pair: Any) -> Array:
         return jax.lax.map(lambda latents: one(pair[0], latents), pair[1])
 
-    found = jax.lax.map(member, (network, draws))
+    found = jax.lax.map(member, (at.network, at.draws))
     return found.reshape(-1, *found.shape[2:])
-
-
-def with_new_clusters(
-    fit: Fit, factor: int, labels: list[str], seeds: list[int]
-) -> tuple[ModelSpec, dict[str, np.ndarray]]:
-    """Append one cluster per label, drawn from the prior with each draw's fitted scales.
-
-    ``seeds`` derive from the labels, so that a cluster's effects depend neither on batching nor on
-    the other new clusters. The number of clusters grows to a power of two, to compile rarely.
-    """
-    old = fit.spec.factors[factor]
-    room = 1 << max(0, (len(labels) - 1).bit_length())
-    draws = dict(fit.draws)
-    for term in old.sites:
-        scale = fit.draws[f"{old.name}_{term}_sd"]
-        fresh = np.zeros((*scale.shape[:2], room, *scale.shape[2:]), np.float32)
-        for index, seed in enumerate(seeds):
-            normal = np.random.default_rng([seed, len(term)]).standard_normal(scale.shape)
-            fresh[:, :, index] = scale * normal
-        draws[f"{old.name}_{term}"] = np.concatenate([draws[f"{old.name}_{term}"], fresh], axis=2)
-    grown = replace(old, clusters=old.clusters + room)
-    factors = (*fit.spec.factors[:factor], grown, *fit.spec.factors[factor + 1 :])
-    return replace(fit.spec, factors=factors), draws

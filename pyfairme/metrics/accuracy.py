@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from sklearn import metrics as sk
 
 from pyfairme.metrics.inputs import Floats, as_binary, as_probability, as_real, as_weight
 
@@ -32,6 +31,8 @@ def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = _both_outcomes(y_true, "auroc")
     score = as_real(y_prob, "y_prob", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
@@ -60,6 +61,8 @@ def balanced_accuracy(y_true: Any, y_pred: Any, *, sample_weight: Any = None) ->
     >>> balanced_accuracy([0, 0, 1, 1], [0, 1, 1, 1])
     0.75
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = _both_outcomes(y_true, "balanced_accuracy")
     decision = as_binary(y_pred, "y_pred", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
@@ -88,6 +91,8 @@ def log_loss(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     >>> round(log_loss([0, 1], [0.5, 0.5]), 3)
     0.693
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = as_binary(y_true, "y_true")
     score = as_probability(y_prob, "y_prob", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
@@ -116,6 +121,8 @@ def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     >>> brier([0, 1], [0.5, 1.0])
     0.125
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = as_binary(y_true, "y_true")
     score = as_probability(y_prob, "y_prob", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
@@ -144,6 +151,8 @@ def mse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     >>> mse([1, 2], [1, 4])
     2.0
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = as_real(y_true, "y_true")
     prediction = as_real(y_pred, "y_pred", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
@@ -172,6 +181,8 @@ def r2(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     >>> r2([1, 3], [1, 2])
     0.5
     """
+    from sklearn import metrics as sk  # slow to import
+
     outcome = as_real(y_true, "y_true")
     if np.ptp(outcome) == 0:
         raise ValueError("r2 needs outcomes that vary, got the same value in every row of y_true.")

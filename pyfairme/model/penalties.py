@@ -247,7 +247,7 @@ def cluster_adversary(
     codes: Int[Array, " n"],
     share: Float[Array, " n"],
     strength: Float[Array, ""],
-    width: int = 32,
+    width: int = 16,
 ) -> None:
     """Subnetwork 2: predict the cluster from all hidden activations of the network (eq. 1).
 

@@ -6,6 +6,7 @@ import pytest
 from scipy import special, stats
 
 from pyfairme.data import Batch
+from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predict import (
     CHUNK,
     Fit,
@@ -15,7 +16,6 @@ from pyfairme.inference.predict import (
     means,
     outcomes,
     quantiles,
-    with_new_clusters,
 )
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Bernoulli, Normal

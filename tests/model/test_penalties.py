@@ -213,7 +213,7 @@ def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
 
     value, layers = loss(hidden, jnp.array(1.0))
     classes = min(clusters, HASHED_CLASSES)
-    assert layers[-1].weight.shape == (32, classes)
+    assert layers[-1].weight.shape == (16, classes)
     assert float(value) == pytest.approx(np.log(classes), rel=0.05)  # the last layer starts narrow
     params = {"adversary_cluster_f": layers}
     plain = jax.grad(lambda h: loss(h, jnp.array(-1.0), params)[0])(hidden)

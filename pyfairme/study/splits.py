@@ -1,0 +1,120 @@
+"""Which clusters training sees, and which rows train, validate and test."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold
+
+from pyfairme.datasets import Dataset
+
+__all__ = ["Rotation", "rotations", "seen_clusters"]
+
+
+class Rotation(NamedTuple):
+    """Row numbers of one rotation of the folds, each part sorted.
+
+    Attributes
+    ----------
+    training
+        Rows of all folds but two.
+    validation
+        Rows of the fold after the test fold (of the first one after the last).
+    test
+        Rows of one fold.
+    """
+
+    training: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
+    """Choose the clusters that training sees: those with the most rows.
+
+    Parameters
+    ----------
+    dataset
+        Data with exactly one cluster column.
+    number
+        How many clusters to choose.
+
+    Returns
+    -------
+    tuple of str
+        Labels from large to small, as `Dataset.describe` lists them; equally large ones in the
+        natural order of their labels.
+
+    Raises
+    ------
+    ValueError
+        When the data have no cluster column or several, or not more clusters than ``number``.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> seen_clusters(pf.datasets.load_adult(), 2)
+    ('Prof-specialty', 'Craft-repair')
+    """
+    if len(dataset.schema.cluster) != 1:
+        raise ValueError(
+            f"Expected one cluster column to split by, got {list(dataset.schema.cluster)}."
+        )
+    table = dataset.describe()
+    labels = table.loc[table["role"] == "cluster", "category"]
+    if not 0 < number < len(labels):
+        raise ValueError(
+            f"number must lie between 1 and {len(labels) - 1}, so that some of the {len(labels)} "
+            f"clusters are seen and some are not; got {number}."
+        )
+    return tuple(labels.head(number))
+
+
+def rotations(y: Any, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
+    """Split rows into stratified folds, each of which is the test fold once.
+
+    With ten folds: eight train, one validates, one tests, rotated ten times.
+
+    Parameters
+    ----------
+    y
+        Classes of the rows, shape (n,); their shares are alike in all folds.
+    folds
+        Number of folds and of rotations, at least 3.
+    seed
+        Seeds the assignment of rows to folds.
+
+    Returns
+    -------
+    tuple of Rotation
+        Rotation k tests on fold k and validates on fold k + 1.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer than three folds, or a class has fewer rows than folds.
+
+    Examples
+    --------
+    >>> first, *_ = rotations([0, 1] * 10, folds=5, seed=0)
+    >>> [len(part) for part in first]
+    [12, 4, 4]
+    """
+    labels = np.asarray(y)
+    if folds < 3:
+        raise ValueError(f"folds must be at least 3 (training, validation, test), got {folds}.")
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < folds:
+        smallest = classes[counts.argmin()]
+        raise ValueError(
+            f"Class {smallest!s} has {counts.min()} rows, fewer than the {folds} folds: use fewer "
+            "folds or merge classes."
+        )
+    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels)]
+    every = np.arange(len(labels))
+    found = []
+    for number, test in enumerate(tests):
+        validation = tests[(number + 1) % folds]
+        training = np.setdiff1d(every, np.concatenate([test, validation]))
+        found.append(Rotation(training, validation, test))
+    return tuple(found)

@@ -1,0 +1,136 @@
+"""What a row's weight, a class's weight, a seed and a label's type mean."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
+
+
+def test_weight_two_equals_giving_every_row_twice(binary, classifier):
+    X, y = binary.X, binary.y
+    estimator = classifier(**FULL)  # every step sees every row
+    twice = clone(estimator).fit(pd.concat([X, X]), pd.concat([y, y]))
+    weighted = clone(estimator).fit(X, y, sample_weight=np.full(len(X), 2.0))
+    plain = clone(estimator).fit(X, y)
+    expected = twice.predict_proba(binary.test)
+    np.testing.assert_allclose(weighted.predict_proba(binary.test), expected, atol=2e-3)
+    # weights are counts: twice the rows say more about the clusters than the rows alone
+    assert np.abs(plain.predict_proba(binary.test) - expected).max() > 0.01
+
+
+def with_absent_rows(case):
+    """The training rows, with 100 odd ones before and 100 behind them, and weights of 1 and 0."""
+    odd = case.test.assign(x1=1e6, group1="odd", cluster="odd")
+    X = pd.concat([odd[:100], case.X, odd[100:]])
+    return X, np.repeat([0.0, 1.0, 0.0], [100, 400, 100])
+
+
+def test_rows_of_weight_zero_are_as_good_as_absent(clf, binary, classifier):
+    X, weight = with_absent_rows(binary)
+    y = np.concatenate([np.full(100, 7), binary.y, np.full(100, 8)])
+    weighted = classifier().fit(X, y, sample_weight=weight)
+    assert list(weighted.classes_) == [0, 1]
+    assert weighted.design_ == clf.design_
+    np.testing.assert_array_equal(
+        weighted.predict_proba(binary.test), clf.predict_proba(binary.test)
+    )
+
+
+def test_rows_of_weight_zero_do_not_scale_a_real_target(reg, real, regressor):
+    X, weight = with_absent_rows(real)
+    y = np.concatenate([np.full(100, 1e6), real.y, np.full(100, -1e6)])
+    weighted = regressor(random_slopes=["x1"]).fit(X, y, sample_weight=weight)
+    assert weighted.target_ == reg.target_
+    np.testing.assert_array_equal(weighted.predict(real.test), reg.predict(real.test))
+
+
+def test_weights_move_the_fit(binary, classifier, clf):
+    weight = np.where(binary.y == 1, 5.0, 1.0)
+    heavy = classifier().fit(binary.X, binary.y, sample_weight=weight)
+    gain = heavy.predict_proba(binary.test)[:, 1] - clf.predict_proba(binary.test)[:, 1]
+    assert gain.mean() > 0.1
+
+
+def test_class_weight_equals_the_same_sample_weights(binary, classifier):
+    by_class = classifier(class_weight={0: 1.0, 1: 5.0}).fit(binary.X, binary.y)
+    by_row = classifier().fit(binary.X, binary.y, sample_weight=np.where(binary.y == 1, 5.0, 1.0))
+    both = classifier(class_weight={0: 1.0, 1: 2.5}).fit(
+        binary.X, binary.y, sample_weight=np.where(binary.y == 1, 2.0, 1.0)
+    )
+    expected = by_row.predict_proba(binary.test)
+    np.testing.assert_array_equal(by_class.predict_proba(binary.test), expected)
+    np.testing.assert_array_equal(both.predict_proba(binary.test), expected)
+
+
+def test_balanced_class_weight_lifts_the_rare_class(binary, classifier):
+    rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
+    balanced = classifier(class_weight="balanced").fit(binary.X, rare)
+    plain = classifier().fit(binary.X, rare)
+    assert rare.mean() < 0.2
+    assert plain.predict_proba(binary.test)[:, 1].mean() < 0.25
+    assert balanced.predict_proba(binary.test)[:, 1].mean() > 0.35
+
+
+def test_weights_that_are_all_zero_are_refused(binary, classifier):
+    with pytest.raises(ValueError, match="must contain at least one non-zero"):
+        classifier().fit(binary.X, binary.y, sample_weight=np.zeros(400))
+    with pytest.raises(ValueError, match=r"Every row has weight 0: .* a positive class_weight"):
+        classifier(class_weight={0: 0.0, 1: 0.0}).fit(binary.X, binary.y)
+    with pytest.raises(ValueError, match="at least 2 classes in y, got 1 class: 1"):
+        classifier(class_weight={0: 0.0}).fit(binary.X, binary.y)
+    with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
+        classifier().fit(binary.X, binary.y, sample_weight=np.full(400, -1.0))
+    with pytest.raises(ValueError, match=r"sample_weight.shape == \(3,\), expected \(400,\)"):
+        classifier().fit(binary.X, binary.y, sample_weight=np.ones(3))
+
+
+def test_a_seed_decides_everything(clf, binary, classifier):
+    again = classifier().fit(binary.X, binary.y)
+    rows = pd.concat([binary.test, binary.unseen])
+    assert again.predict_interval(rows).equals(clf.predict_interval(rows))
+    assert again.sample_predictive(rows, draws=5).equals(clf.sample_predictive(rows, draws=5))
+    assert again.history_.equals(clf.history_)
+    other = classifier(random_state=1).fit(binary.X, binary.y)
+    assert np.abs(other.predict_proba(rows) - clf.predict_proba(rows)).max() > 1e-3
+
+
+def test_without_a_seed_two_fits_differ(binary, classifier):
+    first, second = (classifier(random_state=None).fit(binary.X, binary.y) for _ in range(2))
+    gap = np.abs(first.predict_proba(binary.test) - second.predict_proba(binary.test))
+    assert gap.max() > 1e-3
+
+
+def test_a_random_state_object_is_drawn_from(binary, classifier):
+    state = np.random.RandomState(0)
+    first, second = (classifier(random_state=state).fit(binary.X, binary.y) for _ in range(2))
+    assert first._seed != second._seed
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (np.array(["no", "yes"]), "U"),
+        (np.array(["no", "yes"], dtype=object), "O"),
+        (np.array([False, True]), "b"),
+        (np.array([-1, 7]), "i"),
+        (np.array([1.0, 2.0]), "f"),
+    ],
+    ids=["text", "object", "bool", "int", "float"],
+)
+def test_labels_come_back_as_they_were(clf, binary, classifier, labels, dtype):
+    y = labels[binary.y.to_numpy()]
+    fitted = classifier().fit(binary.X, y)
+    assert list(fitted.classes_) == list(labels)
+    found = fitted.predict(binary.test)
+    assert found.dtype.kind == dtype
+    np.testing.assert_array_equal(found, labels[clf.predict(binary.test)])
+    np.testing.assert_array_equal(fitted.predict_proba(binary.test), clf.predict_proba(binary.test))
+    assert fitted.score(binary.X, y) > 0.5
+
+
+def test_text_labels_of_pandas_come_back(clf, binary, classifier):
+    y = pd.Series(np.array(["no", "yes"])[binary.y], dtype="str")
+    found = classifier().fit(binary.X, y).predict(binary.test)
+    assert list(found) == list(np.array(["no", "yes"])[clf.predict(binary.test)])

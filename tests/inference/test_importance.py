@@ -1,0 +1,68 @@
+"""Gradients against finite differences and against a linear model's coefficients."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import special
+
+from pyfairme.data import Batch
+from pyfairme.inference.importance import mean_absolute_gradients
+from pyfairme.inference.predict import Query, means
+from pyfairme.model.effects import Factor
+from pyfairme.model.likelihoods import Bernoulli, Normal
+from pyfairme.model.networks import Layer
+from pyfairme.model.program import ModelSpec
+
+WEIGHT = np.array([0.5, -1.0, 0.2])
+SLOPE = np.array([0.8, -0.4])  # of the last column, one per cluster
+
+
+def make_query(likelihood, membership=None):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3)).astype(np.float32)
+    codes = rng.integers(0, 2, (40, 1)).astype(np.int32)
+    batch = Batch(
+        x, None, codes, x[:, 2:] + 1.5, np.zeros((40, 0), np.int32), np.ones(40, np.float32),
+        np.zeros(40, np.float32),
+    )  # fmt: skip
+    spec = ModelSpec(likelihood, 3, (), (Factor("g", 2, intercept=False, slopes=(0,)),))
+    network = (Layer(jnp.asarray(WEIGHT[None, :, None], jnp.float32), jnp.zeros((1, 1))),)
+    draws = {"g_slopes": np.tile(SLOPE[:, None, None], (1, 5, 1, 1, 1)).astype(np.float32)}
+    if isinstance(likelihood, Normal):
+        draws["residual_sd"] = np.ones((1, 5), np.float32)
+    return Query(spec, network, draws, np.zeros((1, 1), np.float32), batch, membership)
+
+
+def test_a_linear_model_has_its_coefficients():
+    query = make_query(Normal())
+    fixed = mean_absolute_gradients(query, "fixed", (2,))
+    np.testing.assert_allclose(fixed, np.abs(WEIGHT), rtol=1e-5)
+    mixed = mean_absolute_gradients(query, "mixed", (2,))
+    z = query.batch.cluster[:, 0]
+    expected = [0.5, 1.0, np.abs(WEIGHT[2] + SLOPE[z]).mean()]
+    np.testing.assert_allclose(mixed, expected, rtol=1e-5)
+    random = mean_absolute_gradients(query, "random", (2,))
+    np.testing.assert_allclose(random, [0, 0, np.abs(SLOPE[z]).mean()], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_probabilities_agree_with_finite_differences(soft):
+    membership = (np.tile(np.float32([0.3, 0.7]), (40, 1)),) if soft else None
+    query = make_query(Bernoulli(), membership)
+    found = mean_absolute_gradients(query, "mixed", (2,))
+
+    def probability(shift):
+        x = query.batch.x + shift
+        moved = query.batch._replace(x=x, slopes=query.batch.slopes + shift[2:])
+        return means(query._replace(batch=moved), "mixed")[:, 1].astype(np.float64)
+
+    for column in range(3):
+        step = np.zeros(3, np.float32)
+        step[column] = 1e-2
+        slope = (probability(step) - probability(-step)) / 2e-2
+        assert found[column] == pytest.approx(np.abs(slope).mean(), rel=1e-2)
+    p = special.expit(query.batch.x @ WEIGHT)
+    if not soft:
+        assert mean_absolute_gradients(query, "fixed", (2,))[0] == pytest.approx(
+            0.5 * (p * (1 - p)).mean(), rel=1e-3
+        )

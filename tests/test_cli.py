@@ -1,0 +1,145 @@
+"""The command line; the demo runs once, in its quick setting."""
+
+import json
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import pyfairme
+from pyfairme.cli import app
+
+VARIANTS = ("medl", "medl_adb")
+TABLES = {
+    "comparison.csv",
+    *(f"fairness_report_{name}.csv" for name in VARIANTS),
+    *(f"cluster_effects_{name}.csv" for name in VARIANTS),
+}
+PICTURES = {
+    "group_rates_seen.png",
+    "group_rates_unseen.png",
+    *(f"{kind}_{name}.png" for kind in ("training", "cluster_effects") for name in VARIANTS),
+}
+
+
+def call(*arguments: str):
+    return CliRunner().invoke(app, list(arguments), prog_name="pyfairme")
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """Output and folder of one quick demo."""
+    folder = tmp_path_factory.mktemp("demo") / "new" / "folder"
+    result = call("demo", "--quick", "--seed", "3", "--out", str(folder))
+    assert result.exit_code == 0, result.output
+    return result.output, folder
+
+
+def test_it_writes_tables_pictures_and_configuration(quick):
+    output, folder = quick
+    written = {path.name for path in folder.iterdir()}
+    assert written == TABLES | PICTURES | {"comparison.txt", "configuration.json"}
+    assert all(name in output for name in written)
+    assert str(folder.resolve()) in output
+    for name in PICTURES:
+        assert (folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_printed_table_is_the_written_one(quick):
+    output, folder = quick
+    text = (folder / "comparison.txt").read_text(encoding="utf-8")
+    assert text in output
+    assert text.count("CLUSTERS") == 4
+    assert max(map(len, text.splitlines())) <= 118
+
+
+def test_the_comparison_is_complete(quick):
+    table = pd.read_csv(quick[1] / "comparison.csv", keep_default_na=True)
+    assert list(table.columns) == [
+        "clusters", "effects", "attribute", "metric", "before", "before_low", "before_high",
+        "after", "after_low", "after_high", "change_percent", "null", "null_low", "null_high",
+        "n", "note",
+    ]  # fmt: skip
+    assert set(table["clusters"]) == {"seen", "unseen"}
+    assert set(table["effects"]) == {"fixed", "random", "mixed"}
+    attributes = {"sex", "race", "marital_status", "age_bracket"}
+    assert set(table["attribute"]) == attributes | {"all"}
+    wanted = {"tpr_sd", "fpr_sd", "demographic_parity", "counterfactual_gap", "auroc", "brier"}
+    assert wanted <= set(table["metric"])
+    assert not table.duplicated(["clusters", "effects", "attribute", "metric"]).any()
+
+
+def test_the_comparison_is_that_of_the_full_reports(quick):
+    folder = quick[1]
+    table = pd.read_csv(folder / "comparison.csv")
+    keys = ["clusters", "effects", "attribute", "metric"]
+    for column, name in zip(("before", "after"), VARIANTS, strict=True):
+        report = pd.read_csv(folder / f"fairness_report_{name}.csv")
+        whole = report[report["group"] == "all"].set_index(keys)["value"]
+        pd.testing.assert_series_equal(table.set_index(keys)[column], whole, check_names=False)
+
+
+def test_every_unseen_row_is_judged_once_and_test_rows_are_pooled(quick):
+    folder = quick[1]
+    table = pd.read_csv(folder / "comparison.csv")
+    rows = table[table["metric"] == "auroc"].groupby("clusters")["n"].unique()
+    configuration = json.loads((folder / "configuration.json").read_text(encoding="utf-8"))
+    protocol = configuration["protocol"]
+    unseen = int(rows["unseen"][0])
+    seen = configuration["rows"] - unseen
+    share = protocol["rotations"] / protocol["folds"]
+    assert int(rows["seen"][0]) == pytest.approx(seen * share, abs=protocol["rotations"])
+    judged = [fit["rows_judged"] for fit in configuration["fits"] if fit["variant"] == "medl"]
+    assert sum(judged) == int(rows["seen"][0]) + unseen
+
+
+def test_brackets_come_in_their_order(quick):
+    report = pd.read_csv(quick[1] / "fairness_report_medl.csv")
+    groups = report[(report["attribute"] == "age_bracket") & (report["metric"] == "tpr")]["group"]
+    assert list(dict.fromkeys(groups)) == ["<=30", "(30, 45]", ">45"]
+
+
+def test_the_configuration_says_what_was_run(quick):
+    found = json.loads((quick[1] / "configuration.json").read_text(encoding="utf-8"))
+    assert found["pyfairme"] == pyfairme.__version__
+    assert found["protocol"]["seed"] == 3
+    assert len(found["seen"]) == 6
+    assert {"jax", "numpyro", "python"} <= set(found["versions"])
+    fair, plain = found["variants"]["medl_adb"], found["variants"]["medl"]
+    weight = pyfairme.VARIANTS["medl_adb"]["fairness_weight"]
+    assert fair["lambdas"]["lambda_FE"] == fair["lambdas"]["lambda_ME"] == weight
+    assert plain["lambdas"]["lambda_FE"] is None
+    assert fair["lambdas"]["lambda_g"] == pyfairme.VARIANTS["medl_adb"]["cluster_weight"]
+    assert all(fit["seconds"]["fit"] > 0 for fit in found["fits"])
+    # the two models differ in what makes them fair only
+    changed = {k for k, v in fair["parameters"].items() if plain["parameters"][k] != v}
+    assert changed <= set(pyfairme.VARIANTS["medl_adb"])
+
+
+def test_it_says_what_to_do_next(quick):
+    *_, head, one, two, three = quick[0].rstrip().splitlines()
+    assert head == "What to try next:"
+    assert [line.strip()[0] for line in (one, two, three)] == ["1", "2", "3"]
+
+
+def test_a_file_in_the_way_is_a_clear_error(tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("")
+    result = call("demo", "--quick", "--out", str(path))
+    assert result.exit_code == 2
+    assert f"cannot write to {path}: File exists" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_version_and_help():
+    assert call("--version").output == f"pyfairme {pyfairme.__version__}\n"
+    assert "demo" in call("--help").output
+    text = call("demo", "--help").output
+    assert all(option in text for option in ("--out", "--seed", "--quick"))
+    assert call().exit_code in (0, 2)  # help, whatever typer's version exits with
+
+
+def test_a_negative_seed_is_refused():
+    result = call("demo", "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.output
