@@ -36,11 +36,11 @@ types: $(VENV)/.test
 	$(BIN)/pyright
 
 pytest: $(VENV)/.test
-	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --nbmake
+	$(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --dist loadfile --nbmake --durations=15
 
 test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with ArviZ 1.x
 	.venv312/bin/python -c 'import arviz; assert int(arviz.__version__.split(".")[0]) >= 1, arviz.__version__'
-	$(TEST_ENV) .venv312/bin/pytest -m "arviz and not slow and not gpu" -n $(WORKERS)
+	$(TEST_ENV) .venv312/bin/pytest -m "arviz and not slow and not gpu" -n $(WORKERS) --dist loadfile
 
 notebooks: $(VENV)/.test  ## execute the notebooks and store their output
 	$(BIN)/jupytext --sync notebooks/*.ipynb

@@ -124,11 +124,11 @@ def _probe(
         if len(np.unique(codes[train])) < 2:
             continue
         probe: Any = HistGradientBoostingClassifier(max_iter=50, max_depth=3, random_state=seed)
-        # so few rows fit three times as fast in one thread; on busy cores, several spin for minutes
+        test = test[np.isin(codes[test], np.unique(codes[train]))]
+        # so few rows take a third of the time in one thread; on busy cores several only spin
         with threadpool_limits(1, user_api="openmp"):
             probe.fit(told[train], codes[train], sample_weight=balance[codes[train]])
-        test = test[np.isin(codes[test], probe.classes_)]
-        log_p = np.log(np.maximum(probe.predict_proba(told[test]), 1e-6))
+            log_p = np.log(np.maximum(probe.predict_proba(told[test]), 1e-6))
         position = np.searchsorted(probe.classes_, codes[test])
         known = log_p[np.arange(len(test)), position]
         gains.append(balance[codes[test]] * (known - _guess(codes, strata, balance, train, test)))

@@ -85,7 +85,8 @@ def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distributi
             for latent, part in zip(latents, split(flat).values(), strict=True):
                 value = jnp.exp(part) if latent.positive else part
                 # density of the value = density of its logarithm / value
-                jacobian = -part.sum() if latent.positive else 0.0
+                axes = tuple(range(-len(latent.shape), 0))
+                jacobian = -part.sum(axis=axes) if latent.positive else 0.0
                 delta = dist.Delta(value, log_density=jacobian, event_dim=len(latent.shape))
                 numpyro.sample(latent.name, delta)
 
@@ -149,15 +150,15 @@ def draw(
     batch: Batch,
     weights: Weights,
 ) -> dict[str, Array]:
-    """Draw latents from a fitted guide: name -> (draws, *shape)."""
+    """Draw latents from a fitted guide: name -> (draws, *shape).
 
-    def one(key: Array) -> dict[str, Array]:
-        fitted = handlers.substitute(handlers.seed(guide.sample, key), data=dict(params))
+    A plate around the guide draws each site at once; one trace per draw takes seconds to compile.
+    """
+    fitted = handlers.substitute(handlers.seed(guide.sample, key), data=dict(params))
+    with numpyro.plate("draws", draws):
         sites = handlers.trace(fitted).get_trace(batch, weights)
-        return {
-            name: site["value"]
-            for name, site in sites.items()
-            if site["type"] == "sample" and not site["infer"].get("is_auxiliary")
-        }
-
-    return jax.vmap(one)(jax.random.split(key, draws))
+    return {
+        name: site["value"]
+        for name, site in sites.items()
+        if site["type"] == "sample" and not site["infer"].get("is_auxiliary")
+    }

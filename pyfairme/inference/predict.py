@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.svi import pad
-from pyfairme.model.effects import by_cluster
+from pyfairme.model.effects import DENSE_CLUSTERS, by_cluster
 from pyfairme.model.program import ModelSpec, Prediction, predictor
 
 __all__ = [
@@ -170,10 +170,11 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
 
     def links(at: Inputs) -> Any:
         """Link of the wanted effects, one per member and draw: (members * draws, n, K)."""
+        membership = at.membership if soft else _one_hot(spec, at.batch)
 
         def member(layers: Any, latents: Any, centre: Array) -> Array:
             def one(values: Any) -> Array:
-                found = predictor(spec, layers, values, at.batch, at.membership)
+                found = predictor(spec, layers, values, at.batch, membership)
                 return _choose(found, at.which, centre)
 
             return jax.vmap(one)(latents) if latents else one({})[None]
@@ -260,6 +261,13 @@ def _bare(spec: ModelSpec) -> ModelSpec:
         criterion="equalized_odds",
         fixed_loss=True,
     )
+
+
+def _one_hot(spec: ModelSpec, batch: Batch) -> tuple[Array, ...] | None:
+    """Memberships of known clusters where there are few: one product for all draws is cheapest."""
+    if any(factor.clusters > DENSE_CLUSTERS for factor in spec.factors):
+        return None
+    return tuple(jax.nn.one_hot(batch.cluster[:, f.column], f.clusters) for f in spec.factors)
 
 
 def _log_mean_exp(values: Array) -> Array:

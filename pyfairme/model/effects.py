@@ -20,7 +20,7 @@ from jaxtyping import Array, Float, Int
 
 from pyfairme.model.likelihoods import Latent
 
-__all__ = ["Factor", "by_cluster", "contribution", "contribution_of", "sample"]
+__all__ = ["DENSE_CLUSTERS", "Factor", "by_cluster", "contribution", "contribution_of", "sample"]
 
 DENSE_CLUSTERS = (
     64  # up to here a one-hot product beats gathering each row's slopes on every device

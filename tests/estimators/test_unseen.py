@@ -54,6 +54,7 @@ def test_unseen_rows_leave_seen_rows_alone(fitted, policy):
             estimator.predict_interval(together, kind=kind)[len(unseen) :],
             estimator.predict_interval(seen, kind=kind),
             rtol=1e-6,
+            atol=1e-6,
         )
 
 

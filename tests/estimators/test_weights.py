@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import clone
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
+FULL["unseen"] = "population"  # no z-predictor to fit
 
 
 def test_weight_two_equals_giving_every_row_twice(binary, classifier):
