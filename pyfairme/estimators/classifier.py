@@ -274,7 +274,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         if kind == "mean":
             bounds = bounds[..., 1]
         found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
-        return pd.DataFrame(found, index=frame.index)
+        return pd.DataFrame(found, index=frame.index, dtype=np.float64)
 
     def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
@@ -296,8 +296,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return self._outcomes(X, draws, effects)
 
     def _fit_target(self, y: Any) -> ClassTarget:
-        check_classification_targets(y)
         target = ClassTarget.fit(y)
+        check_classification_targets(y)
         if len(target.classes) > 2:
             # The wording is scikit-learn's: its checks look for it.
             raise ValueError(

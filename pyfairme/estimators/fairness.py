@@ -5,6 +5,7 @@ Rows collected from several fits (folds, seeds) can be pooled before they are ju
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -119,7 +120,10 @@ def _flips(
         codes = attribute.encode(frame)
         each: dict[str, list[np.ndarray]] = {effects: [] for effects in EFFECTS}
         for _, flipped in attribute.flip(frame):
-            _, query = estimator._query(flipped)
+            with warnings.catch_warnings():
+                # what the rows themselves warn of has been said once already
+                warnings.filterwarnings("ignore", message="Unlike the training rows")
+                _, query = estimator._query(flipped)
             for effects in EFFECTS:
                 each[effects].append(values(query, effects))
         other = np.array([[j for j in range(len(attribute.levels)) if j != i]

@@ -28,6 +28,7 @@ __all__ = [
     "model_spec",
     "multipliers",
     "objective_weights",
+    "penalised_views",
     "schedule",
     "slope_terms",
 ]
@@ -221,6 +222,17 @@ def _check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
             f"fairness_weight names {idle}, which are not in fairness={list(penalties)}: add them "
             "there, or leave their weights out."
         )
+
+
+def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
+    """Return the views on which a penalty of positive strength acts."""
+    on = params["fairness_on"]
+    multiplier = on if isinstance(on, Mapping) else dict.fromkeys(on, 1.0)
+    strong = any(
+        _strengths(params["fairness_weight"], penalty, spec.attributes).any()
+        for penalty in spec.penalties
+    )
+    return {view for view in spec.views if strong and multiplier.get(view, 1.0) > 0}
 
 
 def _strengths(weight: Any, penalty: str, attributes: tuple[Attribute, ...]) -> np.ndarray:

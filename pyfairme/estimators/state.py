@@ -47,7 +47,7 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
 
 def posterior_attrs(spec: ModelSpec, estimator: Any) -> dict[str, Any]:
     """Say what the draws are draws of."""
-    touched = [view for view in spec.views if view != "fixed"]
+    touched = settings.penalised_views(estimator.get_params(deep=False), spec) - {"fixed"}
     kind = "penalised (generalised) posterior" if touched else "variational posterior"
     given = "the network's point estimate"
     if spec.last_layer:

@@ -108,6 +108,8 @@ def _by_fairlearn(difference: Callable[..., float], sums: Floats) -> float:
     n, accepted = sums[..., 0], sums[..., 1]
     weight = np.stack([n - accepted, accepted], axis=-1)  # (G, outcome, decision)
     group, outcome, decision = np.nonzero(weight > 0)
+    if len(np.unique(group)) < 2:
+        return float("nan")  # fairlearn says 0, which would read as perfectly fair
     return float(
         difference(outcome, decision, sensitive_features=group, sample_weight=weight[weight > 0])
     )
@@ -117,6 +119,7 @@ def _by_fairlearn(difference: Callable[..., float], sums: Floats) -> float:
 # the same definitions off the counts. The reported value itself is always fairlearn's.
 def _range_over_groups(rate: Floats, n: Floats) -> Floats:
     present = np.where(n > 0, np.nan_to_num(rate), np.nan)
+    present = np.where((n > 0).sum(axis=-1, keepdims=True) > 1, present, np.nan)
     return np.fmax.reduce(present, axis=-1) - np.fmin.reduce(present, axis=-1)
 
 

@@ -155,7 +155,7 @@ def test_by_cluster_gives_a_block_for_each(clf, binary):
 
 
 def test_without_clusters_there_is_one_block(binary, classifier):
-    estimator = classifier(cluster=None).fit(binary.X.drop(columns="cluster"), binary.y)
+    estimator = classifier(cluster=None, hidden=()).fit(binary.X.drop(columns="cluster"), binary.y)
     for by_cluster, name in ((False, "seen"), (True, "all")):
         found = estimator.fairness_report(*together(binary), by_cluster=by_cluster, n_boot=0)
         assert set(found["clusters"]) == {name}
@@ -203,7 +203,7 @@ def test_unknown_attributes_are_refused_with_a_near_match(clf, binary):
 
 
 def test_hidden_attributes_are_judged_when_they_are_there(binary, classifier):
-    estimator = classifier(drop_sensitive=True).fit(binary.X, binary.y)
+    estimator = classifier(drop_sensitive=True, hidden=()).fit(binary.X, binary.y)
     found = estimator.fairness_report(binary.test, binary.y_test, n_boot=0)
     assert value(found, "counterfactual_gap", "group1") == 0.0  # the network never sees it
     without = binary.test.drop(columns="group1")

@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
 
 EFFECTS = ["fixed", "random", "mixed"]
 
@@ -75,18 +74,6 @@ def test_observation_intervals_of_a_normal_cover_their_share(linear, level):
     assert ((found["high"] - found["low"]) > (inner["high"] - inner["low"])).all()
 
 
-def test_observation_intervals_cover_unseen_clusters_when_effects_are_sampled(linear):
-    data, reg = linear
-    reg = clone(reg)
-    assert reg.unseen == "sample"
-    known = data.frame["cluster"] != "c3"
-    reg.fit(data.frame[known], data.target[known])
-    found = reg.predict_interval(data.frame[~known], level=0.9, kind="observation")
-    fixed = reg.predict_interval(data.frame[~known], level=0.9, kind="observation", effects="fixed")
-    assert (found["high"] - found["low"]).mean() > 1.2 * (fixed["high"] - fixed["low"]).mean()
-    assert data.target[~known].between(found["low"], found["high"]).mean() > 0.8
-
-
 @pytest.mark.parametrize("effects", EFFECTS)
 def test_mean_of_drawn_outcomes_is_the_prediction(fitted, effects):
     estimator, rows = fitted
@@ -122,7 +109,7 @@ def test_more_draws_than_are_stored_are_independent_outcomes(reg, real):
 
 @pytest.mark.parametrize("roles", [{"cluster": None}, {"random_intercepts": False}])
 def test_outcomes_vary_without_any_latent_variable(binary, classifier, roles):
-    estimator = classifier(**roles).fit(binary.X, binary.y)
+    estimator = classifier(**roles, hidden=(), fairness=None).fit(binary.X, binary.y)
     drawn = estimator.sample_predictive(binary.test, draws=500)
     assert drawn.shape == (1, 500, 200)
     expected = estimator.predict_proba(binary.test)[:, 1]

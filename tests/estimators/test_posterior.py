@@ -47,7 +47,8 @@ def test_dims_and_labels(rich, reg):
 
 def test_dims_are_named_after_the_columns(binary, classifier):
     renamed = binary.X.rename(columns={"cluster": "school"}).assign(town=np.arange(400) % 3)
-    estimator = classifier(cluster=["school", "town"], sensitive=()).fit(renamed, binary.y)
+    estimator = classifier(cluster=["school", "town"], sensitive=(), hidden=())
+    estimator.fit(renamed, binary.y)
     found = group(estimator)
     assert found["school_intercept"].dims == ("chain", "draw", "school")
     assert found["town_intercept"].dims == ("chain", "draw", "town")
@@ -64,7 +65,8 @@ def test_attributes_say_what_the_draws_are(rich, linear, binary, classifier):
     assert attrs["guide"] == "mean_field"
     assert attrs["conditional_on"] == "the network's point estimate"
     assert "R-hat and ESS say nothing" in attrs["note"]
-    only_fixed = classifier(fairness_on="fixed").fit(binary.X, binary.y)
+    only_fixed = classifier(fairness_on="fixed", hidden=()).fit(binary.X, binary.y)
+    assert only_fixed.fit_.spec.views == ("fixed",)
     assert group(only_fixed).attrs["kind"] == "variational posterior"
 
 
