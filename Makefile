@@ -44,7 +44,7 @@ test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with 
 
 notebooks: $(VENV)/.test  ## execute the notebooks and store their output
 	$(BIN)/jupytext --sync notebooks/*.ipynb
-	$(BIN)/jupytext --execute notebooks/*.ipynb
+	$(TEST_ENV) $(BIN)/pytest --nbmake --overwrite notebooks
 
 bench: $(VENV)/.test  ## training speed and compile time, printed
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

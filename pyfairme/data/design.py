@@ -137,12 +137,12 @@ class Design:
     def slope_columns(self) -> tuple[Column, ...]:
         """The columns of `Batch.slopes`: the union over factors, in the order of x."""
         columns = self.columns
-        return tuple(columns[i] for i in self._slope_positions)
+        return tuple(columns[i] for i in self.slope_positions)
 
     @property
     def factor_slopes(self) -> dict[str, tuple[int, ...]]:
         """For each factor the positions of its slopes in `slope_columns`."""
-        place = {position: i for i, position in enumerate(self._slope_positions)}
+        place = {position: i for i, position in enumerate(self.slope_positions)}
         return {factor: tuple(place[i] for i in chosen) for factor, chosen in self.slopes}
 
     @property
@@ -156,8 +156,9 @@ class Design:
         return tuple(np.array(attribute.counts) for attribute in self.attributes)
 
     @property
-    def _slope_positions(self) -> list[int]:
-        return sorted({i for _, chosen in self.slopes for i in chosen})
+    def slope_positions(self) -> tuple[int, ...]:
+        """The positions in x of `slope_columns`."""
+        return tuple(sorted({i for _, chosen in self.slopes for i in chosen}))
 
     def encode(self, frame: Any, *, y: Any = None, weight: Any = None) -> Batch:
         """Turn rows into arrays.
@@ -186,7 +187,7 @@ class Design:
         """
         frame = as_frame(frame)
         check_rows(frame, self._needed(frame), self.missing, self.offset)
-        x, slopes = encode_terms(self.terms, frame, self._slope_positions)
+        x, slopes = encode_terms(self.terms, frame, self.slope_positions)
         rows = len(frame)
         return Batch(
             x=x,

@@ -16,6 +16,7 @@ from pyfairme.estimators import fairness, inputs, settings, state
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict
+from pyfairme.inference.importance import mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import train
 from pyfairme.model.likelihoods import Likelihood
@@ -87,13 +88,14 @@ class FairMixedEffects(BaseEstimator):
 
     # What the subclasses provide ------------------------------------------------------------
 
-    def _fit_target(self, y: Any) -> Any:
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
         raise NotImplementedError
 
     def _likelihood(self) -> Likelihood:
         raise NotImplementedError
 
-    def _classes(self, codes: np.ndarray) -> np.ndarray | None:
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Class codes (n,) by which validation rows are stratified; None for a real target."""
         raise NotImplementedError
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
@@ -111,22 +113,23 @@ class FairMixedEffects(BaseEstimator):
         if len(there) < len(frame):
             frame, y = frame.iloc[there].reset_index(drop=True), y[there]
             weight = None if weight is None else weight[there]
-        self.target_ = self._fit_target(y)
-        encoded = self.target_.encode(y)
+        self.__dict__.pop("fit_", None)  # a refit that fails must not leave half of each model
+        strata = self._strata(y)
         cluster = settings.as_tuple(self.cluster)
         schema = Schema.infer(
             frame,
             cluster=cluster,
             sensitive=settings.as_tuple(self.sensitive),
-            task="classification" if self._classes(encoded) is not None else "regression",
+            task="regression" if strata is None else "classification",
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         keys = inputs.held_out_keys(frame, schema) if self.validation_fraction else []
-        rows, held = inputs.held_out(
-            keys, self._classes(encoded), len(frame), self.validation_fraction, seed
-        )
+        rows, held = inputs.held_out(keys, strata, len(frame), self.validation_fraction, seed)
         self._seed = seed
+        self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
+        encoded = self.target_.encode(y)
         self.design_ = self._fit_design(frame.iloc[rows], schema, cluster)
+        inputs.warn_of_far_origins(self.design_)
         training = self._encode(frame, encoded, weight, rows)
         validation = self._encode(frame, encoded, weight, held) if len(held) else None
         spec = settings.model_spec(params, self.design_, self._likelihood())
@@ -164,9 +167,14 @@ class FairMixedEffects(BaseEstimator):
     def _encode(
         self, frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray
     ) -> Batch:
-        return self.design_.encode(
+        batch = self.design_.encode(
             frame.iloc[rows], y=y[rows], weight=None if weight is None else weight[rows]
         )
+        return self._in_standard_units(batch)
+
+    def _in_standard_units(self, batch: Batch) -> Batch:
+        """Divide the offset by the unit in which a real target is standardised."""
+        return batch._replace(offset=batch.offset / np.float32(getattr(self.target_, "scale", 1.0)))
 
     def _mean_slopes(self, training: Batch) -> np.ndarray:
         return (training.weight @ training.slopes) / training.weight.sum()
@@ -176,7 +184,7 @@ class FairMixedEffects(BaseEstimator):
     def _query(self, X: Any, y: np.ndarray | None = None) -> tuple[pd.DataFrame, Query]:
         check_is_fitted(self)
         frame = inputs.new_frame(self, X, allow_nan=self.missing == "category")
-        batch = self.design_.encode(frame, y=y)
+        batch = self._in_standard_units(self.design_.encode(frame, y=y))
         found = query(self.fit_, self.design_, frame, batch, self.unseen, self._seed)
         return frame, found
 
@@ -269,6 +277,8 @@ class FairMixedEffects(BaseEstimator):
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
 
+        NaN for slopes on hidden activations, which have no unit of their own.
+
         Parameters
         ----------
         level
@@ -281,6 +291,29 @@ class FairMixedEffects(BaseEstimator):
         """
         labels = self._labels
         return posterior.icc(self.fit_, labels, level)
+
+    def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
+        """Measure how strongly the prediction reacts to each covariate.
+
+        The mean over rows of abs(d prediction / d input), inputs standardised, summed over the
+        columns of one covariate (Dimopoulos et al. 1995); random effects at their posterior mean.
+
+        Parameters
+        ----------
+        X
+            Rows at which the gradients are taken.
+        effects
+            "fixed", "random" or "mixed".
+
+        Returns
+        -------
+        DataFrame
+            feature, importance, share (of the sum), rank; from large to small.
+        """
+        settings.check_choice("effects", effects, settings.EFFECTS)
+        _, found = self._query(X)
+        gradients = mean_absolute_gradients(found, effects, self.design_.slope_positions)
+        return rank_features(gradients, [column.term for column in self.design_.columns])
 
     # Fairness -------------------------------------------------------------------------------
 

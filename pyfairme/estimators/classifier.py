@@ -295,7 +295,12 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         """
         return self._outcomes(X, draws, effects)
 
-    def _fit_target(self, y: Any) -> ClassTarget:
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> ClassTarget:
+        target = ClassTarget.fit(y)
+        self.classes_ = target.labels
+        return target
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
         target = ClassTarget.fit(y)
         check_classification_targets(y)
         if len(target.classes) > 2:
@@ -305,14 +310,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
                 f"{type_of_target(y)}: it has {len(target.classes)} classes. Fit one class against "
                 "the rest, or use a regressor for an ordered target."
             )
-        self.classes_ = target.labels
-        return target
+        return target.encode(y)
 
     def _likelihood(self) -> Likelihood:
         return Bernoulli()
-
-    def _classes(self, codes: np.ndarray) -> np.ndarray | None:
-        return codes
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
         from sklearn.utils.class_weight import compute_sample_weight

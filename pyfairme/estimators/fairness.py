@@ -17,9 +17,9 @@ from sklearn.utils.validation import check_is_fitted
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
+from pyfairme.data.columns import pick
 from pyfairme.estimators import inputs
 from pyfairme.estimators.settings import EFFECTS, as_tuple
-from pyfairme.estimators.unseen import mark_all_known
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 
@@ -60,6 +60,7 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
     if len(target) != len(X):
         raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")
     frame, found = estimator._query(X, target)
+    design: Design = estimator.design_
     judge = _attributes(estimator, frame, attributes)
     classify = hasattr(estimator, "classes_")
 
@@ -84,10 +85,16 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
         log_density=density,
         sensitive={a.name: _groups(a, frame) for a in judge},
         cluster=_join(cluster, len(frame)),
-        seen=mark_all_known(found.batch),
+        seen=_seen(design, frame),
         positive=estimator.classes_[1] if classify else "",
         seed=estimator._seed,
     )
+
+
+def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
+    """Rows all of whose clusters training saw, (n,), whatever is predicted for the others."""
+    known = [factor.encode(pick(frame, factor.column)) >= 0 for factor in design.factors]
+    return np.logical_and.reduce(known) if known else np.ones(len(frame), bool)
 
 
 def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:
@@ -154,11 +161,20 @@ def pool(parts: Iterable[Judged]) -> Judged:
         picked = [pick(part) for part in parts]
         if isinstance(picked[0], Mapping):
             return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
-        return np.concatenate(picked)
+        return _concatenate(picked)
 
     arrays = [field.name for field in fields(Judged) if field.name not in ("positive", "seed")]
     pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
     return Judged(**pooled, positive=first.positive, seed=first.seed)
+
+
+def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
+    """Join rows; flips of fits that saw fewer levels are filled up with NaN (not defined)."""
+    if parts[0].ndim == 1:
+        return np.concatenate(parts)
+    width = max(part.shape[1] for part in parts)
+    wide = [np.pad(p, [(0, 0), (0, width - p.shape[1])], constant_values=np.nan) for p in parts]
+    return np.concatenate(wide)
 
 
 def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd.DataFrame:

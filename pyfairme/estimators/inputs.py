@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import narwhals as nw
@@ -11,7 +12,7 @@ from sklearn.utils.validation import _check_feature_names, _check_sample_weight,
 
 from pyfairme.data import Design, Schema, as_frame
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import MISSING, natural_order, pick, read_labels
+from pyfairme.data.columns import MISSING, natural_order, pick, read_labels, read_numbers
 from pyfairme.estimators.settings import as_tuple
 
 __all__ = [
@@ -21,9 +22,13 @@ __all__ = [
     "held_out_keys",
     "new_clusters",
     "new_frame",
+    "offsets",
     "sample_weights",
     "training_frame",
+    "warn_of_far_origins",
 ]
+
+FAR_ORIGIN = 10.0  # standard deviations
 
 
 def _is_frame(X: Any) -> bool:
@@ -164,6 +169,30 @@ def held_out(
     for key in keys:
         alone |= ~np.isin(key[validation], key[training])
     return np.sort(np.concatenate([training, validation[alone]])), np.sort(validation[~alone])
+
+
+def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:
+    """Return the offset of each row, (n,), zero without an offset column."""
+    if column is None or column not in frame:
+        return np.zeros(len(frame))
+    return read_numbers(pick(frame, column))
+
+
+def warn_of_far_origins(design: Design) -> None:
+    """Warn of slopes on a column whose zero lies far from its values, such as a year.
+
+    Slopes are not centred (an intercept means x = 0), so intercept and slope of a cluster are then
+    almost one quantity, which no guide but a full-rank one can tell.
+    """
+    far = [c.name for c in design.slope_columns if abs(c.mean) > FAR_ORIGIN * c.scale]
+    if far:
+        warnings.warn(
+            f"Random slopes on {', '.join(map(repr, far))}, whose zero lies more than "
+            f"{FAR_ORIGIN:g} standard deviations from its values: the intercepts mean that zero. "
+            "Shift the column so that 0 is among its values (year - 2010), or leave it out of "
+            "random_slopes.",
+            stacklevel=4,
+        )
 
 
 def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:

@@ -274,13 +274,14 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         drawn = self._outcomes(X, draws, effects)
         return drawn.copy(data=self.target_.decode(drawn.to_numpy()))
 
-    def _fit_target(self, y: Any) -> RealTarget:
-        return RealTarget.fit(y)
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> RealTarget:
+        return RealTarget.fit(np.asarray(y, np.float64) - offset)
 
     def _likelihood(self) -> Likelihood:
         return LIKELIHOODS[self.likelihood]()
 
-    def _classes(self, codes: np.ndarray) -> np.ndarray | None:
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        RealTarget.fit(y)  # refuses what is no finite number before anything else is looked at
         return None
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:

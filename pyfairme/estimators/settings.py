@@ -98,6 +98,10 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_choice("progress", params["progress"], ("auto", True, False))
     for name in as_tuple(params["fairness"]):
         check_choice("fairness", name, PENALTIES)
+    for name in ("fairness", "fairness_on"):
+        chosen = as_tuple(params[name])
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"Invalid value of {name}: {params[name]!r} names one of them twice.")
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         _check_number(f"fairness_on[{view!r}]", multiplier, 0)
@@ -226,8 +230,7 @@ def _check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
 
 def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
     """Return the views on which a penalty of positive strength acts."""
-    on = params["fairness_on"]
-    multiplier = on if isinstance(on, Mapping) else dict.fromkeys(on, 1.0)
+    multiplier = multipliers(params["fairness_on"])
     strong = any(
         _strengths(params["fairness_weight"], penalty, spec.attributes).any()
         for penalty in spec.penalties

@@ -25,7 +25,8 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
     for factor in fit.spec.factors:
         if factor.hidden:
             terms[factor.name] = tuple(f"hidden[{i}]" for i in range(factor.hidden))
-            scales[factor.name] = means[factor.name] = np.ones(factor.hidden)
+            scales[factor.name] = np.ones(factor.hidden)
+            means[factor.name] = np.full(factor.hidden, np.nan)  # activations have no fixed unit
         else:
             terms[factor.name] = tuple(columns[i].name for i in factor.slopes)
             scales[factor.name] = np.array([columns[i].scale for i in factor.slopes])

@@ -14,7 +14,7 @@ from pyfairme.inference.membership import MOST_CLUSTERS, memberships
 from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predict import Fit, Query
 
-__all__ = ["mark_all_known", "query", "with_draws"]
+__all__ = ["query", "with_draws"]
 
 NOISE_DRAWS = 1000
 
@@ -40,8 +40,8 @@ def query(
     if not fit.membership:
         raise ValueError(
             f"unseen='infer' needs the z-predictor, which is not fitted above {MOST_CLUSTERS} "
-            "clusters (or when the model was fitted with another policy). Set "
-            "unseen='population' or unseen='sample' before fitting."
+            "clusters, nor when the model was fitted with another policy. Choose another one, "
+            "set_params(unseen='population') or 'sample', or fit with unseen='infer'."
         )
     return plain._replace(membership=memberships(fit.membership, fit.spec.factors, batch))
 
@@ -86,8 +86,3 @@ def _label_seed(seed: int, factor: str, label: str) -> int:
     """Seed a cluster's draw by its label, so that batching and company do not matter."""
     digest = hashlib.sha256(f"{seed}/{factor}/{label}".encode()).digest()
     return int.from_bytes(digest[:8], "little")
-
-
-def mark_all_known(batch: Batch) -> np.ndarray:
-    """Rows all of whose clusters training saw, (n,)."""
-    return (batch.cluster >= 0).all(axis=1)

@@ -17,6 +17,7 @@ AT_CHANCE = 0.01  # skill below which an adversary knows nothing
 NEAR_CONSTANT = 1e-3  # standard deviation of a bounded prediction
 DIVERGED = 30.0  # mean absolute link
 PROBE_ROWS = 5000
+TENTHS = 10
 
 
 class AdversaryWarning(UserWarning):
@@ -24,39 +25,54 @@ class AdversaryWarning(UserWarning):
 
 
 class Judged(NamedTuple):
-    """Bounded prediction (n, V), outcome (n, V), strata (n,) or None and link (n, K) of a view."""
+    """What an adversary saw of one prediction, and of which rows.
+
+    ``told`` is the bounded prediction, with the outcome where the adversary knew it, (n, V);
+    ``strata`` (n,) numbers the outcome's classes, or tenths where it is real, and is constant where
+    the adversary did not know it; ``counted`` (n,) are the rows that the criterion compares.
+    """
 
     prediction: np.ndarray
-    outcome: np.ndarray
-    strata: np.ndarray | None
+    told: np.ndarray
+    strata: np.ndarray
+    counted: np.ndarray
     link: np.ndarray
 
 
 def judge(likelihood: Likelihood, link: np.ndarray, y: np.ndarray, criterion: str) -> Judged:
-    """Return what an adversary saw of a prediction."""
-    strata = likelihood.strata(y) if criterion == "equalized_odds" else None
-    return Judged(
-        np.asarray(likelihood.bounded(link)),
-        np.asarray(likelihood.outcome(y)),
-        None if strata is None else np.asarray(strata).argmax(axis=1),
-        np.asarray(link),
-    )
+    """Return what an adversary saw of a prediction under a criterion."""
+    prediction = np.asarray(likelihood.bounded(link))
+    classes = likelihood.strata(y)
+    one_hot = None if classes is None else np.asarray(classes)
+    counted = np.ones(len(y), bool)
+    if criterion == "equal_opportunity" and one_hot is not None:
+        counted = one_hot[:, -1] > 0
+    if criterion != "equalized_odds":
+        return Judged(prediction, prediction, np.zeros(len(y), int), counted, np.asarray(link))
+    told = np.hstack([prediction, np.asarray(likelihood.outcome(y))])
+    if one_hot is not None:
+        return Judged(prediction, told, one_hot.argmax(axis=1), counted, np.asarray(link))
+    tenths = np.searchsorted(np.quantile(y, np.linspace(0, 1, TENTHS + 1)[1:-1]), y)
+    return Judged(prediction, told, tenths, counted, np.asarray(link))
 
 
-def chance(batch: Batch, index: int, balance: np.ndarray, strata: np.ndarray | None) -> float:
-    """Cross-entropy of the best guess that does not see the prediction.
+def chance(batch: Batch, index: int, balance: np.ndarray, view: Judged) -> float:
+    """Cross-entropy of the best guess that does not see the prediction, per row of the batch.
 
-    The entropy of the reweighted levels, within each outcome class where the adversary is told it.
+    The entropy of the reweighted levels, within each stratum of the outcome that the adversary
+    knows, over the rows that the criterion compares. Of a real outcome it knows more than its
+    tenth, so a skill slightly above 0 is chance too.
     """
     total = 0.0
-    groups = np.zeros(len(batch.weight), int) if strata is None else strata
     codes = batch.sensitive[:, index]
-    weight = batch.weight / batch.weight.sum() * np.where(codes >= 0, balance[codes], 0.0)
-    for stratum in np.unique(groups):
-        rows = (groups == stratum) & (codes >= 0)
+    inside = view.counted & (codes >= 0)
+    weight = batch.weight / batch.weight.sum() * np.where(inside, balance[codes], 0.0)
+    for stratum in np.unique(view.strata[inside]):
+        rows = inside & (view.strata == stratum)
         mass = np.bincount(codes[rows], weight[rows], minlength=len(balance))
-        shares = mass[mass > 0] / mass.sum()
-        total -= mass.sum() * float(shares @ np.log(shares))
+        if mass.sum() > 0:
+            shares = mass[mass > 0] / mass.sum()
+            total -= mass.sum() * float(shares @ np.log(shares))
     return total
 
 
@@ -115,10 +131,8 @@ def _probe(
     from threadpoolctl import threadpool_limits
 
     codes = batch.sensitive[:, index]
-    rows = np.flatnonzero(codes >= 0)
+    rows = np.flatnonzero((codes >= 0) & view.counted)
     rows = np.random.default_rng(seed).permutation(rows)[:PROBE_ROWS]
-    strata = np.zeros(len(codes), int) if view.strata is None else view.strata
-    told = view.prediction if view.strata is None else np.hstack([view.prediction, view.outcome])
     gains = []
     for train, test in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):
         if len(np.unique(codes[train])) < 2:
@@ -127,11 +141,13 @@ def _probe(
         test = test[np.isin(codes[test], np.unique(codes[train]))]
         # so few rows take a third of the time in one thread; on busy cores several only spin
         with threadpool_limits(1, user_api="openmp"):
-            probe.fit(told[train], codes[train], sample_weight=balance[codes[train]])
-            log_p = np.log(np.maximum(probe.predict_proba(told[test]), 1e-6))
+            probe.fit(view.told[train], codes[train], sample_weight=balance[codes[train]])
+            log_p = np.log(np.maximum(probe.predict_proba(view.told[test]), 1e-6))
         position = np.searchsorted(probe.classes_, codes[test])
         known = log_p[np.arange(len(test)), position]
-        gains.append(balance[codes[test]] * (known - _guess(codes, strata, balance, train, test)))
+        gains.append(
+            balance[codes[test]] * (known - _guess(codes, view.strata, balance, train, test))
+        )
     every = np.concatenate(gains) if gains else np.zeros(2)
     return float(every.mean()), float(every.std(ddof=1) / np.sqrt(len(every)))
 

@@ -182,9 +182,9 @@ def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch) -> Any:
     """Start the output bias at the link of the mean target: the fit begins at the null model."""
     if spec.last_layer:
         return network
-    mean = (batch.weight @ batch.y.astype(jnp.float32)) / batch.weight.sum()
-    last = network[-1]
-    return (*network[:-1], last._replace(bias=spec.likelihood.start(mean)))
+    share = batch.weight / batch.weight.sum()
+    start = spec.likelihood.start(share @ batch.y.astype(jnp.float32)) - share @ batch.offset
+    return (*network[:-1], network[-1]._replace(bias=start))
 
 
 def _named(terms: Mapping[str, Array], latent_sites: frozenset[str]) -> dict[str, Array]:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 from jaxtyping import Array
 
 from pyfairme.data import Batch
@@ -15,7 +16,7 @@ from pyfairme.inference.predict import CHUNK, EFFECTS, Query
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec, predictor
 
-__all__ = ["mean_absolute_gradients"]
+__all__ = ["mean_absolute_gradients", "rank_features"]
 
 
 def mean_absolute_gradients(
@@ -46,6 +47,22 @@ def mean_absolute_gradients(
             )
         )  # fmt: skip
     return total / rows
+
+
+def rank_features(gradients: np.ndarray, terms: list[str]) -> pd.DataFrame:
+    """Sum over the columns of each covariate; return features from large to small."""
+    features = list(dict.fromkeys(terms))
+    sums = np.array([gradients[[t == name for t in terms]].sum() for name in features])
+    order = np.argsort(-sums, kind="stable")
+    share = sums / sums.sum() if sums.sum() > 0 else sums
+    return pd.DataFrame(
+        {
+            "feature": [features[i] for i in order],
+            "importance": sums[order],
+            "share": share[order],
+            "rank": np.arange(1, len(features) + 1),
+        }
+    )
 
 
 @lru_cache(maxsize=32)

@@ -222,7 +222,7 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         if kind == "link":
             return links(at).mean(axis=0)
         if kind == "mean":
-            return values(flat, links(at)).mean(axis=0)
+            return values(flat, spread(at)).mean(axis=0)
         eta = spread(at)
         if kind == "density":
             return _log_mean_exp(densities(flat, eta, at.batch.y))

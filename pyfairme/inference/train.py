@@ -136,10 +136,10 @@ def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, floa
     if "adversarial" not in spec.penalties:
         return {}
     zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
-    strata = judge(spec.likelihood, zeros, judged.y, spec.criterion).strata
+    blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
     return {
         f"adversarial/{view}/{attribute.name}": chance(
-            judged, index, np.asarray(weights.balance[index]), strata
+            judged, index, np.asarray(weights.balance[index]), blank
         )
         for view in spec.views
         for index, attribute in enumerate(spec.attributes)

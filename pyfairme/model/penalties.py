@@ -156,7 +156,8 @@ class Correlation:
     """Absolute correlation loss, ACL (eq. 10): mean over levels of abs(Pearson correlation).
 
     With ``criterion="demographic_parity"`` this is eq. 10 as printed; with ``"equalized_odds"``
-    the correlation is taken within each outcome class and averaged over them.
+    the correlation is taken within each outcome class and averaged over them, or is that of the
+    residual where the outcome is real.
     """
 
     def __call__(
@@ -164,9 +165,8 @@ class Correlation:
     ) -> None:
         for index, attribute in enumerate(attributes):
             members = _members(view, index, attribute)
-            terms = [
-                _correlation(view.prediction, members, rows) for rows in _row_sets(view, criterion)
-            ]
+            quantity = _compared(view, criterion)
+            terms = [_correlation(quantity, members, rows) for rows in _row_sets(view, criterion)]
             _plain_factor(name, view, index, attribute, jnp.stack(terms).mean())
 
 
@@ -211,6 +211,13 @@ def _row_sets(view: View, criterion: str) -> list[Float[Array, " n"]]:
     return [view.share]
 
 
+def _compared(view: View, criterion: str) -> Float[Array, "n v"]:
+    """Return what is compared over groups: residuals for equalized odds of a real outcome."""
+    if criterion == "equalized_odds" and view.strata is None:
+        return view.prediction - view.outcome
+    return view.prediction
+
+
 def _correlation(
     prediction: Float[Array, "n v"], members: Float[Array, "n l"], weight: Float[Array, " n"]
 ) -> Float[Array, ""]:
@@ -227,9 +234,7 @@ def group_gaps(
 ) -> tuple[Float[Array, "c l v"], Float[Array, "c l v"]]:
     """Return abs(group mean - overall mean) per row set, level and output, and what cells exist."""
     members = _members(view, index, attribute)
-    quantity = view.prediction
-    if criterion == "equalized_odds" and view.strata is None:
-        quantity = view.prediction - view.outcome
+    quantity = _compared(view, criterion)
     gaps, exists = [], []
     for weight in _row_sets(view, criterion):
         mass = weight @ members

@@ -30,7 +30,8 @@ def test_chance_is_the_entropy_given_the_outcome():
     for c in (0, 1):
         share = np.mean(s[y == c])
         expected -= np.mean(y == c) * (share * np.log(share) + (1 - share) * np.log(1 - share))
-    assert chance(batch, 0, EVEN[0], y) == pytest.approx(expected)
+    view = judge(Bernoulli(), np.zeros((1200, 1), np.float32), y, "equalized_odds")
+    assert chance(batch, 0, EVEN[0], view) == pytest.approx(expected)
 
 
 def test_balanced_chance_is_log_of_the_number_of_levels():
@@ -39,7 +40,8 @@ def test_balanced_chance_is_log_of_the_number_of_levels():
     s = (rng.uniform(size=1200) < 0.05).astype(np.int32)
     counts = np.bincount(s)
     balance = 1200 / (2 * counts)
-    found = chance(batch._replace(sensitive=s[:, None]), 0, balance, None)
+    view = judge(Bernoulli(), np.zeros((1200, 1), np.float32), batch.y, "demographic_parity")
+    found = chance(batch._replace(sensitive=s[:, None]), 0, balance, view)
     assert found == pytest.approx(np.log(2))
 
 
@@ -81,3 +83,25 @@ def test_a_real_target_is_judged_too():
     link, batch = make_case(3.0)
     y = np.random.default_rng(1).normal(size=len(link)).astype(np.float32)
     assert len(_find(link, batch, 0.0, Normal(), y)) == 1
+
+
+def test_chance_of_equal_opportunity_counts_positive_rows():
+    """Balanced weights have mean 1 over all rows although only positive rows carry any."""
+    link, batch = make_case(0.0)
+    positive = batch.y == 1
+    mass = np.bincount(batch.sensitive[positive, 0])
+    balance = 1200 / (2 * mass)
+    view = judge(Bernoulli(), link, batch.y, "equal_opportunity")
+    assert chance(batch, 0, balance, view) == pytest.approx(np.log(2))
+
+
+def test_a_real_outcome_that_tells_the_group_is_not_the_predictions_fault():
+    """S follows from y, the prediction knows nothing: chance is low, and no probe beats it."""
+    rng = np.random.default_rng(0)
+    link, batch = make_case(0.0)
+    y = rng.normal(size=1200).astype(np.float32)
+    batch = batch._replace(sensitive=(y + rng.normal(size=1200) > 0).astype(np.int32)[:, None])
+    link = rng.normal(size=(1200, 1)).astype(np.float32)
+    view = judge(Normal(), link, y, "equalized_odds")
+    assert chance(batch, 0, EVEN[0], view) < 0.95 * np.log(2)
+    assert _find(link, batch, 0.0, Normal(), y) == []

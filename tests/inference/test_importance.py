@@ -7,7 +7,7 @@ from scipy import special
 
 from pyfairme.data import Batch
 from pyfairme.inference.importance import mean_absolute_gradients
-from pyfairme.inference.predict import Query, means
+from pyfairme.inference.predict import Query, mean_link
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.networks import Layer
@@ -54,7 +54,8 @@ def test_probabilities_agree_with_finite_differences(soft):
     def probability(shift):
         x = query.batch.x + shift
         moved = query.batch._replace(x=x, slopes=query.batch.slopes + shift[2:])
-        return means(query._replace(batch=moved), "mixed")[:, 1].astype(np.float64)
+        link = mean_link(query._replace(batch=moved), "mixed")[:, 0].astype(np.float64)
+        return special.expit(link)
 
     for column in range(3):
         step = np.zeros(3, np.float32)
