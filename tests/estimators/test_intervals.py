@@ -139,9 +139,9 @@ print(use(many) - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-def test_memory_does_not_grow_with_rows_times_draws(rich, binary, tmp_path):
+def test_memory_does_not_grow_with_rows_times_draws(clf, binary, tmp_path):
     """200,000 rows x 200 draws in single precision would be 160 MB for the mean alone."""
-    rich.save(tmp_path / "model")
+    clf.save(tmp_path / "model")
     pd.concat([binary.test, binary.unseen]).to_pickle(tmp_path / "rows")
     command = [sys.executable, "-c", MEMORY, tmp_path / "model", tmp_path / "rows"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
