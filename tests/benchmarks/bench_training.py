@@ -112,10 +112,13 @@ def cold_compile(variant: str) -> float:
 
 
 def import_seconds() -> tuple[float, float]:
-    """Seconds to import pyfairme and what it stands on, each in fresh processes: best of seven."""
-    timed = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
-    pairs = [[float(_python(timed.format(what))) for what in ("pyfairme", STACK)] for _ in range(7)]
-    return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+    """Seconds to import the stack, then pyfairme on top of it: medians of seven processes."""
+    code = (
+        f"import time; a = time.perf_counter(); import {STACK}; b = time.perf_counter(); "
+        "import pyfairme; print(b - a, time.perf_counter() - b)"
+    )
+    found = [[float(part) for part in _python(code).split()] for _ in range(7)]
+    return median(pair[0] for pair in found), median(pair[1] for pair in found)
 
 
 def _python(code: str) -> str:
@@ -147,14 +150,14 @@ def main() -> None:
             speed["scikit-learn"].append(theirs)
             ratio[name].append(ours / theirs)
     compiled = cold_compile("medl_adb")
-    ours, theirs = import_seconds()
+    theirs, ours = import_seconds()
     figures = {
         "rows": len(y),
         "columns": encoded.x.shape[1],
         "rows_per_second": {name: round(median(values)) for name, values in speed.items()},
         "ratio": {name: round(median(values), 2) for name, values in ratio.items()},
         "cold_compile_medl_adb_s": round(compiled, 2),
-        "import_pyfairme_s": round(ours, 2),
+        "import_pyfairme_on_top_s": round(ours, 2),
         "import_stack_s": round(theirs, 2),
     }
     print(f"Adult, {len(y)} rows x {encoded.x.shape[1]} columns, batch {BATCH}, widths 64-32")
@@ -163,7 +166,7 @@ def main() -> None:
         against = figures["ratio"].get(name, 1.0)
         print(f"{name:<24}{value:>12,}{against:>24.2f}{TARGETS.get(name, ''):>9}")
     print(f"cold compile of medl_adb: {compiled:.2f} s (target 6)")
-    print(f"import: pyfairme {ours:.2f} s, its stack {theirs:.2f} s (target: 0.3 s more)")
+    print(f"import of its stack {theirs:.2f} s, of pyfairme on top {ours:.2f} s (target 0.3)")
     if args.json:
         args.json.write_text(json.dumps(figures, indent=1))
 
