@@ -35,6 +35,7 @@ __all__ = [
 
 CHUNK = 1024
 EFFECTS = ("fixed", "random", "mixed")
+BETWEEN_DRAWS = 20
 MEAN_DRAWS = 200  # draws behind a posterior mean: its Monte-Carlo error is sd / 14
 
 
@@ -225,7 +226,8 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
             return values(flat, spread(at)).mean(axis=0)
         eta = spread(at)
         if kind == "density":
-            return _log_mean_exp(densities(flat, eta, at.batch.y))
+            every = densities(flat, eta, at.batch.y)
+            return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])
         if kind == "quantile_mean":
             return jnp.quantile(values(flat, eta), probabilities, axis=0)
         drawn = sampled(flat, eta, keys)
@@ -252,15 +254,8 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
 
 def _bare(spec: ModelSpec) -> ModelSpec:
     """Leave out what predictions do not depend on, so that models of one shape share their code."""
-    return replace(
-        spec,
-        adversaries=(),
-        attributes=(),
-        penalties=(),
-        views=(),
-        criterion="equalized_odds",
-        fixed_loss=True,
-    )
+    none: dict[str, Any] = dict.fromkeys(("adversaries", "attributes", "penalties", "views"), ())
+    return replace(spec, criterion="equalized_odds", fixed_loss=True, **none)
 
 
 def _one_hot(spec: ModelSpec, batch: Batch) -> tuple[Array, ...] | None:
@@ -270,29 +265,33 @@ def _one_hot(spec: ModelSpec, batch: Batch) -> tuple[Array, ...] | None:
     return tuple(jax.nn.one_hot(batch.cluster[:, f.column], f.clusters) for f in spec.factors)
 
 
-def _log_mean_exp(values: Array) -> Array:
-    return jax.nn.logsumexp(values, axis=0) - jnp.log(values.shape[0])
-
-
 def _choose(prediction: Prediction, which: Array, centre: Array) -> Array:
     every = (prediction.fixed, centre + prediction.random, prediction.mixed)
     return jnp.select([which == index for index in range(len(EFFECTS))], every)
 
 
 def _between(spec: ModelSpec, at: Inputs) -> Array:
-    """Return the SD of the random part over a row's possible clusters: (draws, n, K)."""
+    """Return the SD of the random part over a row's possible clusters: (draws, n, K).
 
-    def one(layers: Any, latents: Any) -> Array:
-        hidden = predictor(spec, layers, latents, at.batch, at.membership).hidden
-        variance = jnp.zeros((at.batch.x.shape[0], spec.likelihood.outputs))
-        for factor, weight in zip(spec.factors, at.membership, strict=True):
-            every = by_cluster(factor, latents, hidden[-1] if factor.hidden else at.batch.slopes)
-            mean = (weight[:, :, None] * every).sum(axis=1, keepdims=True)
-            variance = variance + (weight[:, :, None] * (every - mean) ** 2).sum(axis=1)
-        return jnp.sqrt(variance)
+    Its variance is averaged over a few draws: a mean over draws, which that many settle.
+    """
+    draws = next(iter(at.draws.values())).shape[1]
+    few = np.linspace(0, draws - 1, min(draws, BETWEEN_DRAWS)).round().astype(int)
 
-    def member(pair: Any) -> Array:
-        return jax.lax.map(lambda latents: one(pair[0], latents), pair[1])
+    def member(layers: Any, latents: Any) -> Array:
+        def one(values: Any) -> Array:
+            found = predictor(spec, layers, values, at.batch, at.membership)
+            variance = jnp.zeros_like(found.fixed)
+            for factor, weight in zip(spec.factors, at.membership, strict=True):
+                r = found.hidden[-1] if factor.hidden else at.batch.slopes
+                every = by_cluster(factor, values, r)
+                mean = (weight[:, :, None] * every).sum(axis=1, keepdims=True)
+                variance = variance + (weight[:, :, None] * (every - mean) ** 2).sum(axis=1)
+            return variance
 
-    found = jax.lax.map(member, (at.network, at.draws))
+        spread = jnp.sqrt(jax.lax.map(one, latents).mean(axis=0))
+        return jnp.broadcast_to(spread, (draws, *spread.shape))
+
+    chosen = {name: value[:, few] for name, value in at.draws.items()}
+    found = jax.vmap(member)(at.network, chosen)
     return found.reshape(-1, *found.shape[2:])
