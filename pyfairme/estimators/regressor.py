@@ -86,7 +86,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     epochs
         Passes over the training rows.
     min_steps
-        Steps that are taken even when the epochs hold fewer.
+        Steps that are taken even when the epochs hold fewer; early stopping may end them.
     validation_fraction
         Part of the rows held out for the history and early stopping.
     early_stopping

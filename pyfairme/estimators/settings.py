@@ -89,6 +89,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
         raise ValueError(
             f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1."
         )
+    taken = sorted(set(as_tuple(params["cluster"])) & {"chain", "draw"})
+    if taken:
+        raise ValueError(
+            f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
+            "rename the column."
+        )
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
     check_choice("guide", params["guide"], GUIDES)

@@ -99,3 +99,9 @@ def test_importance_finds_what_the_target_was_made_from():
     ratio = found.set_index("feature")["importance"]
     expected = coefficients["strong"] / coefficients["weak"]
     assert ratio["strong"] / ratio["weak"] == pytest.approx(expected, rel=0.02)
+
+
+def test_names_of_the_posteriors_own_dimensions_are_refused(data):
+    frame = data.frame.rename(columns={"cluster": "draw"})
+    with pytest.raises(ValueError, match="'draw' has the name of a dimension of every posterior"):
+        pf.FairMixedEffectsClassifier("draw", **QUICK).fit(frame, data.target)
