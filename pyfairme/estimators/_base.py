@@ -103,8 +103,8 @@ class FairMixedEffects(BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None, np.ndarray]:
-        """Fit, and return training and validation batches and the rows that were held out."""
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
+        """Fit, and return the training and the validation batch."""
         params = self.get_params(deep=False)
         settings.check_settings(params)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
@@ -150,7 +150,7 @@ class FairMixedEffects(BaseEstimator):
             )
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = self._mean_slopes(training)
-        return training, validation, held
+        return training, validation
 
     def _fit_design(self, frame: pd.DataFrame, schema: Schema, cluster: tuple[str, ...]) -> Design:
         terms = settings.slope_terms(self.random_slopes, cluster)

@@ -233,7 +233,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             When the loss stops being finite.
         """
         self._check_threshold()
-        training, validation, _ = self._fit(X, y, sample_weight)
+        training, validation = self._fit(X, y, sample_weight)
         self.threshold_ = self._thresholds(training if validation is None else validation)
         return self
 
