@@ -111,6 +111,11 @@ class RealTarget:
     mean: float
     scale: float
 
+    @property
+    def unit(self) -> float:
+        """Typical size of an encoded value."""
+        return 1.0
+
     @classmethod
     def fit(cls, y: Any) -> "RealTarget":
         """Learn from y, shape (n,)."""
@@ -138,13 +143,28 @@ class RealTarget:
 
 @dataclass(frozen=True)
 class CountTarget:
-    """Counts, used as they are: 0, 1, 2, ..."""
+    """Counts, used as they are: 0, 1, 2, ...
+
+    Parameters
+    ----------
+    mean
+        Mean of the training values.
+    unit
+        Their typical size: the mean or, if larger, the SD, rounded to a power of 2 so that folds of
+        one table agree on it.
+    """
+
+    mean: float = 1.0
+    unit: float = 1.0
 
     @classmethod
     def fit(cls, y: Any) -> "CountTarget":
-        """Check y, shape (n,); raise ValueError when a value is negative or not whole."""
-        cls().encode(y)
-        return cls()
+        """Learn from y, shape (n,); raise ValueError when a value is negative or not whole."""
+        values = cls().encode(y)
+        size = max(float(values.mean()), float(values.std()))
+        if size == 0:
+            raise ValueError("Every count in y is 0: there is no rate to learn from such rows.")
+        return cls(float(values.mean()), float(2.0 ** np.round(np.log2(size))))
 
     def encode(self, y: Any) -> np.ndarray:
         """Return int32[n] counts, checked."""
@@ -155,6 +175,11 @@ class CountTarget:
                 f"Expected counts 0, 1, 2, ... in y, got {values[wrong][0]:g} (and {wrong.sum()} "
                 "such values in all): use a likelihood for real numbers, or correct them."
             )
+        if values.max() > np.iinfo(np.int32).max:
+            raise ValueError(
+                f"Expected counts below 2^31 in y, got {values.max():g}: count in larger units, or "
+                "use a likelihood for real numbers."
+            )
         return values.astype(np.int32)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
@@ -163,9 +188,9 @@ class CountTarget:
 
     def to_state(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {}
+        return {"mean": self.mean, "unit": self.unit}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "CountTarget":
         """Rebuild from `to_state`."""
-        return cls()
+        return cls(state["mean"], state["unit"])

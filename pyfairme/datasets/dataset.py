@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import MISSING, lookup, natural_order, pick, read_labels
+from pyfairme.data.columns import MISSING, lookup, natural_order, pick, read_labels, read_numbers
 from pyfairme.data.schema import Schema, Sensitive
 
 __all__ = ["Dataset"]
+
+DESCRIPTION = ["role", "feature", "category", "count", "percent", "mean", "sd", "low", "high"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class Dataset:
         What a synthetic data set was made with; None for real data.
     licence, attribution
         Under which terms the data may be used, and whom to credit.
+    probes
+        Names of made-up columns, see `pyfairme.study.add_probes`.
     """
 
     frame: pd.DataFrame
@@ -44,23 +48,32 @@ class Dataset:
     truth: Any = None
     licence: str = ""
     attribution: str = ""
+    probes: tuple[str, ...] = ()
 
     def describe(self) -> pd.DataFrame:
-        """Count rows per level of each cluster, sensitive attribute and, if classes, the target.
+        """Summarise the columns, as tables 1 and 2 of the paper do.
+
+        Rows per level of each cluster, sensitive attribute and, if classes, the target; mean and
+        spread of each numeric covariate and of a real target.
 
         Returns
         -------
         DataFrame
-            Columns role ("cluster", "sensitive", "target"), feature, category, count, percent (of
-            all rows); clusters from large to small, the rest in the order of their levels.
+            Columns role ("cluster", "sensitive", "covariate", "target"), feature, category ("" for
+            a number), count (rows of the level, or with a number), percent (of all rows), mean, sd
+            (ddof = 1), low and high (smallest and largest value); NaN where there is no number.
+            Clusters from large to small, the rest in the order of their levels.
         """
         clusters = [pick(self.frame, name) for name in self.schema.cluster]
         tables = [_by_size(_level_counts(series, "cluster")) for series in clusters]
         tables += [_group_counts(self.frame, entry) for entry in self.schema.sensitive]
-        if self.schema.task == "classification":
-            tables.append(_level_counts(self.target, "target"))
+        numbers = [pick(self.frame, name) for name in self.schema.numeric]
+        tables += [_number_summary(series, "covariate") for series in numbers]
+        classes = self.schema.task == "classification"
+        tables.append((_level_counts if classes else _number_summary)(self.target, "target"))
         counts = pd.concat(tables, ignore_index=True)
-        return counts.assign(percent=100 * counts["count"] / len(self.frame))
+        percent = 100 * counts["count"] / len(self.frame)
+        return counts.assign(percent=percent).reindex(columns=DESCRIPTION)
 
 
 def _level_counts(series: pd.Series, role: str) -> pd.DataFrame:
@@ -82,4 +95,18 @@ def _group_counts(frame: pd.DataFrame, entry: Sensitive) -> pd.DataFrame:
 
 def _table(role: str, feature: str, levels: Sequence[str], counts: np.ndarray) -> pd.DataFrame:
     columns = {"role": role, "feature": feature, "category": list(levels), "count": counts}
-    return pd.DataFrame(columns)
+    empty = dict.fromkeys(("mean", "sd", "low", "high"), np.nan)
+    return pd.DataFrame({**columns, **empty})
+
+
+def _number_summary(series: pd.Series, role: str) -> pd.DataFrame:
+    values = read_numbers(series)
+    there = values[~np.isnan(values)]
+    summary = {
+        "mean": there.mean() if there.size else np.nan,
+        "sd": there.std(ddof=1) if there.size > 1 else np.nan,
+        "low": there.min() if there.size else np.nan,
+        "high": there.max() if there.size else np.nan,
+    }
+    table = _table(role, str(series.name), [""], np.array([there.size]))
+    return table.assign(**summary)

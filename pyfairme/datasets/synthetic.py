@@ -8,11 +8,12 @@ import pandas as pd
 
 from pyfairme.data.schema import Schema
 from pyfairme.datasets.dataset import Dataset
+from pyfairme.datasets.outcomes import COUNTS, LIKELIHOODS, draw_outcome
 
 __all__ = ["Truth", "make_clustered"]
 
-LIKELIHOODS = ("bernoulli", "normal")
 PROXY_SHIFT = 0.5
+COUNT_SHARE = 1 / 3  # of f for counts: exp of the whole would reach into the thousands
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +27,11 @@ class Truth:
     slopes
         Random slopes, clusters x covariates (only covariates that have them), per unit of x.
     intercept_scale, slope_scale, noise
-        Standard deviations; `noise` multiplies a standard logistic for "bernoulli".
+        Standard deviations; `noise` is that of `make_clustered`.
     fixed
         float64[n], f(x) plus the direct shift by group, on the link scale.
     mixed
-        float64[n], `fixed` plus the random effects.
+        float64[n], `fixed` plus the random effects, without the log of the exposure.
     unfairness
         One row per attribute and level: `direct`, the shift of the link, `proxy`, the covariate
         that carries the level (None if there is none), and `proxy_shift`, by how much.
@@ -65,6 +66,8 @@ def make_clustered(
     probes: int = 0,
     probe_strength: float = 1.0,
     cluster_imbalance: float = 0.0,
+    classes: int = 3,
+    exposure: float = 0.0,
     random_state: int | np.random.Generator,
 ) -> Dataset:
     r"""Draw clustered data from a mixed-effects model whose parts are known.
@@ -76,12 +79,21 @@ def make_clustered(
         beta_j       = (-1)^(j - 1) j^(-1/2)
         x_ij         = e_ij + 0.5 sign(beta_j) unfairness d_j(s_ij), covariate j being the proxy of
                        attribute j; = e_ij where there is no attribute j;  e_ij ~ Normal(0, 1)
-        f(x)         = sum_j beta_j x_j  [+ sin(2 x_1) + x_1 x_p / 2 if nonlinear]
+        f(x)         = sum_j beta_j x_j  [+ sin(2 x_1) + x_1 x_p / 2 if nonlinear], a third of it
+                       for counts
         fixed_i      = f(x_i) + unfairness sum_a d_a(s_ia)
         intercept_k  ~ Normal(0, intercept_scale),  slope_kj ~ Normal(0, slope_scale), j <= slopes
         mixed_i      = fixed_i + intercept_z(i) + sum_j x_ij slope_z(i)j
-        y_i          = 1[mixed_i + noise Logistic(0, 1) > 0], so Bernoulli(sigmoid(mixed_i)) at
-                       noise = 1, or mixed_i + noise Normal(0, 1)
+        y_i          = 1[mixed_i + noise Logistic(0, 1) > 0]       "bernoulli": Bernoulli(sigmoid(
+                                                                    mixed_i)) at noise = 1
+                     = argmax_c (u_c mixed_i + noise Gumbel_ic)    "categorical", u_c from -0.5 to
+                                                                    0.5: softmax(u mixed_i) at 1
+                     = mixed_i + noise Normal(0, 1)                "normal"
+                     = mixed_i + noise t_3                         "student_t"
+                     ~ Poisson(exp(mixed_i + log_exposure_i))      "poisson"
+                     ~ Poisson(g_i exp(mixed_i + log_exposure_i))  "negative_binomial", g_i ~ Gamma
+                       of mean 1 and SD noise: concentration 1 / noise^2
+        log_exposure_i ~ Normal(0, exposure), for counts
         probe_im     = probe_strength b_z(i) + Normal(0, 1), b = the intercepts in units of their
                        scale: related to y through the cluster only, to no covariate
 
@@ -94,7 +106,7 @@ def make_clustered(
     rows, clusters, covariates
         Sizes n, G, p.
     likelihood
-        "bernoulli" or "normal".
+        "bernoulli", "categorical", "normal", "student_t", "poisson" or "negative_binomial".
     intercept_scale, slope_scale, slopes
         Scales of the random effects; number of covariates with random slopes.
     sensitive_levels
@@ -103,13 +115,18 @@ def make_clustered(
         Strength of the injected unfairness, link units.
     noise, nonlinear, probes, probe_strength, cluster_imbalance
         As in the equations.
+    classes
+        Number of classes 0, 1, ... of "categorical".
+    exposure
+        SD of the log exposure of counts, a column "log_exposure" to be used as offset; 0: no such
+        column, every exposure is 1.
     random_state
         Seed or generator.
 
     Returns
     -------
     Dataset
-        Columns x1.., cluster, group1.., probe1..; `truth` is a `Truth`.
+        Columns x1.., cluster, group1.., probe1.., log_exposure; `truth` is a `Truth`.
 
     Raises
     ------
@@ -127,7 +144,9 @@ def make_clustered(
     _check_sizes(rows, sizes, levels)
     _check_likelihood(likelihood)
     scales = {"intercept_scale": intercept_scale, "slope_scale": slope_scale, "noise": noise}
-    _check_amounts({**scales, "cluster_imbalance": cluster_imbalance, "unfairness": unfairness})
+    rest = {"cluster_imbalance": cluster_imbalance, "unfairness": unfairness, "exposure": exposure}
+    _check_amounts({**scales, **rest})
+    _check_kind(likelihood, classes, exposure)
     rng = np.random.default_rng(random_state)
     cluster = _draw_clusters(rng, rows, clusters, cluster_imbalance)
     groups = [rng.integers(count, size=rows) for count in levels]
@@ -135,9 +154,11 @@ def make_clustered(
     x = _shift_proxies(rng.normal(size=(rows, covariates)), shifts)
     standard = rng.normal(size=clusters)
     slope = slope_scale * rng.normal(size=(clusters, slopes))
-    fixed = _network(x, nonlinear) + sum(shifts, np.zeros(rows))
+    share = COUNT_SHARE if likelihood in COUNTS else 1.0
+    fixed = share * _network(x, nonlinear) + sum(shifts, np.zeros(rows))
     random = intercept_scale * standard[cluster] + (x[:, :slopes] * slope[cluster]).sum(axis=1)
-    y = _draw_target(rng, fixed + random, likelihood, noise)
+    exposed = _log_exposure(rng, rows, exposure)
+    y = draw_outcome(rng, fixed + random + exposed.sum(axis=1), likelihood, noise, classes)
     probe = probe_strength * standard[cluster, None] + rng.normal(size=(rows, probes))
 
     names, labels = _names("x", covariates, 1), _names("c", clusters, 0)
@@ -156,10 +177,12 @@ def make_clustered(
             _label_frame({"cluster": (labels, cluster)}),
             _label_frame(_group_labels(levels, groups)),
             pd.DataFrame(probe, columns=list(truth.probes)),
+            pd.DataFrame(exposed, columns=["log_exposure"][: exposed.shape[1]]),
         ],
         axis=1,
     )
-    task = "classification" if likelihood == "bernoulli" else "regression"
+    classify = likelihood in ("bernoulli", "categorical")
+    task = "classification" if classify else "regression"
     sensitive = tuple(_names("group", len(levels), 1))
     schema = Schema.infer(frame, cluster="cluster", sensitive=sensitive, target="y", task=task)
     return Dataset(
@@ -196,12 +219,9 @@ def _network(x: np.ndarray, nonlinear: bool) -> np.ndarray:
     return linear + np.sin(2 * x[:, 0]) + x[:, 0] * x[:, -1] / 2 if nonlinear else linear
 
 
-def _draw_target(
-    rng: np.random.Generator, link: np.ndarray, likelihood: str, noise: float
-) -> np.ndarray:
-    if likelihood == "normal":
-        return link + noise * rng.normal(size=link.shape)
-    return (link + noise * rng.logistic(size=link.shape) > 0).astype(np.int64)
+def _log_exposure(rng: np.random.Generator, rows: int, sd: float) -> np.ndarray:
+    """Draw log exposures (rows, 1), or (rows, 0) without them: no draw, nothing else changes."""
+    return sd * rng.normal(size=(rows, 1)) if sd > 0 else np.zeros((rows, 0))
 
 
 def _names(prefix: str, count: int, first: int) -> list[str]:
@@ -254,6 +274,16 @@ def _check_sizes(rows: int, sizes: Mapping[str, int], levels: Sequence[int]) -> 
 def _check_likelihood(likelihood: str) -> None:
     if likelihood not in LIKELIHOODS:
         raise ValueError(f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}.")
+
+
+def _check_kind(likelihood: str, classes: int, exposure: float) -> None:
+    if classes < 2:
+        raise ValueError(f"Expected classes >= 2, got {classes}.")
+    if exposure > 0 and likelihood not in COUNTS:
+        raise ValueError(
+            f"exposure is for counts: expected likelihood to be one of {COUNTS}, got "
+            f"{likelihood!r}. Leave exposure at 0."
+        )
 
 
 def _check_amounts(amounts: Mapping[str, float]) -> None:

@@ -150,6 +150,7 @@ class FairMixedEffects(BaseEstimator):
             )
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = self._mean_slopes(training)
+        self._input_sd = np.asarray(training.x).std(axis=0)
         return training, validation
 
     def _fit_design(self, frame: pd.DataFrame, schema: Schema, cluster: tuple[str, ...]) -> Design:
@@ -295,8 +296,10 @@ class FairMixedEffects(BaseEstimator):
     def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
         """Measure how strongly the prediction reacts to each covariate.
 
-        The mean over rows of abs(d prediction / d input), inputs standardised, summed over the
-        columns of one covariate (Dimopoulos et al. 1995); random effects at their posterior mean.
+        For a numeric covariate the mean over rows of abs(d prediction / d input), the input in
+        units of its standard deviation over the training rows (Dimopoulos et al. 1995); for the
+        columns of a categorical one, each in its own unit alike, the root of the sum of their
+        squares, so that many rare levels do not add up. Random effects at their posterior mean.
 
         Parameters
         ----------
@@ -313,7 +316,8 @@ class FairMixedEffects(BaseEstimator):
         settings.check_choice("effects", effects, settings.EFFECTS)
         _, found = self._query(X)
         gradients = mean_absolute_gradients(found, effects, self.design_.slope_positions)
-        return rank_features(gradients, [column.term for column in self.design_.columns])
+        terms = [column.term for column in self.design_.columns]
+        return rank_features(gradients * self._input_sd, terms)
 
     # Fairness -------------------------------------------------------------------------------
 

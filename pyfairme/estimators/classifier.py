@@ -7,24 +7,29 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import ClassTarget
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
-from pyfairme.model.likelihoods import Bernoulli, Likelihood
+from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 
 __all__ = ["FairMixedEffectsClassifier"]
 
 
 class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
-    """Fair mixed-effects deep learning for a binary target.
+    """Fair mixed-effects deep learning for a target of two or more classes.
 
     The model is ``y_i ~ Bernoulli(logit^-1(f(x_i) + intercept_z(i) + r_i . slope_z(i)))`` with a
     neural network f, hierarchical Normal priors on the effects of every cluster z, and adversaries
     that make the network cluster-invariant and the predictions fair (eq. 11 of the paper).
+
+    More than two classes make it ``Categorical(softmax(...))``: the network and every cluster have
+    one link per class, and tables of effects, intervals and reports a column "class". Adding one
+    number to all links of a row changes nothing, so an effect says how a class moves against the
+    others; the priors settle its level. The likeliest class is predicted.
 
     Parameters
     ----------
@@ -59,7 +64,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Predictions that the penalties act on: a subset of ("fixed", "random", "mixed"), or a
         dictionary of multipliers. Without random effects only "fixed" exists.
     criterion
-        "equalized_odds", "demographic_parity" or "equal_opportunity".
+        "equalized_odds", "demographic_parity" or "equal_opportunity" (of the last class).
     drop_sensitive
         Hide sensitive columns (and the source of a `Binned`) from the network; adversaries and
         metrics still see them.
@@ -81,8 +86,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     offset
         Numeric column added on the link scale.
     threshold
-        Probability from which the positive class is predicted; "balanced_accuracy" chooses it on
-        validation rows (training rows if there are none), for each kind of effects.
+        Probability from which the positive of two classes is predicted; "balanced_accuracy" chooses
+        it on validation rows (training rows if there are none), for each kind of effects. With more
+        classes the likeliest is predicted: leave it as it is.
     class_weight
         None, "balanced", or {class: weight}; multiplies the sample weights.
     learning_rate
@@ -106,9 +112,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     Attributes
     ----------
     classes_
-        The two classes, sorted; the second is the positive one.
+        The classes, sorted; of two, the second is the positive one.
     threshold_
-        Threshold per kind of effects: {"fixed": ..., "random": ..., "mixed": ...}.
+        Threshold per kind of effects: {"fixed": ..., "random": ..., "mixed": ...}; empty with more
+        than two classes.
     posterior_
         Posterior draws (ArviZ object of the installed ArviZ).
     cluster_effects_, variance_components_, fixed_effects_
@@ -216,7 +223,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
             array (n, p) when ``cluster`` and ``sensitive`` are unused.
         y
-            Two classes, (n,).
+            Class of each row, (n,), two or more different ones.
         sample_weight
             Weight of each row, (n,).
 
@@ -240,17 +247,25 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
         """Predict classes (n,), from "fixed", "random" or "mixed" effects."""
         _, probability = self._means(X, effects)
-        return self.classes_[(probability[:, 1] >= self.threshold_[effects]).astype(int)]
+        if len(self.classes_) == 2:
+            probability = probability[:, 1]
+        return self.classes_[self._decide(probability, effects)]
+
+    def _decide(self, probability: np.ndarray, effects: str) -> np.ndarray:
+        """Return class codes (n,): by the threshold for two classes (n,), else the likeliest."""
+        if probability.ndim == 2:
+            return probability.argmax(axis=1)
+        return (probability >= self.threshold_[effects]).astype(int)
 
     def predict_proba(self, X: Any, effects: str = "mixed") -> np.ndarray:
-        """Predict posterior mean probabilities (n, 2), columns in the order of ``classes_``."""
+        """Predict posterior mean probabilities (n, K), columns in the order of ``classes_``."""
         _, probability = self._means(X, effects)
         return probability.astype(np.float64)
 
     def predict_interval(
         self, X: Any, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
     ) -> pd.DataFrame:
-        """Predict the probability of the positive class with an equal-tailed interval.
+        """Predict the probability of the positive class, or of each, with an equal-tailed interval.
 
         Parameters
         ----------
@@ -261,16 +276,23 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         kind
             "mean": of the probability, given the posterior of the cluster effects (the network is
             a point estimate unless ``network_posterior`` says otherwise). "observation": of a new
-            outcome in {0, 1}.
+            outcome in {0, 1} (with more than two classes: 1 where it is the class of the line).
         effects
             "fixed", "random" or "mixed".
 
         Returns
         -------
         DataFrame
-            mean, low, high; indexed like X.
+            mean, low, high; indexed like X. With more than two classes class, mean, low, high: one
+            line per row and class, all classes of a row together.
         """
         frame, mean, bounds = self._quantiles(X, level, kind, effects)
+        if len(self.classes_) > 2:
+            every = {"mean": mean, "low": bounds[0], "high": bounds[1]}
+            index = frame.index.repeat(len(self.classes_))
+            classes = np.tile(self.classes_, len(frame))
+            flat = {name: values.ravel().astype(np.float64) for name, values in every.items()}
+            return pd.DataFrame({"class": classes, **flat}, index=index)
         if kind == "mean":
             bounds = bounds[..., 1]
         found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
@@ -291,7 +313,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Returns
         -------
         xarray.DataArray
-            Dims (chain, draw, row); values are 0 or 1, positions in ``classes_``.
+            Dims (chain, draw, row); values are 0, 1, ...: positions in ``classes_``.
         """
         return self._outcomes(X, draws, effects)
 
@@ -303,17 +325,17 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         target = ClassTarget.fit(y)
         check_classification_targets(y)
-        if len(target.classes) > 2:
-            # The wording is scikit-learn's: its checks look for it.
+        number = len(target.classes)
+        if number > 2 and self.threshold != 0.5:
             raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(y)}: it has {len(target.classes)} classes. Fit one class against "
-                "the rest, or use a regressor for an ordered target."
+                f"threshold={self.threshold!r} is for two classes, and y has {number}: then the "
+                "likeliest is predicted. Leave threshold at 0.5."
             )
         return target.encode(y)
 
     def _likelihood(self) -> Likelihood:
-        return Bernoulli()
+        number = len(self.classes_)
+        return Bernoulli() if number == 2 else Categorical(number)
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
         from sklearn.utils.class_weight import compute_sample_weight
@@ -333,6 +355,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             )
 
     def _thresholds(self, batch: Any) -> dict[str, float]:
+        if len(self.classes_) > 2:
+            return {}
         if self.threshold != "balanced_accuracy":
             return dict.fromkeys(EFFECTS, float(self.threshold))
         fit = self.fit_
@@ -341,12 +365,6 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             effects: _best_threshold(batch.y, predict.means(query, effects)[:, 1], batch.weight)
             for effects in EFFECTS
         }
-
-    def __sklearn_tags__(self) -> Any:
-        """Describe the estimator to scikit-learn."""
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
 
 
 def _best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,21 +35,24 @@ COLUMNS = (
 class Judged:
     """Predictions of rows by kind of effects, with what is needed to judge them.
 
-    ``prediction`` is the probability of the positive class, or a real prediction, (n,) per effects;
-    ``decision`` 0 or 1, empty for regression; ``flipped`` (n, levels - 1) per effects and
-    attribute, NaN in rows of a level never trained on; ``sensitive`` a label per row and attribute;
-    ``seed`` that of the bootstrap.
+    ``y`` holds class codes, or real outcomes. ``prediction`` is, per effects, the probability of
+    the second of two classes (n,), those of all of more classes (n, K), or a real prediction (n,);
+    ``decision`` the code of the predicted class (n,), empty for regression. ``gap`` is, per effects
+    and attribute, the mean over the attribute's other levels of abs(p - p under the flip) (eqs. 6
+    and 7), shaped like the prediction, NaN in rows of a level never trained on. ``sensitive`` has a
+    label per row and attribute; ``classes`` the labels, () for regression; ``seed`` is that of the
+    bootstrap.
     """
 
     y: np.ndarray
     prediction: dict[str, np.ndarray]
     decision: dict[str, np.ndarray]
-    flipped: dict[str, dict[str, np.ndarray]]
+    gap: dict[str, dict[str, np.ndarray]]
     log_density: dict[str, np.ndarray]
     sensitive: dict[str, np.ndarray]
     cluster: np.ndarray
     seen: np.ndarray
-    positive: Any
+    classes: tuple[Any, ...]
     seed: int
 
 
@@ -61,34 +64,53 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
         raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")
     frame, found = estimator._query(X, target)
     design: Design = estimator.design_
+    seen = _seen(design, frame)
     judge = _attributes(estimator, frame, attributes)
-    classify = hasattr(estimator, "classes_")
+    classes = tuple(getattr(estimator, "classes_", ()))
 
-    def values(query: Any, effects: str) -> np.ndarray:
-        means = predict.means(query, effects)
-        return means[:, 1] if classify else estimator.target_.decode(means)
-
-    prediction = {effects: values(found, effects) for effects in EFFECTS}
+    prediction = _predict(estimator, frame, seen)
     decision, density = {}, {}
-    if classify:
-        thresholds = estimator.threshold_
-        decision = {e: (p >= thresholds[e]).astype(int) for e, p in prediction.items()}
+    if classes:
+        decision = {e: estimator._decide(p, e) for e, p in prediction.items()}
     else:
         unit = np.log(getattr(estimator.target_, "scale", 1.0))
         density = {e: predict.log_density(found, e) - unit for e in EFFECTS}
     cluster = [inputs.cluster_labels(frame, name) for name in estimator.design_.clusters]
     return Judged(
-        y=target if classify else np.asarray(y, np.float64).reshape(-1),
+        y=target if classes else np.asarray(y, np.float64).reshape(-1),
         prediction=prediction,
         decision=decision,
-        flipped=_flips(estimator, frame, judge, values),
+        gap=_gaps(estimator, frame, seen, judge, prediction),
         log_density=density,
         sensitive={a.name: _groups(a, frame) for a in judge},
         cluster=_join(cluster, len(frame)),
-        seen=_seen(design, frame),
-        positive=estimator.classes_[1] if classify else "",
+        seen=seen,
+        classes=classes,
         seed=estimator._seed,
     )
+
+
+def _predict(estimator: Any, frame: pd.DataFrame, seen: np.ndarray) -> dict[str, np.ndarray]:
+    """Predict all effects: P(second class) (n,), P of every class (n, K), or values (n,).
+
+    Rows of seen clusters need no average over which cluster they may be of, so they go apart.
+    """
+    classes = len(getattr(estimator, "classes_", ()))
+    found: dict[str, np.ndarray] = {}
+    for rows in (seen, ~seen):
+        if not rows.any():
+            continue
+        part: Any = frame[rows]
+        _, query = estimator._query(part)
+        for effects, means in predict.every_mean(query).items():
+            if not classes:
+                means = estimator.target_.decode(means)
+            elif classes == 2:
+                means = means[:, 1]
+            if effects not in found:
+                found[effects] = np.empty((len(frame), *means.shape[1:]), means.dtype)
+            found[effects][rows] = means
+    return found
 
 
 def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
@@ -115,30 +137,37 @@ def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
     return names[attribute.encode(frame)]
 
 
-def _flips(
-    estimator: Any, frame: pd.DataFrame, attributes: tuple[Attribute, ...], values: Any
+def _gaps(
+    estimator: Any,
+    frame: pd.DataFrame,
+    seen: np.ndarray,
+    attributes: tuple[Attribute, ...],
+    prediction: Mapping[str, np.ndarray],
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Predictions under the other levels of each attribute: effects -> attribute -> (n, L - 1).
+    """Mean absolute change under the flips of each attribute: effects -> attribute -> (n, ...).
 
     A row whose level training never saw has no well-defined set of other levels: NaN.
     """
     found: dict[str, dict[str, np.ndarray]] = {effects: {} for effects in EFFECTS}
     for attribute in attributes:
         codes = attribute.encode(frame)
-        each: dict[str, list[np.ndarray]] = {effects: [] for effects in EFFECTS}
-        for _, flipped in attribute.flip(frame):
+        total = {effects: np.zeros(prediction[effects].shape) for effects in EFFECTS}
+        for level, (_, flipped) in enumerate(attribute.flip(frame)):
+            other = (codes != level) & (codes >= 0)
+            if not other.any():
+                continue
+            moved: Any = flipped[other]
             with warnings.catch_warnings():
                 # what the rows themselves warn of has been said once already
                 warnings.filterwarnings("ignore", message="Unlike the training rows")
-                _, query = estimator._query(flipped)
-            for effects in EFFECTS:
-                each[effects].append(values(query, effects))
-        other = np.array([[j for j in range(len(attribute.levels)) if j != i]
-                          for i in range(len(attribute.levels))])[codes]  # fmt: skip
+                flips = _predict(estimator, moved, seen[other])
+            for effects, values in flips.items():
+                before = prediction[effects][other]
+                total[effects][other] += np.abs(values.astype(np.float64) - before)
         for effects in EFFECTS:
-            every = np.stack(each[effects], axis=1)
-            flipped = np.take_along_axis(every, other, axis=1)
-            found[effects][attribute.name] = np.where(codes[:, None] < 0, np.nan, flipped)
+            gap = total[effects] / (len(attribute.levels) - 1)
+            gap[codes < 0] = np.nan
+            found[effects][attribute.name] = gap
     return found
 
 
@@ -153,41 +182,66 @@ def _join(columns: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def pool(parts: Iterable[Judged]) -> Judged:
-    """Put rows judged by several fits of the same data set into one."""
+    """Put rows judged by several fits of the same data set into one.
+
+    Raises
+    ------
+    ValueError
+        When the fits know different classes: their probabilities do not stand side by side.
+    """
     parts = list(parts)
     first = parts[0]
+    for part in parts:
+        if part.classes != first.classes:
+            raise ValueError(
+                f"The fits know different classes, {first.classes} and {part.classes}: pool fits "
+                "that saw every class in training."
+            )
 
     def joined(pick: Any) -> Any:
         picked = [pick(part) for part in parts]
         if isinstance(picked[0], Mapping):
             return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
-        return _concatenate(picked)
+        return np.concatenate(picked)
 
-    arrays = [field.name for field in fields(Judged) if field.name not in ("positive", "seed")]
+    arrays = [field.name for field in fields(Judged) if field.name not in ("classes", "seed")]
     pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
-    return Judged(**pooled, positive=first.positive, seed=first.seed)
-
-
-def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
-    """Join rows; flips of fits that saw fewer levels are filled up with NaN (not defined)."""
-    if parts[0].ndim == 1:
-        return np.concatenate(parts)
-    width = max(part.shape[1] for part in parts)
-    wide = [np.pad(p, [(0, 0), (0, width - p.shape[1])], constant_values=np.nan) for p in parts]
-    return np.concatenate(wide)
+    return Judged(**pooled, classes=first.classes, seed=first.seed)
 
 
 def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd.DataFrame:
-    """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`."""
+    """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
+
+    With more than two classes there is one block per class, against the rest.
+    """
     blocks = []
     for name, rows in _blocks(judged, by_cluster):
         for effects in EFFECTS:
-            part = _one(judged, effects, rows, n_boot, level)
-            part.insert(0, "effects", effects)
-            part.insert(1, "clusters", name)
-            part.insert(4, "class", judged.positive)
-            blocks.append(part)
+            for label, one in _against_the_rest(judged):
+                part = _one(one, effects, rows, n_boot, level)
+                part.insert(0, "effects", effects)
+                part.insert(1, "clusters", name)
+                part.insert(4, "class", label)
+                blocks.append(part)
     return pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
+
+
+def _against_the_rest(judged: Judged) -> Iterable[tuple[Any, Judged]]:
+    """Yield a binary problem per class; two classes, or a real target, are one as they are."""
+    if len(judged.classes) <= 2:
+        yield judged.classes[-1] if judged.classes else "", judged
+        return
+    for code, label in enumerate(judged.classes):
+        yield (
+            label,
+            replace(
+                judged,
+                y=(judged.y == code).astype(int),
+                prediction={e: p[:, code] for e, p in judged.prediction.items()},
+                decision={e: (d == code).astype(int) for e, d in judged.decision.items()},
+                gap={e: {a: g[:, code] for a, g in gaps.items()} for e, gaps in judged.gap.items()},
+            ),
+        )
 
 
 def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]]:
@@ -201,12 +255,12 @@ def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]
 
 
 def _one(judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: float) -> pd.DataFrame:
-    flips = {name: flip[rows] for name, flip in judged.flipped[effects].items()}
+    gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
     shared: dict[str, Any] = {
         "sensitive": {name: label[rows] for name, label in judged.sensitive.items()},
         "cluster": judged.cluster[rows],
-        "flipped": {name: flip for name, flip in flips.items() if np.isfinite(flip).all()},
+        "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},
         "rng": np.random.default_rng(judged.seed),
         "n_boot": n_boot,
         "level": level,

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin
 
-from pyfairme.data import RealTarget
+from pyfairme.data import CountTarget, RealTarget
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.settings import check_choice
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
@@ -17,11 +17,13 @@ __all__ = ["FairMixedEffectsRegressor"]
 
 
 class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
-    """Fair mixed-effects deep learning for a real target.
+    """Fair mixed-effects deep learning for a real target or for counts.
 
-    The model is ``y_i ~ Normal(f(x_i) + intercept_z(i) + r_i . slope_z(i), residual_sd)`` with a
-    neural network f and hierarchical Normal priors on the effects of every cluster z, fitted on the
-    standardised target; everything reported is in the target's own units.
+    The model is ``y_i ~ Normal(eta_i, residual_sd)``, ``eta_i = f(x_i) + intercept_z(i) +
+    r_i . slope_z(i)``, with a neural network f and hierarchical Normal priors on the effects of
+    every cluster z, fitted on the standardised target; everything reported is in the target's own
+    units. Counts have a log link: effects multiply the mean, and the log of an exposure is an
+    ``offset``.
 
     Parameters
     ----------
@@ -32,7 +34,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
         these for intersections.
     likelihood
-        "normal".
+        "normal"; "student_t", real with heavy tails, which outliers move less; "poisson", counts;
+        "negative_binomial", counts with variance mean + mean^2 / concentration. The formulas and
+        priors stand in `pyfairme.model.likelihoods`.
     random_intercepts
         Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
         cluster still feeds the cluster adversary, the splits and the reports.
@@ -78,7 +82,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         "category": a missing level is a level, a missing number the training median, marked by a
         column of its own. "raise": an error.
     offset
-        Numeric column added on the link scale.
+        Numeric column added on the link scale: in the units of a real target; of counts, the log of
+        the exposure.
     learning_rate
         Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
     batch_size
@@ -126,6 +131,18 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     >>> reg = reg.fit(data.frame, data.target)
     >>> list(reg.predict_interval(data.frame).columns)
     ['mean', 'low', 'high']
+
+    Counts, with the log of the time at risk as offset:
+
+    >>> import numpy as np
+    >>> data = pf.datasets.make_clustered(rows=600, likelihood="poisson", random_state=0)
+    >>> counted = data.frame.assign(log_time=np.log(np.tile([1.0, 2.0], 300)))
+    >>> reg = pf.FairMixedEffectsRegressor(
+    ...     "cluster", likelihood="poisson", offset="log_time", random_state=0
+    ... ).fit(counted, data.target)
+    >>> longer = counted.assign(log_time=counted["log_time"] + np.log(3))
+    >>> float((reg.predict(longer) / reg.predict(counted)).mean().round(4))
+    3.0
     """
 
     def __init__(
@@ -202,7 +219,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
             array (n, p) when ``cluster`` and ``sensitive`` are unused.
         y
-            Real target, (n,).
+            Real target or counts 0, 1, 2, ..., (n,).
         sample_weight
             Weight of each row, (n,).
 
@@ -223,7 +240,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         return self
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
-        """Predict the posterior mean (n,), from "fixed", "random" or "mixed" effects."""
+        """Predict the posterior mean of E[y] (n,), from "fixed", "random" or "mixed" effects."""
         _, mean = self._means(X, effects)
         return self.target_.decode(mean)
 
@@ -247,11 +264,13 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Returns
         -------
         DataFrame
-            mean, low, high in the target's units; indexed like X.
+            mean, low, high in the target's units; indexed like X. Bounds of a new count are whole.
         """
         frame, mean, bounds = self._quantiles(X, level, kind, effects)
         found = {"mean": mean, "low": bounds[0], "high": bounds[1]}
         decoded = {name: self.target_.decode(values) for name, values in found.items()}
+        if kind == "observation" and isinstance(self.target_, CountTarget):
+            decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
         return pd.DataFrame(decoded, index=frame.index)
 
     def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
@@ -269,20 +288,36 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Returns
         -------
         xarray.DataArray
-            Dims (chain, draw, row), in the target's units.
+            Dims (chain, draw, row), in the target's units; integers for counts.
         """
         drawn = self._outcomes(X, draws, effects)
+        if isinstance(self.target_, CountTarget):
+            return drawn.astype(np.int64)
         return drawn.copy(data=self.target_.decode(drawn.to_numpy()))
 
-    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> RealTarget:
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> RealTarget | CountTarget:
+        if self._counts:
+            return CountTarget.fit(y)  # the offset is on the log scale: no unit to take it off in
         return RealTarget.fit(np.asarray(y, np.float64) - offset)
 
     def _likelihood(self) -> Likelihood:
-        return LIKELIHOODS[self.likelihood]()
+        return LIKELIHOODS[self.likelihood](unit=self.target_.unit)
+
+    @property
+    def _counts(self) -> bool:
+        return LIKELIHOODS[self.likelihood].target == "count"
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
-        RealTarget.fit(y)  # refuses what is no finite number before anything else is looked at
+        # refuses what is no finite number, or no count, before anything else is looked at
+        (CountTarget if self._counts else RealTarget).fit(y)
         return None
 
     def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
         return weight
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn."""
+        tags = super().__sklearn_tags__()
+        known = isinstance(self.likelihood, str) and self.likelihood in LIKELIHOODS
+        tags.target_tags.positive_only = known and self._counts
+        return tags

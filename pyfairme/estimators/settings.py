@@ -152,10 +152,10 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     factors = _factors(params, design, likelihood.outputs, hidden)
     attributes = tuple(Attribute(a.name, len(a.levels)) for a in design.attributes)
     penalties = as_tuple(params["fairness"]) if attributes else ()
-    if likelihood.standardised and params["criterion"] == "equal_opportunity" and penalties:
+    if likelihood.target != "class" and params["criterion"] == "equal_opportunity" and penalties:
         raise ValueError(
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
-            "target does not have: use 'equalized_odds' or 'demographic_parity'."
+            "or count target does not have: use 'equalized_odds' or 'demographic_parity'."
         )
     wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
     if not factors and wanted:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Binned, ClassTarget, Design, RealTarget
+from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
 from pyfairme.estimators import settings
 from pyfairme.inference.posterior import Labels
 from pyfairme.inference.predict import Fit
@@ -42,6 +42,7 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
         column_scale=np.array([column.scale for column in design.columns]),
         target_mean=target.mean if real else 0.0,
         target_scale=target.scale if real else 1.0,
+        mean_count=target.mean if isinstance(target, CountTarget) else np.nan,
         classes=tuple(map(str, classes)),
     )
 
@@ -73,6 +74,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
         "seed": estimator._seed,
         "slope_means": np.asarray(estimator._slope_means),
+        "input_sd": np.asarray(estimator._input_sd),
         "design": estimator.design_.to_state(),
         "target": estimator.target_.to_state(),
         "target_kind": type(estimator.target_).__name__,
@@ -84,7 +86,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "n_iter": int(estimator.n_iter_),
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None,
-        "threshold": dict(getattr(estimator, "threshold_", {})) or None,
+        "threshold": dict(estimator.threshold_) if hasattr(estimator, "threshold_") else None,
     }
     if hasattr(estimator, "feature_names_in_"):
         found["feature_names_in"] = [str(name) for name in estimator.feature_names_in_]
@@ -94,11 +96,12 @@ def to_state(estimator: Any) -> dict[str, Any]:
 def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
     """Fill a fresh estimator with a saved state, and return it."""
     estimator.set_params(**{k: _rich(v) for k, v in state["params"].items()})
-    targets = {"ClassTarget": ClassTarget, "RealTarget": RealTarget}
+    targets = {t.__name__: t for t in (ClassTarget, CountTarget, RealTarget)}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
     estimator.design_ = Design.from_state(state["design"])
     estimator._seed = state["seed"]
     estimator._slope_means = state["slope_means"]
+    estimator._input_sd = state["input_sd"]
     estimator.history_ = pd.DataFrame(dict(state["history"]))
     estimator.n_iter_ = state["n_iter"]
     estimator.n_features_in_ = state["n_features_in"]

@@ -25,9 +25,9 @@ def mean_absolute_gradients(
     """Return the mean over rows of abs(d prediction / d x_j), one per column of x, (p,).
 
     The prediction is a probability (the last class's; with more than two classes the absolute
-    gradients of all are summed) or a standardised value. Random effects are at their posterior
-    mean; members of an ensemble are averaged. ``slope_positions`` are the columns of x that carry
-    slopes: moving such a column moves its slope term as well.
+    gradients of all are summed), a standardised value or a mean count. Random effects are at their
+    posterior mean; members of an ensemble are averaged. ``slope_positions`` are the columns of x
+    that carry slopes: moving such a column moves its slope term as well.
     """
     function = _compiled(query.spec, query.membership is not None, slope_positions)
     latents = {name: value.mean(axis=1) for name, value in query.draws.items()}
@@ -50,9 +50,10 @@ def mean_absolute_gradients(
 
 
 def rank_features(gradients: np.ndarray, terms: list[str]) -> pd.DataFrame:
-    """Sum over the columns of each covariate; return features from large to small."""
+    """Join the columns of each covariate (root of the sum of squares), from large to small."""
     features = list(dict.fromkeys(terms))
-    sums = np.array([gradients[[t == name for t in terms]].sum() for name in features])
+    of = np.array(terms)
+    sums = np.array([np.sqrt((gradients[of == name] ** 2).sum()) for name in features])
     order = np.argsort(-sums, kind="stable")
     share = sums / sums.sum() if sums.sum() > 0 else sums
     return pd.DataFrame(
@@ -75,7 +76,7 @@ def _compiled(spec: ModelSpec, soft: bool, slope_positions: tuple[int, ...]) -> 
         """Predicted means (outputs,) of one row."""
         moved = row.slopes + (x - row.x)[:, positions]
         found = predictor(spec, network, latents, row._replace(x=x, slopes=moved), membership)
-        every = (found.fixed, centre + found.random, found.mixed)
+        every = (found.fixed, centre + row.offset[:, None] + found.random, found.mixed)
         eta = jnp.select([which == i for i in range(len(EFFECTS))], every)
         mean = jnp.atleast_2d(spec.likelihood.mean(eta, latents))[0]
         return mean[-1:] if spec.likelihood.outputs == 1 else mean

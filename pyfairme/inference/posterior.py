@@ -18,8 +18,6 @@ from pyfairme.model.program import LAST_LAYER
 
 __all__ = ["Labels", "cluster_effects", "fixed_effects", "icc", "to_arviz", "variance_components"]
 
-LOGISTIC_VARIANCE = np.pi**2 / 3  # of the latent logistic error behind a logit link
-
 
 @dataclass(frozen=True)
 class Labels:
@@ -28,7 +26,8 @@ class Labels:
     ``clusters`` and ``terms`` hold, per factor, the labels of its clusters and of its slope terms;
     ``slope_scale`` the standard deviation by which each slope's column was divided, and
     ``slope_mean`` its mean over training rows after that. ``columns``, ``column_mean`` and
-    ``column_scale`` describe the columns of x; ``target_mean`` and ``target_scale`` the target.
+    ``column_scale`` describe the columns of x; ``target_mean`` and ``target_scale`` a standardised
+    target, ``mean_count`` one of counts.
     """
 
     clusters: dict[str, tuple[str, ...]]
@@ -40,6 +39,7 @@ class Labels:
     column_scale: np.ndarray
     target_mean: float = 0.0
     target_scale: float = 1.0
+    mean_count: float = np.nan
     classes: tuple[str, ...] = ()
 
 
@@ -56,7 +56,7 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
     many = fit.spec.likelihood.outputs > 1
     last = ("class",) if many else ()
     for latent, _ in fit.spec.likelihood.latents():
-        scale = labels.target_scale if latent.name == "residual_sd" else 1.0
+        scale = labels.target_scale if latent.in_units else 1.0
         yield Variable(latent.name, fit.draws[latent.name] * scale, ())
     if fit.spec.last_layer and not fit.spec.hidden:
         values = _linear(fit, labels)
@@ -156,13 +156,17 @@ def _owner(fit: Fit, name: str) -> Factor | None:
 def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     """Summarise the standard deviations of every random-effects term and of the residual.
 
+    The factor "residual" holds all of a likelihood's own parameters: ``residual_sd``;
+    ``residual_scale`` and ``df`` of a Student t; ``concentration`` of a negative binomial.
     ``origin`` says at which x a standard deviation holds: slopes' columns are not centred, so an
     intercept's is the one between clusters where all of them are 0.
     """
     rows = []
     for variable in variables(fit, labels):
         owner = _owner(fit, variable.name)
-        if not variable.name.endswith("_sd"):
+        if owner is not None and not variable.name.endswith("_sd"):
+            continue
+        if variable.name == "fixed_effects":
             continue
         if owner is None:
             keys = [{"factor": "residual", "term": variable.name, "origin": ""}]
@@ -195,7 +199,9 @@ def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
 
     var_f / (sum of var over factors + residual variance), where var_f = tau_0^2 + sum_j rbar_j^2
     tau_j^2 with rbar the mean of the slopes' columns; the residual variance is pi^2 / 3 for logit
-    and softmax links (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal.
+    and softmax links, ln(1 + 1/m) for a Poisson and ln(1 + 1/m + 1/concentration) for a negative
+    binomial with m the mean count of the training rows (Nakagawa, Johnson & Schielzeth 2017),
+    residual_sd^2 for a Normal, residual_scale^2 df / (df - 2) for a Student t.
     """
     spec = fit.spec
     if not spec.factors:
@@ -209,8 +215,9 @@ def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
             at = labels.slope_mean[factor.name][:, None]
             total = total + ((_flat(fit.draws[f"{factor.name}_slopes_sd"]) * at) ** 2).sum(axis=1)
         variances[factor.name] = total
-    residual = fit.draws.get("residual_sd")
-    noise = LOGISTIC_VARIANCE if residual is None else _flat(residual)[:, None] ** 2
+    own = {latent.name: _flat(fit.draws[latent.name])[:, None] for latent, _ in
+           spec.likelihood.latents()}  # fmt: skip
+    noise = spec.likelihood.residual_variance(own, labels.mean_count)
     whole = sum(variances.values()) + noise
     rows = []
     for name, variance in variances.items():

@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
+from pyfairme.inference.between import sd_between
 from pyfairme.inference.svi import pad
-from pyfairme.model.effects import DENSE_CLUSTERS, by_cluster
+from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction, predictor
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "EFFECTS",
     "Fit",
     "Query",
+    "every_mean",
     "log_density",
     "mean_link",
     "means",
@@ -35,7 +37,6 @@ __all__ = [
 
 CHUNK = 1024
 EFFECTS = ("fixed", "random", "mixed")
-BETWEEN_DRAWS = 20
 MEAN_DRAWS = 200  # draws behind a posterior mean: its Monte-Carlo error is sd / 14
 
 
@@ -88,10 +89,21 @@ def means(query: Query, effects: str) -> np.ndarray:
     return _over_chunks(query, lambda batch, soft, _: function(query, effects, draws, batch, soft))
 
 
+def every_mean(query: Query) -> dict[str, np.ndarray]:
+    """Return `means` of all kinds of effects at the cost of little more than one."""
+    function = _compiled(_bare(query.spec), query.membership is not None, "every_mean")
+    draws = _thin(query.draws, MEAN_DRAWS)
+    found = _over_chunks(
+        query,
+        lambda batch, soft, _: jnp.moveaxis(function(query, "mixed", draws, batch, soft), 0, 1),
+    )
+    return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
+
+
 def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
-    """Quantiles over draws of the mean (``kind="mean"``) or of new outcomes: (len, n, ...)."""
+    """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
     function = _compiled(_bare(query.spec), query.membership is not None, f"quantile_{kind}")
     at = jnp.asarray(probabilities)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
@@ -176,7 +188,7 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         def member(layers: Any, latents: Any, centre: Array) -> Array:
             def one(values: Any) -> Array:
                 found = predictor(spec, layers, values, at.batch, membership)
-                return _choose(found, at.which, centre)
+                return _choose(found, at.which, centre + at.batch.offset[:, None])
 
             return jax.vmap(one)(latents) if latents else one({})[None]
 
@@ -190,7 +202,9 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
             return eta
         noise = jax.random.normal(jax.random.key(0), (eta.shape[0], 1, 1))
         random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
-        return eta + random * noise * _between(spec, at)
+        return eta + random * noise * sd_between(
+            spec, at.network, at.draws, at.batch, at.membership
+        )
 
     def values(flat: Any, eta: Any) -> Any:
         """Mean of the likelihood for every draw of the link."""
@@ -224,6 +238,10 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
             return links(at).mean(axis=0)
         if kind == "mean":
             return values(flat, spread(at)).mean(axis=0)
+        if kind == "every_mean":  # the links are computed once, only their choice is repeated
+            each = jnp.arange(len(EFFECTS))
+            one = lambda which: values(flat, spread(at._replace(which=which))).mean(axis=0)  # noqa: E731
+            return jax.vmap(one)(each)
         eta = spread(at)
         if kind == "density":
             every = densities(flat, eta, at.batch.y)
@@ -233,6 +251,8 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         drawn = sampled(flat, eta, keys)
         if kind == "outcome":
             return drawn
+        if likelihood.outputs > 1:  # a code has no quantiles; whether it is class k has
+            drawn = jax.nn.one_hot(drawn, likelihood.outputs)
         return jnp.quantile(drawn.astype(jnp.float32), probabilities, axis=0)
 
     def call(
@@ -268,30 +288,3 @@ def _one_hot(spec: ModelSpec, batch: Batch) -> tuple[Array, ...] | None:
 def _choose(prediction: Prediction, which: Array, centre: Array) -> Array:
     every = (prediction.fixed, centre + prediction.random, prediction.mixed)
     return jnp.select([which == index for index in range(len(EFFECTS))], every)
-
-
-def _between(spec: ModelSpec, at: Inputs) -> Array:
-    """Return the SD of the random part over a row's possible clusters: (draws, n, K).
-
-    Its variance is averaged over a few draws: a mean over draws, which that many settle.
-    """
-    draws = next(iter(at.draws.values())).shape[1]
-    few = np.linspace(0, draws - 1, min(draws, BETWEEN_DRAWS)).round().astype(int)
-
-    def member(layers: Any, latents: Any) -> Array:
-        def one(values: Any) -> Array:
-            found = predictor(spec, layers, values, at.batch, at.membership)
-            variance = jnp.zeros_like(found.fixed)
-            for factor, weight in zip(spec.factors, at.membership, strict=True):
-                r = found.hidden[-1] if factor.hidden else at.batch.slopes
-                every = by_cluster(factor, values, r)
-                mean = (weight[:, :, None] * every).sum(axis=1, keepdims=True)
-                variance = variance + (weight[:, :, None] * (every - mean) ** 2).sum(axis=1)
-            return variance
-
-        spread = jnp.sqrt(jax.lax.map(one, latents).mean(axis=0))
-        return jnp.broadcast_to(spread, (draws, *spread.shape))
-
-    chosen = {name: value[:, few] for name, value in at.draws.items()}
-    found = jax.vmap(member)(at.network, chosen)
-    return found.reshape(-1, *found.shape[2:])

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from pyfairme.metrics.inputs import Codes, Floats
@@ -16,6 +17,9 @@ from pyfairme.metrics.table import Table, summing_matrix, totals
 
 MIN_CLUSTERS = 30  # fewer give too coarse a distribution when resampled as units
 _BLOCK = 6_000_000  # numbers held at a time: about 50 MB
+_WIDE_BLOCK = 4 * _BLOCK
+
+Weights = NDArray[np.uint8]
 
 
 class Design(NamedTuple):
@@ -81,6 +85,65 @@ def resample(
         weights = _draw_weights(design, rng, size) if others else np.empty((0, size))
         by_weight = iter(_weighted_sums(matrices, others, weights))
         yield [next(by_weight) if draw is None else draw(rng, size) for draw in samplers]
+
+
+def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weights:
+    """Draw how often each row is taken in every replicate.
+
+    For several models of the same rows: the same draws for all of them make their replicates pairs.
+
+    Parameters
+    ----------
+    design
+        What is resampled.
+    rng
+        Source of randomness.
+    n_boot
+        Number of replicates.
+
+    Returns
+    -------
+    Weights
+        Shape ``(n, n_boot)``. A byte holds them: a row is drawn about Poisson(1) times.
+
+    Examples
+    --------
+    >>> design = resampling_design(np.array([0, 0, 1]))
+    >>> weights = draw_weights(design, np.random.default_rng(0), 4)
+    >>> weights[:2].sum(0).tolist(), weights[2].tolist()
+    ([2, 2, 2, 2], [1, 1, 1, 1])
+    """
+    n = len(design.unit)
+    weights = np.empty((n, n_boot), np.uint8)
+    block = max(1, _BLOCK // n)
+    for start in range(0, n_boot, block):
+        drawn = _draw_weights(design, rng, min(block, n_boot - start))
+        weights[:, start : start + block] = drawn[design.unit] if design.whole else drawn
+    return weights
+
+
+def reweighted(tables: Sequence[Table], weights: Weights) -> Iterator[list[Floats]]:
+    """Yield the sums of several tables under given weights, in blocks that fit into memory.
+
+    Parameters
+    ----------
+    tables
+        Of the same n rows.
+    weights
+        Shape ``(n, n_boot)``, see `draw_weights`.
+
+    Yields
+    ------
+    list of Floats
+        For each table, shape ``(block, *table.shape, k)``; blocks add up to ``n_boot``.
+    """
+    matrices = [summing_matrix(table) for table in tables]
+    for matrix in matrices:
+        matrix.eliminate_zeros()
+    block = max(1, _WIDE_BLOCK // _widest(tables))
+    for start in range(0, weights.shape[1], block):
+        part = weights[:, start : start + block].astype(np.float64)
+        yield list(_weighted_sums(matrices, list(tables), part))
 
 
 def percentile_interval(replicates: Floats, level: float) -> tuple[float, float]:
@@ -168,7 +231,10 @@ def _weighted_sums(
 
 
 def _block_sizes(tables: Sequence[Table], n_boot: int) -> Iterator[int]:
-    widest = max(max(len(t.cell), int(np.prod(t.shape)) * t.columns.shape[1]) for t in tables)
-    block = max(1, _BLOCK // widest)
+    block = max(1, _BLOCK // _widest(tables))
     for start in range(0, n_boot, block):
         yield min(block, n_boot - start)
+
+
+def _widest(tables: Sequence[Table]) -> int:
+    return max(max(len(t.cell), int(np.prod(t.shape)) * t.columns.shape[1]) for t in tables)

@@ -41,17 +41,17 @@ def counterfactual_gap(y_prob: Any, y_prob_flipped: Any) -> float:
     """
     base = as_real(y_prob, "y_prob")
     flipped = as_flipped(y_prob_flipped, "y_prob_flipped", len(base))
-    return float(_row_gap(base, flipped).mean())
+    return float(row_gap(base, flipped).mean())
 
 
 def flip_gaps(rows: Rows) -> Table:
     """Add up the gaps of the rows of each group: cells ``(G,)``."""
-    assert rows.flipped is not None  # declared in `needs`
-    base = rows.y_pred if rows.y_prob is None else rows.y_prob
-    return make_table(rows.group, (len(rows.levels),), _row_gap(base, rows.flipped))
+    assert rows.gap is not None  # declared in `needs`
+    return make_table(rows.group, (len(rows.levels),), rows.gap)
 
 
-def _row_gap(base: Floats, flipped: Floats) -> Floats:
+def row_gap(base: Floats, flipped: Floats) -> Floats:
+    """Return each row's mean absolute change, ``(n,)``, over the other levels ``(n, |S| - 1)``."""
     return np.abs(flipped - base[:, None]).mean(1)
 
 
@@ -66,7 +66,7 @@ METRICS = (
         "attribute",
         flip_gaps,
         _mean_gap,
-        needs=("flipped",),
+        needs=("gap",),
     ),
     Metric(
         "counterfactual_gap",
@@ -74,6 +74,6 @@ METRICS = (
         "attribute",
         flip_gaps,
         _mean_gap,
-        needs=("flipped",),
+        needs=("gap",),
     ),
 )

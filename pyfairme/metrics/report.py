@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.bootstrap import resampling_design
+from pyfairme.metrics.counterfactual import row_gap
 from pyfairme.metrics.inputs import (
     Codes,
+    Floats,
     as_binary,
     as_flipped,
     as_groups,
@@ -42,6 +44,7 @@ def classification_report_frame(
     sensitive: Mapping[str, Any],
     cluster: Any = None,
     flipped: Mapping[str, Any] | None = None,
+    gap: Mapping[str, Any] | None = None,
     rng: np.random.Generator,
     n_boot: int = 200,
     level: float = 0.9,
@@ -62,7 +65,10 @@ def classification_report_frame(
         Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
     flipped
         For each attribute ``y_prob`` under its other levels, shape ``(n, |S| - 1)``; attributes
-        without an entry have no counterfactual gap.
+        with neither this entry nor one in ``gap`` have no counterfactual gap.
+    gap
+        Instead of ``flipped``: for each attribute the mean over its other levels of the absolute
+        change of ``y_prob``, shape ``(n,)``.
     rng
         Source of randomness of bootstrap and null values.
     n_boot
@@ -98,7 +104,8 @@ def classification_report_frame(
     sampling = _check_sampling(rng, n_boot, level)
     strata = (outcome.astype(np.intp),)
     clusters = _cluster_codes(cluster, n)
-    sections = _sections("classification", rows, sensitive, flipped, clusters, strata)
+    gaps = _gaps(probability, sensitive, flipped, gap)
+    sections = _sections("classification", rows, sensitive, gaps, clusters, strata)
     return _frame(sections, sampling)
 
 
@@ -109,6 +116,7 @@ def regression_report_frame(
     sensitive: Mapping[str, Any],
     cluster: Any = None,
     flipped: Mapping[str, Any] | None = None,
+    gap: Mapping[str, Any] | None = None,
     rng: np.random.Generator,
     n_boot: int = 200,
     level: float = 0.9,
@@ -130,7 +138,10 @@ def regression_report_frame(
         Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
     flipped
         For each attribute ``y_pred`` under its other levels, shape ``(n, |S| - 1)``; attributes
-        without an entry have no counterfactual gap.
+        with neither this entry nor one in ``gap`` have no counterfactual gap.
+    gap
+        Instead of ``flipped``: for each attribute the mean over its other levels of the absolute
+        change of ``y_pred``, shape ``(n,)``.
     rng
         Source of randomness of bootstrap and null values.
     n_boot
@@ -157,7 +168,8 @@ def regression_report_frame(
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
     sampling = _check_sampling(rng, n_boot, level)
     clusters = _cluster_codes(cluster, n)
-    return _frame(_sections("regression", rows, sensitive, flipped, clusters, ()), sampling)
+    gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
+    return _frame(_sections("regression", rows, sensitive, gaps, clusters, ()), sampling)
 
 
 def _check_sampling(rng: np.random.Generator, n_boot: int, level: float) -> Sampling:
@@ -176,30 +188,46 @@ def _sections(
     task: Task,
     rows: Rows,
     sensitive: Mapping[str, Any],
-    flipped: Mapping[str, Any] | None,
+    gaps: Mapping[Any, Floats],
     cluster: Codes,
     strata: tuple[Codes, ...],
 ) -> list[Section]:
-    flips = dict(flipped or {})
-    if unknown := sorted(str(name) for name in flips if name not in sensitive):
-        raise ValueError(
-            f"flipped has attributes that sensitive does not: {', '.join(unknown)}. "
-            f"Expected some of {', '.join(map(str, sensitive))}."
-        )
     overall = Section("all", rows, task, ("overall",), resampling_design(cluster, *strata))
     sections = [overall]
     for name, labels in sensitive.items():
-        grouped = _group(rows, str(name), labels, flips.get(name))
+        grouped = _group(rows, str(name), labels, gaps.get(name))
         design = resampling_design(cluster, grouped.group, *strata)
         sections.append(Section(str(name), grouped, task, ("attribute", "group"), design))
     return sections
 
 
-def _group(rows: Rows, name: str, labels: Any, flips: Any) -> Rows:
-    n = len(rows.y_true)
-    groups = as_groups(labels, f"sensitive[{name!r}]", n)
-    matrix = None if flips is None else as_flipped(flips, f"flipped[{name!r}]", n)
-    return rows._replace(group=groups.codes, levels=groups.levels, flipped=matrix)
+def _gaps(
+    base: Floats,
+    sensitive: Mapping[str, Any],
+    flipped: Mapping[str, Any] | None,
+    gap: Mapping[str, Any] | None,
+) -> dict[Any, Floats]:
+    """Return the gap of each row, (n,), of every attribute that has flips or gaps."""
+    n, flips, gaps = len(base), dict(flipped or {}), dict(gap or {})
+    for name, given in (("flipped", flips), ("gap", gaps)):
+        if unknown := sorted(str(key) for key in given if key not in sensitive):
+            raise ValueError(
+                f"{name} has attributes that sensitive does not: {', '.join(unknown)}. "
+                f"Expected some of {', '.join(map(str, sensitive))}."
+            )
+    if both := sorted(str(key) for key in flips if key in gaps):
+        raise ValueError(
+            f"flipped and gap both have {', '.join(both)}: give one of the two for an attribute."
+        )
+    found = {key: as_real(values, f"gap[{str(key)!r}]", n) for key, values in gaps.items()}
+    for key, values in flips.items():
+        found[key] = row_gap(base, as_flipped(values, f"flipped[{str(key)!r}]", n))
+    return found
+
+
+def _group(rows: Rows, name: str, labels: Any, gap: Floats | None) -> Rows:
+    groups = as_groups(labels, f"sensitive[{name!r}]", len(rows.y_true))
+    return rows._replace(group=groups.codes, levels=groups.levels, gap=gap)
 
 
 def _frame(sections: list[Section], sampling: Sampling) -> pd.DataFrame:

@@ -29,8 +29,9 @@ class Rows(NamedTuple):
         Names of the groups.
     y_prob
         Shape ``(n,)``: predicted probability; ``None`` for regression.
-    flipped
-        Shape ``(n, |S| - 1)``: predictions under the other levels of the attribute, or ``None``.
+    gap
+        Shape ``(n,)``: mean absolute change of the prediction under a flip of the attribute, or
+        ``None``.
     log_density
         Shape ``(n,)``: log predictive density of ``y_true``, or ``None``.
     """
@@ -40,7 +41,7 @@ class Rows(NamedTuple):
     group: Codes
     levels: tuple[str, ...] = ("all",)
     y_prob: Floats | None = None
-    flipped: Floats | None = None
+    gap: Floats | None = None
     log_density: Floats | None = None
 
 

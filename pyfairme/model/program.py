@@ -205,7 +205,8 @@ def view_of(
     """Return what penalties see of the prediction ``name`` ("fixed", "random" or "mixed")."""
     link = getattr(prediction, name)
     if name == "random":
-        link = link + jax.lax.stop_gradient(share @ prediction.fixed / share.sum())
+        network = prediction.fixed - batch.offset[:, None]  # its mean is the centre; offsets stay
+        link = link + jax.lax.stop_gradient(share @ network / share.sum()) + batch.offset[:, None]
     likelihood = spec.likelihood
     return View(
         name=name,

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_group_rates"]
 
-TITLES = {
+RATES = {
     "tpr": ("true-positive rate", "positives"),
     "fpr": ("false-positive rate", "negatives"),
+}
+ERRORS = {  # of a regression
+    "mse": ("mean squared error", "rows"),
+    "mean_prediction": ("mean prediction", "rows"),
 }
 HEIGHT = 0.38  # of one bar; a group's two bars fill .76 of its place
 
@@ -30,7 +34,7 @@ def plot_group_rates(
     clusters: str = "seen",
     title: str = "Rates by group",
 ) -> Figure:
-    """Draw TPR and FPR of every group of every sensitive attribute, before and after.
+    """Draw TPR and FPR (regression: error and mean) of every group, before and after.
 
     Parameters
     ----------
@@ -46,8 +50,9 @@ def plot_group_rates(
     Returns
     -------
     Figure
-        One row of panels per attribute, groups in the order of the report; columns TPR and FPR.
-        Whiskers are the reports' intervals, n the positives (negatives) that a rate rests on.
+        One row of panels per attribute, groups in the order of the report; columns TPR and FPR,
+        or mean squared error and mean prediction. Whiskers are the reports' intervals, n the
+        positives (negatives, rows) that a value rests on.
 
     Raises
     ------
@@ -55,6 +60,7 @@ def plot_group_rates(
         When a report has no rates for these effects and clusters.
     """
     first, second = (_rates(frame, effects, clusters) for frame in (before, after))
+    titles = RATES if set(first["metric"]) & set(RATES) else ERRORS
     attributes = list(dict.fromkeys(first["attribute"]))
     sizes = [first.loc[first["attribute"] == name, "group"].nunique() for name in attributes]
     figure = empty_figure(9.0, 1.4 + sum(0.42 * size + 0.45 for size in sizes))
@@ -62,7 +68,7 @@ def plot_group_rates(
         len(attributes), 2, sharex="col", sharey="row", squeeze=False, height_ratios=sizes
     )
     for row, attribute in zip(panels, attributes, strict=True):
-        for axes, metric in zip(row, TITLES, strict=True):
+        for axes, metric in zip(row, titles, strict=True):
             one, two = (
                 frame[(frame["attribute"] == attribute) & (frame["metric"] == metric)]
                 for frame in (first, second)
@@ -70,10 +76,12 @@ def plot_group_rates(
             _panel(axes, one.set_index("group"), two.set_index("group"), names)
         row[0].set_ylabel(words(attribute), fontsize=9)
         row[0].invert_yaxis()
-    for axes, (name, counted) in zip(panels[0], TITLES.values(), strict=True):
+    for axes, (name, counted) in zip(panels[0], titles.values(), strict=True):
         axes.set_title(f"{name} (n = {counted})", fontsize=9)
-        axes.set_xlim(left=0)  # last: it stops the shared axis from growing
-    panels[0, 0].set_xlim(right=1)
+        if axes.get_xlim()[0] >= 0:
+            axes.set_xlim(left=0)  # last: it stops the shared axis from growing
+    if titles is RATES:
+        panels[0, 0].set_xlim(right=1)
     figure.align_ylabels(panels[:, 0])
     figure.suptitle(title, fontsize=11)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
@@ -84,10 +92,11 @@ def plot_group_rates(
 def _rates(report: pd.DataFrame, effects: str, clusters: str) -> pd.DataFrame:
     """Return the lines of single groups' rates."""
     chosen = (report["effects"] == effects) & (report["clusters"] == clusters)
-    lines = report.loc[chosen & report["metric"].isin(TITLES) & (report["group"] != "all")]
+    metrics = report["metric"].isin([*RATES, *ERRORS])
+    lines = report.loc[chosen & metrics & (report["group"] != "all")]
     if lines.empty:
         raise ValueError(
-            f"The report has no TPR and FPR of groups for effects={effects!r}, "
+            f"The report has no TPR and FPR, or MSE, of groups for effects={effects!r}, "
             f"clusters={clusters!r}. It has effects {sorted(report['effects'].unique())} and "
             f"clusters {sorted(report['clusters'].unique())}."
         )

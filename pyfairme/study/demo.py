@@ -17,13 +17,13 @@ from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier
 from pyfairme.estimators.fairness import Judged, collect, pool, report
 from pyfairme.study.before_after import before_after
+from pyfairme.study.fitting import PACKAGES, lambdas, plain
 from pyfairme.study.splits import Rotation, rotations, seen_clusters
 from pyfairme.variants import VARIANTS
 
 __all__ = ["AFTER", "BEFORE", "QUICK", "Comparison", "Protocol", "compare_variants"]
 
 BEFORE, AFTER = "medl", "medl_adb"
-PACKAGES = ("jax", "numpyro", "numpy", "pandas", "scikit-learn", "fairlearn")
 LEVEL = 0.9
 
 
@@ -257,7 +257,7 @@ def _configuration(
         "seen": list(seen),
         "protocol": asdict(protocol) | {"level": LEVEL},
         "variants": {
-            name: {"lambdas": _lambdas(clf), "parameters": _plain(clf.get_params(deep=False))}
+            name: {"lambdas": lambdas(clf), "parameters": plain(clf.get_params(deep=False))}
             for name, clf in first.items()
         },
         "fits": [
@@ -273,28 +273,3 @@ def _configuration(
         | {"python": platform.python_version()},
         "machine": platform.platform(),
     }
-
-
-def _lambdas(estimator: FairMixedEffectsClassifier) -> dict[str, Any]:
-    """Weights of eq. 11 by the paper's names; a λ that is not there is None."""
-    on = estimator.fairness_on if estimator.fairness else ()
-    weight = _plain(estimator.fairness_weight)
-    return {
-        "lambda_F": estimator.fixed_weight,
-        "lambda_g": estimator.cluster_weight,
-        "n lambda_K": estimator.kl_weight,
-        "lambda_FE": weight if "fixed" in on else None,
-        "lambda_ME": weight if "mixed" in on else None,
-    }
-
-
-def _plain(value: Any) -> Any:
-    """Turn settings into values that JSON can hold; an object becomes the text that makes it."""
-    match value:
-        case str() | int() | float() | None:
-            return value
-        case tuple() | list():
-            return [_plain(item) for item in value]
-        case Mapping():
-            return {str(key): _plain(item) for key, item in value.items()}
-    return repr(value)

@@ -3,11 +3,14 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from pyfairme.datasets import Dataset
 
-__all__ = ["Rotation", "rotations", "seen_clusters"]
+__all__ = ["Rotation", "rotations", "seen_clusters", "strata"]
+
+BINS = 10  # of a real target, by rank
 
 
 class Rotation(NamedTuple):
@@ -118,3 +121,13 @@ def rotations(y: Any, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
         training = np.setdiff1d(every, np.concatenate([test, validation]))
         found.append(Rotation(training, validation, test))
     return tuple(found)
+
+
+def strata(dataset: Dataset) -> np.ndarray:
+    """Return the class of each row for stratified folds, (n,): of a real target its tenth.
+
+    Tenths that share their limits (a count that is mostly 0) are one.
+    """
+    if dataset.schema.task == "classification":
+        return dataset.target.to_numpy()
+    return np.asarray(pd.qcut(dataset.target, BINS, labels=False, duplicates="drop"))

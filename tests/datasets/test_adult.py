@@ -86,9 +86,25 @@ def test_counts_against_table_1_of_the_paper(adult):
 
 def test_describe_is_tidy(adult):
     table = adult.describe()
-    assert list(table.columns) == ["role", "feature", "category", "count", "percent"]
-    assert table.groupby("feature")["percent"].sum().tolist() == pytest.approx([100] * 6)
+    numbers = ["mean", "sd", "low", "high"]
+    assert list(table.columns) == ["role", "feature", "category", "count", "percent", *numbers]
+    assert table.groupby("feature")["percent"].sum().tolist() == pytest.approx([100] * 12)
+    levels = table[table["role"] != "covariate"]
+    assert levels["feature"].nunique() == 6
+    assert levels[numbers].isna().all(axis=None)
     assert table["category"].iloc[0] == "Prof-specialty"
+
+
+def test_describe_has_mean_and_spread_of_numbers(adult):
+    table = adult.describe().query("role == 'covariate'").set_index("feature")
+    numbers = ["age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week"]
+    assert table.index.tolist() == numbers
+    age = adult.frame["age"]
+    assert table.loc["age", ["mean", "sd", "low", "high"]].tolist() == [
+        *(pytest.approx(age.mean()), pytest.approx(age.std())),
+        *(17, 90),
+    ]
+    assert (table["count"] == 32_537).all()
 
 
 def test_roles(adult):

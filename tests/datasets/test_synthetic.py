@@ -152,10 +152,59 @@ def test_imbalance_makes_the_first_clusters_large():
         ({"rows": 5}, "at least one row per cluster (10), got rows=5"),
         ({"slopes": 6}, "Expected slopes <= covariates (5), got 6."),
         ({"sensitive_levels": (2, 1)}, "Expected sensitive_levels of at least 2 each, got (2, 1)"),
-        ({"likelihood": "gamma"}, "one of ('bernoulli', 'normal'), got 'gamma'"),
+        ({"likelihood": "gamma"}, "'negative_binomial'), got 'gamma'"),
+        ({"classes": 1}, "Expected classes >= 2, got 1"),
+        ({"exposure": 0.5}, "exposure is for counts: expected likelihood to be one of ('poisson'"),
         ({"noise": -1.0}, "Expected noise to be finite and >= 0, got -1.0"),
     ],
 )
 def test_wrong_arguments(options, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         make_clustered(**options, random_state=0)
+
+
+def test_new_settings_leave_the_draws_of_old_ones():
+    """Numbers of this seed as they were before there were counts."""
+    data = make_clustered(50, 4, probes=1, random_state=0)
+    assert data.truth.mixed[:3].round(6).tolist() == [-1.11426, 6.028983, 0.192177]
+    assert int(data.target.sum()) == 27
+    assert data.frame["probe1"].iloc[-1] == pytest.approx(2.482699635374428)
+    real = make_clustered(50, 4, likelihood="normal", random_state=0)
+    assert real.target[:2].tolist() == pytest.approx([-1.9103467270119179, 5.541765035870544])
+    other = make_clustered(50, 4, probes=1, classes=5, random_state=0)
+    pd.testing.assert_frame_equal(data.frame, other.frame)
+
+
+def test_counts_have_the_stated_mean_and_dispersion():
+    plain = {"unfairness": 0.0, "slopes": 0, "nonlinear": False, "random_state": 6}
+    for likelihood, extra in (("poisson", 0.0), ("negative_binomial", 0.49)):
+        data = make_clustered(
+            40_000, 5, likelihood=likelihood, noise=0.7, exposure=0.5, intercept_scale=0.3, **plain
+        )
+        mean = np.exp(data.truth.mixed + data.frame["log_exposure"])
+        residual = data.target - mean
+        assert data.schema.task == "regression"
+        assert data.target.dtype.kind == "i"
+        assert residual.sum() / mean.sum() == pytest.approx(0, abs=0.02)
+        excess = (residual**2 - mean).sum() / (mean**2).sum()  # var = mean + mean^2 / concentration
+        assert excess == pytest.approx(extra, abs=0.06)
+        assert data.frame["log_exposure"].std() == pytest.approx(0.5, rel=0.02)
+    assert "log_exposure" not in make_clustered(50, 4, likelihood="poisson", random_state=0).frame
+
+
+def test_student_t_has_three_degrees_of_freedom():
+    data = make_clustered(40_000, 5, likelihood="student_t", noise=2.0, random_state=7)
+    residual = (data.target - data.truth.mixed) / 2.0
+    quartiles = residual.quantile([0.25, 0.75]).tolist()
+    assert quartiles == pytest.approx([-0.7649, 0.7649], abs=0.02)
+    assert (residual.abs() > 5.841).mean() == pytest.approx(0.01, rel=0.15)
+
+
+def test_a_categorical_is_the_documented_softmax():
+    data = make_clustered(40_000, 5, likelihood="categorical", classes=4, random_state=8)
+    assert set(data.target) == {0, 1, 2, 3}
+    assert data.schema.task == "classification"
+    utility = np.exp(data.truth.mixed[:, None] * np.linspace(-0.5, 0.5, 4))
+    share = (utility / utility.sum(axis=1, keepdims=True)).mean(axis=0)
+    found = [(data.target == k).mean() for k in range(4)]
+    np.testing.assert_allclose(found, share, atol=0.01)

@@ -66,9 +66,9 @@ def test_wrong_keywords(binary, classifier, keywords, message):
 
 
 def test_keywords_of_the_regressor(real, regressor):
-    with pytest.raises(ValueError, match=r"likelihood: 'gamma'\. Valid values are \['normal'\]"):
+    with pytest.raises(ValueError, match=r"likelihood: 'gamma'\. Valid values are \['normal', "):
         regressor(likelihood="gamma").fit(real.X, real.y)
-    with pytest.raises(ValueError, match="a real target does not have: use 'equalized_odds'"):
+    with pytest.raises(ValueError, match="a real or count target does not have: use"):
         regressor(criterion="equal_opportunity").fit(real.X, real.y)
 
 
@@ -114,8 +114,6 @@ def test_targets_that_cannot_be(binary, classifier, regressor, real):
     X, y = binary.X, binary.y
     with pytest.raises(ValueError, match="at least 2 classes in y, got 1 class: 1"):
         classifier().fit(X, np.ones(400))
-    with pytest.raises(ValueError, match=r"Only binary classification .* it has 3 classes\. Fit"):
-        classifier().fit(X, np.arange(400) % 3)
     with pytest.raises(ValueError, match="Unknown label type: continuous"):
         classifier().fit(X, y + 0.5 * np.arange(400))
     with pytest.raises(ValueError, match=r"inconsistent .*: X has 400 rows, y has 399\. Give one"):

@@ -6,7 +6,7 @@ import pytest
 from scipy import special
 
 from pyfairme.data import Batch
-from pyfairme.inference.importance import mean_absolute_gradients
+from pyfairme.inference.importance import mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query, mean_link
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Bernoulli, Normal
@@ -67,3 +67,11 @@ def test_probabilities_agree_with_finite_differences(soft):
         assert mean_absolute_gradients(query, "fixed", (2,))[0] == pytest.approx(
             0.5 * (p * (1 - p)).mean(), rel=1e-3
         )
+
+
+def test_columns_of_one_covariate_are_joined_by_the_root_of_their_squares():
+    found = rank_features(np.array([3.0, 2.0, 4.0]), ["colour", "age", "colour"])
+    assert found["feature"].tolist() == ["colour", "age"]
+    assert found["importance"].tolist() == [5.0, 2.0]
+    assert found["share"].tolist() == pytest.approx([5 / 7, 2 / 7])
+    assert found["rank"].tolist() == [1, 2]

@@ -3,7 +3,13 @@ import pytest
 
 from pyfairme.metrics.accuracy_rows import by_loss, by_rank
 from pyfairme.metrics.aggregate import group_sd
-from pyfairme.metrics.bootstrap import percentile_interval, resample, resampling_design
+from pyfairme.metrics.bootstrap import (
+    draw_weights,
+    percentile_interval,
+    resample,
+    resampling_design,
+    reweighted,
+)
 from pyfairme.metrics.confusion import confusion, selection_rate, tpr
 from pyfairme.metrics.moments import moments
 from pyfairme.metrics.registry import find
@@ -148,3 +154,41 @@ def test_intervals_of_the_corrected_sd_hold_the_truth():
 def test_percentiles_pass_over_replicates_without_a_value():
     assert percentile_interval(np.array([np.nan, 1.0, 2.0, 3.0]), 0.5) == (1.5, 2.5)
     assert np.isnan(percentile_interval(np.array([np.nan]), 0.9)).all()
+
+
+@pytest.mark.parametrize("clusters", [4, 40], ids=["rows", "clusters"])
+def test_given_weights_add_up_as_weighted_totals(rows, clusters):
+    design = resampling_design(np.arange(600) % clusters, rows.group, outcome(rows))
+    weights = draw_weights(design, np.random.default_rng(0), 7)
+    tables = [confusion(rows), moments(rows)]
+    blocks = list(reweighted(tables, weights))
+    for table, sums in zip(tables, zip(*blocks, strict=True), strict=True):
+        expected = [totals(table, weight.astype(float)) for weight in weights.T]
+        np.testing.assert_allclose(np.concatenate(sums), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_weights_keep_the_size_of_every_stratum(rows):
+    design = resampling_design(np.arange(600) % 4, rows.group, outcome(rows))
+    weights = draw_weights(design, np.random.default_rng(0), 50)
+    for stratum in np.unique(design.unit):
+        inside = weights[design.unit == stratum]
+        assert (inside.sum(0) == len(inside)).all()
+    assert weights.var() > 0.5  # about Poisson(1) in large strata
+
+
+def test_weights_of_whole_clusters_are_those_of_their_rows(rows):
+    design = resampling_design(np.arange(600) % 40)
+    weights = draw_weights(design, np.random.default_rng(0), 50)
+    by_cluster = weights.reshape(15, 40, 50)
+    assert (by_cluster == by_cluster[0]).all()
+    assert (by_cluster[0].sum(0) == 40).all()
+
+
+def test_blocks_of_given_weights_are_all_of_them(rows, monkeypatch):
+    design = resampling_design(np.zeros(600, np.intp))
+    weights = draw_weights(design, np.random.default_rng(0), 11)
+    whole = np.concatenate([sums for (sums,) in reweighted([confusion(rows)], weights)])
+    monkeypatch.setattr("pyfairme.metrics.bootstrap._WIDE_BLOCK", 600 * 3)
+    parts = [sums for (sums,) in reweighted([confusion(rows)], weights)]
+    assert [len(part) for part in parts] == [3, 3, 3, 2]
+    assert (np.concatenate(parts) == whole).all()

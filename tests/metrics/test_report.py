@@ -245,12 +245,25 @@ def test_a_constant_real_outcome_has_no_r2():
     assert "log_predictive_density" not in set(found.metric)
 
 
+def test_gaps_stand_for_the_flips_they_come_from(table):
+    """A report of row gaps equals that of the predictions under the flips."""
+    flips = np.column_stack([table["prob"] * 0.5, 1 - table["prob"]])
+    gap = np.abs(flips - table[["prob"]].to_numpy()).mean(axis=1)
+    from_flips = report(table, flipped={"coin": flips})
+    from_gaps = report(table, flipped=None, gap={"coin": gap})
+    pd.testing.assert_frame_equal(from_flips, from_gaps)
+    assert line(from_gaps, "coin", "counterfactual_gap")["value"] == pytest.approx(gap.mean())
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"n_boot": -1}, "n_boot must be 0 or more, got -1"),
         ({"level": 90}, "level must lie between 0 and 1, got 90; 0.9 means 90 %"),
         ({"flipped": {"sex": [[0.5]]}}, "flipped has attributes that sensitive does not: sex. "),
+        ({"gap": {"sex": [0.5]}}, "gap has attributes that sensitive does not: sex. "),
+        ({"gap": {"coin": np.zeros(N)}}, "flipped and gap both have coin: give one of the two"),
+        ({"flipped": {}, "gap": {"coin": [0.5]}}, r"gap\['coin'\] has 1 rows, expected 900"),
         ({"sensitive": {"coin": [1]}}, r"sensitive\['coin'\] has 1 rows, expected 900"),
         ({"cluster": [1]}, "cluster has 1 rows, expected 900"),
         (

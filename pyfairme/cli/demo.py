@@ -1,6 +1,5 @@
-"""The command line: ``pyfairme demo``."""
+"""``pyfairme demo``: the paper's model without and with fairness, on data that come along."""
 
-import tempfile
 import textwrap
 import time
 from dataclasses import replace
@@ -10,19 +9,12 @@ from typing import Annotated
 import typer
 
 import pyfairme
+from pyfairme.cli.tables import check_folder
 from pyfairme.report.comparison_text import comparison_text
 from pyfairme.report.demo_files import write_demo
 from pyfairme.study.demo import AFTER, BEFORE, QUICK, Protocol, compare_variants
 
-__all__ = ["app"]
-
-app = typer.Typer(
-    help="Fair mixed-effects deep learning for clustered data.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help and errors wrap well at any width
-)
+__all__ = ["demo"]
 
 NAMES = (f"{BEFORE} (no fairness)", f"{AFTER} (fair)")
 WIDTH = 118  # of the table as well
@@ -31,27 +23,10 @@ NEXT = (
     "What to try next:",
     "  1. Open group_rates_seen.png; in the table, trust no percentage of a cell marked ~.",
     f"  2. Weigh fairness differently: pf.FairMixedEffectsClassifier(..., {FAIRER})",
-    "  3. Take your own table: name its cluster and sensitive columns, fit, call fairness_report.",
+    "  3. Take your own table: pyfairme fit TABLE --target ... --cluster ... --sensitive ...",
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"pyfairme {pyfairme.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def main(
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Fair mixed-effects deep learning for clustered data."""
-
-
-@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for tables and pictures; made if missing.")] = (
         Path("pyfairme-demo")
@@ -71,7 +46,7 @@ def demo(
     judged on rows they never saw: of these six, and of the nine other occupations. About a minute.
     """
     start = time.perf_counter()
-    _check_writable(out)
+    check_folder(out)
     protocol = replace(QUICK if quick else Protocol(), seed=seed)
     typer.echo(f"Adult: {BEFORE} and {AFTER}, {protocol.rotations} of {protocol.folds} rotations.")
     found = compare_variants(pyfairme.datasets.load_adult(), protocol, typer.echo)
@@ -92,16 +67,3 @@ def demo(
     for name, meaning in files.items():
         typer.echo(f"  {name:<30} {meaning}")
     typer.echo("\n".join(("", *NEXT)))
-
-
-def _check_writable(folder: Path) -> None:
-    """Make the folder and try to write, before a minute is spent; raise BadParameter."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise typer.BadParameter(
-            f"cannot write to {folder}: {error.strerror}. Choose another folder with --out.",
-            param_hint="--out",
-        ) from error

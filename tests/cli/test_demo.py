@@ -1,4 +1,4 @@
-"""The command line; the demo runs once, in its quick setting."""
+"""``pyfairme demo``, run once, in its quick setting."""
 
 import json
 

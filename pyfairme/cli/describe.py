@@ -1,0 +1,151 @@
+"""What was read and what training found, as lines of text."""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.cli.problems import WIDTH
+from pyfairme.cli.roles import Roles
+from pyfairme.data import Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import label_of, pick, read_labels
+
+__all__ = ["describe_fit", "describe_table", "shell_words"]
+
+LABEL = 15
+MANY = 12
+
+
+def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema) -> str:
+    """Say which column has which role, with the balance of target, clusters and groups.
+
+    Parameters
+    ----------
+    roles
+        Roles of the columns.
+    covariates
+        Columns that the estimator sees, (n, columns).
+    y
+        The target, (n,).
+    schema
+        How the covariates are read.
+    """
+    lines = [_line("target", _target(y, schema.task))]
+    for name in roles.cluster:
+        lines.append(_line("cluster", _sizes(name, pick(covariates, name))))
+    for entry in schema.sensitive:
+        attribute = Attribute.fit(covariates, entry)
+        counts = zip(attribute.levels, attribute.counts, strict=True)
+        shown = ", ".join(f"{level} {int(count):,}" for level, count in counts)
+        lines.append(_line("sensitive", f"{attribute.name}: {shown}"))
+    levels = [f"{c} ({covariates[c].nunique()} levels)" for c in schema.categorical]
+    lines.append(_line("numeric", ", ".join(schema.numeric) or "none"))
+    lines.append(_line("categorical", ", ".join(levels) or "none"))
+    if roles.dropped:
+        lines.append(_line("dropped", ", ".join(roles.dropped)))
+    gaps = {name: int(pick(covariates, name).isna().sum()) for name in covariates}
+    gaps = sorted(((name, n) for name, n in gaps.items() if n), key=lambda pair: -pair[1])
+    if gaps:
+        shown = ", ".join(f"{name} {count:,}" for name, count in gaps[:MANY])
+        lines.append(_line("missing", f"values in {len(gaps)} columns: {shown}"))
+    return "\n".join(lines)
+
+
+def _line(label: str, text: str) -> str:
+    return textwrap.fill(
+        text, WIDTH, initial_indent=f"  {label:<{LABEL - 2}}", subsequent_indent=" " * LABEL
+    )
+
+
+def _target(y: pd.Series, task: str) -> str:
+    if task == "regression":
+        low, high = y.min(), y.max()
+        return (
+            f"{y.name} (amounts): mean {y.mean():.4g}, SD {y.std(ddof=0):.4g}, "
+            f"from {low:.4g} to {high:.4g}"
+        )
+    shares = y.value_counts(normalize=True).sort_index()
+    counts = y.value_counts()
+    shown = [f"{label_of(v)} {counts[v]:,} ({100 * shares[v]:.1f} %)" for v in shares.index]
+    positive = f"; the positive class is {label_of(shares.index[-1])}" if len(shown) == 2 else ""
+    return f"{y.name} (classes): {', '.join(shown)}{positive}"
+
+
+def _sizes(name: str, series: pd.Series) -> str:
+    sizes = np.bincount(read_labels(series).codes + 1)  # first: missing
+    sizes = sizes[sizes > 0]
+    return f"{name}: {len(sizes)} clusters of {sizes.min():,} to {sizes.max():,} rows"
+
+
+def describe_fit(model: Any, rows: int, seconds: float) -> str:
+    """Say how training went and how much clusters vary.
+
+    Parameters
+    ----------
+    model
+        Fitted estimator.
+    rows
+        Rows it was fitted on, those of its own validation included.
+    seconds
+        Wall time.
+    """
+    last = model.history_.iloc[-1]
+    loss = f"loss {last['mixed']:.3f}"
+    if "validation/mixed" in last and np.isfinite(last["validation/mixed"]):
+        loss += f" ({last['validation/mixed']:.3f} on validation rows)"
+    text = f"Trained on {rows:,} rows for {last['epoch']:.0f} epochs in {seconds:.0f} s: {loss}."
+    lines = [textwrap.fill(text, WIDTH)]
+    if _learned_by_heart(last):
+        lines.append(
+            "The loss on validation rows is much larger: a smaller network (--hidden 16) or\n"
+            "  fewer steps (--epochs, --min-steps) may predict better."
+        )
+    lines += [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in _more(model, last)]
+    return "\n".join(lines)
+
+
+def _learned_by_heart(last: Any) -> bool:
+    return last.get("validation/mixed", np.nan) > last["mixed"] + 0.25 * abs(last["mixed"])
+
+
+def _more(model: Any, last: Any) -> Iterator[str]:
+    skill = {n.split("/")[-1]: last[n] for n in last.index if n.startswith("skill/mixed/")}
+    if not skill:
+        skill = {n.split("/")[-1]: last[n] for n in last.index if n.startswith("skill/fixed/")}
+    if skill:
+        shown = ", ".join(f"{name} {round(value, 2) + 0.0:.2f}" for name, value in skill.items())
+        yield f"Adversaries' skill (0: a prediction does not tell the group): {shown}."
+    table = model.variance_components_
+    between = table.loc[table["factor"].isin(list(model.design_.clusters))]
+    if len(between):
+        yield f"SD between clusters (90 % interval): {_components(between)}."
+
+
+def _components(table: pd.DataFrame) -> str:
+    """Name intercepts with their intervals, and slopes by their number."""
+    intercepts = table.loc[table["term"] == "Intercept"]
+    shown = []
+    for _, line in intercepts.iterrows():
+        label = f" (class {line['class']})" if "class" in table else ""
+        shown.append(
+            f"{line['factor']} intercept{label} {line['mean']:.3g} "
+            f"({line['low']:.3g} to {line['high']:.3g})"
+        )
+    slopes = len(table) - len(intercepts)
+    return ", ".join([*shown[:MANY], *([f"and {slopes} slopes"] if slopes else [])])
+
+
+def shell_words(arguments: Iterable[Any]) -> str:
+    """Return a command line that can be pasted into a shell.
+
+    Examples
+    --------
+    >>> shell_words(["pyfairme", "predict", "my model.pyfairme"])
+    "pyfairme predict 'my model.pyfairme'"
+    """
+    import shlex
+
+    return " ".join(shlex.quote(str(argument)) for argument in arguments)

@@ -1,0 +1,218 @@
+"""A fairness report of one model as text, at most 80 characters wide."""
+
+import textwrap
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.cli.problems import WIDTH
+from pyfairme.report.style import words
+
+__all__ = ["by_cluster_text", "fairness_text"]
+
+ACCURACY = {
+    "auroc": "AUROC",
+    "balanced_accuracy": "balanced accuracy",
+    "log_loss": "log loss",
+    "brier": "Brier",
+    "mse": "MSE",
+    "r2": "R2",
+    "log_predictive_density": "log density",
+}
+DISPARITIES = {  # on the screen; the file has all
+    "tpr_sd": "TPR SD",
+    "fpr_sd": "FPR SD",
+    "mse_sd": "MSE SD",
+    "residual_sd": "mean residual SD",
+    "demographic_parity": "demographic parity",
+    "counterfactual_gap": "counterfactual gap",
+}
+MOST_CLASSES = 6
+MOST_CLUSTERS = 20
+MOST_GROUPS = 8
+LEGEND = {
+    "classification": (
+        "TPR SD, FPR SD: standard deviation between groups of the true-positive and the "
+        "false-positive rate. Demographic parity: mean difference of two groups' rates of positive "
+        "decisions. "
+    ),
+    "regression": (
+        "MSE SD, mean residual SD: standard deviation of these between groups. Demographic parity: "
+        "mean difference of two groups' mean predictions. "
+    ),
+}
+SHARED = (
+    "Counterfactual gap: how far a prediction moves when only the attribute is changed. 0 is fair. "
+    "By chance: what equal groups would show up to (95 %); ~ marks a value that is no larger, "
+    "which these rows cannot tell from equal treatment (not resolvable)."
+)
+
+
+def fairness_text(report: pd.DataFrame, effects: str = "mixed", level: float = 0.9) -> str:
+    """Write a fairness report for a person who decides.
+
+    Parameters
+    ----------
+    report
+        Frame of ``fairness_report`` with clusters "seen" and "unseen".
+    effects
+        The predictions to show.
+    level
+        Coverage of the report's intervals.
+
+    Returns
+    -------
+    str
+        One block per clusters and class: accuracy, then one line per attribute and disparity, with
+        what cannot be resolved and groups that are too small to tell; a legend at the end.
+    """
+    lines = report.loc[report["effects"] == effects]
+    parts = []
+    for clusters in dict.fromkeys(lines["clusters"]):
+        block = lines.loc[lines["clusters"] == clusters]
+        classes = list(dict.fromkeys(block["class"]))
+        for label in classes[:MOST_CLASSES]:
+            title = f"{clusters.upper()} CLUSTERS, {effects} effects"
+            if len(classes) > 1:
+                title += f", class {label} against the rest"
+            parts.append("\n".join(_block(block.loc[block["class"] == label], title, level)))
+        if len(classes) > MOST_CLASSES:
+            parts.append(
+                f"In the file alone: {len(classes) - MOST_CLASSES} of {len(classes)} classes."
+            )
+    if (lines["attribute"] != "all").any():
+        task = "classification" if (lines["metric"] == "auroc").any() else "regression"
+        parts.append(textwrap.fill(LEGEND[task] + SHARED, WIDTH))
+    return "\n\n".join(parts)
+
+
+def _block(block: pd.DataFrame, title: str, level: float) -> Iterator[str]:
+    overall = block.loc[block["attribute"] == "all"]
+    yield f"{title}: {_rows(overall)} ".ljust(WIDTH, "-")
+    parts = [
+        f"{ACCURACY.get(str(line['metric']), words(str(line['metric'])))} {_with_interval(line)}"
+        for line in _ordered(overall, ACCURACY)
+    ]
+    yield from _pairs(parts)
+    spread = block.loc[(block["attribute"] != "all") & (block["group"] == "all")]
+    if len(spread):
+        yield ""
+        yield from _disparities(spread, level)
+        yield from _remarks(block, spread)
+
+
+def _rows(overall: pd.DataFrame) -> str:
+    return f"{_most(overall):,} rows"
+
+
+def _most(lines: pd.DataFrame) -> int:
+    return int(lines["n"].to_numpy().max())
+
+
+def _ordered(lines: pd.DataFrame, known: dict[str, str]) -> Iterable[Any]:
+    chosen = lines.loc[lines["metric"].isin(known)]
+    rank = {name: i for i, name in enumerate(known)}
+    order = np.argsort([rank[name] for name in chosen["metric"]], kind="stable")
+    return [line for _, line in chosen.iloc[order].iterrows()]
+
+
+def _pairs(parts: list[str]) -> Iterator[str]:
+    for start in range(0, len(parts), 2):
+        yield "".join(f"{part:<40}" for part in parts[start : start + 2]).rstrip()
+
+
+def _disparities(spread: pd.DataFrame, level: float) -> Iterator[str]:
+    interval = f"{100 * level:g} % interval"
+    yield f"{'attribute':<18}{'metric':<20}{'value':>8}   {interval:<20}by chance"
+    for attribute in dict.fromkeys(spread["attribute"]):
+        name = words(attribute)[:17]
+        for line in _ordered(spread.loc[spread["attribute"] == attribute], DISPARITIES):
+            label = DISPARITIES[str(line["metric"])]
+            bounds = f"{_number(line['low']):>7} -{_number(line['high']):>7}"
+            bounds = bounds if np.isfinite(line["low"]) else ""
+            chance = _number(line["null_high"])
+            mark = " ~" if _unclear(line) else ""
+            yield (
+                f"{name:<18}{label:<20}{_number(line['value']):>8}   {bounds:<20}{chance:>7}{mark}"
+            ).rstrip()
+            name = ""
+
+
+def _unclear(line: Any) -> bool:
+    return bool(line["value"] <= line["null_high"])  # NaN: no null value, or no value
+
+
+def _remarks(block: pd.DataFrame, spread: pd.DataFrame) -> Iterator[str]:
+    """Say how much cannot be resolved, and which groups are too small to tell."""
+    shown = spread.loc[spread["metric"].isin(DISPARITIES) & spread["null_high"].notna()]
+    unclear = sum(_unclear(line) for _, line in shown.iterrows())
+    if unclear:
+        yield f"Not resolvable (~): {unclear} of the {len(shown)} values that chance is known of."
+    cells = block.loc[block["note"].str.contains("small cell|empty cell") & (block["n"] < 30)]
+    cells = cells.loc[cells["attribute"] != "all"]
+    for attribute in dict.fromkeys(cells["attribute"]):
+        groups = list(dict.fromkeys(cells.loc[cells["attribute"] == attribute, "group"]))
+        more = f", {len(groups) - MOST_GROUPS} more" if len(groups) > MOST_GROUPS else ""
+        text = f"Few rows (a rate rests on fewer than 30): {words(attribute)} "
+        text += ", ".join(groups[:MOST_GROUPS]) + more + "."
+        yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    absent = sorted(set(spread.loc[spread["value"].isna(), "attribute"]))
+    if absent:
+        yield f"Empty values ({', '.join(map(words, absent))}): the note in the file says why."
+
+
+def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:
+    """List the clusters with their rows, accuracy and largest disparity.
+
+    Parameters
+    ----------
+    report
+        Frame of ``fairness_report(by_cluster=True)``.
+    effects
+        The predictions to show.
+    """
+    lines = report.loc[(report["effects"] == effects) & (report["group"] == "all")]
+    classify = (lines["metric"] == "auroc").any()
+    accuracy, spread = ("balanced_accuracy", "tpr_sd") if classify else ("mse", "mse_sd")
+    heads = ACCURACY[accuracy], DISPARITIES[spread]
+    clusters = list(dict.fromkeys(lines["clusters"]))
+    found = [f"{'cluster':<34}{'rows':>7}{heads[0]:>19}   largest {heads[1]}"]
+    for name in clusters[:MOST_CLUSTERS]:
+        mine = lines.loc[lines["clusters"] == name]
+        overall = mine.loc[mine["metric"] == accuracy]
+        row = (
+            f"{name[:33]:<34}{_most(overall):>7,}{_number(overall['value'].to_numpy().mean()):>19}"
+        )
+        found.append(f"{row}   {_largest(mine.loc[mine['metric'] == spread])}".rstrip())
+    if len(clusters) > MOST_CLUSTERS:
+        found.append(
+            f"In the file alone: {len(clusters) - MOST_CLUSTERS} of {len(clusters)} clusters."
+        )
+    return "\n".join(found)
+
+
+def _largest(lines: pd.DataFrame) -> str:
+    values = lines["value"].to_numpy()
+    if np.isnan(values).all():
+        return ""
+    line: Any = lines.iloc[np.nanargmax(values)]
+    mark = " ~" if _unclear(line) else ""
+    return f"{_number(line['value'])}{mark} ({words(str(line['attribute']))[:12]})"
+
+
+def _with_interval(line: Any) -> str:
+    if not np.isfinite(line["low"]):
+        return _number(line["value"])
+    return f"{_number(line['value'])} ({_number(line['low'])} to {_number(line['high'])})"
+
+
+def _number(value: float) -> str:
+    """Return three digits: .034, 1.25, 12,345; empty where there is no value."""
+    if not np.isfinite(value):
+        return ""
+    size = abs(value)
+    if size < 0.9995:
+        return f"{value:.3f}".replace("0.", ".", 1)
+    return f"{value:,.2f}" if size < 99.995 else f"{value:,.0f}"

@@ -1,0 +1,261 @@
+"""``pyfairme fit``: a table to a fitted model in a file."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from pyfairme.cli.describe import describe_fit, shell_words
+from pyfairme.cli.fairness_text import fairness_text
+from pyfairme.cli.learning import Learning, Split, read_learning
+from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
+from pyfairme.cli.roles import Roles, parse_sensitive
+from pyfairme.cli.settings import estimator_keywords
+from pyfairme.cli.tables import check_output, read_table, write_table
+from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
+from pyfairme.model.likelihoods import LIKELIHOODS
+from pyfairme.variants import VARIANTS
+
+__all__ = ["fit"]
+
+Names = list[str] | None
+
+
+def fit(
+    table: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz) or Parquet file.")],
+    target: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column to predict.", show_default=False)
+    ],
+    cluster: Annotated[
+        Names,
+        typer.Option(metavar="COLUMN", help="Column that groups rows; again for a crossed factor."),
+    ] = None,
+    sensitive: Annotated[
+        Names,
+        typer.Option(
+            metavar="ATTRIBUTE",
+            help="Sensitive attribute, once for each: a column; age:30,45 for brackets of a "
+            "number (name=age:30,45 names them); sex*race for an intersection.",
+        ),
+    ] = None,
+    drop: Annotated[
+        Names, typer.Option(metavar="COLUMN", help="Column to leave out, once for each.")
+    ] = None,
+    categorical: Annotated[
+        Names,
+        typer.Option(
+            metavar="COLUMN", help="Column of numbers that are codes, not amounts, once for each."
+        ),
+    ] = None,
+    drop_missing_target: Annotated[
+        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
+    ] = False,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="File for the model.")] = Path(
+        "model.pyfairme"
+    ),
+    hold_out: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Share of rows kept for the fairness table; 0 trains on all."
+        ),
+    ] = 0.2,
+    held_out_rows: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Table file to write the held-out rows to.")
+    ] = None,
+    task: Annotated[
+        str,
+        typer.Option(
+            metavar="TASK",
+            help="classification, regression, or auto: text and two values are classes.",
+        ),
+    ] = "auto",
+    likelihood: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"Of a regression: {', '.join(LIKELIHOODS)}.",
+            show_default="normal",
+        ),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help=f"A model of the paper: {', '.join(VARIANTS)}; the options below go before it.",
+            show_default="medl_adb with random intercepts only",
+        ),
+    ] = None,
+    random_slopes: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMNS", help="all, hidden, none, or columns: hours,age."),
+    ] = None,
+    fairness: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="adversarial, correlation, moment, several, or none."),
+    ] = None,
+    fairness_weight: Annotated[
+        float | None,
+        typer.Option(metavar="NUMBER", help="How strongly fairness counts.", show_default="0.3"),
+    ] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="equalized_odds, demographic_parity or equal_opportunity.",
+            show_default="equalized_odds",
+        ),
+    ] = None,
+    drop_sensitive: Annotated[
+        bool, typer.Option("--drop-sensitive", help="Hide sensitive columns from the network.")
+    ] = False,
+    hidden: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WIDTHS", help="Widths of hidden layers; none: linear.", show_default="64,32"
+        ),
+    ] = None,
+    offset: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column added on the link scale (log exposure)."),
+    ] = None,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Probability of a positive decision, or balanced_accuracy: chosen on "
+            "validation rows.",
+            show_default="0.5",
+        ),
+    ] = None,
+    unseen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="For new clusters: infer, population, sample or raise.",
+            show_default="infer",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Passes over the rows.", show_default="30")
+    ] = None,
+    min_steps: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER", help="Steps at least, on small tables.", show_default="2000"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="ROWS", help="Rows per step.", show_default="256")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="Of Adam.", show_default="0.001")
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, help="Seeds the split and the training.")
+    ] = 0,
+) -> None:
+    """Fit a model to a table and save it.
+
+    All columns that have no other role are covariates: numbers as amounts, text as levels. Drop
+    row numbers, names, and what is known only after the outcome.
+
+    \b
+    Examples:
+      pyfairme fit loans.csv --target repaid --cluster branch --sensitive sex
+      pyfairme fit loans.csv --target repaid --cluster branch \\
+          --sensitive sex --sensitive age:30,45 --sensitive "sex*region" \\
+          --drop loan_number --categorical postcode --out loans.pyfairme
+      pyfairme fit visits.parquet --target days --cluster clinic \\
+          --sensitive sex --likelihood poisson --random-slopes age
+    """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
+    keywords = {
+        "likelihood": likelihood,
+        "random_slopes": random_slopes,
+        "fairness": fairness,
+        "fairness_weight": fairness_weight,
+        "criterion": criterion,
+        "drop_sensitive": drop_sensitive or None,
+        "hidden": hidden,
+        "offset": offset,
+        "threshold": threshold,
+        "unseen": unseen,
+        "epochs": epochs,
+        "min_steps": min_steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "random_state": seed,
+    }
+    with one_line_errors():
+        check_output(out, "--out", table=False, inputs=[table])
+        if held_out_rows is not None:
+            check_output(held_out_rows, "--held-out-rows", inputs=[table, out])
+        if not 0 <= hold_out < 1:
+            raise ValueError(f"--hold-out is a share from 0 to below 1, got {hold_out:g}.")
+        frame = read_table(table)
+        size = f"{table.name}: {len(frame):,} rows, {len(frame.columns)} columns"
+        roles = Roles(
+            target=target,
+            cluster=tuple(cluster or ()),
+            sensitive=parse_sensitive(sensitive or (), frame),
+            dropped=tuple(drop or ()),
+            categorical=tuple(categorical or ()),
+        )
+        learning = read_learning(frame, roles, task, likelihood, drop_missing=drop_missing_target)
+        gone = f"; {learning.left_out:,} rows without a target are left out"
+        typer.echo(f"{size}{gone if learning.left_out else ''}\n{learning.described()}")
+        estimator = _estimator(learning, variant, keywords)
+        split = learning.split(hold_out, seed)
+        _say_split(learning, split)
+        start = time.perf_counter()
+        with spoken_warnings():
+            estimator.fit(learning.covariates.iloc[split.training], learning.y.iloc[split.training])
+        seconds = time.perf_counter() - start
+        estimator.save(out)
+        typer.echo(f"\n{describe_fit(estimator, len(split.training), seconds)}")
+        if len(split.held):
+            _judge(estimator, learning, split.held)
+        if held_out_rows is not None:
+            write_table(learning.frame.iloc[split.held], held_out_rows)
+        _say_next(out, target, held_out_rows)
+
+
+def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Any:
+    keywords = estimator_keywords(learning.roles, learning.covariates, variant, options)
+    if learning.schema.task == "classification":
+        return FairMixedEffectsClassifier(**keywords)
+    if keywords.pop("threshold", None) is not None:
+        raise ValueError("--threshold is for classification: leave it out.")
+    return FairMixedEffectsRegressor(**keywords)
+
+
+def _say_split(learning: Learning, split: Split) -> None:
+    typer.echo(f"Training on {len(split.training):,} rows, {len(split.held):,} are held out.")
+    for name in learning.row_numbers():
+        say_note(f"{name!r} differs in every row: if it only numbers them, use --drop {name!r}.")
+    if not learning.roles.cluster:
+        say_note("without --cluster there are no random effects: a plain network.")
+    if not learning.roles.sensitive:
+        say_note("without --sensitive nothing is made fair and no groups are compared.")
+
+
+def _judge(estimator: Any, learning: Learning, held: np.ndarray) -> None:
+    with spoken_warnings():
+        report = estimator.fairness_report(learning.covariates.iloc[held], learning.y.iloc[held])
+    typer.echo(f"\nOn the held-out rows:\n\n{fairness_text(report)}")
+
+
+def _say_next(out: Path, target: str, held_out_rows: Path | None) -> None:
+    size = out.stat().st_size / 1024
+    typer.echo(f"\nThe model is in {out} ({size:,.0f} kB). Next:")
+    rows = "NEW_ROWS.csv" if held_out_rows is None else held_out_rows
+    predict = ["pyfairme", "predict", out, "NEW_ROWS.csv", "--out", "predictions.csv"]
+    report = ["pyfairme", "report", out, rows, "--target", target, "--out", "report"]
+    typer.echo(f"  {shell_words(predict)}")
+    typer.echo(f"  {shell_words(report)}")
+    if held_out_rows is None:
+        typer.echo("Report on rows that the model has not seen; --held-out-rows FILE keeps some.")
+    else:
+        typer.echo(f"The rows in {held_out_rows} were held out of training.")

@@ -1,0 +1,103 @@
+"""A table with roles: what is to be learned from what, and which rows are held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.cli.describe import describe_table
+from pyfairme.cli.roles import Roles, check_roles, choose_task, read_target
+from pyfairme.data import Schema
+from pyfairme.data.target import ClassTarget
+from pyfairme.estimators.inputs import held_out, held_out_keys
+
+__all__ = ["Learning", "Split", "read_learning"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers to train on and to judge with."""
+
+    training: np.ndarray
+    held: np.ndarray
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is to be learned from a table.
+
+    Parameters
+    ----------
+    frame
+        The rows that have a target, with all columns of the file.
+    covariates
+        The columns that the estimator sees.
+    y
+        The target.
+    roles, schema
+        Roles of the columns, as given and as read.
+    left_out
+        How many rows had no target.
+    """
+
+    frame: pd.DataFrame
+    covariates: pd.DataFrame
+    y: pd.Series
+    roles: Roles
+    schema: Schema
+    left_out: int
+
+    def described(self) -> str:
+        """Say which column has which role."""
+        return describe_table(self.roles, self.covariates, self.y, self.schema)
+
+    def split(self, share: float, seed: int) -> Split:
+        """Hold a share of the rows out; every class, cluster, group and level stays in training."""
+        classes = None
+        if self.schema.task == "classification":
+            classes = ClassTarget.fit(self.y).encode(self.y)
+        keys = held_out_keys(self.covariates, self.schema)
+        return Split(*held_out(keys, classes, len(self.y), share, seed))
+
+    def row_numbers(self) -> list[str]:
+        """Name columns of whole numbers of which no two rows have the same."""
+        whole = [c for c in self.schema.numeric if self.covariates[c].dtype.kind in "iu"]
+        return [c for c in whole if self.covariates[c].is_unique]
+
+
+def read_learning(
+    frame: pd.DataFrame, roles: Roles, task: str, likelihood: str | None, *, drop_missing: bool
+) -> Learning:
+    """Check roles and target of a table.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    roles
+        Roles of its columns.
+    task
+        "auto", "classification" or "regression".
+    likelihood
+        That of a regression, or None.
+    drop_missing
+        Whether rows without a target are left out.
+
+    Raises
+    ------
+    ValueError
+        For columns that are absent or cannot have their role, and for a target that cannot be
+        learned.
+    """
+    check_roles(roles, frame)
+    rows, y = read_target(frame, roles.target, drop_missing=drop_missing)
+    chosen = choose_task(y, task, likelihood)
+    covariates = roles.covariates(rows)
+    return Learning(
+        frame=rows,
+        covariates=covariates,
+        y=y,
+        roles=roles,
+        schema=roles.schema(covariates, chosen),
+        left_out=len(frame) - len(rows),
+    )

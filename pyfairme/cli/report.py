@@ -1,0 +1,200 @@
+"""``pyfairme report``: accuracy and fairness of a saved model on the rows of a table."""
+
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import pandas as pd
+import typer
+
+from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
+from pyfairme.cli.models import load_model, rows_for_model, set_unseen
+from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
+from pyfairme.cli.roles import parse_sensitive, read_target
+from pyfairme.cli.tables import check_columns, check_folder, read_table
+from pyfairme.data.columns import label_of
+from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["report"]
+
+MOST_PICTURES = 6  # of classes
+
+
+def report(
+    model: Annotated[Path, typer.Argument(help='File that "pyfairme fit" wrote.')],
+    table: Annotated[Path, typer.Argument(help="Rows that the model was not trained on.")],
+    target: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Column with the outcome.", show_default=False)
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for tables and pictures.")
+    ] = Path("report"),
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ATTRIBUTE",
+            help="Attribute to judge, also one that the model does not protect; as --sensitive of "
+            "fit, once for each.",
+            show_default="those of the model",
+        ),
+    ] = None,
+    by_cluster: Annotated[
+        bool, typer.Option("--by-cluster", help="Judge every cluster on its own as well.")
+    ] = False,
+    effects: Annotated[
+        str, typer.Option(metavar="NAME", help="Predictions on the screen: mixed, fixed or random.")
+    ] = "mixed",
+    drop_missing_target: Annotated[
+        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
+    ] = False,
+    unseen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="POLICY",
+            help="Clusters that training never saw: infer, population, sample or raise.",
+            show_default="as fitted",
+        ),
+    ] = None,
+    level: Annotated[
+        float, typer.Option(metavar="NUMBER", help="Coverage of the intervals.")
+    ] = 0.9,
+    n_boot: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, help="Bootstrap draws behind them.")
+    ] = 200,
+) -> None:
+    """Judge the accuracy and the fairness of a model.
+
+    Every value has an interval and, for disparities, what chance alone would show. Rows of
+    clusters that training saw and of new ones are judged apart. The folder gets every metric and
+    group as a table, and pictures.
+
+    \b
+    Examples:
+      pyfairme report loans.pyfairme last_year.csv --target repaid
+      pyfairme report loans.pyfairme last_year.csv --target repaid \\
+          --attribute sex --attribute "sex*region" --by-cluster --out last_year
+    """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
+    with one_line_errors():
+        check_folder(out)
+        fitted = set_unseen(load_model(model), unseen)
+        every = read_table(table)
+        check_columns([target], every, "--target")
+        attributes = parse_sensitive(attribute, every, "--attribute") if attribute else None
+        rows = rows_for_model(fitted, every, table, judge=attributes is None)
+        frame, y = read_target(rows, target, drop_missing=drop_missing_target)
+        X = frame.drop(columns=target)
+        _check_effects(effects)
+
+        def judged(by_cluster: bool) -> pd.DataFrame:
+            with spoken_warnings():
+                return fitted.fairness_report(
+                    X, y, by_cluster=by_cluster, attributes=attributes, n_boot=n_boot, level=level
+                )
+
+        found = judged(False)
+        typer.echo(textwrap.fill(f"{table.name}: {_rows(found, len(every) - len(frame))}", WIDTH))
+        typer.echo("")
+        typer.echo(fairness_text(found, effects, level))
+        tables = {"fairness_report.csv": (found, "every metric and group, with notes")}
+        if by_cluster:
+            lines = judged(True)
+            typer.echo(f"\n{by_cluster_text(lines, effects)}")
+            tables["fairness_by_cluster.csv"] = (lines, "the same for every cluster")
+        if len(fitted.cluster_effects_):
+            tables["cluster_effects.csv"] = (fitted.cluster_effects_, "effect of every cluster")
+        typer.echo(f"\nIn {out.resolve()}:")
+        for name, meaning in _write(out, fitted, found, tables).items():
+            typer.echo(f"  {name:<30} {meaning}")
+        _say_no_groups(fitted, attributes)
+
+
+def _check_effects(effects: str) -> None:
+    if effects not in ("mixed", "fixed", "random"):
+        raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}.")
+
+
+def _rows(report: pd.DataFrame, left_out: int) -> str:
+    sizes = {
+        name: int(report.loc[report["clusters"] == name, "n"].to_numpy().max())
+        for name in dict.fromkeys(report["clusters"])
+    }
+    parts = [f"{sizes.get('seen', 0):,} of clusters that training saw"]
+    parts.append(f"{sizes.get('unseen', 0):,} of new clusters")
+    gone = f"; {left_out:,} without a target are left out" if left_out else ""
+    return f"{sum(sizes.values()):,} rows, {' and '.join(parts)}{gone}."
+
+
+def _write(
+    folder: Path, model: Any, report: pd.DataFrame, tables: dict[str, tuple[pd.DataFrame, str]]
+) -> dict[str, str]:
+    """Write tables and pictures; return the files and what they hold."""
+    meanings = {}
+    for name, (frame, meaning) in tables.items():
+        frame.to_csv(folder / name, index=False)
+        meanings[name] = meaning
+    for name, figure, meaning in _figures(model, report):
+        figure.savefig(folder / name)
+        meanings[name] = meaning
+    return meanings
+
+
+def _figures(model: Any, report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
+    yield from _rates(report)
+    yield from _effects(model)
+    yield "training.png", plot_training(model.history_), "training curves of the model"
+
+
+def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
+    """Draw the groups' rates by fixed and by mixed effects; a regression has none."""
+    rates = report.loc[report["metric"].isin(("tpr", "fpr"))]
+    classes = list(dict.fromkeys(rates["class"]))
+    for clusters in dict.fromkeys(rates["clusters"]):
+        for label in classes[:MOST_PICTURES]:
+            lines = rates.loc[(rates["clusters"] == clusters) & (rates["class"] == label)]
+            part, title = "", f"Rates by group, {clusters} clusters"
+            if len(classes) > 1:
+                part, title = f"_{_file_part(label)}", f"{title}, class {label}"
+            fixed = lines.loc[lines["effects"] == "fixed"].assign(effects="mixed")
+            figure = plot_group_rates(
+                fixed, lines, names=("fixed effects", "mixed effects"), clusters=clusters,
+                title=title,
+            )  # fmt: skip
+            yield f"group_rates_{clusters}{part}.png", figure, "TPR and FPR of every group"
+
+
+def _effects(model: Any) -> Iterator[tuple[str, "Figure", str]]:
+    effects = model.cluster_effects_
+    factors = list(dict.fromkeys(effects["factor"]))
+    classes = list(dict.fromkeys(effects["class"])) if "class" in effects else [None]
+    for factor in factors:
+        for label in classes[:MOST_PICTURES]:
+            lines = effects.loc[effects["factor"] == factor]
+            parts = [factor] if len(factors) > 1 else []
+            if label is not None and len(classes) > 1:
+                lines = lines.loc[lines["class"] == label]
+                parts.append(label)
+            name = "_".join(["cluster_effects", *map(_file_part, parts)])
+            title = ", ".join(["Cluster effects", *map(str, parts)])
+            figure = plot_cluster_effects(lines, unit=_unit(model), title=title)
+            yield f"{name}.png", figure, "effect of every cluster with its interval"
+
+
+def _unit(model: Any) -> str:
+    if hasattr(model, "classes_"):
+        return "log-odds"
+    return "units of the target" if hasattr(model.target_, "scale") else "log of the mean"
+
+
+def _file_part(label: Any) -> str:
+    """Return a label that a file name can hold."""
+    kept = [mark if mark.isalnum() or mark in "-." else "_" for mark in label_of(label)]
+    return "".join(kept)
+
+
+def _say_no_groups(model: Any, attributes: Any) -> None:
+    if not attributes and not model.design_.attributes:
+        say_note("the model has no sensitive attributes; --attribute COLUMN compares groups.")

@@ -1,0 +1,244 @@
+"""Roles of columns as a person types them, checked against the table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.cli.tables import check_columns
+from pyfairme.data import Binned, Schema
+from pyfairme.data.columns import column_kind, label_of, pick
+from pyfairme.data.schema import Sensitive
+
+__all__ = ["Roles", "check_roles", "choose_task", "parse_sensitive", "read_target"]
+
+MOST_CLASSES = 50
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for.
+
+    Parameters
+    ----------
+    target
+        The column to predict.
+    cluster
+        Grouping factors.
+    sensitive
+        Sensitive attributes as the estimators take them.
+    dropped
+        Columns that are not used.
+    categorical
+        Columns of numbers that are codes of levels.
+    """
+
+    target: str
+    cluster: tuple[str, ...]
+    sensitive: tuple[Sensitive, ...]
+    dropped: tuple[str, ...]
+    categorical: tuple[str, ...]
+
+    def covariates(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return all columns that the estimator sees; codes become categories of numbers."""
+        kept = frame.drop(columns=[self.target, *self.dropped])
+        codes = {name: pick(kept, name).astype("category") for name in self.categorical}
+        return kept.assign(**codes)
+
+    def schema(self, covariates: pd.DataFrame, task: str) -> Schema:
+        """Return the schema; raise ValueError for columns that cannot have their role."""
+        try:
+            return Schema.infer(
+                covariates, cluster=self.cluster, sensitive=self.sensitive, task=task
+            )
+        except TypeError as error:  # nested values of a Parquet file
+            raise ValueError(str(error)) from error
+
+
+def parse_sensitive(
+    texts: Sequence[str], frame: pd.DataFrame, option: str = "--sensitive"
+) -> tuple[Sensitive, ...]:
+    """Read sensitive attributes as they are typed.
+
+    Parameters
+    ----------
+    texts
+        One per attribute: ``sex`` is a column, ``age:30,45`` are brackets of a number with their
+        upper ends (<=30, 31-45, >45), ``generation=age:30,45`` gives these a name,
+        ``sex*race`` is an intersection. A text that is a column's name is that column.
+    frame
+        The table.
+    option
+        Name of the option, for errors.
+
+    Returns
+    -------
+    tuple
+        Column names, `Binned`, or tuples of these.
+
+    Raises
+    ------
+    ValueError
+        For unknown columns and brackets that are not increasing numbers.
+
+    Examples
+    --------
+    >>> people = pd.DataFrame({"sex": ["f"], "age": [41]})
+    >>> parse_sensitive(["sex", "sex*age:40"], people)
+    ('sex', ('sex', Binned(column='age', edges=(40.0,), name=None)))
+    """
+    return tuple(_attribute(text, frame, option) for text in texts)
+
+
+def _attribute(text: str, frame: pd.DataFrame, option: str) -> Sensitive:
+    if text in frame.columns:
+        return text
+    parts = tuple(_part(part.strip(), frame, option) for part in text.split("*"))
+    return parts[0] if len(parts) == 1 else parts
+
+
+def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:
+    if text in frame.columns or ":" not in text:
+        check_columns([text], frame, option)
+        return text
+    column, edges = text.rsplit(":", 1)
+    name, sign, source = column.partition("=")
+    if column in frame.columns or not sign:
+        name, source = "", column
+    check_columns([source], frame, option)
+    if column_kind(pick(frame, source)) != "numeric":
+        raise ValueError(
+            f"{option} {text!r}: brackets need numbers, and column {source!r} is text. Give "
+            f"{option} {source} to use its levels."
+        )
+    return Binned(source, _edges(edges, text, option), name=name or None)
+
+
+def _edges(text: str, whole: str, option: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(edge) for edge in text.split(","))
+    except ValueError as error:
+        raise ValueError(
+            f"{option} {whole!r}: expected increasing numbers after the colon, as in age:30,45; "
+            f"got {text!r}."
+        ) from error
+
+
+def check_roles(roles: Roles, frame: pd.DataFrame) -> None:
+    """Refuse names that are not columns, and columns with two roles.
+
+    Raises
+    ------
+    ValueError
+        With the option's name and the nearest column.
+    """
+    check_columns([roles.target], frame, "--target")
+    check_columns(roles.cluster, frame, "--cluster")
+    check_columns(roles.dropped, frame, "--drop")
+    check_columns(roles.categorical, frame, "--categorical")
+    _one_role("--target", [roles.target], "--cluster", roles.cluster)
+    for option, names in (("--target", [roles.target]), ("--cluster", roles.cluster)):
+        _one_role(option, names, "--sensitive", _sources(roles.sensitive))
+    named = [roles.target, *roles.cluster]
+    used = [*named, *_sources(roles.sensitive), *roles.categorical]
+    _one_role("--drop", roles.dropped, "something that is used", used)
+    _one_role("--categorical", roles.categorical, "--target or --cluster", named)
+
+
+def _sources(sensitive: Iterable[Sensitive]) -> list[str]:
+    parts = [p for entry in sensitive for p in (entry if isinstance(entry, tuple) else (entry,))]
+    return [part.column if isinstance(part, Binned) else part for part in parts]
+
+
+def _one_role(one: str, names: Iterable[str], other: str, taken: Iterable[str]) -> None:
+    both = sorted(set(names) & set(taken))
+    if both:
+        raise ValueError(
+            f"column {both[0]!r} is given as {one} and as {other}: a column has one role."
+        )
+
+
+def read_target(
+    frame: pd.DataFrame, target: str, *, drop_missing: bool
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the rows that have a target, and the target.
+
+    Whole numbers that became float through gaps are whole again, so classes are 0 and 1, not 0.0.
+
+    Raises
+    ------
+    ValueError
+        When targets are missing and rows must not be dropped, or all are missing.
+    """
+    y = pick(frame, target)
+    gaps = y.isna().to_numpy()
+    if gaps.all():
+        raise ValueError(f"the target {target!r} is missing in every row.")
+    if gaps.any() and not drop_missing:
+        raise ValueError(
+            f"the target {target!r} is missing in {gaps.sum():,} of {len(frame):,} rows: leave "
+            "them out with --drop-missing-target, or fill them in the file."
+        )
+    if gaps.any():
+        frame = frame.loc[~gaps].reset_index(drop=True)
+        y = pick(frame, target)
+    if y.dtype.kind == "f" and (y % 1 == 0).all():
+        y = y.astype(np.int64)
+    return frame, y
+
+
+def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:
+    """Return "classification" or "regression", from the target where the task is "auto".
+
+    Text, booleans and two distinct values are classes, other numbers are amounts.
+
+    Raises
+    ------
+    ValueError
+        For an unknown task, a constant target, text to be a number, a likelihood of a
+        regression with classes, and classes that are too many to be any.
+    """
+    if task not in ("auto", "classification", "regression"):
+        raise ValueError(f"--task is auto, classification or regression; got {task!r}.")
+    distinct = y.nunique()
+    if distinct < 2:
+        only = label_of(y.iloc[0])
+        raise ValueError(f"the target {y.name!r} has one value only, {only}: nothing to learn.")
+    numeric = column_kind(y) == "numeric"
+    if task == "auto":
+        amounts = numeric and (distinct > 2 or likelihood is not None)
+        task = "regression" if amounts and y.dtype.kind != "b" else "classification"
+    if task == "classification":
+        _check_classes(y, distinct, likelihood, numeric)
+    elif not numeric:
+        raise ValueError(
+            f"--task regression needs numbers, and the target {y.name!r} has {_first_text(y)!r}: "
+            "correct it, or use --task classification."
+        )
+    return task
+
+
+def _check_classes(y: pd.Series, distinct: int, likelihood: str | None, numeric: bool) -> None:
+    if likelihood is not None:
+        raise ValueError(
+            f"--likelihood {likelihood} is for regression, and the target {y.name!r} has "
+            "classes: leave it out."
+        )
+    if distinct > MOST_CLASSES:
+        advice = (
+            "use --task regression." if numeric
+            else f"if it should be numbers, correct values such as {_first_text(y)!r}."
+        )  # fmt: skip
+        raise ValueError(
+            f"the target {y.name!r} has {distinct:,} distinct values, too many for classes "
+            f"(at most {MOST_CLASSES}): {advice}"
+        )
+
+
+def _first_text(y: pd.Series) -> Any:
+    """Return the first value that is no number."""
+    numbers = pd.Series(pd.to_numeric(y, errors="coerce"))
+    strange = np.flatnonzero(numbers.isna())
+    return y.iloc[strange[0] if len(strange) else 0]

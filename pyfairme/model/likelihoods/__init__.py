@@ -1,0 +1,51 @@
+"""Likelihoods: how a target follows from the link scale. One small class each.
+
+A likelihood is a frozen dataclass with
+
+``outputs``              number of columns K of the link
+``effect_scale``         scale of the HalfNormal priors on the random effects' scales
+``target``               what y is: "class" (codes), "real" (standardised) or "count"
+``latents()``            its own scale parameters, latent variables with priors
+``distribution(eta, v)`` the NumPyro distribution of y given the link (n, K) and its latents
+``mean(eta, v)``         the mean: probabilities (n, classes) or a real prediction (n,)
+``bounded(eta)``         a bounded view of the prediction for adversaries and penalties (n, V)
+``outcome(y)``           the same for the target (n, V)
+``strata(y)``            one-hot (n, C) of the outcome classes, or None when y is not categorical
+``residual_variance(v, mean)``  variance on the link scale that is no effect's, for the intraclass
+                         correlation; ``mean`` is the mean count of the training rows
+``start(mean_y)``        link at which the output bias starts, from the mean of the encoded target
+
+A regressor's likelihood stands in ``LIKELIHOODS`` below and has a field ``unit``, the typical size
+of the encoded target (1 for a standardised one). Adversaries see predictions in multiples of it:
+linear where they are small, so that a mean residual of 0 stays 0, and bounded by ``BOUND`` units in
+both tails (a count's lower one is 0), or a few outlying rows would rule their loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyfairme.model.likelihoods.classes import Bernoulli, Categorical
+from pyfairme.model.likelihoods.counts import NegativeBinomial, Poisson
+from pyfairme.model.likelihoods.interface import Latent, Likelihood
+from pyfairme.model.likelihoods.real import Normal, StudentT
+
+__all__ = [
+    "LIKELIHOODS",
+    "Bernoulli",
+    "Categorical",
+    "Latent",
+    "Likelihood",
+    "NegativeBinomial",
+    "Normal",
+    "Poisson",
+    "StudentT",
+]
+
+LIKELIHOODS: Mapping[str, type[Normal | StudentT | Poisson | NegativeBinomial]] = {
+    "normal": Normal,
+    "student_t": StudentT,
+    "poisson": Poisson,
+    "negative_binomial": NegativeBinomial,
+}
+"""Likelihoods of the regressor by name; a classifier's follows from its number of classes."""

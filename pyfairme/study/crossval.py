@@ -1,0 +1,263 @@
+"""The paper's protocol: seen and unseen clusters, rotated folds, seeds, pooled test rows."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.util import hash_pandas_object
+
+from pyfairme.data.columns import label_of
+from pyfairme.datasets import Dataset
+from pyfairme.study.evaluate import results_frame
+from pyfairme.study.fitting import Part, plain, with_roles
+from pyfairme.study.pooled import Pooled
+from pyfairme.study.replicates import Replicates, replicate
+from pyfairme.study.splits import rotations, seen_clusters, strata
+from pyfairme.study.store import Key, Store, read_judged
+from pyfairme.study.workers import Job, run_jobs
+
+__all__ = ["CrossValidation", "cross_validate"]
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What `cross_validate` found.
+
+    Parameters
+    ----------
+    dataset
+        Name of the data set.
+    folds
+        Number of folds.
+    seen
+        Labels of the clusters that training saw; empty: all.
+    runs
+        By model and seed: the judged rows of all folds, ordered by their position in the data set.
+    configurations
+        Of every fit: parameters, λs, versions, wall times, warnings, importance.
+    n_boot, level
+        Bootstrap replicates and coverage of the intervals in ``frame``.
+    """
+
+    dataset: str
+    folds: int
+    seen: tuple[str, ...]
+    runs: Mapping[tuple[str, int], Pooled]
+    configurations: Sequence[Mapping[str, Any]] = field(repr=False)
+    n_boot: int = 200
+    level: float = 0.9
+
+    @cached_property
+    def replicates(self) -> Replicates:
+        """Every metric of every model with its bootstrap draws, made once for frame and tests."""
+        return replicate(self.runs, n_boot=self.n_boot)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every metric with interval and null value, see `pyfairme.study.evaluate.evaluate`."""
+        return results_frame(self.replicates, dataset=self.dataset, level=self.level)
+
+    @property
+    def timings(self) -> pd.DataFrame:
+        """One row per fit: dataset, variant, seed, fold, rows, seconds_fit, seconds_judge."""
+        names = ["variant", "seed", "fold", "rows_trained", "seconds_fit", "seconds_judge"]
+        found = pd.DataFrame([{name: fit[name] for name in names} for fit in self.configurations])
+        found.insert(0, "dataset", self.dataset)
+        return found.rename(columns={"rows_trained": "rows"})
+
+    @property
+    def importance(self) -> pd.DataFrame:
+        """Importance of every feature: its share and rank, mean and SD over seeds.
+
+        Columns dataset, variant, effects ("fixed" or "mixed"), feature, importance, share,
+        share_sd, rank, rank_sd, seeds. The share is of the sum over features; folds of one seed are
+        averaged first, ranks are those of a seed's average; SDs (ddof = 1) are over seeds.
+        """
+        return _importance(self.dataset, self.configurations)
+
+    @property
+    def warnings(self) -> pd.DataFrame:
+        """What was warned of: variant, warning, fits (number of fits that gave it)."""
+        pairs = [(fit["variant"], text) for fit in self.configurations for text in fit["warnings"]]
+        found: Any = pd.DataFrame(pairs, columns=pd.Index(["variant", "warning"])).assign(fits=1)
+        return found.groupby(["variant", "warning"], sort=False, as_index=False).sum()
+
+
+def cross_validate(
+    estimators: Any,
+    dataset: Dataset,
+    *,
+    seen: int | None = None,
+    folds: int = 10,
+    seeds: int | Iterable[int] = 3,
+    store: str | Path | None = None,
+    turns: int | None = None,
+    n_jobs: int = 1,
+    n_boot: int = 200,
+    level: float = 0.9,
+    progress: Any = "auto",
+) -> CrossValidation:
+    """Judge models on rows they never saw, of clusters that training saw and of others.
+
+    The rows of the ``seen`` largest clusters are split into stratified folds, rotated: eight train,
+    one validates, one tests. An estimator splits its validation rows off by itself, so it is given
+    nine folds and ``validation_fraction`` 1/9. Rows of the other clusters are dealt to the folds at
+    random and judged by the model of their fold: each row is judged once per seed. Another seed
+    assigns rows to folds anew. Metrics are computed on the pooled rows of all folds.
+
+    Every finished fit is written to the store at once; called again, only missing fits are made.
+
+    Parameters
+    ----------
+    estimators
+        An unfitted estimator, or several by name; ``cluster`` and ``sensitive`` come from the data
+        set's schema where they are not set. Each is fitted as it is: nothing is chosen here.
+    dataset
+        The data, with one cluster column.
+    seen
+        How many clusters training sees, the largest ones; None: all.
+    folds
+        Number of folds, at least 3.
+    seeds
+        Number of seeds (0, 1, ...), or the seeds themselves.
+    store
+        Folder of finished fits. None: a temporary one, gone at the end.
+    turns
+        How many of the rotations are made; None: all. With fewer, fewer rows are judged.
+    n_jobs
+        Processes that fit at the same time.
+    n_boot, level
+        Bootstrap replicates and coverage of the intervals.
+    progress
+        "auto" shows fits done and the time left in terminals and notebooks; True; False.
+
+    Returns
+    -------
+    CrossValidation
+        ``frame`` with every metric, ``importance``, ``timings``, ``warnings``, and the rows.
+
+    Raises
+    ------
+    ValueError
+        When the store holds another study, or the data cannot be split like that.
+    """
+    models = dict(estimators) if isinstance(estimators, Mapping) else {"model": estimators}
+    models = {name: with_roles(model, dataset) for name, model in models.items()}
+    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    labels = seen_clusters(dataset, seen) if seen is not None else ()
+    with tempfile.TemporaryDirectory(prefix="pyfairme-") as temporary:
+        study = {
+            "dataset": dataset.name,
+            "rows": len(dataset.frame),
+            "fingerprint": fingerprint(dataset),
+            "seen": list(labels),
+            "folds": folds,
+            "turns": turns or folds,
+        }
+        kept = Store(store or temporary, study)
+        jobs = [
+            Job(Key(name, seed, fold), part)
+            for seed in chosen
+            for fold, part in enumerate(_parts(dataset, labels, folds, seed)[:turns])
+            for name in models
+        ]
+        missing = [job for job in jobs if not kept.done(job.key, _parameters(models, job.key))]
+        run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress)
+        keys = [job.key for job in jobs]
+        configurations = [kept.configuration(key) for key in keys]
+        return CrossValidation(
+            dataset=dataset.name,
+            folds=folds,
+            seen=labels,
+            runs={
+                (name, seed): _pool(kept, [k for k in keys if (k.variant, k.seed) == (name, seed)])
+                for name in models
+                for seed in chosen
+            },
+            configurations=configurations,
+            n_boot=n_boot,
+            level=level,
+        )
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return a hash of the table and its target, so that a store is not used for other data."""
+    digest = hashlib.sha256(repr(list(dataset.frame.columns)).encode())
+    hashed: Any = hash_pandas_object
+    for part in (dataset.frame, dataset.target):
+        digest.update(hashed(part, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _parameters(models: Mapping[str, Any], key: Key) -> Any:
+    return plain(models[key.variant].get_params(deep=False))
+
+
+def _parts(dataset: Dataset, seen: Sequence[str], folds: int, seed: int) -> list[Part]:
+    """Split seen rows into rotated folds, and deal rows of unseen clusters to them."""
+    known, unknown = _seen_rows(dataset, seen)
+    turns = rotations(strata(dataset)[known], folds, seed)
+    shuffled = np.random.default_rng(seed).permutation(unknown)
+    return [
+        Part(
+            np.sort(known[np.concatenate([turn.training, turn.validation])]),
+            np.sort(np.concatenate([known[turn.test], rows])),
+            1 / (folds - 1),
+        )
+        for turn, rows in zip(turns, np.array_split(shuffled, folds), strict=True)
+    ]
+
+
+def _seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.arange(len(dataset.frame))
+    if not seen:
+        return rows, rows[:0]
+    column = dataset.frame[dataset.schema.cluster[0]]
+    inside = np.isin(np.array([label_of(value) for value in column], dtype=object), list(seen))
+    return rows[inside], rows[~inside]
+
+
+def _pool(store: Store, keys: Sequence[Key]) -> Pooled:
+    frame = pd.concat([store.frame(key) for key in keys], ignore_index=True)
+    frame = frame.sort_values("row", ignore_index=True)
+    classes = tuple(store.configuration(keys[0])["classes"])
+    judged = read_judged(frame, classes, seed=keys[0].seed)
+    return Pooled(judged=judged, row=frame["row"].to_numpy(), fold=frame["fold"].to_numpy())
+
+
+def _importance(dataset: str, configurations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    lines = [
+        (fit["variant"], effects, fit["seed"], feature, value)
+        for fit in configurations
+        for effects, features in fit["importance"].items()
+        for feature, value in features.items()
+    ]
+    model, per_seed = ["variant", "effects"], ["variant", "effects", "seed"]
+    found: Any = pd.DataFrame(lines, columns=pd.Index([*per_seed, "feature", "importance"]))
+    found = found.groupby([*per_seed, "feature"], sort=False, as_index=False).mean()
+    sums = found.groupby(per_seed, sort=False)["importance"]
+    found["share"] = (found["importance"] / sums.transform("sum")).fillna(0.0)
+    found["rank"] = sums.rank(ascending=False, method="first")
+    table = (
+        found.groupby([*model, "feature"], sort=False)
+        .agg(
+            importance=("importance", "mean"),
+            share=("share", "mean"),
+            share_sd=("share", "std"),
+            rank=("rank", "mean"),
+            rank_sd=("rank", "std"),
+            seeds=("seed", "size"),
+        )
+        .reset_index()
+    )
+    table.insert(0, "dataset", dataset)
+    order = table.groupby(model, sort=False).ngroup()
+    return table.iloc[np.lexsort((table["rank"], order))].reset_index(drop=True)

@@ -1,0 +1,152 @@
+"""One fit of a study: train on some rows, judge others, and say how it went."""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from pyfairme.data.schema import attribute_name
+from pyfairme.datasets import Dataset
+from pyfairme.estimators.fairness import Judged, collect
+from pyfairme.study.store import Key, judged_frame
+
+__all__ = ["Part", "fit_and_judge", "lambdas", "plain", "with_roles"]
+
+PACKAGES = ("jax", "numpyro", "numpy", "pandas", "scikit-learn", "fairlearn")
+IMPORTANCE_ROWS = 2000  # a mean over so many rows is settled
+OBSERVED = ("fixed", "mixed")
+
+
+class Part(NamedTuple):
+    """Rows of one fit, as positions in the data set: to train on (and validate), and to judge."""
+
+    training: np.ndarray
+    judged: np.ndarray
+    validation_fraction: float
+
+
+def with_roles(estimator: Any, dataset: Dataset) -> Any:
+    """Return an unfitted copy whose unset roles are those of the data set's schema."""
+    copy: Any = clone(estimator)
+    given = copy.get_params(deep=False)
+    schema = dataset.schema
+    roles: dict[str, Any] = {}
+    if given["cluster"] is None and schema.cluster:
+        roles["cluster"] = schema.cluster[0] if len(schema.cluster) == 1 else list(schema.cluster)
+    if not given["sensitive"]:
+        roles["sensitive"] = schema.sensitive
+    return copy.set_params(**roles)
+
+
+def fit_and_judge(
+    key: Key, estimator: Any, dataset: Dataset, part: Part
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Fit a copy of the estimator and predict the rows to be judged.
+
+    Parameters
+    ----------
+    key
+        Names the fit; its seed and fold seed the networks, alike for every model.
+    estimator
+        Unfitted, with its roles.
+    dataset
+        The table.
+    part
+        Rows to train on and to judge.
+
+    Returns
+    -------
+    tuple
+        The judged rows (`judged_frame`), and the configuration: parameters, λs, versions, wall
+        times, thresholds, warnings, importance of every feature; plain values.
+    """
+    model: Any = clone(estimator)
+    model.set_params(
+        random_state=network_seed(key),
+        validation_fraction=part.validation_fraction,
+        progress=False,
+    )
+    X, y = dataset.frame, dataset.target
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X.iloc[part.training], y.iloc[part.training])
+        fitted = time.perf_counter()
+        judged = collect(model, X.iloc[part.judged], y.iloc[part.judged])
+        done = time.perf_counter()
+        importance = _importance(model, X.iloc[part.judged], judged)
+    configuration = {
+        "variant": key.variant,
+        "seed": key.seed,
+        "fold": key.fold,
+        "parameters": plain(estimator.get_params(deep=False)),
+        "lambdas": lambdas(model),
+        "random_state": network_seed(key),
+        "rows_trained": len(part.training),
+        "rows_judged": len(part.judged),
+        "seconds_fit": round(fitted - start, 3),
+        "seconds_judge": round(done - fitted, 3),
+        "seconds_importance": round(time.perf_counter() - done, 3),
+        "threshold": {name: float(at) for name, at in getattr(model, "threshold_", {}).items()},
+        "classes": np.asarray(getattr(model, "classes_", ())).tolist(),
+        "warnings": list(dict.fromkeys(str(warning.message) for warning in caught)),
+        "importance": importance,
+        "versions": {"pyfairme": sys.modules["pyfairme"].__version__}
+        | {name: version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
+        "machine": platform.platform(),
+    }
+    return judged_frame(judged, part.judged, key.fold), configuration
+
+
+def network_seed(key: Key) -> int:
+    """Return the seed of the networks: one per seed and fold, the same for every model."""
+    return int(np.random.SeedSequence([key.seed, key.fold]).generate_state(1)[0] >> 1)
+
+
+def _importance(model: Any, frame: pd.DataFrame, judged: Judged) -> dict[str, dict[str, float]]:
+    """Return importance by effects and feature, from judged rows of seen clusters."""
+    rows = np.flatnonzero(judged.seen)[:IMPORTANCE_ROWS]
+    found = {}
+    for effects in OBSERVED:
+        table = model.feature_importance(frame.iloc[rows], effects)
+        found[effects] = dict(zip(table["feature"], table["importance"].astype(float), strict=True))
+    return found
+
+
+def lambdas(estimator: Any) -> dict[str, Any]:
+    """Return the weights of eq. 11 by the paper's names; a λ that is not there is None."""
+    on = estimator.fairness_on if estimator.fairness else ()
+    weight = plain(estimator.fairness_weight)
+    return {
+        "lambda_F": estimator.fixed_weight,
+        "lambda_g": estimator.cluster_weight,
+        "n lambda_K": estimator.kl_weight,
+        "lambda_FE": weight if "fixed" in on else None,
+        "lambda_ME": weight if "mixed" in on else None,
+    }
+
+
+def plain(value: Any) -> Any:
+    """Turn settings into values that JSON can hold; an object becomes the text that makes it."""
+    match value:
+        case str() | int() | float() | None:
+            return value
+        case tuple() | list():
+            return [plain(item) for item in value]
+        case Mapping():
+            return {_key(key): plain(item) for key, item in value.items()}
+    return repr(value)
+
+
+def _key(key: Any) -> str:
+    return key if isinstance(key, str) else attribute_name(key)

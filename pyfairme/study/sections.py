@@ -1,0 +1,133 @@
+"""Which rows of a study are judged together, and what the metrics see of them."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pyfairme.metrics.bootstrap import Weights, draw_weights, resampling_design
+from pyfairme.metrics.inputs import Codes, Floats, as_groups
+from pyfairme.metrics.registry import Task
+from pyfairme.metrics.table import Rows
+from pyfairme.study.pooled import Pooled, Runs, common_labels
+
+__all__ = ["ALL", "BLOCKS", "Section", "problems", "rows_of", "sections"]
+
+BLOCKS = ("seen", "unseen")
+ALL = "all"
+
+
+class Section(NamedTuple):
+    """Some rows, grouped by one attribute (or not at all), and the draws of these rows.
+
+    Attributes
+    ----------
+    task
+        "classification" or "regression".
+    clusters
+        "seen" or "unseen".
+    attribute
+        Its name; "all" does not group.
+    rows
+        Shape (n,): positions of the block's rows among those of a run.
+    group, levels
+        Shape (n,): code of each row's group, and the names of the groups.
+    weights
+        Shape (n, n_boot): how often each row is drawn.
+    entropy
+        Seeds the null draws, alike for every model.
+    """
+
+    task: Task
+    clusters: str
+    attribute: str
+    rows: Codes
+    group: Codes
+    levels: tuple[str, ...]
+    weights: Weights
+    entropy: tuple[int, ...]
+
+
+def sections(runs: Runs, n_boot: int, seed: int) -> Iterator[Section]:
+    """Yield the groupings of the rows of each block of clusters, with their draws.
+
+    Parameters
+    ----------
+    runs
+        Checked, see `pyfairme.study.pooled.check_runs`.
+    n_boot
+        Number of draws.
+    seed
+        Seeds them.
+    """
+    judged = next(iter(runs.values())).judged
+    task: Task = "classification" if judged.decision else "regression"
+    attributes = [(ALL, None), *common_labels(runs).items()]
+    for block, clusters in enumerate(BLOCKS):
+        rows = np.flatnonzero(judged.seen == (clusters == "seen"))
+        if not len(rows):
+            continue
+        cluster = as_groups(judged.cluster[rows]).codes
+        outcome = (judged.y[rows].astype(np.intp),) if task == "classification" else ()
+        for number, (attribute, labels) in enumerate(attributes):
+            group, levels = np.zeros(len(rows), np.intp), ("all",)
+            strata = outcome
+            if labels is not None:
+                group, levels = as_groups(labels[rows], f"sensitive[{attribute!r}]")
+                strata = (group, *outcome)
+            entropy = (seed, block, number)
+            design = resampling_design(cluster, *strata)
+            weights = draw_weights(design, np.random.default_rng(entropy), n_boot)
+            yield Section(task, clusters, attribute, rows, group, levels, weights, entropy)
+
+
+def problems(run: Pooled) -> list[tuple[int | None, Any]]:
+    """List the problems: each of more than two classes against the rest, or the one there is."""
+    classes = run.judged.classes
+    if len(classes) > 2:
+        return list(enumerate(classes))
+    return [(None, classes[-1] if classes else "")]
+
+
+def rows_of(section: Section, runs: list[Pooled], effects: str, code: int | None) -> list[Rows]:
+    """Return the rows of each run as the metrics take them.
+
+    Parameters
+    ----------
+    section
+        Which rows.
+    runs
+        Those of one model, by seed.
+    effects
+        "fixed", "random" or "mixed".
+    code
+        Of the class to judge against the rest; None for two classes and for regression.
+    """
+    return _with_gap_of_all([_rows(section, run, effects, code) for run in runs])
+
+
+def _rows(section: Section, run: Pooled, effects: str, code: int | None) -> Rows:
+    judged, at = run.judged, section.rows
+
+    def column(values: np.ndarray) -> Floats:
+        return np.asarray(values[at] if code is None else values[at, code], np.float64)
+
+    def chosen(codes: np.ndarray) -> Floats:
+        return np.asarray(codes[at] if code is None else codes[at] == code, np.float64)
+
+    gap = judged.gap[effects].get(section.attribute)
+    density = judged.log_density.get(effects)
+    grouped: dict[str, Any] = {"group": section.group, "levels": section.levels}
+    grouped["gap"] = None if gap is None else column(gap)
+    prediction = column(judged.prediction[effects])
+    if section.task == "regression":
+        outcome = np.asarray(judged.y[at], np.float64)
+        grouped["log_density"] = None if density is None else np.asarray(density[at], np.float64)
+        return Rows(outcome, prediction, **grouped)
+    return Rows(chosen(judged.y), chosen(judged.decision[effects]), y_prob=prediction, **grouped)
+
+
+def _with_gap_of_all(per_seed: list[Rows]) -> list[Rows]:
+    """Leave out gaps that are not known in every row and seed (a level new to some fit)."""
+    known = all(rows.gap is not None and np.isfinite(rows.gap).all() for rows in per_seed)
+    return per_seed if known else [rows._replace(gap=None) for rows in per_seed]

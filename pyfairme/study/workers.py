@@ -1,0 +1,109 @@
+"""Fits of a study, one after the other or in several processes; each is stored when it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any, NamedTuple
+
+from pyfairme.datasets import Dataset
+from pyfairme.study.fitting import Part, fit_and_judge
+from pyfairme.study.store import Key, Store
+
+__all__ = ["Job", "run_jobs"]
+
+
+class Job(NamedTuple):
+    """A fit to be made."""
+
+    key: Key
+    part: Part
+
+
+class _Study(NamedTuple):
+    """What every fit of a study needs."""
+
+    dataset: Dataset
+    models: Mapping[str, Any]
+    store: Store
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    dataset: Dataset,
+    models: Mapping[str, Any],
+    store: Store,
+    *,
+    n_jobs: int = 1,
+    progress: Any = "auto",
+) -> None:
+    """Make the fits that are not in the store yet.
+
+    Parameters
+    ----------
+    jobs
+        Fits to make.
+    dataset, models, store
+        The data, the unfitted estimators by name, and where results go.
+    n_jobs
+        Processes; each compiles for itself. More than one needs a script that can be imported
+        (``if __name__ == "__main__":``), as everywhere in Python.
+    progress
+        "auto" shows a bar with the time left in terminals and notebooks; True; False.
+    """
+    from tqdm.auto import tqdm
+
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
+    study = _Study(dataset, models, store)
+    with tqdm(total=len(jobs), unit="fit", disable=not shown, smoothing=0.1) as bar:
+        for key in _finished(jobs, study, n_jobs):
+            bar.set_postfix_str(str(key), refresh=False)
+            bar.update()
+
+
+def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
+    if n_jobs == 1 or len(jobs) < 2:
+        for job in jobs:
+            yield _run(study, job)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked JAX hangs
+    with ProcessPoolExecutor(
+        min(n_jobs, len(jobs)), context, initializer=_receive, initargs=(study,)
+    ) as pool:
+        waiting = [pool.submit(_run_received, job) for job in jobs]
+        try:
+            for future in as_completed(waiting):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _run(study: _Study, job: Job) -> Key:
+    model = study.models[job.key.variant]
+    study.store.write(job.key, *fit_and_judge(job.key, model, study.dataset, job.part))
+    return job.key
+
+
+_RECEIVED: list[_Study] = []  # of a worker process: the study it works for
+
+
+def _receive(study: _Study) -> None:
+    _RECEIVED[:] = [study]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _run_received(job: Job) -> Key:
+    return _run(_RECEIVED[0], job)
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent is gone: killed outright, it could not end its workers."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

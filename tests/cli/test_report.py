@@ -1,0 +1,102 @@
+"""``pyfairme report``: tables, pictures and what is said on the screen."""
+
+import pandas as pd
+import pytest
+
+import pyfairme as pf
+
+
+@pytest.fixture(scope="module")
+def reported(call, model, later, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report") / "new"
+    result = call(
+        "report", model, later, "--target", "repaid", "--out", folder, "--by-cluster",
+        "--n-boot", "20",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return result.output, folder
+
+
+def test_it_writes_tables_and_pictures(reported):
+    output, folder = reported
+    written = {path.name for path in folder.iterdir()}
+    assert written == {
+        "fairness_report.csv", "fairness_by_cluster.csv", "cluster_effects.csv",
+        "group_rates_seen.png", "group_rates_unseen.png", "cluster_effects.png", "training.png",
+    }  # fmt: skip
+    assert all(name in output for name in written)
+    assert str(folder.resolve()) in output
+    for path in folder.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_file_is_the_estimators_report(reported, model, later):
+    frame = pd.read_csv(later)
+    expected = pf.load(model).fairness_report(frame, frame["repaid"], n_boot=20)
+    found = pd.read_csv(reported[1] / "fairness_report.csv", keep_default_na=True)
+    assert len(found) == len(expected)
+    pd.testing.assert_series_equal(found["value"], expected["value"], check_exact=False)
+    clusters = pd.read_csv(reported[1] / "fairness_by_cluster.csv")
+    assert set(clusters["clusters"]) == {"b0", "b1", "b2", "b3", "b4", "b9"}
+
+
+def test_the_screen_says_rows_clusters_and_what_chance_explains(reported):
+    output, folder = reported
+    rows = "90 rows, 60 of clusters that training saw and 30 of new clusters"
+    assert rows in " ".join(output.split())
+    assert "SEEN CLUSTERS, mixed effects: 60 rows" in output
+    assert "UNSEEN CLUSTERS, mixed effects: 30 rows" in output
+    report = pd.read_csv(folder / "fairness_report.csv")
+    shown = report.query(
+        "effects == 'mixed' and clusters == 'seen' and group == 'all' and "
+        "metric in ['tpr_sd', 'fpr_sd', 'demographic_parity', 'counterfactual_gap']"
+    )
+    unclear = int((shown["value"] <= shown["null_high"]).sum())
+    known = int(shown["null_high"].notna().sum())
+    seen = output[output.index("SEEN CLUSTERS") : output.index("UNSEEN CLUSTERS")]
+    assert seen.count(" ~\n") == unclear > 0
+    assert f"Not resolvable (~): {unclear} of the {known} values" in seen
+    assert "Few rows (a rate rests on fewer than 30): " in seen
+
+
+def test_clusters_are_listed(reported):
+    listing = reported[0][reported[0].index("\ncluster  ") :].splitlines()
+    assert [line.split()[0] for line in listing[2:8]] == ["b0", "b1", "b2", "b3", "b4", "b9"]
+    assert listing[7].split()[1] == "30"
+
+
+def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):
+    arguments = ("report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0")
+    result = call(*arguments, "--attribute", "sex*region", "--effects", "fixed")
+    assert result.exit_code == 0, result.output
+    assert "sex x region" in result.output
+    assert "SEEN CLUSTERS, fixed effects" in result.output
+    report = pd.read_csv(tmp_path / "fairness_report.csv")
+    assert set(report["attribute"]) == {"all", "sex x region"}
+    text = refused(*arguments, "--attribute", "sexx")
+    assert "--attribute: there is no column 'sexx'. Did you mean 'sex'?" in text
+    assert "--effects is mixed, fixed or random" in refused(*arguments, "--effects", "all")
+
+
+def test_problems_with_the_target(call, refused, model, later, tmp_path):
+    out = ("--out", tmp_path / "report", "--n-boot", "0")
+    text = refused("report", model, later, "--target", "repayed", *out)
+    assert "--target: there is no column 'repayed'. Did you mean 'repaid'?" in text
+    frame = pd.read_csv(later)
+    path = tmp_path / "gaps.csv"
+    frame.assign(repaid=frame["repaid"].where(frame.index > 4)).to_csv(path, index=False)
+    text = refused("report", model, path, "--target", "repaid", *out)
+    assert "the target 'repaid' is missing in 5 of 90 rows" in text
+    result = call("report", model, path, "--target", "repaid", "--drop-missing-target", *out)
+    assert result.exit_code == 0, result.output
+    assert "5 without a target are left out" in " ".join(result.output.split())
+    frame.assign(repaid=frame["repaid"].replace("yes", "y")).to_csv(path, index=False)
+    text = refused("report", model, path, "--target", "repaid", *out)
+    assert "y has the label 'y', unknown in training" in text
+
+
+def test_a_sensitive_column_is_needed(refused, model, later, tmp_path):
+    path = tmp_path / "plain.csv"
+    pd.read_csv(later).drop(columns="sex").to_csv(path, index=False)
+    text = refused("report", model, path, "--target", "repaid", "--out", tmp_path / "r")
+    assert "plain.csv lacks a column that the model was fitted on: 'sex'" in text
