@@ -75,6 +75,8 @@ def reproduce(
     from pyfairme.study.reproduce import reproduce as run
 
     start = time.perf_counter()
+    if data is not None and experiment is Experiment.adult:
+        raise typer.BadParameter("Adult comes with the package.", param_hint="--data")
     plan = PLANS[experiment.value]
     if quick:
         plan = quickly(plan)

@@ -86,6 +86,7 @@ def load_acs_income(path: Paths | pd.DataFrame | None = None, *, groups: str = "
     """
     table = path if isinstance(path, pd.DataFrame) else _read_files(path)
     relation = _check_columns(table)
+    _one_relationship(table)
     done = bool(np.isin(read_codes(pick(table, "PINCP")), (0, 1)).all())
     table = (table if done else _filter_rows(table)).reset_index(drop=True)
     income = read_codes(pick(table, "PINCP"))
@@ -104,6 +105,16 @@ def load_acs_income(path: Paths | pd.DataFrame | None = None, *, groups: str = "
 def _read_files(path: Paths | None) -> pd.DataFrame:
     files = [found for item in files_of(ORIGIN, path) for found in _expand(item)]
     return pd.concat([_read(file) for file in files], ignore_index=True)
+
+
+def _one_relationship(table: pd.DataFrame) -> None:
+    """Refuse a mix of years before and from 2019 on, which code relationships differently."""
+    both = [name for name in RELATIONSHIP if name in table and bool(np.any(pd.notna(table[name])))]
+    if len(both) > 1:
+        raise ValueError(
+            f"The files mix years: some have {both[0]}, others {both[1]}, which code relationships "
+            "differently. Pass the files of one year."
+        )
 
 
 def _expand(path: Path) -> Iterator[Path]:

@@ -23,8 +23,9 @@ from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 
-__all__ = ["Judged", "collect", "pool", "report"]
+__all__ = ["NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
+NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 COLUMNS = (
     "effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high",
     "null", "null_low", "null_high", "n", "note",
@@ -133,7 +134,7 @@ def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attri
 
 def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
     """Label of each row; levels that training never saw are one group of their own."""
-    names = np.array([*attribute.levels, "(new level)"], dtype=object)
+    names = np.array([*attribute.levels, NEW_LEVEL], dtype=object)
     return names[attribute.encode(frame)]
 
 

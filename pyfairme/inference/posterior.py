@@ -198,10 +198,10 @@ def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     """Return each factor's intraclass correlation, on the link scale at the training mean of x.
 
     var_f / (sum of var over factors + residual variance), where var_f = tau_0^2 + sum_j rbar_j^2
-    tau_j^2 with rbar the mean of the slopes' columns; the residual variance is pi^2 / 3 for logit
-    and softmax links, ln(1 + 1/m) for a Poisson and ln(1 + 1/m + 1/concentration) for a negative
-    binomial with m the mean count of the training rows (Nakagawa, Johnson & Schielzeth 2017),
-    residual_sd^2 for a Normal, residual_scale^2 df / (df - 2) for a Student t.
+    tau_j^2 with rbar the mean of the slopes' columns; the residual variance is pi^2 / 3 for a
+    logit link, pi^2 / 6 for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
+    ln(1 + 1/m + 1/concentration) for a negative binomial with m the mean count of the training
+    rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df / (df - 2) for a Student t.
     """
     spec = fit.spec
     if not spec.factors:

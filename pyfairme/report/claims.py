@@ -116,7 +116,8 @@ def _tested(test: Any, kind: str, value: float) -> _Ours:
     mark = "" if test["resolvable"] else " ~"
     if kind == "p_value_below":
         both = [test["p_bootstrap_holm"], test["p_nadeau_bengio_holm"]]
-        return _Ours(", ".join(map(p_value, both)) + mark, _yes(all(p < value for p in both)))
+        holds = test["improved"] and all(p < value for p in both)
+        return _Ours(", ".join(map(p_value, both)) + mark, _yes(holds))
     percent, difference = test["change_percent"], test["difference"]
     if kind == "difference":
         low, high = 100 * test["low"], 100 * test["high"]

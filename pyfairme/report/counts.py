@@ -65,7 +65,8 @@ def cells_improved_table(lines: Lines) -> str:
         f"{markdown_table(HEADER, _rows(lines))}\n\nA cell is one attribute, metric, kind of "
         "effects and kind of clusters; models without random effects have no fixed effects apart. "
         "*Significant*: both Holm-corrected p values are below .05. *Resolvable*: the baseline "
-        "lies above the band that equal groups would show by chance."
+        "lies above the band that equal groups would show by chance; counterfactual gaps have no "
+        "such band and are not among these."
     )
 
 
@@ -97,7 +98,8 @@ def count_cells(
     ]
     clear = [_significant(test) for test in found]
     better = [bool(test["improved"]) for test in found]
-    sure = [bool(test["resolvable"]) for test in found]
+    # a metric without a null has no band to be read against: it is not counted as resolvable
+    sure = [bool(test["resolvable"]) and test["null_high"] == test["null_high"] for test in found]
     return Count(
         len(found),
         sum(better),

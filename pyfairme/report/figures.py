@@ -111,11 +111,13 @@ def _importance(
 ) -> Iterator[_Drawn]:
     have = set(importance.loc[importance["dataset"] == dataset, "variant"])
     present = tuple(name for name in variants if name in have)
+    panels = [(name, "mixed") for name in present if name == variants[0]]
+    panels += [(name, kind) for name in present[-1:] for kind in EFFECTS if name != variants[0]]
     if present:
         name = NUMBERS.get(paper_dataset(dataset), NO_NUMBER)[1]
         title = f"Importance of features on {dataset}"
         yield _Drawn(
             f"{name}_{dataset}_importance.png" if name != NO_NUMBER[1] else f"{name}_{dataset}.png",
             f"importance of features of {' and '.join(present)} on {dataset}, probes marked",
-            plot_importance(importance, dataset=dataset, variants=present, title=title),
+            plot_importance(importance, dataset=dataset, panels=tuple(panels), title=title),
         )

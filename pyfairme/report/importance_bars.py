@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_importance"]
 
+PANELS = (("nnet", "mixed"), ("medl_adb", "fixed"), ("medl_adb", "mixed"))
 HATCH = "////"
 LONGEST = 28  # letters of a feature's name
 
@@ -23,8 +24,7 @@ def plot_importance(
     importance: pd.DataFrame,
     *,
     dataset: str,
-    variants: tuple[str, ...] = ("nnet", "medl_adb"),
-    effects: str = "mixed",
+    panels: tuple[tuple[str, str], ...] = PANELS,
     top: int = 10,
     title: str = "Importance of features",
 ) -> Figure:
@@ -37,10 +37,8 @@ def plot_importance(
         over seeds.
     dataset
         The data set to draw.
-    variants
-        Models, one panel each; one without random effects has fixed effects only.
-    effects
-        Which predictions.
+    panels
+        Model and effects of each panel; without random effects, fixed and mixed are the same.
     top
         How many features to draw; probes further down follow below a gap.
     title
@@ -57,16 +55,18 @@ def plot_importance(
     ValueError
         When a model has no features, or a column is missing.
     """
-    drawn = [_chosen(importance, dataset, variant, effects, top) for variant in variants]
+    drawn = [_chosen(importance, dataset, *panel, top) for panel in panels]
     rows = max(len(lines) for lines in drawn)
-    figure = empty_figure(1.0 + 4.3 * len(variants), 1.3 + 0.25 * rows)
-    panels = figure.subplots(1, len(variants), squeeze=False, sharex=True)[0]
-    for axes, variant, lines in zip(panels, variants, drawn, strict=True):
+    figure = empty_figure(1.0 + 3.9 * len(panels), 1.3 + 0.25 * rows)
+    row = figure.subplots(1, len(panels), squeeze=False, sharex=True)[0]
+    several = {variant for variant, effects in panels if effects == "fixed"}
+    for axes, (variant, effects), lines in zip(row, panels, drawn, strict=True):
         _panel(axes, lines, top)
-        axes.set_title(variant, fontsize=9)
+        name = f"{variant}, {effects} effects" if variant in several else variant
+        axes.set_title(name, fontsize=9)
         axes.set_ylim(rows, -1)  # the first on top, bars of all panels equally thick
         axes.set_xlabel("share of all features (%)", fontsize=8)
-    panels[0].set_xlim(left=0)
+    row[0].set_xlim(left=0)
     figure.suptitle(title, fontsize=11)
     handles = _handles()
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -49,8 +50,8 @@ def write_reproduction(found: Reproduction, folder: Path) -> dict[str, str]:
             name: {key: fit[key] for key in ("lambdas", "parameters")}
             for name, fit in first.items()
         },
-        "versions": next(iter(first.values()))["versions"],
-        "machine": next(iter(first.values()))["machine"],
+        "versions": _distinct(found, "versions"),
+        "machines": _distinct(found, "machine"),
     }
     (folder / "configuration.json").write_text(
         json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -69,3 +70,9 @@ def write_reproduction(found: Reproduction, folder: Path) -> dict[str, str]:
         **{f"tables/{name}": meaning for name, meaning in tables.items()},
         **{f"figures/{name}": meaning for name, meaning in figures.items()},
     }
+
+
+def _distinct(found: Reproduction, name: str) -> list[Any]:
+    """Return what the fits were made with, each once: a store may hold fits of several runs."""
+    each = [fit[name] for fit in found.results.configurations]
+    return [value for place, value in enumerate(each) if value not in each[:place]]

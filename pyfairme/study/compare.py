@@ -1,6 +1,6 @@
 """Tests of the models of a study against a baseline."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -66,7 +66,7 @@ class Comparisons:
 class _How(NamedTuple):
     dataset: str
     level: float
-    test_over_train: float
+    test_over_train: Mapping[str, float]
 
 
 def compare(
@@ -74,9 +74,9 @@ def compare(
     baseline: str | Sequence[str] = "medl",
     *,
     replicates: Replicates | None = None,
-    n_boot: int = 200,
+    n_boot: int | None = None,
     level: float = 0.9,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> Comparisons:
     """Test every model of a study against a baseline, metric by metric.
 
@@ -123,12 +123,15 @@ def compare(
         other seeds.
     """
     check_level(level)
-    found = replicates or getattr(results, "replicates", None)
+    found = replicates
+    if found is None and n_boot is None and seed is None:
+        found = getattr(results, "replicates", None)
     if found is None:
-        found = replicate(results.runs, n_boot=n_boot, seed=seed)
+        boot = 200 if n_boot is None else n_boot
+        found = replicate(results.runs, n_boot=boot, seed=seed or 0)
     names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
     _check(found, names)
-    how = _How(results.dataset, level, _test_over_train(results.folds))
+    how = _How(results.dataset, level, _test_over_train(results))
     by_model: dict[str, dict[Any, Line]] = {name: {} for name in found.variants}
     for line in found.lines:
         if line.metric.scope != "group":
@@ -169,9 +172,12 @@ def _check(replicates: Replicates, names: tuple[str, ...]) -> None:
             )
 
 
-def _test_over_train(folds: int) -> float:
-    """Return test rows by training rows: all folds but the test and the validation fold train."""
-    return 1 / (folds - 2) if folds > 2 else np.nan
+def _test_over_train(results: Study) -> dict[str, float]:
+    """Return judged rows of a fold by its training rows: seen rows of all folds but two."""
+    seen = next(iter(results.runs.values())).judged.seen
+    training = seen.sum() * (results.folds - 2)
+    rows = {"seen": seen.sum(), "unseen": (~seen).sum()}
+    return {name: n / training if training > 0 else np.nan for name, n in rows.items()}
 
 
 def _record(line: Line, base: Line, how: _How) -> dict[str, Any]:
@@ -205,7 +211,7 @@ def _record(line: Line, base: Line, how: _How) -> dict[str, Any]:
         "improved": difference > 0 if up else difference < 0,
         "effect_size": cohen_d(by_fold),
         "p_bootstrap": bootstrap_p(difference, draws),
-        "p_nadeau_bengio": nadeau_bengio_p(by_fold, how.test_over_train),
+        "p_nadeau_bengio": nadeau_bengio_p(by_fold, how.test_over_train[line.clusters]),
         "n": line.n,
         "folds": used,
         "note": "; ".join(_remarks(line, base, by_fold.size - used)),

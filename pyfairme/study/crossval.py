@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_pandas_object
 
-from pyfairme.data.columns import label_of
+from pyfairme.data.columns import lookup, pick, read_labels
 from pyfairme.datasets import Dataset
 from pyfairme.study.evaluate import results_frame
 from pyfairme.study.fitting import Part, plain, with_roles
@@ -43,6 +44,8 @@ class CrossValidation:
         By model and seed: the judged rows of all folds, ordered by their position in the data set.
     configurations
         Of every fit: parameters, λs, versions, wall times, warnings, importance.
+    turns
+        How many rotations were judged.
     n_boot, level
         Bootstrap replicates and coverage of the intervals in ``frame``.
     """
@@ -52,12 +55,19 @@ class CrossValidation:
     seen: tuple[str, ...]
     runs: Mapping[tuple[str, int], Pooled]
     configurations: Sequence[Mapping[str, Any]] = field(repr=False)
+    turns: int
     n_boot: int = 200
     level: float = 0.9
 
     @cached_property
     def replicates(self) -> Replicates:
         """Every metric of every model with its bootstrap draws, made once for frame and tests."""
+        if self.turns < self.folds and len({seed for _, seed in self.runs}) > 1:
+            raise ValueError(
+                f"Only {self.turns} of {self.folds} rotations were judged, so the seeds judged "
+                "different rows, which have no common metrics: judge all rotations (turns=None), "
+                "or one seed."
+            )
         return replicate(self.runs, n_boot=self.n_boot)
 
     @cached_property
@@ -111,7 +121,8 @@ def cross_validate(
     one validates, one tests. An estimator splits its validation rows off by itself, so it is given
     nine folds and ``validation_fraction`` 1/9. Rows of the other clusters are dealt to the folds at
     random and judged by the model of their fold: each row is judged once per seed. Another seed
-    assigns rows to folds anew. Metrics are computed on the pooled rows of all folds.
+    assigns rows to folds anew and seeds the networks (``random_state`` and ``validation_fraction``
+    of the estimators are not used). Metrics are computed on the pooled rows of all folds.
 
     Every finished fit is written to the store at once; called again, only missing fits are made.
 
@@ -131,7 +142,8 @@ def cross_validate(
     store
         Folder of finished fits. None: a temporary one, gone at the end.
     turns
-        How many of the rotations are made; None: all. With fewer, fewer rows are judged.
+        How many of the rotations are made; None: all. With fewer, fewer rows are judged, and with
+        several seeds other rows by each: there is importance then, but no ``frame``.
     n_jobs
         Processes that fit at the same time.
     n_boot, level
@@ -160,7 +172,6 @@ def cross_validate(
             "fingerprint": fingerprint(dataset),
             "seen": list(labels),
             "folds": folds,
-            "turns": turns or folds,
         }
         kept = Store(store or temporary, study)
         jobs = [
@@ -172,17 +183,22 @@ def cross_validate(
         missing = [job for job in jobs if not kept.done(job.key, _parameters(models, job.key))]
         run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress)
         keys = [job.key for job in jobs]
+        known = np.isin(np.arange(len(dataset.frame)), _seen_rows(dataset, labels)[0])
         configurations = [kept.configuration(key) for key in keys]
+        _warn_of_versions(configurations)
         return CrossValidation(
             dataset=dataset.name,
             folds=folds,
             seen=labels,
             runs={
-                (name, seed): _pool(kept, [k for k in keys if (k.variant, k.seed) == (name, seed)])
+                (name, seed): _pool(
+                    kept, [k for k in keys if (k.variant, k.seed) == (name, seed)], known
+                )
                 for name in models
                 for seed in chosen
             },
             configurations=configurations,
+            turns=turns or folds,
             n_boot=n_boot,
             level=level,
         )
@@ -220,17 +236,32 @@ def _seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.nd
     rows = np.arange(len(dataset.frame))
     if not seen:
         return rows, rows[:0]
-    column = dataset.frame[dataset.schema.cluster[0]]
-    inside = np.isin(np.array([label_of(value) for value in column], dtype=object), list(seen))
+    column = read_labels(pick(dataset.frame, dataset.schema.cluster[0]))
+    inside = lookup(column, list(seen)) >= 0
     return rows[inside], rows[~inside]
 
 
-def _pool(store: Store, keys: Sequence[Key]) -> Pooled:
+def _pool(store: Store, keys: Sequence[Key], known: np.ndarray) -> Pooled:
+    """Join the rows of all folds; which clusters are seen is the study's to say, not a fold's."""
     frame = pd.concat([store.frame(key) for key in keys], ignore_index=True)
     frame = frame.sort_values("row", ignore_index=True)
     classes = tuple(store.configuration(keys[0])["classes"])
     judged = read_judged(frame, classes, seed=keys[0].seed)
-    return Pooled(judged=judged, row=frame["row"].to_numpy(), fold=frame["fold"].to_numpy())
+    row = frame["row"].to_numpy()
+    judged = replace(judged, seen=known[row])
+    return Pooled(judged=judged, row=row, fold=frame["fold"].to_numpy())
+
+
+def _warn_of_versions(configurations: Sequence[Mapping[str, Any]]) -> None:
+    made = {tuple(sorted(fit["versions"].items())) for fit in configurations}
+    if len(made) > 1:
+        different = sorted({name for pair in zip(*made, strict=True) if len({*pair}) > 1
+                            for name, _ in pair})  # fmt: skip
+        warnings.warn(
+            f"The store holds fits made with different versions of {', '.join(different)}: they "
+            "may differ for that reason. For one version, choose another store.",
+            stacklevel=3,
+        )
 
 
 def _importance(dataset: str, configurations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

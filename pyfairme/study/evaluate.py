@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.bootstrap import percentile_interval
+from pyfairme.study.paired import bootstrap_interval
 from pyfairme.study.pooled import Pooled, Runs
 from pyfairme.study.replicates import Line, Replicates, replicate
 
@@ -41,9 +41,10 @@ def evaluate(
         null_high, n, note, sd_seeds, seeds.
 
         ``value`` is the mean over seeds of the metric on that seed's rows, all folds pooled;
-        ``low`` and ``high`` are the limits of that mean's interval: rows are drawn, models and
-        seeds are given. The null values are means over seeds of those of one seed, so the band is
-        that of one seed. ``sd_seeds`` is the standard deviation (ddof = 1) over the seeds.
+        ``low`` and ``high`` are that mean plus and minus z bootstrap standard errors: rows are
+        drawn, models and seeds are given. The null values are means over seeds of those of one
+        seed, so the band is that of one seed. ``sd_seeds`` is the standard deviation (ddof = 1)
+        over the seeds.
 
     Raises
     ------
@@ -75,9 +76,25 @@ def check_level(level: float) -> None:
         raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
 
 
+def _interval(value: float, draws: np.ndarray, level: float) -> tuple[float, float]:
+    """Return the standard interval, within the range that all draws keep to (rates: 0 to 1).
+
+    Percentiles would lie too high for a spread over groups, which resampling widens.
+    """
+    known = draws[~np.isnan(draws)]
+    if np.isnan(value) or not known.size:
+        return np.nan, np.nan
+    low, high = bootstrap_interval(value, known, level)
+    return (max(low, 0.0) if known.min() >= 0 else low, min(high, 1.0) if _rate(known) else high)
+
+
+def _rate(draws: np.ndarray) -> bool:
+    return bool(draws.min() >= 0 and draws.max() <= 1)
+
+
 def _record(line: Line, level: float) -> tuple:
     value, seeds = float(line.values.mean()), len(line.values)
-    low, high = (np.nan, np.nan) if np.isnan(value) else percentile_interval(line.draws, level)
+    low, high = _interval(value, line.draws, level)
     return (
         *(line.variant, line.effects, line.clusters, line.attribute, line.group, line.label),
         *(line.metric.name, value, low, high, *line.null, line.n, line.note),

@@ -17,11 +17,13 @@ from sklearn.base import clone
 from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness import Judged, collect
+from pyfairme.estimators.settings import as_tuple
 from pyfairme.study.store import Key, judged_frame
 
 __all__ = ["Part", "fit_and_judge", "lambdas", "plain", "with_roles"]
 
 PACKAGES = ("jax", "numpyro", "numpy", "pandas", "scikit-learn", "fairlearn")
+FAMILY = ": "
 IMPORTANCE_ROWS = 2000  # a mean over so many rows is settled
 OBSERVED = ("fixed", "mixed")
 
@@ -83,14 +85,13 @@ def fit_and_judge(
         fitted = time.perf_counter()
         judged = collect(model, X.iloc[part.judged], y.iloc[part.judged])
         done = time.perf_counter()
-        importance = _importance(model, X.iloc[part.judged], judged)
+        importance = _importance(model, X.iloc[part.judged], judged, network_seed(key))
     configuration = {
         "variant": key.variant,
         "seed": key.seed,
         "fold": key.fold,
-        "parameters": plain(estimator.get_params(deep=False)),
+        "parameters": plain(model.get_params(deep=False)),
         "lambdas": lambdas(model),
-        "random_state": network_seed(key),
         "rows_trained": len(part.training),
         "rows_judged": len(part.judged),
         "seconds_fit": round(fitted - start, 3),
@@ -113,27 +114,53 @@ def network_seed(key: Key) -> int:
     return int(np.random.SeedSequence([key.seed, key.fold]).generate_state(1)[0] >> 1)
 
 
-def _importance(model: Any, frame: pd.DataFrame, judged: Judged) -> dict[str, dict[str, float]]:
-    """Return importance by effects and feature, from judged rows of seen clusters."""
-    rows = np.flatnonzero(judged.seen)[:IMPORTANCE_ROWS]
+def _importance(
+    model: Any, frame: pd.DataFrame, judged: Judged, seed: int
+) -> dict[str, dict[str, float]]:
+    """Return importance by effects and feature, from judged rows of seen clusters.
+
+    Columns called "family: level" are one feature, as the columns of a category are.
+    """
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged.seen))[:IMPORTANCE_ROWS]
     found = {}
     for effects in OBSERVED:
         table = model.feature_importance(frame.iloc[rows], effects)
-        found[effects] = dict(zip(table["feature"], table["importance"].astype(float), strict=True))
+        family = table["feature"].str.partition(FAMILY)[0]
+        joined = (table["importance"] ** 2).groupby(family, sort=False).sum() ** 0.5
+        found[effects] = {str(name): float(value) for name, value in joined.items()}
     return found
 
 
 def lambdas(estimator: Any) -> dict[str, Any]:
-    """Return the weights of eq. 11 by the paper's names; a λ that is not there is None."""
-    on = estimator.fairness_on if estimator.fairness else ()
-    weight = plain(estimator.fairness_weight)
+    """Return the weights of eq. 11 by the paper's names; a λ whose term is not there is None."""
+    mixed = estimator.cluster is not None and (
+        estimator.random_intercepts or estimator.random_slopes is not None
+    )
+    adversary = (
+        estimator.cluster is not None and tuple(estimator.hidden) and estimator.cluster_weight
+    )
     return {
-        "lambda_F": estimator.fixed_weight,
-        "lambda_g": estimator.cluster_weight,
-        "n lambda_K": estimator.kl_weight,
-        "lambda_FE": weight if "fixed" in on else None,
-        "lambda_ME": weight if "mixed" in on else None,
+        "lambda_F": estimator.fixed_weight if mixed else None,
+        "lambda_g": estimator.cluster_weight if adversary else None,
+        "n lambda_K": estimator.kl_weight if mixed else None,
+        "lambda_FE": _penalty(estimator, "fixed"),
+        "lambda_ME": _penalty(estimator, "mixed") if mixed else None,
     }
+
+
+def _penalty(estimator: Any, effects: str) -> Any:
+    """Weight of the fairness penalties on one prediction, times its multiplier."""
+    on = estimator.fairness_on
+    factors = dict(on) if isinstance(on, Mapping) else dict.fromkeys(as_tuple(on), 1.0)
+    if not estimator.fairness or effects not in factors:
+        return None
+    return _times(estimator.fairness_weight, factors[effects])
+
+
+def _times(weight: Any, factor: float) -> Any:
+    if isinstance(weight, Mapping):
+        return {_key(name): _times(inner, factor) for name, inner in weight.items()}
+    return weight * factor
 
 
 def plain(value: Any) -> Any:

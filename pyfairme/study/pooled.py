@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyfairme.estimators.fairness import Judged
+from pyfairme.estimators.fairness import NEW_LEVEL, Judged
 
-__all__ = ["NEW_LEVEL", "Pooled", "Runs", "check_runs", "common_labels"]
+__all__ = ["Pooled", "Runs", "check_runs", "common_labels"]
 
-NEW_LEVEL = "(new level)"  # what `Judged.sensitive` calls a level that the fit of a row never saw
 ALIKE = ("y", "cluster", "seen")  # what does not depend on the model
 
 

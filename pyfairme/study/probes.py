@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Design, Schema
+from pyfairme.data import ClassTarget, Design, Schema
 from pyfairme.datasets import Dataset
 
 __all__ = ["add_probes"]
@@ -37,8 +37,9 @@ def add_probes(
 
     so that a probe is correlated with the cluster (above all) and with the target, and with no
     covariate: it holds no knowledge of the domain. A model of independent rows gains from it; one
-    that knows of clusters should find the gain in the cluster. ``target_part`` keeps some gain
-    within clusters, so that ignoring a probe has a price.
+    that knows of clusters should find the gain in the cluster. ``target_part`` lets a probe leak
+    the row's own target, in test rows too, so that a model which ignores it pays: by default the
+    leak is as large as the noise (``strength * target_part`` = 1), a sixth of the cluster's part.
 
     Parameters
     ----------
@@ -108,10 +109,23 @@ def _names(dataset: Dataset, number: int, strength: float, part: float) -> tuple
 
 def _signal(dataset: Dataset, target_part: float) -> np.ndarray:
     """Return what probes share, (n,): the cluster's mean target, and the row's deviation."""
-    y = dataset.target.to_numpy(np.float64)
+    y = _amounts(dataset)
     cluster = dataset.frame[dataset.schema.cluster[0]].astype(object).to_numpy()
     mean = pd.Series(y).groupby(cluster, dropna=False).transform("mean").to_numpy()
     return _standard(mean) + target_part * _standard(y - mean)
+
+
+def _amounts(dataset: Dataset) -> np.ndarray:
+    """Return the target as numbers: 0 and 1 for two classes."""
+    if dataset.schema.task == "regression":
+        return dataset.target.to_numpy(np.float64)
+    target = ClassTarget.fit(dataset.target)
+    if len(target.classes) > 2:
+        raise ValueError(
+            f"Probes follow an amount or two classes; this target has {len(target.classes)}: add "
+            "them to a data set with one class against the rest."
+        )
+    return target.encode(dataset.target).astype(np.float64)
 
 
 def _standard(values: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
+SET_BY_STUDY = ("random_state", "validation_fraction", "progress")  # whatever the estimator says
 
 
 class Key(NamedTuple):
@@ -145,7 +146,11 @@ class Store:
         path = self._path(key, "json")
         if not path.exists():
             return False
-        _check_same(self.configuration(key)["parameters"], json.loads(json.dumps(parameters)), path)
+        there, now = self.configuration(key)["parameters"], json.loads(json.dumps(parameters))
+        for own in SET_BY_STUDY:
+            there.pop(own, None)
+            now.pop(own, None)
+        _check_same(there, now, path)
         return True
 
     def write(self, key: Key, frame: pd.DataFrame, configuration: Mapping[str, Any]) -> None:

@@ -107,7 +107,8 @@ def test_residual_variances_are_those_of_the_formulas():
         "concentration": np.array([0.5]),
     }
     assert Bernoulli().residual_variance(own, np.nan) == pytest.approx(np.pi**2 / 3)
-    assert Categorical(3).residual_variance(own, np.nan) == pytest.approx(np.pi**2 / 3)
+    # of each link: a contrast of two classes has twice that, the logistic's
+    assert Categorical(3).residual_variance(own, np.nan) == pytest.approx(np.pi**2 / 6)
     assert Normal().residual_variance(own, np.nan).tolist() == [4.0]
     assert StudentT().residual_variance(own, np.nan).tolist() == [8.0, np.inf]
     assert Poisson().residual_variance(own, 4.0) == pytest.approx(np.log(1.25))

@@ -65,7 +65,8 @@ def test_disparities_of_a_missing_model_are_refused(results):
 
 
 def test_probes_are_hatched_and_ranked(importance):
-    nnet, fair = plot_importance(importance, dataset="adult", top=3).axes
+    panels = (("nnet", "mixed"), ("medl_adb", "mixed"))
+    nnet, fair = plot_importance(importance, dataset="adult", panels=panels, top=3).axes
     names = [label.get_text() for label in nnet.get_yticklabels()]
     assert names == ["probe 1", "age", "probe 2"]
     hatched = [bars[0].get_hatch() is not None for bars in nnet.containers]
@@ -84,7 +85,7 @@ def test_importance_of_a_missing_model_is_refused(importance):
     with pytest.raises(
         ValueError, match=r"No importance of 'da' on 'adult'; there is that of nnet"
     ):
-        plot_importance(importance, dataset="adult", variants=("da",))
+        plot_importance(importance, dataset="adult", panels=(("da", "mixed"),))
 
 
 def test_a_regression_s_groups_show_errors_and_means(before, after):

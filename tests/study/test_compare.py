@@ -172,7 +172,7 @@ def test_replicates_made_before_are_used(make_runs):
     runs = make_runs({"base": {}, "other": {}}, n=150)
     made = replicate(runs, n_boot=30, seed=5)
     given = compare(study(runs), "base", replicates=made).frame
-    kept = compare(study({}, replicates=made), "base").frame
+    kept = compare(study(runs, replicates=made), "base").frame
     anew = compare(study(runs), "base", n_boot=30, seed=5).frame
     assert given.equals(kept)
     assert given.equals(anew)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.base import clone
 
 import pyfairme as pf
 from pyfairme.study.crossval import CrossValidation, _parts, cross_validate, fingerprint
-from pyfairme.study.fitting import network_seed, with_roles
+from pyfairme.study.fitting import lambdas, network_seed, with_roles
 from pyfairme.study.splits import seen_clusters, strata
 from pyfairme.study.store import Key
 from tests.study.small_study import LIGHT, light_models, small_data, small_models
@@ -147,6 +148,68 @@ def test_a_second_call_fits_nothing_and_gives_the_same(study):
     pd.testing.assert_frame_equal(again.frame, found.frame)
 
 
+def test_more_turns_extend_a_store_and_give_importance_only(tmp_path):
+    models, data = light_models(), small_data()
+    shared = {"seen": 4, "folds": 3, "seeds": 2, "store": tmp_path, "n_boot": 0}
+    part = cross_validate(models, data, turns=1, **shared)
+    assert len(part.timings) == 2
+    assert set(part.importance["seeds"]) == {2}
+    with pytest.raises(ValueError, match="Only 1 of 3 rotations were judged"):
+        part.frame  # noqa: B018
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("seed*.json")}
+    whole = cross_validate(models, data, **shared)
+    assert len(whole.timings) == 6
+    assert all(path.stat().st_mtime_ns == at for path, at in done.items())
+    assert not whole.frame.empty
+
+
+def test_what_a_study_sets_itself_does_not_make_another_fit(study):
+    _, folder = study
+    other = small_models()["medl"].set_params(random_state=5, progress=True)
+    again = cross_validate(
+        {"medl": other}, small_data(), seen=4, folds=3, seeds=2, store=folder, n_boot=0
+    )
+    assert again.configurations[0]["parameters"]["validation_fraction"] == 0.5
+    assert again.configurations[0]["parameters"]["random_state"] != 5
+
+
+def test_fits_of_other_versions_are_told(tmp_path):
+    shared = {"seen": 4, "folds": 3, "seeds": 1, "store": tmp_path, "n_boot": 0}
+    cross_validate(light_models(), small_data(), **shared)
+    path = next(tmp_path.rglob("seed0-fold01.json"))
+    path.write_text(path.read_text().replace('"pyfairme": "', '"pyfairme": "0.0.'))
+    with pytest.warns(UserWarning, match="different versions of pyfairme"):
+        cross_validate(light_models(), small_data(), **shared)
+
+
+def test_rows_without_a_cluster_belong_to_the_cluster_of_missing_labels():
+    data = small_data()
+    frame = data.frame.copy()
+    frame["cluster"] = frame["cluster"].where(frame["cluster"] != "c0", None)
+    missing = replace(data, frame=frame)
+    seen = seen_clusters(missing, 2)
+    assert "(missing)" in seen
+    trained = np.concatenate([part.training for part in _parts(missing, seen, 3, 0)])
+    assert frame["cluster"].isna().to_numpy()[trained].any()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        ({"fairness": None, "random_intercepts": False}, (None, None, None, 0.1)),
+        (
+            {"fairness_on": {"fixed": 1.0, "mixed": 0.5}, "fairness_weight": 0.4},
+            (0.4, 0.2, 0.5, 0.1),
+        ),
+        ({"hidden": (), "fairness_weight": {"a": 0.2}}, ({"a": 0.2}, {"a": 0.2}, 0.5, None)),
+    ],
+)
+def test_lambdas_are_those_of_the_terms_that_are_there(keywords, expected):
+    found = lambdas(pf.FairMixedEffectsClassifier("cluster", ["a"], **keywords))
+    names = ("lambda_FE", "lambda_ME", "lambda_F", "lambda_g")
+    assert tuple(found[name] for name in names) == expected
+
+
 def test_more_seeds_extend_a_store(study, tmp_path):
     _, folder = study
     only = {"medl": small_models()["medl"]}
@@ -184,9 +247,7 @@ def test_a_killed_study_goes_on_where_it_stopped(unbroken, tmp_path, processes):
 
 def test_a_store_of_another_study_is_refused(study):
     _, folder = study
-    with pytest.raises(
-        ValueError, match=r"folds, turns differ.*3 there, 4 now.*Choose another store"
-    ):
+    with pytest.raises(ValueError, match=r"folds differ.*3 there, 4 now.*Choose another store"):
         cross_validate(small_models(), small_data(), seen=4, folds=4, seeds=2, store=folder)
     other = {"medl": small_models()["medl"].set_params(prior_scale=2.0)}
     with pytest.raises(ValueError, match=r"prior_scale differ"):
@@ -197,8 +258,6 @@ def test_a_fingerprint_tells_tables_apart():
     data = small_data()
     changed = data.frame.copy()
     changed.loc[5, "x1"] += 1e-9
-    from dataclasses import replace
-
     assert fingerprint(data) == fingerprint(small_data())
     assert fingerprint(data) != fingerprint(replace(data, frame=changed))
 

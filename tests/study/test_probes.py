@@ -1,5 +1,7 @@
 """Probes tell of the cluster and the target, and of nothing else."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,12 @@ def test_the_seed_fixes_the_probes(probed):
     assert not np.allclose(other.frame["probe1"], probed.frame["probe1"])
 
 
+def test_text_classes_count_as_0_and_1():
+    adult = pf.datasets.load_adult()
+    text = replace(adult, target=adult.target.map({0: "no", 1: "yes"}))
+    pd.testing.assert_frame_equal(add_probes(text).frame, add_probes(adult).frame)
+
+
 def test_strength_0_leaves_noise():
     noise = add_probes(pf.datasets.load_adult(), number=1, strength=0.0)
     assert abs(np.corrcoef(noise.frame["probe1"], noise.target)[0, 1]) < 0.02
@@ -58,5 +66,10 @@ def test_errors_say_what_to_do(probed):
         add_probes(probed, number=1)
     with pytest.raises(ValueError, match="Expected number >= 1, got 0"):
         add_probes(pf.datasets.load_adult(), number=0)
+    three = pf.datasets.make_clustered(rows=90, likelihood="categorical", random_state=0)
+    with pytest.raises(
+        ValueError, match="this target has 3: add them to a data set with one class"
+    ):
+        add_probes(three)
     with pytest.raises(ValueError, match="strength to be finite and >= 0, got -1"):
         add_probes(pf.datasets.load_adult(), strength=-1.0)

@@ -17,6 +17,7 @@ from pyfairme.model.likelihoods.interface import Latent
 __all__ = ["Bernoulli", "Categorical"]
 
 LOGISTIC_VARIANCE = float(np.pi**2 / 3)  # of the latent logistic error behind a logit link
+GUMBEL_VARIANCE = float(np.pi**2 / 6)  # of the latent error behind each link of a softmax
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Categorical:
         return jax.nn.one_hot(jnp.asarray(y, jnp.int32), self.outputs)
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
-        return LOGISTIC_VARIANCE
+        return GUMBEL_VARIANCE
 
     def start(self, mean_y: Any) -> Array:
         return jnp.zeros(self.outputs)
