@@ -50,7 +50,9 @@ def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema:
     gaps = sorted(((name, n) for name, n in gaps.items() if n), key=lambda pair: -pair[1])
     if gaps:
         shown = ", ".join(f"{name} {count:,}" for name, count in gaps[:MANY])
-        lines.append(_line("missing", f"values in {len(gaps)} columns: {shown}"))
+        lines.append(
+            _line("missing", f"values in {len(gaps)} column{'s' * (len(gaps) > 1)}: {shown}")
+        )
     return "\n".join(lines)
 
 
@@ -117,7 +119,7 @@ def _more(model: Any, last: Any) -> Iterator[str]:
         skill = {n.split("/")[-1]: last[n] for n in last.index if n.startswith("skill/fixed/")}
     if skill:
         shown = ", ".join(f"{name} {round(value, 2) + 0.0:.2f}" for name, value in skill.items())
-        yield f"Adversaries' skill (0: a prediction does not tell the group): {shown}."
+        yield f"Adversaries' skill (0 or less: a prediction does not tell the group): {shown}."
     table = model.variance_components_
     between = table.loc[table["factor"].isin(list(model.design_.clusters))]
     if len(between):

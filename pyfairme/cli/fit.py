@@ -119,7 +119,10 @@ def fit(
     ] = None,
     offset: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column added on the link scale (log exposure)."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column added on the link scale: the log of the exposure, not the exposure.",
+        ),
     ] = None,
     threshold: Annotated[
         str | None,

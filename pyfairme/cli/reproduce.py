@@ -1,5 +1,6 @@
 """``pyfairme reproduce``: the paper's experiments on one data set, our cells beside its own."""
 
+import os
 import time
 from dataclasses import replace
 from enum import StrEnum
@@ -12,6 +13,8 @@ from pyfairme.cli.problems import one_line_errors
 from pyfairme.cli.tables import check_folder
 
 __all__ = ["reproduce"]
+
+QUICK = "A quick run, to see that everything works: its figures mean nothing."
 
 
 class Experiment(StrEnum):
@@ -88,6 +91,7 @@ def reproduce(
     folder = out if out is not None else Path(f"pyfairme-{experiment.value}{suffix}")
     check_folder(folder)
     with one_line_errors():
+        _check_data(experiment, data)
         found = run(
             plan,
             folder / "store",
@@ -96,10 +100,16 @@ def reproduce(
             progress="auto",
             say=typer.echo,
         )
-        files = write_reproduction(found, folder)
+        files = write_reproduction(found, folder, QUICK if quick else "")
     typer.echo(f"\nIn {folder} ({time.perf_counter() - start:.0f} s):")
     for name, meaning in files.items():
         typer.echo(f"  {name:<34} {meaning}")
+
+
+def _check_data(experiment: Experiment, data: Path | None) -> None:
+    """Say how to name the data, before a loader says where to get them."""
+    if experiment is not Experiment.adult and data is None and "PYFAIRME_DATA" not in os.environ:
+        typer.echo("Name the file or folder of the data with --data PATH.", err=True)
 
 
 def _chosen(text: str) -> tuple[str, ...]:

@@ -201,7 +201,8 @@ def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     tau_j^2 with rbar the mean of the slopes' columns; the residual variance is pi^2 / 3 for a
     logit link, pi^2 / 6 for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
     ln(1 + 1/m + 1/concentration) for a negative binomial with m the mean count of the training
-    rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df / (df - 2) for a Student t.
+    rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df /
+    (df - 2) for a Student t.
     """
     spec = fit.spec
     if not spec.factors:

@@ -1,7 +1,8 @@
 """Bootstrap of rows or clusters, as sums of tables.
 
-With fewer than 30 clusters, rows are resampled within strata of cluster x group x outcome: the
-intervals are conditional on these clusters. From 30 up whole clusters are resampled, so that the
+With fewer than 30 clusters, rows are resampled within strata of cluster x group x outcome (of
+group x outcome, where fewer than five rows of a cluster share them): the intervals are conditional
+on these clusters. From 30 up whole clusters are resampled, so that the
 intervals also speak of clusters that were not drawn.
 """
 
@@ -15,6 +16,7 @@ from scipy import sparse
 from pyfairme.metrics.inputs import Codes, Floats
 from pyfairme.metrics.table import Table, summing_matrix, totals
 
+SMALL = 5  # rows of a stratum below which it joins those of the other clusters
 MIN_CLUSTERS = 30  # fewer give too coarse a distribution when resampled as units
 _BLOCK = 6_000_000  # numbers held at a time: about 50 MB
 _WIDE_BLOCK = 4 * _BLOCK
@@ -50,7 +52,13 @@ def resampling_design(cluster: Codes, *strata: Codes) -> Design:
     """
     if len(np.unique(cluster)) >= MIN_CLUSTERS:
         return Design(_joint_codes(cluster), whole=True)
-    return Design(_joint_codes(cluster, *strata), whole=False)
+    fine = _joint_codes(cluster, *strata)
+    small = np.bincount(fine)[fine] < SMALL
+    if not (small.any() and strata):
+        return Design(fine, whole=False)
+    # one or two rows drawn from themselves never vary: such rows are drawn across clusters
+    coarse = _joint_codes(*strata) + int(fine.max()) + 1
+    return Design(_joint_codes(np.where(small, coarse, fine)), whole=False)
 
 
 def resample(

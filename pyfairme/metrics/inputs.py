@@ -1,11 +1,16 @@
 """Check what callers pass in, once, at the border of the package."""
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
+BRACKET = re.compile(
+    rf"<=(?P<upper>{NUMBER})|\((?P<lower>{NUMBER}), {NUMBER}\]|>(?P<above>{NUMBER})"
+)
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
@@ -201,10 +206,21 @@ def _factorise(column: pd.Series) -> Groups:
 
 
 def _sorted_positions(labels: list[Any]) -> list[int]:
+    starts = [start for start in map(_start, labels) if start is not None]
+    if len(starts) == len(labels):  # brackets: <=30 before (30, 45] before >45
+        return sorted(range(len(labels)), key=starts.__getitem__)
     try:
         return sorted(range(len(labels)), key=labels.__getitem__)
     except TypeError:  # labels of several types have no order of their own
         return sorted(range(len(labels)), key=lambda position: str(labels[position]))
+
+
+def _start(label: Any) -> float | None:
+    """Return where a bracket such as "<=30", "(30, 45]" or ">45" begins; None for other labels."""
+    found = BRACKET.fullmatch(label) if isinstance(label, str) else None
+    if found is None:
+        return None
+    return -np.inf if found["upper"] else float(found["lower"] or found["above"])
 
 
 def _intersect(parts: list[Groups]) -> Groups:

@@ -70,7 +70,8 @@ def plot_cluster_effects(
     for axes in panels.flat[len(terms) :]:
         axes.set_visible(False)
     panels[0, 0].invert_yaxis()  # shared: the first cluster stands on top
-    figure.suptitle(f"{title} ({words(factors[0])}; mean and posterior interval)", fontsize=11)
+    heading = f"{title}: {words(factors[0])}\nmean and posterior interval; grey: it contains 0"
+    figure.suptitle(heading, fontsize=10)
     return figure
 
 

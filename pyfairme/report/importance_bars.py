@@ -69,7 +69,13 @@ def plot_importance(
     row[0].set_xlim(left=0)
     figure.suptitle(title, fontsize=11)
     handles = _handles()
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(len(panels), 2),
+        frameon=False,
+        fontsize=8,
+    )
     return figure
 
 

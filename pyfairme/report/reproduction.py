@@ -15,7 +15,7 @@ from pyfairme.study.reproduce import Reproduction
 __all__ = ["write_reproduction"]
 
 
-def write_reproduction(found: Reproduction, folder: Path) -> dict[str, str]:
+def write_reproduction(found: Reproduction, folder: Path, warning: str = "") -> dict[str, str]:
     """Write tidy results, Markdown tables and figures.
 
     Parameters
@@ -24,6 +24,8 @@ def write_reproduction(found: Reproduction, folder: Path) -> dict[str, str]:
         What `reproduce` returned.
     folder
         Folder to write into; made if missing, files of the same names are overwritten.
+    warning
+        First line of every table, if there is anything to warn of.
 
     Returns
     -------
@@ -63,6 +65,10 @@ def write_reproduction(found: Reproduction, folder: Path) -> dict[str, str]:
         importance=found.importance,
         timings=found.results.timings,
     )
+    if warning:
+        for name in tables:
+            page = folder / "tables" / name
+            page.write_text(f"**{warning}**\n\n{page.read_text('utf-8')}", encoding="utf-8")
     figures = write_figures(found.results.frame, found.importance, folder / "figures")
     return {
         **{f"{name}.csv": meaning for name, (_, meaning) in frames.items()},

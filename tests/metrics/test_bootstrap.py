@@ -192,3 +192,13 @@ def test_blocks_of_given_weights_are_all_of_them(rows, monkeypatch):
     parts = [sums for (sums,) in reweighted([confusion(rows)], weights)]
     assert [len(part) for part in parts] == [3, 3, 3, 2]
     assert (np.concatenate(parts) == whole).all()
+
+
+def test_rows_of_small_strata_are_drawn_across_clusters():
+    cluster = np.repeat(np.arange(4), [10, 10, 2, 2])
+    group = np.zeros(24, dtype=np.intp)
+    design = resampling_design(cluster, group)
+    assert not design.whole
+    units = [np.unique(design.unit[cluster == k]) for k in range(4)]
+    assert units[2].tolist() == units[3].tolist()
+    assert len({*units[0], *units[1], *units[2]}) == 3

@@ -94,3 +94,10 @@ def test_wrong_flips_are_refused():
 
 def test_bools_and_series_with_an_index_are_read_by_position():
     assert as_binary(pd.Series([True, False], index=[5, 2]), "y").tolist() == [1, 0]
+
+
+def test_brackets_are_ordered_by_where_they_begin():
+    found = as_groups([">45", "(9, 30]", "<=9", "(30, 45]", "(9, 30]"])
+    assert found.levels == ("<=9", "(9, 30]", "(30, 45]", ">45")
+    assert found.codes.tolist() == [3, 1, 0, 2, 1]
+    assert as_groups(["b", ">45", "<=9"]).levels == ("<=9", ">45", "b")
