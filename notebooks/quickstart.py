@@ -50,7 +50,7 @@ adult = pf.datasets.load_adult()
 people = adult.frame.drop(columns=["fnlwgt", "native_country"])  # a survey weight; rare levels
 adult.describe().query("role == 'cluster'").head(8)
 
-# %% [markdown]
+adult.describe().query("role == 'cluster'")[["feature", "category", "count", "percent"]].head(8)
 # Training sees the six most frequent occupations only; people of others are kept back, to see how
 # the model does where it has never been. To be quick, we take 6,000 people to train, 2,000 to
 # choose settings, 4,000 to judge at the end, and 3,000 of other occupations. (`pyfairme demo`

@@ -12,7 +12,7 @@ from pyfairme.report.counts import Pair, count_cells, count_of_paper, metrics_of
 from pyfairme.report.lines import EFFECTS, Lines, change, label, number, p_value
 from pyfairme.report.markdown import markdown_table
 from pyfairme.report.paper import paper_dataset, paper_values
-from pyfairme.report.probe_table import features_of, probes_in_top
+from pyfairme.report.probe_table import features_of, probes_in_top, short
 from pyfairme.report.style import words
 
 __all__ = ["claims_table"]
@@ -167,7 +167,7 @@ def _rank(importance: pd.DataFrame, dataset: str, claim: Any) -> _Ours:
             return NOTHING
         fair = variant.endswith("_adb")  # a fair model should have few, a plain one many
         holds = found <= claim["value"] if fair else found >= claim["value"]
-        return _Ours(f"{found:.0f}", _yes(holds))
+        return _Ours(short(found), _yes(holds))
     features = features_of(importance, dataset, variant, effects)
     ranks = sorted(
         feature["rank"]

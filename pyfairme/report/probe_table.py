@@ -33,8 +33,8 @@ def probes_table(importance: pd.DataFrame) -> str:
         f"{markdown_table(header, rows)}\n\nImportance is the mean absolute derivative of the "
         "prediction by a feature in units of its SD (for a categorical one the root of the sum of "
         "squares over its columns); a share is that "
-        "divided by the sum over features. A probe is among the first 5 when its mean rank over "
-        "seeds is at most 5."
+        "divided by the sum over features. In top 5 and 10 are numbers of probes, means over "
+        "seeds."
     )
 
 
@@ -69,7 +69,7 @@ def features_of(
 def probes_in_top(
     importance: pd.DataFrame, dataset: str, variant: str, effects: str, top: int
 ) -> float:
-    """Return how many probes have a mean rank of at most ``top``; NaN where none was measured.
+    """Return how many probes are among the first ``top``, mean over seeds; NaN without probes.
 
     Parameters
     ----------
@@ -78,11 +78,11 @@ def probes_in_top(
     dataset, variant, effects
         The model; one without the asked effects is read by those that it has.
     top
-        Length of the list.
+        5 or 10.
     """
     features = features_of(importance, dataset, variant, effects)
-    ranks = [line["rank"] for line in features if line["probe"]]
-    return float(sum(rank <= top for rank in ranks)) if ranks else float("nan")
+    among = [line[f"in_top_{top}"] for line in features if line["probe"]]
+    return float(sum(among)) if among else float("nan")
 
 
 def _rows(importance: pd.DataFrame) -> Iterator[list[str]]:
@@ -94,11 +94,16 @@ def _rows(importance: pd.DataFrame) -> Iterator[list[str]]:
             continue
         yield [
             *(dataset, variant, effects),
-            *(str(sum(line["rank"] <= top for line in probes)) for top in (5, 10)),
+            *(short(probes_in_top(importance, dataset, variant, effects, top)) for top in (5, 10)),
             f"{100 * sum(line['share'] for line in probes):.1f} %",
             "<br>".join(map(_one, probes)),
             paper_probes(dataset, variant) if effects == "mixed" else "-",
         ]
+
+
+def short(count: float) -> str:
+    """Write a mean count: "2", or "2.3"."""
+    return f"{count:.1f}".removesuffix(".0")
 
 
 def _one(line: Any) -> str:

@@ -88,8 +88,9 @@ class CrossValidation:
         """Importance of every feature: its share and rank, mean and SD over seeds.
 
         Columns dataset, variant, effects ("fixed" or "mixed"), feature, importance, share,
-        share_sd, rank, rank_sd, seeds. The share is of the sum over features; folds of one seed are
-        averaged first, ranks are those of a seed's average; SDs (ddof = 1) are over seeds.
+        share_sd, rank, rank_sd, in_top_5, in_top_10 (share of the seeds), seeds. The share is of
+        the sum over features; folds of one seed are averaged first, ranks are those of a seed's
+        average; SDs (ddof = 1) are over seeds.
         """
         return _importance(self.dataset, self.configurations)
 
@@ -285,6 +286,8 @@ def _importance(dataset: str, configurations: Sequence[Mapping[str, Any]]) -> pd
             share_sd=("share", "std"),
             rank=("rank", "mean"),
             rank_sd=("rank", "std"),
+            in_top_5=("rank", lambda rank: (rank <= 5).mean()),
+            in_top_10=("rank", lambda rank: (rank <= 10).mean()),
             seeds=("seed", "size"),
         )
         .reset_index()

@@ -120,13 +120,13 @@ def importance():
     }
     rows = [
         ("adult", variant, effects, feature, feature.startswith("probe"), 9 / place, 0.4 / place,
-         0.01, float(place), 0.0, 3)
+         0.01, float(place), 0.0, float(place <= 5), float(place <= 10), 3)
         for variant, features in orders.items()
         for effects in ("fixed", "mixed")
         for place, feature in enumerate(features, 1)
     ]  # fmt: skip
     names = ["dataset", "variant", "effects", "feature", "probe", "importance", "share",
-             "share_sd", "rank", "rank_sd", "seeds"]  # fmt: skip
+             "share_sd", "rank", "rank_sd", "in_top_5", "in_top_10", "seeds"]  # fmt: skip
     return pd.DataFrame(rows, columns=names)
 
 
