@@ -182,7 +182,8 @@ def cross_validate(
             for name in models
         ]
         missing = [job for job in jobs if not kept.done(job.key, _parameters(models, job.key))]
-        run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress)
+        found = len(jobs) - len(missing)
+        run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress, done=found)
         keys = [job.key for job in jobs]
         known = np.isin(np.arange(len(dataset.frame)), _seen_rows(dataset, labels)[0])
         configurations = [kept.configuration(key) for key in keys]

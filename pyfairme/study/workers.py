@@ -40,6 +40,7 @@ def run_jobs(
     *,
     n_jobs: int = 1,
     progress: Any = "auto",
+    done: int = 0,
 ) -> None:
     """Make the fits that are not in the store yet.
 
@@ -54,12 +55,15 @@ def run_jobs(
         (``if __name__ == "__main__":``), as everywhere in Python.
     progress
         "auto" shows a bar with the time left in terminals and notebooks; True; False.
+    done
+        Fits that were found in the store: the bar starts there.
     """
     from tqdm.auto import tqdm
 
     shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
     study = _Study(dataset, models, store)
-    with tqdm(total=len(jobs), unit="fit", disable=not shown, smoothing=0.1) as bar:
+    total = done + len(jobs)
+    with tqdm(total=total, initial=done, unit="fit", disable=not shown, smoothing=0.1) as bar:
         for key in _finished(jobs, study, n_jobs):
             bar.set_postfix_str(str(key), refresh=False)
             bar.update()
