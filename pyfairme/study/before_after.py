@@ -7,8 +7,10 @@ import pandas as pd
 
 __all__ = ["HIGHER_IS_BETTER", "before_after"]
 
-HIGHER_IS_BETTER = frozenset({"auroc", "balanced_accuracy", "worst_group_accuracy"})
-"""Metrics of the classification report that improve when they grow; the others shrink."""
+HIGHER_IS_BETTER = frozenset(
+    {"auroc", "balanced_accuracy", "worst_group_accuracy", "r2", "log_predictive_density"}
+)
+"""Metrics that improve when they grow; the others shrink."""
 
 KEYS = ["clusters", "effects", "attribute", "metric"]
 COLUMNS = [

@@ -28,7 +28,6 @@ COLUMNS = (
     "p_bootstrap", "p_bootstrap_holm", "p_nadeau_bengio", "p_nadeau_bengio_holm",
     "n", "folds", "note",
 )  # fmt: skip
-UP = HIGHER_IS_BETTER | {"r2", "log_predictive_density"}
 
 
 class Study(Protocol):
@@ -187,7 +186,7 @@ def _record(line: Line, base: Line, how: _How) -> dict[str, Any]:
     by_fold = line.by_fold - base.by_fold
     low, high = bootstrap_interval(difference, draws, how.level)
     used = int(np.count_nonzero(~np.isnan(by_fold)))
-    up = line.metric.name in UP
+    up = line.metric.name in HIGHER_IS_BETTER
     known = abs(before) >= SMALLEST
     return {
         "dataset": how.dataset,

@@ -15,13 +15,12 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_pandas_object
 
-from pyfairme.data.columns import lookup, pick, read_labels
 from pyfairme.datasets import Dataset
 from pyfairme.study.evaluate import results_frame
 from pyfairme.study.fitting import Part, plain, with_roles
 from pyfairme.study.pooled import Pooled
 from pyfairme.study.replicates import Replicates, replicate
-from pyfairme.study.splits import rotations, seen_clusters, strata
+from pyfairme.study.splits import rotations, seen_clusters, seen_rows, strata
 from pyfairme.study.store import Key, Store, read_judged
 from pyfairme.study.workers import Job, run_jobs
 
@@ -185,7 +184,7 @@ def cross_validate(
         found = len(jobs) - len(missing)
         run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress, done=found)
         keys = [job.key for job in jobs]
-        known = np.isin(np.arange(len(dataset.frame)), _seen_rows(dataset, labels)[0])
+        known = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, labels)[0])
         configurations = [kept.configuration(key) for key in keys]
         _warn_of_versions(configurations)
         return CrossValidation(
@@ -221,7 +220,7 @@ def _parameters(models: Mapping[str, Any], key: Key) -> Any:
 
 def _parts(dataset: Dataset, seen: Sequence[str], folds: int, seed: int) -> list[Part]:
     """Split seen rows into rotated folds, and deal rows of unseen clusters to them."""
-    known, unknown = _seen_rows(dataset, seen)
+    known, unknown = seen_rows(dataset, seen)
     turns = rotations(strata(dataset)[known], folds, seed)
     shuffled = np.random.default_rng(seed).permutation(unknown)
     return [
@@ -232,15 +231,6 @@ def _parts(dataset: Dataset, seen: Sequence[str], folds: int, seed: int) -> list
         )
         for turn, rows in zip(turns, np.array_split(shuffled, folds), strict=True)
     ]
-
-
-def _seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    rows = np.arange(len(dataset.frame))
-    if not seen:
-        return rows, rows[:0]
-    column = read_labels(pick(dataset.frame, dataset.schema.cluster[0]))
-    inside = lookup(column, list(seen)) >= 0
-    return rows[inside], rows[~inside]
 
 
 def _pool(store: Store, keys: Sequence[Key], known: np.ndarray) -> Pooled:

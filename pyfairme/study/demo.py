@@ -12,13 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.columns import label_of
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier
 from pyfairme.estimators.fairness import Judged, collect, pool, report
 from pyfairme.study.before_after import before_after
 from pyfairme.study.fitting import PACKAGES, lambdas, plain
-from pyfairme.study.splits import Rotation, rotations, seen_clusters
+from pyfairme.study.splits import Rotation, rotations, seen_clusters, seen_rows, some_rows
 from pyfairme.variants import VARIANTS
 
 __all__ = ["AFTER", "BEFORE", "QUICK", "Comparison", "Protocol", "compare_variants"]
@@ -131,7 +130,7 @@ def compare_variants(
     Comparison
         Frames, configuration and notes.
     """
-    dataset = _part_of(dataset, protocol)
+    dataset = some_rows(dataset, protocol.rows, protocol.seed)
     seen = seen_clusters(dataset, protocol.seen)
     parts = _parts(dataset, seen, protocol)
     notes: dict[str, list[str]] = {}
@@ -160,23 +159,9 @@ def compare_variants(
     )
 
 
-def _part_of(dataset: Dataset, protocol: Protocol) -> Dataset:
-    if protocol.rows is None or protocol.rows >= len(dataset.frame):
-        return dataset
-    chosen = np.random.default_rng(protocol.seed).permutation(len(dataset.frame))[: protocol.rows]
-    return Dataset(
-        frame=dataset.frame.iloc[chosen].reset_index(drop=True),
-        target=dataset.target.iloc[chosen].reset_index(drop=True),
-        schema=dataset.schema,
-        name=dataset.name,
-    )
-
-
 def _parts(dataset: Dataset, seen: tuple[str, ...], protocol: Protocol) -> list[_Part]:
     """Split seen rows into rotated folds and deal unseen rows to the rotations."""
-    labels = np.array([label_of(value) for value in dataset.frame[dataset.schema.cluster[0]]])
-    inside = np.isin(labels, seen)
-    known, unknown = np.flatnonzero(inside), np.flatnonzero(~inside)
+    known, unknown = seen_rows(dataset, seen)
     turns = rotations(dataset.target.to_numpy()[known], protocol.folds, protocol.seed)
     turns = turns[: protocol.rotations]
     shuffled = np.random.default_rng(protocol.seed).permutation(unknown)

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pyfairme.datasets import Dataset, load_adult
@@ -18,6 +17,7 @@ from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegr
 from pyfairme.study.compare import COLUMNS, compare
 from pyfairme.study.crossval import CrossValidation, cross_validate
 from pyfairme.study.probes import add_probes
+from pyfairme.study.splits import some_rows
 from pyfairme.variants import VARIANTS
 
 __all__ = ["PLANS", "Plan", "Reproduction", "quick", "reproduce"]
@@ -162,7 +162,7 @@ def reproduce(
     Reproduction
         Metrics, tests, importance.
     """
-    dataset = _part(plan.load(path), plan.rows)
+    dataset = some_rows(plan.load(path), plan.rows)
     models = _models(plan, dataset)
     seen = plan.seen[dataset.schema.cluster[0]]
     shared: dict[str, Any] = {"seen": seen, "folds": plan.folds, "seeds": plan.seeds}
@@ -180,17 +180,6 @@ def reproduce(
     importance = probed.importance
     importance.insert(4, "probe", importance["feature"].isin(noisy.probes))
     return Reproduction(results, probed, _tests(results), importance, dataset.describe())
-
-
-def _part(dataset: Dataset, rows: int | None) -> Dataset:
-    if rows is None or rows >= len(dataset.frame):
-        return dataset
-    chosen = np.sort(np.random.default_rng(0).permutation(len(dataset.frame))[:rows])
-    return replace(
-        dataset,
-        frame=dataset.frame.iloc[chosen].reset_index(drop=True),
-        target=dataset.target.iloc[chosen].reset_index(drop=True),
-    )
 
 
 def _models(plan: Plan, dataset: Dataset) -> dict[str, Any]:

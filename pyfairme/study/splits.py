@@ -1,14 +1,17 @@
 """Which clusters training sees, and which rows train, validate and test."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
+from pyfairme.data.columns import lookup, pick, read_labels
 from pyfairme.datasets import Dataset
 
-__all__ = ["Rotation", "rotations", "seen_clusters", "strata"]
+__all__ = ["Rotation", "rotations", "seen_clusters", "seen_rows", "some_rows", "strata"]
 
 BINS = 10  # of a real target, by rank
 
@@ -131,3 +134,28 @@ def strata(dataset: Dataset) -> np.ndarray:
     if dataset.schema.task == "classification":
         return dataset.target.to_numpy()
     return np.asarray(pd.qcut(dataset.target, BINS, labels=False, duplicates="drop"))
+
+
+def seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions of the rows of the seen clusters, and of all others; none given: all seen.
+
+    A missing label is the cluster "(missing)", as in `Dataset.describe`.
+    """
+    rows = np.arange(len(dataset.frame))
+    if not seen:
+        return rows, rows[:0]
+    column = read_labels(pick(dataset.frame, dataset.schema.cluster[0]))
+    inside = lookup(column, list(seen)) >= 0
+    return rows[inside], rows[~inside]
+
+
+def some_rows(dataset: Dataset, rows: int | None, seed: int = 0) -> Dataset:
+    """Return a random part of the data in their order; all of it for None."""
+    if rows is None or rows >= len(dataset.frame):
+        return dataset
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset.frame))[:rows])
+    return replace(
+        dataset,
+        frame=dataset.frame.iloc[chosen].reset_index(drop=True),
+        target=dataset.target.iloc[chosen].reset_index(drop=True),
+    )
