@@ -6,7 +6,9 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 from pyfairme import datasets, metrics
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
+from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference.collapse import AdversaryWarning
+from pyfairme.inference.finish import PosteriorWarning
 from pyfairme.variants import VARIANTS
 
 __version__ = "0.1.0"
@@ -17,6 +19,8 @@ __all__ = [
     "Binned",
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",
+    "FairnessWarning",
+    "PosteriorWarning",
     "Schema",
     "__version__",
     "datasets",

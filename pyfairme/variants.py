@@ -18,7 +18,7 @@ def _variant(**keywords: Any) -> Mapping[str, Any]:
 
 
 NO_EFFECTS = {"random_intercepts": False, "random_slopes": None}
-EFFECTS = {"random_intercepts": True, "random_slopes": "all"}
+EFFECTS = {"random_intercepts": True, "random_slopes": "all", "guide": "mean_field"}
 UNFAIR = {"fairness": None}
 FIXED = {"fairness": "adversarial", "fairness_on": ("fixed",), "fairness_weight": 0.3}
 # Five times the estimators' default: probes of the cluster leave the network's top features, while

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -229,6 +229,14 @@ class Design:
             )
         check_present(names[attribute_name].columns, frame.columns, "sensitive")
         return names[attribute_name].flip(frame)
+
+    def with_clusters(self, column: str, labels: Sequence[str]) -> "Design":
+        """Return the design with more clusters of a factor, after those it has."""
+        factors = tuple(
+            replace(f, levels=(*f.levels, *labels)) if f.column == column else f
+            for f in self.factors
+        )
+        return replace(self, factors=factors)
 
     def to_state(self) -> dict[str, Any]:
         """Return the design as plain data (dicts, lists, strings, numbers) for JSON."""

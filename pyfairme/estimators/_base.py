@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
-from pyfairme.estimators import fairness, inputs, settings, state
+from pyfairme.estimators import fairness, inference_data, inputs, settings, state, updates
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
-from pyfairme.inference import posterior, predict
+from pyfairme.inference import posterior, predict, summaries
+from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.importance import mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import train
@@ -32,6 +33,7 @@ class FairMixedEffects(BaseEstimator):
         *,
         random_intercepts: bool = True,
         random_slopes: Any = None,
+        correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         network_posterior: str = "none",
@@ -44,7 +46,7 @@ class FairMixedEffects(BaseEstimator):
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: str = "mean_field",
+        guide: str = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -61,6 +63,7 @@ class FairMixedEffects(BaseEstimator):
         self.sensitive = sensitive
         self.random_intercepts = random_intercepts
         self.random_slopes = random_slopes
+        self.correlated = correlated
         self.prior_scale = prior_scale
         self.hidden = hidden
         self.network_posterior = network_posterior
@@ -135,10 +138,11 @@ class FairMixedEffects(BaseEstimator):
         spec = settings.model_spec(params, self.design_, self._likelihood())
         weights = settings.objective_weights(params, spec, training)
         schedule = settings.schedule(params, spec, validation is not None)
+        self.guide_ = settings.guide(params, spec, training)
         with progress_bar(self.progress, type(self).__name__) as report:
             result = train(
                 spec,
-                self.guide,
+                self.guide_,
                 training,
                 validation,
                 weights,
@@ -148,6 +152,7 @@ class FairMixedEffects(BaseEstimator):
                 infer=self.unseen == "infer",
                 report=report,
             )
+        updates.keep_training(self, training)
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = self._mean_slopes(training)
         self._input_sd = np.asarray(training.x).std(axis=0)
@@ -208,25 +213,11 @@ class FairMixedEffects(BaseEstimator):
 
     def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
         """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
-        import xarray as xr
-
-        if draws < 1:
-            raise ValueError(f"draws must be at least 1, got {draws}.")
+        settings.check_count("draws", draws, 1)
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X)
-        chains = found.centre.shape[0]
         values = predict.outcomes(with_draws(found), effects, draws, self._seed)
-        values = values.reshape(chains, -1, values.shape[-1])[:, : -(-draws // chains)]
-        return xr.DataArray(
-            values,
-            dims=("chain", "draw", "row"),
-            coords={
-                "chain": np.arange(chains),
-                "draw": np.arange(values.shape[1]),
-                "row": np.asarray(frame.index),
-            },
-            name="y",
-        )
+        return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
 
     # Posterior ------------------------------------------------------------------------------
 
@@ -241,44 +232,77 @@ class FairMixedEffects(BaseEstimator):
     def posterior_(self) -> Any:
         """Posterior draws as the ArviZ object of the installed ArviZ, in the data's units.
 
-        Dims are chain (members of the ensemble), draw, the cluster column, and
-        ``<cluster>_term`` for slopes. The attribute ``kind`` says what the draws approximate.
+        Dims: chain (members of an ensemble), draw, the cluster column, ``<cluster>_term`` of
+        slopes. The attribute ``kind`` says what the draws approximate.
 
         Raises
         ------
         AttributeError
             When the model has no latent variable: nothing was drawn.
         """
-        labels = self._labels
-        if not self.fit_.draws:
-            raise AttributeError(
-                "posterior_ needs latent variables, and this model has none: give cluster='column' "
-                "with random_intercepts=True or random_slopes, or network_posterior='last_layer'."
-            )
-        return posterior.to_arviz(self.fit_, labels, state.posterior_attrs(self.fit_.spec, self))
+        inference_data.refuse_without_latents(self, "posterior_")
+        return posterior.to_arviz(self.fit_, self._labels, state.posterior_attrs(self))
+
+    def to_arviz(
+        self, X: Any = None, y: Any = None, *, draws: int | None = None, prior_draws: int = 0
+    ) -> Any:
+        """Collect what ArviZ can use: ``az.loo``, ``az.compare``, predictive checks and the rest.
+
+        Parameters
+        ----------
+        X
+            Rows (n, columns) to predict and, with ``y``, to judge: those of training for ``az.loo``
+            and ``az.compare``. None: the posterior alone.
+        y
+            Their target, (n,).
+        draws
+            Number of draws in all groups of the posterior, spread evenly over its chains; None: all
+            there are. Memory grows with draws x rows.
+        prior_draws
+            Number of draws from the model's own prior, spread over the chains; 0: none.
+
+        Returns
+        -------
+        InferenceData or xarray.DataTree
+            For ArviZ 0.x or 1.x. Groups ``posterior``; with X ``posterior_predictive`` (chain,
+            draw, row) and ``constant_data``, the columns that the model uses; with y
+            ``log_likelihood`` (chain, draw, row) of the mixed prediction at the posterior's own
+            draws, per unit of y, and ``observed_data``; with ``prior_draws`` ``prior`` and, with X,
+            ``prior_predictive``. The target is called like a pandas Series y, or "y"; classes are
+            codes 0, 1, ..., their labels an attribute. Clusters that training never saw follow
+            ``unseen``.
+
+        Raises
+        ------
+        AttributeError
+            When the model has no latent variable.
+        ValueError
+            For y without X, bad rows or numbers, or more than 5e8 numbers in all.
+
+        Notes
+        -----
+        log p(y_i | draw) knows y_i through the network, which has seen it: ``az.loo`` leaves row i
+        out of the posterior of the latents only, and flatters a large network.
+        """
+        return inference_data.to_arviz(self, X, y, draws, prior_draws)
 
     @property
     def cluster_effects_(self) -> pd.DataFrame:
         """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
-        labels = self._labels
-        return posterior.cluster_effects(self.fit_, labels)
+        return summaries.cluster_effects(self.fit_, self._labels)
 
     @property
     def variance_components_(self) -> pd.DataFrame:
         """Standard deviations between clusters and of the residual, and where they hold."""
-        labels = self._labels
-        return posterior.variance_components(self.fit_, labels)
+        return summaries.variance_components(self.fit_, self._labels)
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
         """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high."""
-        labels = self._labels
-        return posterior.fixed_effects(self.fit_, labels)
+        return summaries.fixed_effects(self.fit_, self._labels)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
-
-        NaN for slopes on hidden activations, which have no unit of their own.
 
         Parameters
         ----------
@@ -288,18 +312,16 @@ class FairMixedEffects(BaseEstimator):
         Returns
         -------
         DataFrame
-            factor, mean, sd, low, high.
+            factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
         """
-        labels = self._labels
-        return posterior.icc(self.fit_, labels, level)
+        return summaries.icc(self.fit_, self._labels, level)
 
     def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
         """Measure how strongly the prediction reacts to each covariate.
 
-        For a numeric covariate the mean over rows of abs(d prediction / d input), the input in
-        units of its standard deviation over the training rows (Dimopoulos et al. 1995); for the
-        columns of a categorical one, each in its own unit alike, the root of the sum of their
-        squares, so that many rare levels do not add up. Random effects at their posterior mean.
+        Mean over rows of abs(d prediction / d input), the input in standard deviations of the
+        training rows (Dimopoulos et al. 1995), random effects at their posterior mean; for the
+        columns of a categorical covariate the root of the sum of squares.
 
         Parameters
         ----------
@@ -318,6 +340,98 @@ class FairMixedEffects(BaseEstimator):
         gradients = mean_absolute_gradients(found, effects, self.design_.slope_positions)
         terms = [column.term for column in self.design_.columns]
         return rank_features(gradients * self._input_sd, terms)
+
+    # Updates --------------------------------------------------------------------------------
+
+    def refine(
+        self,
+        draws: int = 1000,
+        chains: int = 2,
+        fairness_weight: Any = 0,
+        *,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        warmup: int = 500,
+        progress: Any = "auto",
+    ) -> Any:
+        """Sample the posterior with NUTS, the network frozen.
+
+        Random effects, their scales, the likelihood's own parameters and a latent last layer are
+        drawn from their exact posterior given the rest of the network, whatever guide was fitted.
+
+        Parameters
+        ----------
+        draws, chains, warmup
+            Kept draws per chain; chains in parallel (per member of an ensemble); draws of warm-up.
+        fairness_weight
+            By default the target is the plain posterior, which can undo what penalties on the mixed
+            prediction achieved. A number (or {attribute: number}) w multiplies its density by
+            exp(-n w disparity), with the mean absolute gap of the groups as disparity.
+        X, y, sample_weight
+            Training rows, needed only when the estimator does not hold them: after `load`.
+        progress
+            As in the constructor.
+
+        Returns
+        -------
+        estimator
+            A new one of the same class: draws from NUTS, ``diagnostics_`` with R-hat, effective
+            sample sizes and divergences, and ``disparity_``, before and after, of training rows.
+
+        Warns
+        -----
+        PosteriorWarning
+            When the chains diverge, disagree or are short; it says what to do.
+        FairnessWarning
+            When the groups' predictions are further apart than before.
+        """
+        rows = (X, y, sample_weight)
+        return updates.refine(self, draws, chains, fairness_weight, rows, warmup, progress)
+
+    def adapt(
+        self, X_new: Any, y_new: Any, fairness_weight: Any = 0, *, sample_weight: Any = None
+    ) -> Any:
+        """Learn new clusters from a few labelled rows, without training.
+
+        Their effects are drawn from the posterior given their rows: near the prior with few rows,
+        the cluster's own fit with many. Network, scales and known clusters stay as they are.
+
+        Parameters
+        ----------
+        X_new, y_new
+            Labelled rows of clusters that training never saw, (n, columns) and (n,).
+        fairness_weight
+            Weight of a fairness term, as in `refine`.
+        sample_weight
+            Weight of each row, (n,).
+
+        Returns
+        -------
+        estimator
+            A new one of the same class that knows the new clusters, with ``disparity_``, before and
+            after, on these rows (before: predicted as an average cluster).
+
+        Raises
+        ------
+        ValueError
+            For rows of known clusters, or of none that is new.
+
+        Warns
+        -----
+        FairnessWarning
+            As in `refine`.
+        """
+        return updates.adapt(self, X_new, y_new, fairness_weight, sample_weight)
+
+    @property
+    def diagnostics_(self) -> pd.DataFrame:
+        """What the posterior draws are worth: parameter, member, measure, value, limit, ok.
+
+        After ``guide="block"`` Pareto's k of the hyper-parameters and of every cluster's effects;
+        after `refine` R-hat, effective sample size and divergences. Other guides have no lines.
+        """
+        return diagnostics(self.fit_, self._labels)
 
     # Fairness -------------------------------------------------------------------------------
 
@@ -367,6 +481,12 @@ class FairMixedEffects(BaseEstimator):
         """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it."""
         check_is_fitted(self)
         persistence.save_state(path, state.to_state(self), kind=type(self).__name__)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the training rows out of pickles and copies."""
+        held: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        held.pop("_training", None)
+        return held
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn whether `fit` has been called."""

@@ -45,6 +45,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     random_slopes
         None; "all" encoded columns; "hidden", the last hidden layer; a list of columns; or a
         dictionary of these by factor.
+    correlated
+        Let a cluster's intercept and slopes correlate, with an LKJ(2) prior on their correlations.
     prior_scale
         Multiplies the scales of the priors of the random effects' standard deviations.
     hidden
@@ -75,7 +77,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     kl_weight
         Weight of the KL term; 1 is the ELBO itself (n λ_K in the paper's notation).
     guide
-        "mean_field", "low_rank" or "full_rank".
+        How the posterior is approximated. "mean_field": every effect on its own, as in the paper.
+        "block": full-rank scales and, given them, each cluster's effects, corrected by importance
+        sampling. "low_rank", "full_rank": one Normal. "auto": "block" where clusters have fewer
+        than 100 rows per effect (and the table is not large), else "mean_field".
     unseen
         Clusters that training never saw: "infer" mixes known effects by the z-predictor,
         "population" sets the random part to 0, "sample" draws from the fitted prior, "raise"
@@ -123,6 +128,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     history_
         One row per epoch (at least 100 steps): every named loss term, their validation values and
         the adversaries' skill, 1 - cross-entropy / chance.
+    diagnostics_
+        What the posterior draws are worth: Pareto's k, or R-hat and effective sample size.
+    guide_
+        The guide that was fitted.
     design_
         The learned encoding of columns.
     n_iter_
@@ -154,6 +163,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         *,
         random_intercepts: bool = True,
         random_slopes: Any = None,
+        correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         network_posterior: str = "none",
@@ -166,7 +176,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: str = "mean_field",
+        guide: str = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -186,6 +196,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             sensitive,
             random_intercepts=random_intercepts,
             random_slopes=random_slopes,
+            correlated=correlated,
             prior_scale=prior_scale,
             hidden=hidden,
             network_posterior=network_posterior,
@@ -275,7 +286,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             Coverage of the interval.
         kind
             "mean": of the probability, given the posterior of the cluster effects (the network is
-            a point estimate unless ``network_posterior`` says otherwise). "observation": of a new
+            a point estimate unless ``network_posterior`` says otherwise, so the interval covers
+            less than ``level``: docs/network_uncertainty.md has how much). "observation": of a new
             outcome in {0, 1} (with more than two classes: 1 where it is the class of the line).
         effects
             "fixed", "random" or "mixed".

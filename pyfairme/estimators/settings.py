@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import Any, TypeGuard
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.schema import attribute_name
+from pyfairme.inference.finish import check_size, choose_guide
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.predict import EFFECTS
 from pyfairme.inference.svi import Schedule
@@ -23,7 +25,9 @@ __all__ = [
     "EFFECTS",
     "as_tuple",
     "check_choice",
+    "check_count",
     "check_settings",
+    "guide",
     "is_number",
     "model_spec",
     "multipliers",
@@ -31,8 +35,10 @@ __all__ = [
     "penalised_views",
     "schedule",
     "slope_terms",
+    "strengths",
 ]
 
+MOST_CORRELATED = 20  # effects of a cluster
 UNSEEN = ("infer", "population", "sample", "raise")
 
 
@@ -54,7 +60,8 @@ def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> 
         raise ValueError(f"Invalid value of {name}: {value!r}. Expected a number {what} {low:g}.")
 
 
-def _check_count(name: str, value: Any, low: int) -> None:
+def check_count(name: str, value: Any, low: int) -> None:
+    """Raise ValueError unless a keyword's value is an integer of at least ``low``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
         raise ValueError(f"Invalid value of {name}: {value!r}. Expected an integer >= {low}.")
 
@@ -73,15 +80,15 @@ def check_settings(params: Mapping[str, Any]) -> None:
     for name in ("prior_scale", "learning_rate"):
         _check_number(name, params[name], 0, above=True)
     for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
-        _check_count(name, params[name], low)
+        check_count(name, params[name], low)
     if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
         raise ValueError(
             f"Invalid value of hidden: {params['hidden']!r}. Expected a tuple of widths, such as "
             "(64, 32), or () for linear fixed effects."
         )
     for width in params["hidden"]:
-        _check_count("hidden", width, 1)
-    for name in ("random_intercepts", "drop_sensitive"):
+        check_count("hidden", width, 1)
+    for name in ("random_intercepts", "drop_sensitive", "correlated"):
         check_choice(name, params[name], (True, False))
     fraction = params["validation_fraction"]
     _check_number("validation_fraction", fraction, 0)
@@ -97,7 +104,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
         )
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
-    check_choice("guide", params["guide"], GUIDES)
+    check_choice("guide", params["guide"], ("auto", *GUIDES))
+    if params["guide"] == "block" and params["kl_weight"] == 0:
+        raise ValueError(
+            "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
+            "Use guide='mean_field'."
+        )
     check_choice("unseen", params["unseen"], UNSEEN)
     check_choice("missing", params["missing"], ("category", "raise"))
     check_choice("early_stopping", params["early_stopping"], ("auto", True, False))
@@ -160,7 +172,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
     if not factors and wanted:
         wanted = ("fixed",)  # without random effects the mixed prediction is the fixed one
-    return ModelSpec(
+    spec = ModelSpec(
         likelihood=likelihood,
         covariates=len(design.columns),
         hidden=hidden,
@@ -173,6 +185,9 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
         fixed_loss=bool(factors),
         last_layer=params["network_posterior"] == "last_layer",
     )
+    if params["guide"] == "block":
+        check_size(spec)
+    return spec
 
 
 def _factors(
@@ -193,9 +208,23 @@ def _factors(
             slopes=() if on_hidden else tuple(design.factor_slopes.get(name, ())),
             hidden=hidden[-1] if on_hidden else 0,
         )
+        factor = replace(factor, correlated=bool(params["correlated"]) and factor.width > 1)
+        if factor.correlated and factor.width > MOST_CORRELATED:
+            raise ValueError(
+                f"correlated=True has {factor.width} effects per cluster of {name!r}, whose "
+                f"correlations no data settle: at most {MOST_CORRELATED}. Give fewer columns in "
+                "random_slopes, or leave correlated=False."
+            )
         if factor.sites:
             found.append(factor)
     return tuple(found)
+
+
+def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> str:
+    """Return the guide's name; "auto" chooses by the number of rows per effect of a cluster."""
+    if params["guide"] != "auto":
+        return params["guide"]
+    return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"
 
 
 def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Weights:
@@ -242,6 +271,16 @@ def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
         for penalty in spec.penalties
     )
     return {view for view in spec.views if strong and multiplier.get(view, 1.0) > 0}
+
+
+def strengths(weight: Any, attributes: tuple[Attribute, ...]) -> np.ndarray:
+    """Return the strength per attribute of an update's fairness term: a number or by attribute."""
+    if not attributes and (isinstance(weight, Mapping) or weight != 0):
+        raise ValueError(
+            f"fairness_weight={weight!r} needs sensitive attributes, and the model has none: name "
+            "them in sensitive= when it is fitted."
+        )
+    return _strengths(weight, "moment", attributes)
 
 
 def _strengths(weight: Any, penalty: str, attributes: tuple[Attribute, ...]) -> np.ndarray:

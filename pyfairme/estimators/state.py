@@ -47,19 +47,21 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
     )
 
 
-def posterior_attrs(spec: ModelSpec, estimator: Any) -> dict[str, Any]:
+def posterior_attrs(estimator: Any) -> dict[str, Any]:
     """Say what the draws are draws of."""
+    spec = estimator.fit_.spec
     touched = settings.penalised_views(estimator.get_params(deep=False), spec) - {"fixed"}
     kind = "penalised (generalised) posterior" if touched else "variational posterior"
     given = "the network's point estimate"
     if spec.last_layer:
         given = "the hidden layers' point estimate" if spec.hidden else "nothing else"
-    return {
-        "kind": kind,
-        "conditional_on": given,
-        "guide": estimator.guide,
-        "note": "Draws come from a variational guide: R-hat and ESS say nothing about them.",
-    }
+    if "divergences" in estimator.fit_.quality:
+        kind, guide = "posterior, or with a fairness term a generalised one", "none"
+        note = "Draws come from NUTS: diagnostics_ has R-hat, effective sample sizes, divergences."
+    else:
+        guide = estimator.guide_
+        note = "Draws come from a variational guide: R-hat and ESS say nothing about them."
+    return {"kind": kind, "conditional_on": given, "guide": guide, "note": note}
 
 
 def to_state(estimator: Any) -> dict[str, Any]:
@@ -73,6 +75,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
     found = {
         "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
         "seed": estimator._seed,
+        "guide": estimator.guide_,
         "slope_means": np.asarray(estimator._slope_means),
         "input_sd": np.asarray(estimator._input_sd),
         "design": estimator.design_.to_state(),
@@ -81,6 +84,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "network": _layers(fit.network),
         "draws": dict(fit.draws),
         "centre": fit.centre,
+        "quality": dict(fit.quality),
         "membership": [_layers(network) for network in fit.membership],
         "history": {name: estimator.history_[name].to_numpy() for name in estimator.history_},
         "n_iter": int(estimator.n_iter_),
@@ -99,7 +103,7 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
     targets = {t.__name__: t for t in (ClassTarget, CountTarget, RealTarget)}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
     estimator.design_ = Design.from_state(state["design"])
-    estimator._seed = state["seed"]
+    estimator._seed, estimator.guide_ = state["seed"], state["guide"]
     estimator._slope_means = state["slope_means"]
     estimator._input_sd = state["input_sd"]
     estimator.history_ = pd.DataFrame(dict(state["history"]))
@@ -117,6 +121,7 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         dict(state["draws"]),
         state["centre"],
         tuple(_unlayers(network) for network in state["membership"]),
+        dict(state["quality"]),
     )
     return estimator
 

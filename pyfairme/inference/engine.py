@@ -16,9 +16,10 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 from numpyro import handlers
-from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from numpyro.infer import SVI, Trace_ELBO
 
 from pyfairme.data import Batch
+from pyfairme.inference.elbo import log_prob, negative_elbo
 from pyfairme.inference.guides import GUIDES, Guide, draw
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import ModelSpec, Program, Weights, build, predictor, view_of
@@ -69,7 +70,11 @@ class Pace(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """Compiled functions of one program and guide, shared by all fits of the same structure."""
+    """Compiled functions of one program and guide, shared by all fits of the same structure.
+
+    Of an ensemble, ``init``, ``run`` and ``evaluate`` take and return arrays that lead with the
+    members (keys, state, numbers of rows, parameters); table and weights are shared by them.
+    """
 
     program: Program
     guide: Guide
@@ -80,13 +85,16 @@ class Engine(NamedTuple):
     draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
 
 
+def engine(spec: ModelSpec, guide_name: str, ensemble: bool = False) -> Engine:
+    """Build and cache the compiled functions of a program, or of an ensemble of it."""
+    return _engine(spec, guide_name, ensemble)  # one entry, however a caller writes the default
+
+
 @lru_cache(maxsize=64)
-def engine(spec: ModelSpec, guide_name: str) -> Engine:
-    """Build and cache the compiled functions of a program."""
+def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
     program = build(spec)
     guide = GUIDES[guide_name](spec.latents)
-    elbo_type = TraceMeanField_ELBO if guide.analytic else Trace_ELBO
-    svi = SVI(program.model, guide.sample, optax.identity(), elbo_type(sum_sites=False))
+    svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
 
     def constrain(params: dict[str, Any]) -> dict[str, Any]:
@@ -103,9 +111,7 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
     def losses(
         params: dict[str, Any], key: Array, batch: Batch, weights: Weights
     ) -> tuple[Array, dict[str, Array]]:
-        terms: Any = svi.loss.loss(
-            key, constrain(params), program.model, guide.sample, batch, weights
-        )
+        terms = negative_elbo(program, guide, constrain(params), key, batch, weights)
         named = _named(terms, latent_sites)
         return sum(named.values(), start=jnp.zeros(())), named
 
@@ -120,7 +126,6 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
         update, adam = ADAM.update(ravel_pytree(gradient)[0], state.adam)
         return Flat(state.params - now.rate * parts.rates * update, adam), terms
 
-    @jax.jit
     def run(
         state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
     ) -> tuple[State, dict[str, Array]]:
@@ -144,12 +149,16 @@ def engine(spec: ModelSpec, guide_name: str) -> Engine:
         fitted = constrain(params)
         return _evaluate(program, guide, fitted, batch, weights._replace(ramp=1.0))
 
+    def compiled(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
+        # a batch of one member's products costs more than the products: one member has no axis
+        return jax.jit(jax.vmap(function, axes) if ensemble else function)
+
     return Engine(
         program,
         guide,
-        jax.jit(init),
-        run,
-        jax.jit(evaluate),
+        compiled(init, 0, None, None),
+        compiled(run, 0, 0, None, None, None),
+        compiled(evaluate, 0, None, None),
         constrain,
         jax.jit(
             lambda key, params, batch, weights, draws: draw(
@@ -207,7 +216,7 @@ def _evaluate(
     sites = handlers.trace(fitted).get_trace(batch, weights)
     names = {latent.name for latent in spec.latents}
     terms = {
-        "mixed" if k == "y" else k: _log_prob(s)
+        "mixed" if k == "y" else k: log_prob(s)
         for k, s in sites.items()
         if s["type"] == "sample" and k not in names
     }
@@ -223,9 +232,3 @@ def _evaluate(
                     exists.sum(), 1.0
                 )
     return terms
-
-
-def _log_prob(site: Mapping[str, Any]) -> Array:
-    log_prob = site["fn"].log_prob(site["value"])
-    scale = site["scale"]
-    return jnp.sum(log_prob if scale is None else scale * log_prob)

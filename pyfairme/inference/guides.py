@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Key
@@ -18,7 +19,7 @@ from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
 
-__all__ = ["GUIDES", "Guide", "draw"]
+__all__ = ["GUIDES", "Guide", "draw", "place", "split", "start"]
 
 START_SCALE = 0.1
 
@@ -27,12 +28,14 @@ class Guide(NamedTuple):
     """``sample(batch, weights)`` is the guide; ``median(params)`` its latents' medians by name.
 
     ``analytic`` says that every site of the model is drawn on its own, so that the KL term of the
-    effects given their scales can be computed in closed form.
+    effects given their scales can be computed in closed form. ``second_stage`` says that it is only
+    where the posterior begins: `finish` goes on from there.
     """
 
     sample: Callable[[Batch, Weights], None]
     median: Callable[[Mapping[str, Any]], dict[str, Array]]
     analytic: bool
+    second_stage: bool = False
 
 
 def mean_field(latents: tuple[Latent, ...]) -> Guide:
@@ -42,61 +45,78 @@ def mean_field(latents: tuple[Latent, ...]) -> Guide:
         del batch
         with handlers.scale(scale=weights.kl / weights.rows):
             for latent in latents:
-                start = jnp.log(latent.start) if latent.positive else latent.start
-                loc = numpyro.param(f"{latent.name}_loc", jnp.full(latent.shape, start))
+                shape = latent.free_shape
+                loc = numpyro.param(f"{latent.name}_loc", jnp.full(shape, latent.free_start))
                 scale = numpyro.param(
                     f"{latent.name}_scale",
-                    jnp.full(latent.shape, START_SCALE),
+                    jnp.full(shape, START_SCALE),
                     constraint=constraints.positive,
                 )
-                family = dist.LogNormal if latent.positive else dist.Normal
-                numpyro.sample(latent.name, family(loc, scale).to_event(len(latent.shape)))
+                numpyro.sample(latent.name, _marginal(latent, loc, scale))
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
-        return {
-            latent.name: (jnp.exp if latent.positive else jnp.asarray)(params[f"{latent.name}_loc"])
-            for latent in latents
-        }
+        return {v.name: v.transform(jnp.asarray(params[f"{v.name}_loc"])) for v in latents}
 
     return Guide(sample, median, analytic=True)
 
 
+def _marginal(latent: Latent, loc: Any, scale: Any) -> dist.Distribution:
+    """Independent Normals of the real numbers behind a latent."""
+    if latent.correlations:
+        base = dist.Normal(loc, scale).to_event(1)
+        return dist.TransformedDistribution(base, latent.transform).to_event(len(latent.shape) - 2)
+    family = dist.LogNormal if latent.positive else dist.Normal
+    return family(loc, scale).to_event(len(latent.shape))
+
+
 def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distribution]) -> Guide:
     """Draw all unconstrained latents from one multivariate Normal made by ``joint(start)``."""
-    sizes = [max(1, int(jnp.prod(jnp.array(latent.shape)))) for latent in latents]
-
-    def split(flat: Array) -> dict[str, Array]:
-        parts, at = {}, 0
-        for latent, size in zip(latents, sizes, strict=True):
-            part = flat[..., at : at + size].reshape(*flat.shape[:-1], *latent.shape)
-            parts[latent.name], at = part, at + size
-        return parts
-
-    def start() -> Array:
-        values = [jnp.log(v.start) if v.positive else jnp.asarray(v.start) for v in latents]
-        return jnp.concatenate([jnp.full(s, v) for s, v in zip(sizes, values, strict=True)])
 
     def sample(batch: Batch, weights: Weights) -> None:
         del batch
         if not latents:
             return
         with handlers.scale(scale=weights.kl / weights.rows):
-            flat: Any = numpyro.sample("joint", joint(start()), infer={"is_auxiliary": True})
-            for latent, part in zip(latents, split(flat).values(), strict=True):
-                value = jnp.exp(part) if latent.positive else part
-                # density of the value = density of its logarithm / value
-                axes = tuple(range(-len(latent.shape), 0))
-                jacobian = -part.sum(axis=axes) if latent.positive else 0.0
-                delta = dist.Delta(value, log_density=jacobian, event_dim=len(latent.shape))
-                numpyro.sample(latent.name, delta)
+            flat: Any = numpyro.sample("joint", joint(start(latents)), infer={"is_auxiliary": True})
+            for latent, free in split(latents, flat).items():
+                place(latent, free)
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         if not latents:
             return {}
-        parts = split(params["joint_loc"])
-        return {v.name: jnp.exp(parts[v.name]) if v.positive else parts[v.name] for v in latents}
+        return {v.name: v.transform(f) for v, f in split(latents, params["joint_loc"]).items()}
 
     return Guide(sample, median, analytic=False)
+
+
+def _size(latent: Latent) -> int:
+    return int(np.prod(latent.free_shape, dtype=int))
+
+
+def start(latents: tuple[Latent, ...]) -> Array:
+    """Return where the guides of all latents start: one vector of real numbers."""
+    return jnp.concatenate([jnp.full(_size(v), v.free_start) for v in latents])
+
+
+def split(latents: tuple[Latent, ...], flat: Array) -> dict[Latent, Array]:
+    """Cut a vector (..., size) of real numbers into every latent's part, in its free shape."""
+    ends = np.cumsum([_size(v) for v in latents])
+    parts = jnp.split(flat, ends[:-1], axis=-1)
+    return {
+        v: part.reshape(*flat.shape[:-1], *v.free_shape)
+        for v, part in zip(latents, parts, strict=True)
+    }
+
+
+def place(latent: Latent, free: Array) -> Array:
+    """Register a latent's site, given the real numbers behind it whose density is known."""
+    value = latent.transform(free)
+    # density of the value = density of the real numbers / |d value / d numbers|
+    jacobian = -latent.transform.log_abs_det_jacobian(free, value)
+    over = jacobian.ndim - (free.ndim - len(latent.free_shape))
+    jacobian = jacobian.sum(axis=tuple(range(-over, 0))) if over else jacobian
+    delta = dist.Delta(value, log_density=jacobian, event_dim=len(latent.shape))
+    return numpyro.sample(latent.name, delta)  # type: ignore[return-value]
 
 
 def full_rank(latents: tuple[Latent, ...]) -> Guide:
@@ -134,8 +154,14 @@ def low_rank(latents: tuple[Latent, ...]) -> Guide:
     return _joint(latents, joint)
 
 
+def block(latents: tuple[Latent, ...]) -> Guide:
+    """Mean field while the network is trained; then full-rank hyper-parameters (see `block`)."""
+    return mean_field(latents)._replace(second_stage=True)
+
+
 GUIDES: Mapping[str, Callable[[tuple[Latent, ...]], Guide]] = {
     "mean_field": lru_cache(mean_field),
+    "block": lru_cache(block),
     "low_rank": lru_cache(low_rank),
     "full_rank": lru_cache(full_rank),
 }

@@ -48,11 +48,12 @@ def memberships(
     found = []
     for network, factor in zip(networks, factors, strict=True):
         codes = batch.cluster[:, factor.column]
-        known = np.zeros((len(codes), factor.clusters), np.float32)
+        known: np.ndarray = np.zeros((len(codes), factor.clusters), np.float32)
         known[np.arange(len(codes))[codes >= 0], codes[codes >= 0]] = 1.0
         new = codes < 0
         if new.any():
-            known[new] = _probabilities(network, batch.x[new])
+            inferred = _probabilities(network, batch.x[new])
+            known[new, : inferred.shape[1]] = inferred  # adapted clusters come after these
         found.append(known)
     return tuple(found)
 

@@ -1,22 +1,30 @@
-"""Posterior draws in the units of the data: to ArviZ and to tidy tables.
-
-The only module that knows which ArviZ is installed.
-"""
+"""Draws of the latent variables in the units of the data, by name and with named dims."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from pyfairme.inference.groups import assemble, group
 from pyfairme.inference.predict import Fit
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import LAST_LAYER
 
-__all__ = ["Labels", "cluster_effects", "fixed_effects", "icc", "to_arviz", "variance_components"]
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = [
+    "Labels",
+    "Variable",
+    "fixed_terms",
+    "latent_group",
+    "linear_effects",
+    "to_arviz",
+    "variables",
+]
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
         scale = labels.target_scale if latent.in_units else 1.0
         yield Variable(latent.name, fit.draws[latent.name] * scale, ())
     if fit.spec.last_layer and not fit.spec.hidden:
-        values = _linear(fit, labels)
+        values = linear_effects(fit, labels)
         yield Variable("fixed_effects", values if many else values[..., 0], ("fixed_term", *last))
     for factor in fit.spec.factors:
         for term in factor.sites:
@@ -72,6 +80,24 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
                 values = fit.draws[f"{factor.name}_{name}"] * unit
                 values = values if many else values[..., 0]
                 yield Variable(f"{factor.name}_{name}", values, (*leading, *dims, *last))
+        if factor.correlated:
+            cholesky = fit.draws[f"{factor.name}_cholesky"]  # (members, draws, K, d, d)
+            values = np.moveaxis(cholesky @ np.swapaxes(cholesky, -1, -2), 2, -1)
+            values = values if many else values[..., 0]
+            dims = (f"{factor.name}_effect", f"{factor.name}_effect_2")
+            yield Variable(f"{factor.name}_correlation", values, (*dims, *last))
+
+
+def latent_group(fit: Fit, labels: Labels, attrs: dict[str, Any]) -> xr.Dataset:
+    """Return all draws of a fit as one group: chain, draw, then each variable's own dims."""
+    data = {
+        variable.name: (
+            ("chain", "draw", *variable.dims),
+            np.asarray(variable.values, dtype=np.float64),
+        )
+        for variable in variables(fit, labels)
+    }
+    return group(data, _coords(fit, labels), attrs)
 
 
 def to_arviz(fit: Fit, labels: Labels, attrs: dict[str, Any]) -> Any:
@@ -80,21 +106,7 @@ def to_arviz(fit: Fit, labels: Labels, attrs: dict[str, Any]) -> Any:
     InferenceData for ArviZ 0.x, xarray.DataTree from 1.0 on. Dims: chain (members of an ensemble),
     draw, then the cluster column's name and ``<cluster>_term`` for slopes.
     """
-    import arviz as az
-
-    data, dims = {}, {}
-    for variable in variables(fit, labels):
-        data[variable.name] = np.asarray(variable.values, dtype=np.float64)
-        dims[variable.name] = list(variable.dims)
-    used = {dim for names in dims.values() for dim in names}
-    coords = {name: list(values) for name, values in _coords(fit, labels).items() if name in used}
-    if int(az.__version__.split(".")[0]) >= 1:
-        tree = az.from_dict({"posterior": data}, coords=coords, dims=dims)
-        tree["posterior"].attrs.update(attrs)
-        return tree
-    found = az.from_dict(posterior=data, coords=coords, dims=dims)
-    found.posterior.attrs.update(attrs)  # type: ignore[attr-defined]
-    return found
+    return assemble({"posterior": latent_group(fit, labels, attrs)})
 
 
 def _coords(fit: Fit, labels: Labels) -> dict[str, tuple[str, ...]]:
@@ -105,7 +117,14 @@ def _coords(fit: Fit, labels: Labels) -> dict[str, tuple[str, ...]]:
     for factor in fit.spec.factors:
         coords[factor.name] = labels.clusters[factor.name]
         coords[f"{factor.name}_term"] = labels.terms[factor.name]
+        for name in ("effect", "effect_2"):
+            coords[f"{factor.name}_{name}"] = effect_names(factor, labels)
     return coords
+
+
+def effect_names(factor: Factor, labels: Labels) -> tuple[str, ...]:
+    """Names of a cluster's effects: the intercept, if there is one, then its slopes."""
+    return (*(("Intercept",) if factor.intercept else ()), *labels.terms[factor.name])
 
 
 def fixed_terms(labels: Labels) -> tuple[str, ...]:
@@ -113,125 +132,7 @@ def fixed_terms(labels: Labels) -> tuple[str, ...]:
     return ("Intercept", *labels.columns)
 
 
-def _summary(values: np.ndarray, level: float) -> dict[str, Any]:
-    """Summarise draws along the first axis."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return {"mean": values.mean(axis=0), "sd": values.std(axis=0), "low": low, "high": high}
-
-
-def _flat(values: np.ndarray) -> np.ndarray:
-    return np.asarray(values, np.float64).reshape(-1, *values.shape[2:])
-
-
-def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
-    """One row per factor, cluster and term: mean, sd and equal-tailed interval of its effect."""
-    parts = []
-    for variable in variables(fit, labels):
-        owner = _owner(fit, variable.name)
-        if owner is None or variable.name.endswith("_sd"):
-            continue
-        values = _flat(variable.values)
-        slopes = variable.name == f"{owner.name}_slopes"
-        terms = labels.terms[owner.name] if slopes else ("Intercept",)
-        index = {"cluster": labels.clusters[owner.name], "term": terms}
-        if fit.spec.likelihood.outputs > 1:
-            index["class"] = labels.classes
-        grid = pd.MultiIndex.from_product(list(index.values()), names=list(index)).to_frame(
-            index=False
-        )
-        grid.insert(0, "factor", owner.name)
-        summary = {k: np.ravel(v) for k, v in _summary(values, level).items()}
-        parts.append(grid.assign(**summary))
-    columns = ["factor", "cluster", "term", "mean", "sd", "low", "high"]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
-
-
-def _owner(fit: Fit, name: str) -> Factor | None:
-    return next(
-        (f for f in fit.spec.factors for term in f.sites if name.startswith(f"{f.name}_{term}")),
-        None,
-    )
-
-
-def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
-    """Summarise the standard deviations of every random-effects term and of the residual.
-
-    The factor "residual" holds all of a likelihood's own parameters: ``residual_sd``;
-    ``residual_scale`` and ``df`` of a Student t; ``concentration`` of a negative binomial.
-    ``origin`` says at which x a standard deviation holds: slopes' columns are not centred, so an
-    intercept's is the one between clusters where all of them are 0.
-    """
-    rows = []
-    for variable in variables(fit, labels):
-        owner = _owner(fit, variable.name)
-        if owner is not None and not variable.name.endswith("_sd"):
-            continue
-        if variable.name == "fixed_effects":
-            continue
-        if owner is None:
-            keys = [{"factor": "residual", "term": variable.name, "origin": ""}]
-        else:
-            keys = _component_keys(fit, owner, labels, variable.name)
-        values = _flat(variable.values)
-        summary = _summary(values, level) | {"median": np.median(values, axis=0)}
-        for index, key in enumerate(keys):
-            rows.append(key | {k: float(np.ravel(v)[index]) for k, v in summary.items()})
-    columns = ["factor", "term", "mean", "median", "sd", "low", "high", "origin"]
-    if fit.spec.likelihood.outputs > 1:
-        columns.insert(2, "class")
-    return pd.DataFrame(rows, columns=columns)
-
-
-def _component_keys(fit: Fit, factor: Factor, labels: Labels, name: str) -> list[dict[str, str]]:
-    slopes = name == f"{factor.name}_slopes_sd"
-    terms = labels.terms[factor.name] if slopes else ("Intercept",)
-    origin = "slopes' columns = 0" if factor.terms and not slopes else ""
-    if not slopes and 0 < factor.terms <= 3:
-        origin = ", ".join(f"{term} = 0" for term in labels.terms[factor.name])
-    keys = [{"factor": factor.name, "term": term, "origin": origin} for term in terms]
-    if fit.spec.likelihood.outputs > 1:
-        return [key | {"class": label} for key in keys for label in labels.classes]
-    return keys
-
-
-def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
-    """Return each factor's intraclass correlation, on the link scale at the training mean of x.
-
-    var_f / (sum of var over factors + residual variance), where var_f = tau_0^2 + sum_j rbar_j^2
-    tau_j^2 with rbar the mean of the slopes' columns; the residual variance is pi^2 / 3 for a
-    logit link, pi^2 / 6 for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
-    ln(1 + 1/m + 1/concentration) for a negative binomial with m the mean count of the training
-    rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df /
-    (df - 2) for a Student t.
-    """
-    spec = fit.spec
-    if not spec.factors:
-        return pd.DataFrame(columns=["factor", "mean", "sd", "low", "high"])
-    variances = {}
-    for factor in spec.factors:
-        total: Any = 0.0
-        if factor.intercept:
-            total = total + _flat(fit.draws[f"{factor.name}_intercept_sd"]) ** 2
-        if factor.terms:
-            at = labels.slope_mean[factor.name][:, None]
-            total = total + ((_flat(fit.draws[f"{factor.name}_slopes_sd"]) * at) ** 2).sum(axis=1)
-        variances[factor.name] = total
-    own = {latent.name: _flat(fit.draws[latent.name])[:, None] for latent, _ in
-           spec.likelihood.latents()}  # fmt: skip
-    noise = spec.likelihood.residual_variance(own, labels.mean_count)
-    whole = sum(variances.values()) + noise
-    rows = []
-    for name, variance in variances.items():
-        summary = _summary(np.atleast_1d(variance / whole), level)
-        for index in range(spec.likelihood.outputs):
-            key = {"factor": name}
-            if spec.likelihood.outputs > 1:
-                key["class"] = labels.classes[index]
-            rows.append(key | {k: float(v[index]) for k, v in summary.items()})
-    return pd.DataFrame(rows)
-
-
-def _linear(fit: Fit, labels: Labels) -> np.ndarray:
+def linear_effects(fit: Fit, labels: Labels) -> np.ndarray:
     """Linear fixed effects in the data's units: (members, draws, 1 + p, K)."""
     if fit.spec.last_layer:
         weight, bias = fit.draws[LAST_LAYER[0]], fit.draws[LAST_LAYER[1]]
@@ -241,28 +142,3 @@ def _linear(fit: Fit, labels: Labels) -> np.ndarray:
     shift = (slopes * labels.column_mean[:, None]).sum(axis=-2)
     intercept = bias * labels.target_scale + labels.target_mean - shift
     return np.concatenate([intercept[..., None, :], slopes], axis=-2)
-
-
-def fixed_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
-    """Linear fixed effects: term, mean, sd, low, high in original units.
-
-    The spread is NaN where the fixed effects are point estimates (``network_posterior="none"``).
-    """
-    if fit.spec.hidden:
-        raise AttributeError(
-            "fixed_effects_ exists for a linear fixed part only: fit with hidden=(), or read the "
-            "network through predict(effects='fixed')."
-        )
-    values = _flat(_linear(fit, labels))
-    summary = _summary(values, level)
-    rows = []
-    for index, term in enumerate(fixed_terms(labels)):
-        for output in range(fit.spec.likelihood.outputs):
-            key = {"term": term}
-            if fit.spec.likelihood.outputs > 1:
-                key["class"] = labels.classes[output]
-            rows.append(key | {k: float(v[index, output]) for k, v in summary.items()})
-    frame = pd.DataFrame(rows)
-    if not fit.spec.last_layer:
-        frame[["sd", "low", "high"]] = np.nan
-    return frame

@@ -7,7 +7,7 @@ does not grow with rows x draws, and a row's prediction does not depend on its n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ __all__ = [
     "Query",
     "every_mean",
     "log_density",
+    "log_likelihood",
     "mean_link",
     "means",
     "outcomes",
@@ -47,7 +48,9 @@ class Fit:
     Every leaf of ``network`` leads with the members of the ensemble. ``draws`` maps a latent's name
     to (members, draws, *shape), on the model's own scale: a member is a chain. ``centre`` is each
     member's mean fixed link over training rows (members, K), at which the random part is read.
-    ``membership`` holds the z-predictor's layers of every factor, or nothing.
+    ``membership`` holds the z-predictor's layers of every factor, or nothing. ``quality`` says what
+    the draws are worth, per member: Pareto's k after a block guide; R-hat, effective sample size
+    and divergences after NUTS.
     """
 
     spec: ModelSpec
@@ -55,6 +58,7 @@ class Fit:
     draws: dict[str, np.ndarray]
     centre: np.ndarray
     membership: tuple[Any, ...] = ()
+    quality: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Query(NamedTuple):
@@ -84,19 +88,12 @@ class Inputs(NamedTuple):
 
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
-    function = _compiled(_bare(query.spec), query.membership is not None, "mean")
-    draws = _thin(query.draws, MEAN_DRAWS)
-    return _over_chunks(query, lambda batch, soft, _: function(query, effects, draws, batch, soft))
+    return _by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS))
 
 
 def every_mean(query: Query) -> dict[str, np.ndarray]:
     """Return `means` of all kinds of effects at the cost of little more than one."""
-    function = _compiled(_bare(query.spec), query.membership is not None, "every_mean")
-    draws = _thin(query.draws, MEAN_DRAWS)
-    found = _over_chunks(
-        query,
-        lambda batch, soft, _: jnp.moveaxis(function(query, "mixed", draws, batch, soft), 0, 1),
-    )
+    found = _by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS))
     return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
@@ -105,13 +102,13 @@ def quantiles(
 ) -> np.ndarray:
     """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
     function = _compiled(_bare(query.spec), query.membership is not None, f"quantile_{kind}")
-    at = jnp.asarray(probabilities)
+    at, held = jnp.asarray(probabilities), _on_device(query.draws)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
     keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
     found = _over_chunks(
         query,
         lambda batch, soft, _: jnp.moveaxis(
-            function(query, effects, query.draws, batch, soft, keys, at), 0, 1
+            function(query, effects, held, batch, soft, keys, at), 0, 1
         ),
     )
     return np.moveaxis(found, 1, 0)
@@ -120,7 +117,7 @@ def quantiles(
 def outcomes(query: Query, effects: str, draws: int, seed: int) -> np.ndarray:
     """Draw new outcomes from the likelihood: (draws, n)."""
     function = _compiled(_bare(query.spec), query.membership is not None, "outcome")
-    chosen = _thin(query.draws, draws)
+    chosen = _on_device(_thin(query.draws, draws))
     base = jax.random.key(seed)
 
     def chunk(batch: Batch, soft: Any, start: int) -> Array:
@@ -132,17 +129,24 @@ def outcomes(query: Query, effects: str, draws: int, seed: int) -> np.ndarray:
 
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
-    function = _compiled(_bare(query.spec), query.membership is not None, "density")
-    return _over_chunks(
-        query, lambda batch, soft, _: function(query, effects, query.draws, batch, soft)
-    )
+    return _by_row(query, effects, "density", query.draws)
+
+
+def log_likelihood(query: Query, effects: str) -> np.ndarray:
+    """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
+    return _by_row(query, effects, "log_likelihood", query.draws).T
 
 
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
-    function = _compiled(_bare(query.spec), query.membership is not None, "link")
-    draws = _thin(query.draws, MEAN_DRAWS)
-    return _over_chunks(query, lambda batch, soft, _: function(query, effects, draws, batch, soft))
+    return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))
+
+
+def _by_row(query: Query, effects: str, kind: str, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Compute one kind of answer whose first axis is the rows."""
+    function = _compiled(_bare(query.spec), query.membership is not None, kind)
+    held = _on_device(draws)
+    return _over_chunks(query, lambda batch, soft, _: function(query, effects, held, batch, soft))
 
 
 def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
@@ -155,7 +159,11 @@ def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]
         index = np.linspace(0, have - 1, wanted).round().astype(int)
     else:
         index = np.arange(wanted) % have
-    return {name: value[:, index] for name, value in draws.items()}
+    return {name: np.asarray(value)[:, index] for name, value in draws.items()}
+
+
+def _on_device(draws: Mapping[str, np.ndarray]) -> dict[str, Array]:
+    return {name: jnp.asarray(value) for name, value in draws.items()}  # once, not for every chunk
 
 
 def _over_chunks(query: Query, function: Callable[[Batch, Any, int], Array]) -> np.ndarray:
@@ -233,7 +241,7 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
 
     @jax.jit
     def run(at: Inputs, keys: Any, probabilities: Any) -> Any:
-        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in at.draws.items()}
+        flat = {k: v.reshape(v.shape[0] * v.shape[1], *v.shape[2:]) for k, v in at.draws.items()}
         if kind == "link":
             return links(at).mean(axis=0)
         if kind == "mean":
@@ -241,8 +249,10 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         if kind == "every_mean":  # the links are computed once, only their choice is repeated
             each = jnp.arange(len(EFFECTS))
             one = lambda which: values(flat, spread(at._replace(which=which))).mean(axis=0)  # noqa: E731
-            return jax.vmap(one)(each)
+            return jax.vmap(one, out_axes=1)(each)
         eta = spread(at)
+        if kind == "log_likelihood":
+            return densities(flat, eta, at.batch.y).T
         if kind == "density":
             every = densities(flat, eta, at.batch.y)
             return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 import pandas as pd
+from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.collapse import AdversaryWarning, add_skill, chance, find_collapse, judge
 from pyfairme.inference.engine import engine
+from pyfairme.inference.finish import Finished, finish
+from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.predict import Fit, Query, mean_link
-from pyfairme.inference.svi import Schedule, Trained, fit, pad
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.model.effects import DENSE_CLUSTERS
+from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
 
-__all__ = ["Result", "train"]
+__all__ = ["Result", "lean", "train"]
 
 MOST_DRAWS = 1000
+LEAST_DRAWS = 100
 DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects
 ADVICE = (
     "The fairness penalty has no grip there. Lower fairness_weight or learning_rate, train longer "
@@ -60,41 +67,84 @@ def train(
     -----
     AdversaryWarning
         When a prediction or an adversary has collapsed (see `collapse.find_collapse`).
+    UserWarning
+        When memberships are to be inferred of more clusters than a z-predictor can tell apart.
     """
+    infer = infer and _can_infer(spec)
     judged = training if validation is None else validation
     chances = _chances(spec, judged, weights)
     prefix = "" if validation is None else "validation/"
-    fitted, histories, draws, centres = [], [], [], []
-    for member in range(members):
-        one = fit(
-            spec,
-            guide,
-            training,
-            validation,
-            weights,
-            schedule,
-            seed + member,
-            lambda done, total, row, m=member: report(m * total + done, members * total, row),
-        )
+    seeds = tuple(seed + member for member in range(members))
+    trained = lean(spec, weights)
+    fitted = fit_members(trained, guide, training, validation, weights, schedule, seeds, report)
+    histories, draws, centres, qualities = [], [], [], []
+    for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
-        fitted.append(one)
         histories.append(pd.DataFrame(one.history).assign(member=member))
-        draws.append(_draws(spec, guide, one, training, weights, seed + member))
+        found = _posterior(spec, guide, one, training, weights, seeds[member])
+        one.params["network"] = found.network
+        qualities.append(found.quality)
+        draws.append(_kept(found.draws, members))
         centres.append(_centre(spec, one, draws[-1], training))
         _warn_of_collapse(spec, one, draws[-1], judged, weights, seed)
-    stacked = {name: np.stack([d[name] for d in draws]) for name in (draws[0] if draws else {})}
+    stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
-    small = all(factor.clusters <= MOST_CLUSTERS for factor in spec.factors)
     membership = tuple(
         fit_membership(training, factor.column, factor.clusters, seed)
         for factor in spec.factors
-        if infer and small
+        if infer
     )
     return Result(
-        Fit(spec, network, stacked, np.stack(centres), membership),
+        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities)),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
     )
+
+
+def _can_infer(spec: ModelSpec) -> bool:
+    """Tell whether every factor can have a z-predictor; warn, before a long fit, if one cannot."""
+    for factor in spec.factors:
+        if factor.clusters > MOST_CLUSTERS:
+            warnings.warn(
+                f"unseen='infer' works up to {MOST_CLUSTERS:,} clusters, and {factor.name!r} has "
+                f"{factor.clusters:,}: no z-predictor is fitted, and predict will refuse rows of "
+                "clusters that were not in the training rows. Choose unseen='population', "
+                "'sample' or 'raise'.",
+                UserWarning,
+                stacklevel=5,  # train, _fit, fit: the line that called fit
+            )
+            return False
+    return True
+
+
+def lean(spec: ModelSpec, weights: Weights) -> ModelSpec:
+    """Leave out idle cluster adversaries where one has many classes: most of a step's cost.
+
+    Those of few clusters stay at weight 0, as a sweep of weights that starts there compiles once.
+    """
+    many = any(clusters > DENSE_CLUSTERS for _, clusters in spec.adversaries)
+    return replace(spec, adversaries=()) if many and float(weights.cluster) == 0 else spec
+
+
+def _stack(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Let every array lead with the members."""
+    return {name: np.stack([one[name] for one in members]) for name in members[0]}
+
+
+def _posterior(
+    spec: ModelSpec, guide: str, one: Trained, training: Batch, weights: Weights, seed: int
+) -> Finished:
+    """Return draws of one member, from the second stage where the guide has one."""
+    if spec.latents and GUIDES[guide](spec.latents).second_stage:
+        number = _number_of_draws(spec)
+        return finish(spec, guide, one.params, training, weights, number, seed)
+    draws = _draws(spec, guide, one, training, weights, seed)
+    return Finished(one.params["network"], draws, {})
+
+
+def _number_of_draws(spec: ModelSpec) -> int:
+    size = sum(int(np.prod(latent.shape)) for latent in spec.latents)
+    return int(np.clip(DRAWN_VALUES / max(size, 1), LEAST_DRAWS, MOST_DRAWS))
 
 
 def _draws(
@@ -102,13 +152,21 @@ def _draws(
 ) -> dict[str, np.ndarray]:
     if not spec.latents:
         return {}
-    size = sum(int(np.prod(latent.shape)) for latent in spec.latents)
-    number = int(np.clip(DRAWN_VALUES / max(size, 1), 100, MOST_DRAWS))
+    number = _number_of_draws(spec)
     key = jax.random.fold_in(jax.random.key(seed), 1)
     few = pad(Batch(*(None if a is None else a[:1] for a in training)), 1)
     scaled = weights._replace(rows=1.0, batch_rows=1.0, ramp=1.0)
     drawn = engine(spec, guide).draw(key, one.params, few, scaled, number)
     return {name: np.asarray(value) for name, value in drawn.items()}
+
+
+def _kept(draws: dict[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
+    """Keep the first of the independent draws, so that all members' are about DRAWN_VALUES."""
+    size = sum(int(np.prod(value.shape[1:])) for value in draws.values())
+    most = max(int(DRAWN_VALUES / max(members * size, 1)), LEAST_DRAWS // members, 1)
+    return {
+        name: value[:most].copy() if len(value) > most else value for name, value in draws.items()
+    }
 
 
 def _links(
@@ -124,11 +182,24 @@ def _links(
 def _centre(
     spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
 ) -> np.ndarray:
-    """Mean fixed link over training rows, (K,), offsets left out."""
-    link = _links(
-        spec, one, draws, training._replace(offset=np.zeros_like(training.offset)), "fixed"
-    )
-    return ((training.weight @ link) / training.weight.sum()).astype(np.float32)
+    """Mean fixed link over training rows, (K,), offsets left out.
+
+    The link is linear in a latent last layer: its posterior mean is that of the mean layer.
+    """
+    last = {name: draws[name].mean(axis=0) for name in LAST_LAYER if name in draws}
+    bare = training._replace(offset=np.zeros_like(training.offset))
+    fixed_part = replace(spec, factors=(), adversaries=(), attributes=(), penalties=(), views=())
+    rows = pad(bare, bucket(len(training.weight)))
+    return np.asarray(_mean_fixed(fixed_part)(one.params["network"], last, rows))
+
+
+@lru_cache(maxsize=64)
+def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
+    def mean(network: Any, latents: dict[str, Array], batch: Batch) -> Array:
+        share = batch.weight / batch.weight.sum()
+        return share @ predictor(spec, network, latents, batch).fixed
+
+    return jax.jit(mean)
 
 
 def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Accuracy and group fairness of predictions: arrays in, numbers or tidy frames out.
+"""Accuracy, calibration and group fairness of predictions: arrays in, numbers or tidy frames out.
 
 All functions take fairlearn's argument names. Definitions stand in the docstrings; a metric is
 added by one new module here, see `pyfairme.metrics.registry`.
@@ -8,12 +8,15 @@ from pyfairme.metrics.accuracy import auroc, balanced_accuracy, brier, log_loss,
 from pyfairme.metrics.calibration import calibration_error_by_group, worst_group_calibration_error
 from pyfairme.metrics.conditional_disparity import conditional_demographic_disparity
 from pyfairme.metrics.counterfactual import counterfactual_gap
+from pyfairme.metrics.coverage import coverage_table
 from pyfairme.metrics.ecosystem import demographic_parity_difference, equalized_odds_difference
 from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
 from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
 from pyfairme.metrics.error_spread import mse_sd, residual_sd
 from pyfairme.metrics.null import NullValue, null_value
 from pyfairme.metrics.parity import demographic_parity
+from pyfairme.metrics.pit import pit_values
+from pyfairme.metrics.reliability import ece, reliability_table
 from pyfairme.metrics.report import classification_report_frame, regression_report_frame
 from pyfairme.metrics.worst_group import worst_group_accuracy
 
@@ -26,8 +29,10 @@ __all__ = [
     "classification_report_frame",
     "conditional_demographic_disparity",
     "counterfactual_gap",
+    "coverage_table",
     "demographic_parity",
     "demographic_parity_difference",
+    "ece",
     "equalized_odds_difference",
     "fpr_sd",
     "fpr_sd_corrected",
@@ -35,8 +40,10 @@ __all__ = [
     "mse",
     "mse_sd",
     "null_value",
+    "pit_values",
     "r2",
     "regression_report_frame",
+    "reliability_table",
     "residual_sd",
     "tpr_sd",
     "tpr_sd_corrected",

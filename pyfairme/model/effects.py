@@ -3,14 +3,19 @@
     tau_0 ~ HalfNormal(s),  intercept_g ~ Normal(0, tau_0)
     tau_j ~ HalfNormal(s),  slope_gj    ~ Normal(0, tau_j)          for clusters g = 1..G
 
-with s = ``likelihood.effect_scale * prior_scale``. Sites carry the factor's name, so that several
-crossed factors stand side by side.
+with s = ``likelihood.effect_scale * prior_scale``. Correlated effects of a cluster have
+
+    (intercept_g, slope_g) ~ Normal(0, diag(tau) R diag(tau)),  R ~ LKJ(2)
+
+(Lewandowski, Kurowicka & Joe 2009), slopes drawn given the intercept. Sites carry the factor's
+name, so that several crossed factors stand side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -20,11 +25,20 @@ from jaxtyping import Array, Float, Int
 
 from pyfairme.model.likelihoods import Latent
 
-__all__ = ["DENSE_CLUSTERS", "Factor", "by_cluster", "contribution", "contribution_of", "sample"]
+__all__ = [
+    "DENSE_CLUSTERS",
+    "Factor",
+    "by_cluster",
+    "contribution",
+    "contribution_of",
+    "sample",
+    "slope_columns",
+]
 
 DENSE_CLUSTERS = (
     64  # up to here a one-hot product beats gathering each row's slopes on every device
 )
+LKJ_CONCENTRATION = 2.0  # a mild pull towards no correlation
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,7 @@ class Factor:
 
     ``column`` is its position among the batch's clusters. ``slopes`` holds indices into the batch's
     slope columns; ``hidden`` is the width of the last hidden layer when its activations carry the
-    slopes instead, else 0.
+    slopes instead, else 0. ``correlated``: the terms of a cluster are (LKJ prior).
     """
 
     name: str
@@ -43,6 +57,7 @@ class Factor:
     intercept: bool = True
     slopes: tuple[int, ...] = ()
     hidden: int = 0
+    correlated: bool = False
 
     @property
     def terms(self) -> int:
@@ -59,17 +74,31 @@ class Factor:
         middle = (self.terms,) if term == "slopes" else ()
         return (self.clusters, *middle, self.outputs)
 
+    @property
+    def width(self) -> int:
+        """Number of a cluster's effects per output: d = intercept + q."""
+        return int(self.intercept) + self.terms
+
     def latents(self, scale: float) -> tuple[Latent, ...]:
         """List scales before effects, in the order in which the model draws them."""
-        found = []
-        for term in self.sites:
-            found.append(Latent(f"{self.name}_{term}_sd", self.shape(term)[1:], True, 0.3 * scale))
-            found.append(Latent(f"{self.name}_{term}", self.shape(term), False, 0.0))
-        return tuple(found)
+        scales = {
+            term: Latent(f"{self.name}_{term}_sd", self.shape(term)[1:], True, 0.3 * scale)
+            for term in self.sites
+        }
+        effects = {
+            term: Latent(f"{self.name}_{term}", self.shape(term), False, 0.0) for term in self.sites
+        }
+        if self.correlated:
+            square = (self.outputs, self.width, self.width)
+            cholesky = Latent(f"{self.name}_cholesky", square, False, 0.0, correlations=True)
+            return (*scales.values(), cholesky, *effects.values())
+        return tuple(part[term] for term in self.sites for part in (scales, effects))
 
 
 def sample(factor: Factor, scale: Array | float) -> dict[str, Array]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites."""
+    if factor.correlated:
+        return _sample_correlated(factor, scale)
     drawn = {}
     for term in factor.sites:
         shape = factor.shape(term)
@@ -80,7 +109,37 @@ def sample(factor: Factor, scale: Array | float) -> dict[str, Array]:
     return drawn
 
 
-def _columns(factor: Factor, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
+def _sample_correlated(factor: Factor, scale: Array | float) -> dict[str, Array]:
+    drawn = {}
+    for term in factor.sites:
+        tau = f"{factor.name}_{term}_sd"
+        prior = dist.HalfNormal(scale).expand(factor.shape(term)[1:]).to_event()
+        drawn[tau] = numpyro.sample(tau, prior)
+    site = f"{factor.name}_cholesky"
+    lkj = dist.LKJCholesky(factor.width, LKJ_CONCENTRATION).expand([factor.outputs]).to_event(1)
+    drawn[site] = numpyro.sample(site, lkj)
+    mean: Any = jnp.zeros(factor.shape("slopes"))
+    first = int(factor.intercept)
+    if factor.intercept:
+        site, tau = f"{factor.name}_intercept", drawn[f"{factor.name}_intercept_sd"]
+        prior = dist.Normal(0.0, jnp.broadcast_to(tau, factor.shape("intercept"))).to_event(2)
+        drawn[site] = numpyro.sample(site, prior)
+        lean = drawn[f"{factor.name}_slopes_sd"] * drawn[f"{factor.name}_cholesky"][:, 1:, 0].T
+        mean = lean * (drawn[site] / tau)[:, None, :]
+    rest = drawn[f"{factor.name}_cholesky"][:, first:, first:]  # (K, q, q)
+    tril = drawn[f"{factor.name}_slopes_sd"].T[:, :, None] * rest
+    size = factor.terms * factor.outputs
+    whole = jnp.einsum("kab,kl->akbl", tril, jnp.eye(factor.outputs)).reshape(size, size)
+    given = dist.MultivariateNormal(mean.reshape(-1, size), scale_tril=whole)
+    shaped = dist.transforms.ReshapeTransform(factor.shape("slopes")[1:], (size,))
+    site = f"{factor.name}_slopes"
+    prior = dist.TransformedDistribution(given, shaped).to_event(1)
+    drawn[site] = numpyro.sample(site, prior)
+    return drawn
+
+
+def slope_columns(factor: Factor, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
+    """Return the columns that carry the factor's slopes."""
     if factor.hidden or factor.slopes == tuple(range(r.shape[1])):
         return r
     return r[:, jnp.array(factor.slopes)]
@@ -95,7 +154,7 @@ def by_cluster(
         every = every + latents[f"{factor.name}_intercept"][None]
     if factor.terms:
         slopes = jnp.moveaxis(latents[f"{factor.name}_slopes"], 1, 0)
-        every = every + (_columns(factor, r) @ slopes.reshape(factor.terms, -1)).reshape(
+        every = every + (slope_columns(factor, r) @ slopes.reshape(factor.terms, -1)).reshape(
             every.shape
         )
     return every
@@ -116,7 +175,7 @@ def contribution(
     if factor.intercept:
         total = total + membership @ latents[f"{factor.name}_intercept"]
     if factor.terms:
-        pairs = membership[:, :, None] * _columns(factor, r)[:, None, :]
+        pairs = membership[:, :, None] * slope_columns(factor, r)[:, None, :]
         slopes = latents[f"{factor.name}_slopes"].reshape(-1, factor.outputs)
         total = total + pairs.reshape(r.shape[0], -1) @ slopes
     return total
@@ -139,5 +198,5 @@ def contribution_of(
         total = total + latents[f"{factor.name}_intercept"][inside]
     if factor.terms:
         slopes = latents[f"{factor.name}_slopes"][inside]
-        total = total + jnp.einsum("nq,nqk->nk", _columns(factor, r), slopes)
+        total = total + jnp.einsum("nq,nqk->nk", slope_columns(factor, r), slopes)
     return jnp.where(codes[:, None] >= 0, total, 0.0)

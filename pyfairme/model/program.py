@@ -23,11 +23,13 @@ from pyfairme.model.penalties import PENALTIES, Attribute, View, cluster_adversa
 
 __all__ = [
     "LAST_LAYER",
+    "LAST_LAYER_SCALE",
     "ModelSpec",
     "Prediction",
     "Program",
     "Weights",
     "build",
+    "draw_latents",
     "predictor",
     "view_of",
 ]
@@ -136,7 +138,7 @@ def build(spec: ModelSpec) -> Program:
     """Return the program of ``spec``; equal specs share one program and its compiled functions."""
 
     def model(batch: Batch, weights: Weights) -> None:
-        latents = _draw_latents(spec, weights)
+        latents = draw_latents(spec, weights)
         network: Any = numpyro.param("network", lambda key: _start(spec, key))
         prediction = predictor(spec, network, latents, batch)
         share = batch.weight / weights.batch_rows
@@ -153,7 +155,7 @@ def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
     return (*layers[:-1], Layer(jnp.zeros((0, 0)), jnp.zeros(0))) if spec.last_layer else layers
 
 
-def _draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
+def draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
     """Draw every latent under the KL weight: losses are row means, so the KL is divided by n."""
     latents: dict[str, Any] = {}
     with handlers.scale(scale=weights.kl / weights.rows):

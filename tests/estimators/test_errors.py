@@ -16,7 +16,7 @@ import pyfairme as pf
         ({"fairness": "advers"}, r"Invalid value of fairness: 'advers'\. Valid values are \["),
         ({"fairness": ("moment", "x")}, r"Invalid value of fairness: 'x'\."),
         ({"criterion": "equality"}, r"Invalid value of criterion: 'equality'\. Valid values"),
-        ({"guide": "banana"}, r"Invalid value of guide: 'banana'\. Valid values are \['mean"),
+        ({"guide": "banana"}, r"Invalid value of guide: 'banana'\. Valid values are \['auto"),
         ({"unseen": "guess"}, r"unseen: 'guess'\. Valid values are \['infer', 'population', 's"),
         ({"missing": "drop"}, r"missing: 'drop'\. Valid values are \['category', 'raise'\]"),
         ({"network_posterior": "all"}, r"network_posterior: 'all'\. Valid values are \['none'"),

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
+from tests.benchmarks.guides_against_nuts import against_lme4, against_oracle, read, sampled
 
 ORACLE = {
     "hidden": (),
@@ -55,6 +56,7 @@ def test_sleepstudy_effects_correlate_with_blups(sleepstudy, data_dir):
         assert np.corrcoef(mean[blup.index], blup)[0, 1] >= 0.99
 
 
+@pytest.mark.slow  # the default of the table in docs/guides.md is tested below
 def test_full_rank_guide_has_the_conditional_spread_of_lme4(data_dir):
     """Mean-field understates the effects' posterior SD (7.7 against 11.9); full rank must not."""
     frame = pd.read_csv(data_dir / "lme4" / "sleepstudy.csv", dtype={"Subject": str})
@@ -145,3 +147,55 @@ def test_more_fairness_weight_means_less_of_the_injected_unfairness():
     for (before, _, high), (after, low, _) in pairwise(found):
         assert after <= before or low <= high
     assert found[-1][2] < found[0][1]  # from none to full weight the intervals part
+
+
+NAMES = ["sleepstudy", "penicillin", "cbpp", pytest.param("verbagg", marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def whole(request, data_dir):
+    """A block guide of everything, and the reference posterior by NUTS beside it."""
+    case = read(request.param, data_dir / "lme4")
+    estimator = case.fit(guide="block", network_posterior="last_layer")
+    return request.param, estimator, against_oracle(estimator, request.param)
+
+
+def test_block_has_the_means_of_nuts(whole):
+    assert (whole[2]["distance"] < 0.2).all()
+
+
+def test_block_has_the_spread_of_nuts(whole):
+    ratio = whole[2].set_index("kind")["ratio"]
+    for kind, tolerance in (("fixed", 0.15), ("effect", 0.15), ("scale", 0.25)):
+        assert ratio[[kind]].between(1 - tolerance, 1 + tolerance).all(), kind
+    if "correlation" in ratio.index:
+        assert ratio["correlation"] == pytest.approx(1, abs=0.25)
+
+
+def test_block_knows_that_its_hyper_parameters_are_right(whole):
+    quality = whole[1].diagnostics_
+    assert quality.loc[quality["parameter"] == "hyper-parameters", "ok"].all()
+
+
+@pytest.mark.slow
+def test_refine_equals_nuts_up_to_its_noise(whole):
+    name, estimator, _ = whole
+    found = sampled(against_oracle(estimator.refine(draws=2000, progress=False), name))
+    assert found["mean_z"] < 4
+    assert found["sd_excess"] < 0
+    assert found["ess"] >= 1000
+
+
+# In VerbAgg persons who always answer alike make Laplace's approximation, lme4's, biased: the exact
+# posterior means of its items correlate .993 with lme4's (tests/inference/oracles/verbagg.csv).
+LEAST = {"cbpp": 0.99, "verbagg": 0.99}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_block_given_the_fixed_effects_is_lme4(name, data_dir):
+    folder = data_dir / "lme4"
+    estimator = read(name, folder).fit(guide="block", network_posterior="none")
+    found = against_lme4(estimator, name, folder)
+    assert (found["fixed"] < 0.15).all()
+    assert (found["correlation"] >= LEAST.get(name, 0.999)).all()
+    np.testing.assert_allclose(found["condsd"], 1, atol=0.15)

@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro import handlers
+from scipy import stats
 
 from pyfairme.model import effects
 from pyfairme.model.effects import Factor
@@ -99,3 +100,64 @@ def test_latents_describe_the_sites():
     assert {name for name, (_, positive) in described.items() if positive} == {
         "school_intercept_sd", "school_slopes_sd",
     }  # fmt: skip
+
+
+CORRELATED = Factor("school", 4000, slopes=(0, 1), outputs=2, correlated=True)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    with handlers.seed(rng_seed=0):
+        return jax.tree.map(np.asarray, effects.sample(CORRELATED, 1.5))
+
+
+def test_correlated_effects_have_the_scales_and_correlations_drawn_for_them(drawn):
+    for k in range(CORRELATED.outputs):
+        both = np.column_stack([drawn["school_intercept"][:, k], drawn["school_slopes"][:, :, k]])
+        tau = np.r_[drawn["school_intercept_sd"][k], drawn["school_slopes_sd"][:, k]]
+        np.testing.assert_allclose(both.std(axis=0), tau, rtol=0.045)
+        root = drawn["school_cholesky"][k]
+        # standard error of a correlation of 4000 draws: at most 1 / sqrt(4000) = .016
+        np.testing.assert_allclose(np.corrcoef(both.T), root @ root.T, atol=0.06)
+
+
+def test_outputs_are_independent(drawn):
+    values = drawn["school_intercept"]
+    assert abs(np.corrcoef(values[:, 0], values[:, 1])[0, 1]) < 0.065
+
+
+def test_density_of_correlated_effects_is_that_of_one_normal(drawn):
+    """Intercepts, then slopes given them: together Normal(0, diag(tau) R diag(tau))."""
+    few = Factor("school", 3, slopes=(0, 1), outputs=2, correlated=True)
+    values = {name: value[:3] if value.shape[0] == 4000 else value for name, value in drawn.items()}
+    seeded = handlers.seed(effects.sample, jax.random.key(0))
+    sites = handlers.trace(handlers.substitute(seeded, data=values)).get_trace(few, 1.5)
+    found = sum(
+        float(sites[name]["fn"].log_prob(sites[name]["value"]).sum())
+        for name in ("school_intercept", "school_slopes")
+    )
+    expected = 0.0
+    for k in range(2):
+        tau = np.r_[values["school_intercept_sd"][k], values["school_slopes_sd"][:, k]]
+        root = tau[:, None] * values["school_cholesky"][k]
+        both = np.column_stack([values["school_intercept"][:, k], values["school_slopes"][:, :, k]])
+        expected += stats.multivariate_normal(np.zeros(3), root @ root.T).logpdf(both).sum()
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_one_correlation_has_the_prior_of_lkj():
+    """LKJ(2) of two terms: (rho + 1) / 2 ~ Beta(2, 2)."""
+    factor = Factor("school", 1, slopes=(0,), outputs=2000, correlated=True)
+    with handlers.seed(rng_seed=1):
+        root = effects.sample(factor, 1.0)["school_cholesky"]
+    share = (np.asarray(root[:, 1, 0]) + 1) / 2
+    assert stats.kstest(share, stats.beta(2, 2).cdf).pvalue > 0.001
+
+
+def test_slopes_alone_may_be_correlated():
+    factor = Factor("school", 5, slopes=(0, 1), intercept=False, correlated=True)
+    with handlers.seed(rng_seed=0):
+        drawn = effects.sample(factor, 1.0)
+    described = {v.name: v.shape for v in factor.latents(1.0)}
+    assert {name: value.shape for name, value in drawn.items()} == described
+    assert described["school_cholesky"] == (1, 2, 2)

@@ -11,6 +11,8 @@ A likelihood is a frozen dataclass with
 ``bounded(eta)``         a bounded view of the prediction for adversaries and penalties (n, V)
 ``outcome(y)``           the same for the target (n, V)
 ``strata(y)``            one-hot (n, C) of the outcome classes, or None when y is not categorical
+``quadratic``            whether log p(y) is quadratic in the link: Gaussian effects are exact
+``precision(v)``         how the curvature of log p(y) in the link scales with its own latents
 ``residual_variance(v, mean)``  variance on the link scale that is no effect's, for the intraclass
                          correlation; ``mean`` is the mean count of the training rows
 ``start(mean_y)``        link at which the output bias starts, from the mean of the encoded target

@@ -27,6 +27,7 @@ class Bernoulli:
     outputs: int = 1
     effect_scale: float = 1.5
     target: str = "class"
+    quadratic: bool = False
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
@@ -46,6 +47,9 @@ class Bernoulli:
 
     def strata(self, y: Any) -> Array | None:
         return jax.nn.one_hot(jnp.asarray(y, jnp.int32), 2)
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return 1.0
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return LOGISTIC_VARIANCE
@@ -67,6 +71,7 @@ class Categorical:
     outputs: int
     effect_scale: float = 1.5
     target: str = "class"
+    quadratic: bool = False
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
@@ -85,6 +90,9 @@ class Categorical:
 
     def strata(self, y: Any) -> Array | None:
         return jax.nn.one_hot(jnp.asarray(y, jnp.int32), self.outputs)
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return 1.0
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return GUMBEL_VARIANCE

@@ -26,6 +26,7 @@ class Poisson:
     outputs: int = 1
     effect_scale: float = 1.0
     target: str = "count"
+    quadratic: bool = False
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
@@ -44,6 +45,9 @@ class Poisson:
 
     def strata(self, y: Any) -> Array | None:
         return None
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return 1.0
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return np.log1p(1 / mean)
@@ -64,6 +68,7 @@ class NegativeBinomial:
     outputs: int = 1
     effect_scale: float = 1.0
     target: str = "count"
+    quadratic: bool = False
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         prior = dist.TransformedDistribution(
@@ -85,6 +90,9 @@ class NegativeBinomial:
 
     def strata(self, y: Any) -> Array | None:
         return None
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return 1.0
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return np.log1p(1 / mean + 1 / values["concentration"])

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 from jaxtyping import Array
+from numpyro.distributions import transforms
 
 __all__ = ["BOUND", "Latent", "Likelihood", "saturate"]
 
@@ -17,7 +19,8 @@ BOUND = 3.0  # units beyond which a real prediction saturates for an adversary
 class Latent(NamedTuple):
     """A latent variable: its site, shape, whether it is positive, and where its guide starts.
 
-    ``in_units`` says that it is in the units in which the target was standardised.
+    ``in_units`` says that it is in the units in which the target was standardised,
+    ``correlations`` that it is a Cholesky factor (..., d, d) of correlations.
     """
 
     name: str
@@ -25,6 +28,29 @@ class Latent(NamedTuple):
     positive: bool
     start: float
     in_units: bool = False
+    correlations: bool = False
+
+    @property
+    def transform(self) -> Any:
+        """The bijection from real numbers of ``free_shape`` to the latent's values."""
+        if self.correlations:
+            return transforms.CorrCholeskyTransform()
+        return transforms.ExpTransform() if self.positive else transforms.IdentityTransform()
+
+    @property
+    def free_shape(self) -> tuple[int, ...]:
+        """Shape of the real numbers that ``transform`` maps to the latent."""
+        if not self.correlations:
+            return self.shape
+        *outer, _, terms = self.shape
+        return (*outer, terms * (terms - 1) // 2)
+
+    @property
+    def free_start(self) -> float:
+        """Where its guide starts, as a real number."""
+        if self.correlations:
+            return 0.0
+        return float(np.log(self.start)) if self.positive else self.start
 
 
 @runtime_checkable
@@ -37,12 +63,15 @@ class Likelihood(Protocol):
     def effect_scale(self) -> float: ...
     @property
     def target(self) -> str: ...
+    @property
+    def quadratic(self) -> bool: ...
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]: ...
     def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any: ...
     def mean(self, eta: Any, values: Mapping[str, Array]) -> Array: ...
     def bounded(self, eta: Any) -> Array: ...
     def outcome(self, y: Any) -> Array: ...
     def strata(self, y: Any) -> Array | None: ...
+    def precision(self, values: Mapping[str, Any]) -> Any: ...
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any: ...
     def start(self, mean_y: Any) -> Array: ...
 

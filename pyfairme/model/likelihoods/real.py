@@ -24,6 +24,7 @@ class Normal:
     outputs: int = 1
     effect_scale: float = 1.0
     target: str = "real"
+    quadratic: bool = True
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ((Latent("residual_sd", (), True, 0.7, in_units=True), dist.HalfNormal(1.0)),)
@@ -42,6 +43,9 @@ class Normal:
 
     def strata(self, y: Any) -> Array | None:
         return None
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return values["residual_sd"] ** -2
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return values["residual_sd"] ** 2
@@ -63,6 +67,7 @@ class StudentT:
     outputs: int = 1
     effect_scale: float = 1.0
     target: str = "real"
+    quadratic: bool = False
 
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return (
@@ -84,6 +89,10 @@ class StudentT:
 
     def strata(self, y: Any) -> Array | None:
         return None
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        df = values["df"]  # Fisher information of the location
+        return (df + 1) / ((df + 3) * values["residual_scale"] ** 2)
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         df = values["df"]  # the variance is infinite up to df = 2

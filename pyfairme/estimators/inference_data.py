@@ -1,0 +1,215 @@
+"""Everything ArviZ wants of a fitted estimator, as groups with named dims."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from pyfairme.data import Batch, Design, RealTarget
+from pyfairme.data.columns import column_kind, pick, read_numbers
+from pyfairme.estimators import inputs, state
+from pyfairme.estimators.unseen import query
+from pyfairme.inference import posterior, predict
+from pyfairme.inference.groups import assemble, group
+from pyfairme.inference.predict import Fit, Query
+from pyfairme.inference.prior import prior_draws
+
+__all__ = ["outcome_array", "refuse_without_latents", "to_arviz"]
+
+MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
+PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
+LIKELIHOOD_NOTE = (
+    "log p(y | draw) of the mixed prediction, per unit of y, without row weights. Leaving a row "
+    "out by these draws leaves what they are conditional on as it is, fitted to all rows."
+)
+
+
+class Rows(NamedTuple):
+    """The rows of the groups: frame, encoded batch, the target and its name in all groups."""
+
+    frame: pd.DataFrame
+    batch: Batch
+    observed: np.ndarray | None
+    name: str
+
+
+def refuse_without_latents(estimator: Any, asked: str) -> None:
+    """Raise AttributeError when nothing was drawn, as the model has no latent variable."""
+    check_is_fitted(estimator)
+    if not estimator.fit_.draws:
+        raise AttributeError(
+            f"{asked} needs latent variables, and this model has none: give cluster='column' "
+            "with random_intercepts=True or random_slopes, or network_posterior='last_layer'."
+        )
+
+
+def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> Any:
+    """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
+    labels: posterior.Labels = estimator._labels
+    refuse_without_latents(estimator, "to_arviz")
+    _check_numbers(X, y, draws, prior)
+    attrs = state.posterior_attrs(estimator)
+    kept = _kept(estimator.fit_, draws)
+    fit = _thinned(estimator.fit_, kept)
+    groups = {"posterior": posterior.latent_group(fit, labels, attrs)}
+    rows = None
+    if X is not None:
+        taken = {*groups["posterior"].variables, *groups["posterior"].dims}
+        rows = _rows(estimator, X, y, kept.size * estimator.fit_.centre.shape[0], prior, taken)
+        groups |= _row_groups(estimator, rows, kept, attrs)
+    if prior:
+        drawn = prior_draws(fit, estimator.prior_scale, prior, estimator._seed)
+        before = replace(fit, draws=drawn)
+        said = attrs | {"kind": "prior", "guide": "none", "note": PRIOR_NOTE}
+        groups["prior"] = posterior.latent_group(before, labels, said)
+        if rows is not None:
+            found = _query(estimator, before, rows)
+            groups["prior_predictive"] = _outcomes(estimator, found, rows, said)
+    return assemble(groups)
+
+
+def outcome_array(values: np.ndarray, chains: int, draws: int, index: pd.Index) -> Any:
+    """Return drawn outcomes (chains * draws, rows) as xarray, dims (chain, draw, row)."""
+    import xarray as xr
+
+    values = values.reshape(chains, -1, values.shape[-1])[:, : -(-draws // chains)]
+    return xr.DataArray(
+        values,
+        dims=("chain", "draw", "row"),
+        coords={
+            "chain": np.arange(chains),
+            "draw": np.arange(values.shape[1]),
+            "row": np.asarray(index),
+        },
+        name="y",
+    )
+
+
+def _check_numbers(X: Any, y: Any, draws: int | None, prior: int) -> None:
+    if y is not None and X is None:
+        raise ValueError("to_arviz got y without X: give the rows that y belongs to as X.")
+    if draws is not None and draws < 1:
+        raise ValueError(f"draws must be at least 1, or None for all there are; got {draws}.")
+    if prior < 0:
+        raise ValueError(f"prior_draws must be at least 0, got {prior}.")
+
+
+def _kept(fit: Fit, draws: int | None) -> np.ndarray:
+    """Positions of evenly spread draws of each chain: all of them, or ``draws`` over all chains."""
+    chains, have = next(iter(fit.draws.values())).shape[:2]
+    wanted = have if draws is None else min(-(-draws // chains), have)
+    return np.linspace(0, have - 1, wanted).round().astype(int)
+
+
+def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
+    return replace(fit, draws={name: value[:, kept] for name, value in fit.draws.items()})
+
+
+def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> Rows:
+    frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    _check_size(len(frame), draws, prior, 1 if y is None else 2)
+    encoded = None if y is None else estimator.target_.encode(y)
+    batch = estimator._in_standard_units(estimator.design_.encode(frame, y=encoded))
+    observed = encoded
+    if encoded is not None and isinstance(estimator.target_, RealTarget):
+        observed = np.asarray(y, dtype=np.float64).reshape(-1)
+    elif encoded is not None:
+        observed = encoded.astype(np.int64)
+    name = getattr(y, "name", None)
+    free = isinstance(name, str) and name and name not in taken | {"row", *frame.columns}
+    return Rows(frame, batch, observed, str(name) if free else "y")
+
+
+def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
+    numbers = rows * (groups * draws + prior)
+    if numbers <= MOST_NUMBERS:
+        return
+    most = int(MOST_NUMBERS) // (groups * rows)
+    remedy = f"draws={most} (and no prior_draws) would do" if most else "rows"
+    raise ValueError(
+        f"{draws} draws of {rows} rows in {groups} group(s), and {prior} draws from the prior, are "
+        f"{numbers:.1e} numbers, more than {MOST_NUMBERS:.0e}. Give fewer: {remedy}, or part of X."
+    )
+
+
+def _query(estimator: Any, fit: Fit, rows: Rows) -> Query:
+    """Return the rows under a fit's draws, unseen clusters by the estimator's own policy."""
+    return query(fit, estimator.design_, rows.frame, rows.batch, estimator.unseen, estimator._seed)
+
+
+def _row_groups(
+    estimator: Any, rows: Rows, kept: np.ndarray, attrs: Mapping[str, Any]
+) -> dict[str, Any]:
+    # new clusters are drawn before the draws are thinned: theirs are then those of `predict`
+    found = _query(estimator, estimator.fit_, rows)
+    found = found._replace(draws={k: v[:, kept] for k, v in found.draws.items()})
+    coords = {"row": _row_labels(rows.frame.index)}
+    said = {**attrs, "effects": "mixed", "unseen": estimator.unseen}
+    groups = {"posterior_predictive": _outcomes(estimator, found, rows, said)}
+    if rows.observed is not None:
+        log_p = predict.log_likelihood(found, "mixed").astype(np.float64)
+        log_p -= np.log(getattr(estimator.target_, "scale", 1.0))  # per unit of y itself
+        entry = (("chain", "draw", "row"), log_p.reshape(_leading(found), -1, log_p.shape[1]))
+        told = said | {"note": f"{said['note']} {LIKELIHOOD_NOTE}"}
+        groups["log_likelihood"] = group({rows.name: entry}, coords, told)
+        target = (("row",), rows.observed, _classes(estimator))
+        groups["observed_data"] = group({rows.name: target}, coords, {})
+    groups["constant_data"] = group(_columns(estimator.design_, rows.frame), coords, {})
+    return groups
+
+
+def _leading(found: Query) -> int:
+    return next(iter(found.draws.values())).shape[0]
+
+
+def _outcomes(estimator: Any, found: Query, rows: Rows, attrs: Mapping[str, Any]) -> Any:
+    """One new outcome per draw and row, in the target's units or as codes of classes."""
+    chains, each = next(iter(found.draws.values())).shape[:2]
+    values = predict.outcomes(found, "mixed", chains * each, estimator._seed)
+    values = values.reshape(chains, each, -1)
+    target = estimator.target_
+    values = target.decode(values) if isinstance(target, RealTarget) else values.astype(np.int64)
+    entry = (("chain", "draw", "row"), values, _classes(estimator))
+    return group({rows.name: entry}, {"row": _row_labels(rows.frame.index)}, attrs)
+
+
+def _classes(estimator: Any) -> dict[str, Any]:
+    """Say which class each code stands for."""
+    labels = getattr(estimator, "classes_", None)
+    return {} if labels is None else {"classes": [str(label) for label in labels]}
+
+
+def _row_labels(index: pd.Index) -> np.ndarray:
+    """Labels of rows that a file can hold, the index of X; else rows are numbered."""
+    values = np.asarray(index)
+    if index.nlevels == 1 and index.is_unique:
+        if values.dtype.kind in "iufM":
+            return values
+        if all(isinstance(value, str) for value in values):
+            return values.astype(str)
+    return np.arange(len(index))
+
+
+def _columns(design: Design, frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
+    """Columns of X that the model uses: numbers as numbers, clusters and levels as text."""
+    roles = design.schema
+    used = [term.column for term in design.terms]
+    used += [*roles.cluster, *(c for c in roles.sensitive_columns if c in frame.columns)]
+    used += [] if design.offset is None else [design.offset]
+    found = {}
+    for name in dict.fromkeys(used):
+        column = pick(frame, name)
+        if name in roles.cluster or column_kind(column) == "categorical":
+            values = inputs.cluster_labels(frame, name).astype(str)
+        else:
+            values = read_numbers(column)
+            whole = column.dtype.kind in "iub" and not column.isna().any()
+            values = values.astype(np.int64) if whole else values
+        # a variable that is called as its dim would be taken for the dim's labels
+        found[f"{name}_" if name == "row" else str(name)] = (("row",), values)
+    return found

@@ -1,0 +1,275 @@
+"""What a fitted estimator can become without training its network again: refined, or adapted."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from pyfairme.data import Batch
+from pyfairme.data.columns import lookup, pick, read_labels
+from pyfairme.estimators import inputs, settings
+from pyfairme.inference import nuts, predict
+from pyfairme.inference.adapt import adapt as adapt_fit
+from pyfairme.inference.block import typical
+from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
+from pyfairme.inference.disparity import prediction_gaps
+from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage_weights
+from pyfairme.inference.layout import Layout
+from pyfairme.inference.predict import Fit, Query
+
+__all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
+
+LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
+REPLICATES = 50
+
+
+class FairnessWarning(UserWarning):
+    """Predictions of the groups are further apart after an update than before it."""
+
+
+def keep_training(estimator: Any, training: Batch) -> None:
+    """Hold on to the encoded training rows for `refine`, unless they are very many."""
+    numbers = sum(np.size(part) for part in training if part is not None)
+    estimator._training = training if numbers <= LARGEST_KEPT else None
+
+
+# NUTS -------------------------------------------------------------------------------------------
+
+
+def refine(
+    estimator: Any,
+    draws: int,
+    chains: int,
+    fairness_weight: Any,
+    rows: tuple[Any, Any, Any],
+    warmup: int,
+    progress: Any,
+) -> Any:
+    """Return the estimator of `FairMixedEffects.refine`."""
+    check_is_fitted(estimator)
+    for name, value in (("draws", draws), ("chains", chains), ("warmup", warmup)):
+        settings.check_count(name, value, 1)
+    fit: Fit = estimator.fit_
+    if not fit.spec.latents:
+        raise ValueError(
+            "refine samples latent variables, and this model has none: give cluster='column' with "
+            "random_intercepts=True or random_slopes, or network_posterior='last_layer'."
+        )
+    check_size(fit.spec)
+    training = _training_rows(estimator, *rows)
+    strength = settings.strengths(fairness_weight, fit.spec.attributes)
+    weights = settings.objective_weights(estimator.get_params(deep=False), fit.spec, training)
+    scaled, bare = second_stage_weights(training, weights)
+    latents = Layout(fit.spec).hypers
+    found = []
+    for member in range(fit.centre.shape[0]):
+        found.append(
+            nuts.sample(
+                fit.spec,
+                jax.tree.map(lambda leaf, m=member: leaf[m], fit.network),
+                typical(latents, {name: value[member] for name, value in fit.draws.items()}),
+                scaled,
+                bare,
+                draws=draws,
+                chains=chains,
+                warmup=warmup,
+                strength=strength,
+                seed=estimator._seed + member,
+                progress=_shown(progress),
+            )
+        )
+    quality = {
+        "divergences": np.array([one.divergences for one in found]),
+        **{f"rhat/{name}": np.array([one.rhat[name] for one in found]) for name in found[0].rhat},
+        **{f"ess/{name}": np.array([one.ess[name] for one in found]) for name in found[0].ess},
+    }
+    refined = replace(
+        fit,
+        network=jax.tree.map(lambda leaf: np.repeat(leaf, chains, axis=0), fit.network),
+        draws={name: np.concatenate([one.draws[name] for one in found]) for name in fit.draws},
+        centre=np.repeat(fit.centre, chains, axis=0),
+        quality=quality,
+    )
+    _warn_of_sampling(quality)
+    return _updated(estimator, refined, estimator.design_, training, fit)
+
+
+def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
+    """Return the rows of the last fit, or those given, encoded."""
+    if X is None:
+        kept = getattr(estimator, "_training", None)
+        if kept is None:
+            raise ValueError(
+                "refine needs the training rows, and this estimator does not hold them (it was "
+                "loaded from a file, copied to another process, or they are very many): call "
+                "refine(X=X, y=y)."
+            )
+        return kept
+    frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    weight = estimator._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
+    return _encoded(estimator, frame, y, weight)
+
+
+def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, weight: np.ndarray | None) -> Batch:
+    values = np.asarray(y).reshape(-1)
+    if len(values) != len(frame):
+        raise ValueError(
+            f"X has {len(frame)} rows, y has {len(values)}: give one target per row, in the same "
+            "order."
+        )
+    encoded = estimator.target_.encode(values)
+    return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
+
+
+def _shown(progress: Any) -> bool:
+    import sys
+
+    return sys.stderr.isatty() if progress == "auto" else bool(progress)
+
+
+def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
+    rhat = {k[5:]: float(np.nanmax(v)) for k, v in quality.items() if k.startswith("rhat/")}
+    ess = {k[4:]: float(np.nanmin(v)) for k, v in quality.items() if k.startswith("ess/")}
+    found = []
+    divergences = int(quality["divergences"].sum())
+    if divergences:
+        found.append(
+            f"{divergences} draws diverged, so a part of the posterior may be missed: give the "
+            "scales stronger priors (prior_scale) or the factor more clusters"
+        )
+    bad = {name: value for name, value in rhat.items() if value > WORST_RHAT}
+    if bad:
+        name = max(bad, key=lambda key: bad[key])
+        found.append(
+            f"R-hat of {name} is {bad[name]:.3f}, above {WORST_RHAT}: the chains do not agree; "
+            "double warmup and draws"
+        )
+    few = {name: value for name, value in ess.items() if value < FEWEST_EFFECTIVE}
+    if few and not bad:
+        name = min(few, key=lambda key: few[key])
+        found.append(
+            f"{name} has an effective sample size of {few[name]:.0f}, below {FEWEST_EFFECTIVE}: "
+            "take more draws"
+        )
+    if found:
+        warnings.warn(f"NUTS: {'; '.join(found)}.", PosteriorWarning, stacklevel=4)
+
+
+# New clusters -----------------------------------------------------------------------------------
+
+
+def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: Any) -> Any:
+    """Return the estimator of `FairMixedEffects.adapt`."""
+    check_is_fitted(estimator)
+    fit: Fit = estimator.fit_
+    if not fit.spec.factors:
+        raise ValueError(
+            "adapt learns the random effects of new clusters, and this model has none: give "
+            "cluster='column' with random_intercepts=True or random_slopes."
+        )
+    frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    weight = estimator._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
+    position, labels = _new_factor(estimator, frame)
+    name = fit.spec.factors[position].name
+    batch = _encoded(estimator, frame, y, weight)
+    codes = batch.cluster.copy()
+    codes[:, fit.spec.factors[position].column] = lookup(read_labels(pick(frame, name)), labels)
+    strength = settings.strengths(fairness_weight, fit.spec.attributes)
+    local = batch._replace(cluster=codes)
+    grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed)
+    design = estimator.design_.with_clusters(name, labels)
+    known = design.encode(frame).cluster
+    return _updated(estimator, grown, design, batch._replace(cluster=known), fit, batch)
+
+
+def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
+    """Return the factor that has new clusters, and their labels; all rows must belong to them."""
+    factors = estimator.fit_.spec.factors
+    found = {
+        position: inputs.new_clusters(estimator.design_, frame, factor.name)
+        for position, factor in enumerate(factors)
+    }
+    new = {position: labels for position, labels in found.items() if labels}
+    names = [factors[position].name for position in new]
+    if not new:
+        known = ", ".join(repr(factor.name) for factor in factors)
+        raise ValueError(
+            f"adapt found no new cluster in {known}: every row's cluster is known, and adapt "
+            "leaves known clusters as they are. To learn from more of their rows, fit again."
+        )
+    if len(new) > 1:
+        raise ValueError(
+            f"adapt found new clusters in {names}: give rows that are new in one of them only, and "
+            "adapt to the other one after that."
+        )
+    ((position, labels),) = new.items()
+    own = inputs.cluster_labels(frame, factors[position].name)
+    others = sorted(set(own) - set(labels))
+    if others:
+        raise ValueError(
+            f"adapt got rows of known clusters of {factors[position].name!r} too: {others[:5]}. It "
+            "leaves known clusters as they are: give the rows of new clusters only."
+        )
+    return position, labels
+
+
+# Before and after -------------------------------------------------------------------------------
+
+
+def _updated(
+    estimator: Any, fit: Fit, design: Any, batch: Batch, before: Fit, seen_by: Batch | None = None
+) -> Any:
+    """Return a copy with another fit; compare the groups' disparity before and after.
+
+    ``batch`` are the rows to compare on, ``seen_by`` the same as the old fit sees their clusters.
+    """
+    training = getattr(estimator, "_training", None) if seen_by is not None else batch
+    after = copy.copy(estimator)
+    after.fit_, after.design_, after._training = fit, design, training
+    if fit.spec.attributes:
+        first, last = (
+            predict.means(Query(f.spec, f.network, f.draws, f.centre, rows, None), "mixed")
+            for f, rows in ((before, batch if seen_by is None else seen_by), (fit, batch))
+        )
+        after.disparity_ = _compare(estimator, first, last, batch)
+        _warn_of_disparity(after.disparity_)
+    return after
+
+
+def _compare(estimator: Any, before: np.ndarray, after: np.ndarray, batch: Batch) -> pd.DataFrame:
+    """Return attribute, before, after, change and its 90 % bootstrap interval over rows."""
+    spec = estimator.fit_.spec
+    unit = float(getattr(estimator.target_, "scale", 1.0))
+    generator = np.random.default_rng(estimator._seed)
+    rows = len(batch.weight)
+    times = [
+        np.bincount(generator.integers(rows, size=rows), minlength=rows) for _ in range(REPLICATES)
+    ]
+    weights = batch.weight * np.vstack([np.ones(rows), *times])
+    first, last = (prediction_gaps(spec, values, batch, weights) for values in (before, after))
+    low, high = np.quantile((last - first)[1:], [0.05, 0.95], axis=0)
+    first, last = first[0], last[0]
+    found = {"before": first, "after": last, "change": last - first, "low": low, "high": high}
+    names = [attribute.name for attribute in spec.attributes]
+    return pd.DataFrame({"attribute": names} | {k: v * unit for k, v in found.items()})
+
+
+def _warn_of_disparity(disparity: pd.DataFrame) -> None:
+    grown = disparity[(disparity["low"] > 0) & (disparity["change"] > 0)]
+    if len(grown):
+        each = zip(grown["attribute"], grown["before"], grown["after"], strict=True)
+        shown = ", ".join(f"{name} {first:.3f} -> {last:.3f}" for name, first, last in each)
+        warnings.warn(
+            f"The groups' predictions are further apart than before: {shown} (mean absolute gap; "
+            "disparity_ has all). The effects were inferred without a fairness term: keep one with "
+            "fairness_weight=, or look at fairness_report first.",
+            FairnessWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,235 @@
+"""New clusters learned from a few labelled rows: network, scales and old clusters are unchanged.
+
+For a posterior draw of the hyper-parameters, the effects of a new cluster are drawn from their
+conditional posterior p(u_g | its rows, draw) (see `clusters`): the prior when it has no rows, its
+own fit when it has many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array
+
+from pyfairme.data import Batch
+from pyfairme.inference.block import typical
+from pyfairme.inference.clusters import (
+    INNER,
+    Given,
+    Noise,
+    Own,
+    climb,
+    draw_effects,
+    draw_noise,
+    log_posterior,
+    mode,
+)
+from pyfairme.inference.disparity import link_gaps
+from pyfairme.inference.layout import Layout, Rows, by_term, cluster_scale, link, terms
+from pyfairme.inference.predict import Fit
+from pyfairme.inference.svi import bucket, pad
+from pyfairme.model.effects import Factor
+from pyfairme.model.program import ModelSpec, predictor
+
+__all__ = ["adapt"]
+
+NEWTON_STEPS = 10
+WORK = 4e9  # products one call may take: fewer distinct draws of the scales for many slopes
+FEWEST = 20
+FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
+PENALTY_STEPS = 500
+PENALTY_RATE = 0.05
+
+
+def adapt(
+    fit: Fit, position: int, clusters: int, batch: Batch, strength: np.ndarray, seed: int
+) -> Fit:
+    """Append clusters to a factor, with effects drawn from their posterior given labelled rows.
+
+    Parameters
+    ----------
+    fit
+        The fitted program.
+    position
+        Which factor of ``fit.spec.factors`` the new clusters belong to.
+    clusters
+        How many new clusters there are.
+    batch
+        Their rows, encoded; this factor's codes count the new clusters from 0. Codes of the other
+        factors are the fit's, -1 for unknown ones, whose effects are taken as 0.
+    strength
+        Weight of the fairness term per attribute (A,); see `nuts.sample`.
+    seed
+        Seed of the draws.
+    """
+    factor = fit.spec.factors[position]
+    local = replace(factor, clusters=1 << max(0, (clusters - 1).bit_length()))
+    padded = jax.tree.map(jnp.asarray, pad(batch, bucket(len(batch.weight))))
+    held = next(iter(fit.draws.values())).shape[1]
+    rows = len(batch.weight)
+    work = (3 * rows + local.clusters * factor.width) * factor.width**2 + rows * INNER
+    distinct = int(np.clip(WORK / work, min(FEWEST, held), held))
+    index = np.linspace(0, held - 1, distinct).round().astype(int)
+    near = np.abs(np.arange(held)[:, None] - index).argmin(axis=1)  # whose scales a draw shares
+    turn = np.arange(held) % -(-held // distinct)
+    slots, filled = _slots(batch.cluster[:, factor.column], local.clusters)
+    fair, repeats = bool(np.any(strength)), -(-held // distinct)
+    run = _compiled(fit.spec, position, local, fair, repeats)
+    fresh = []
+    for member in range(fit.centre.shape[0]):
+        network = jax.tree.map(lambda leaf, m=member: leaf[m], fit.network)
+        draws = {name: value[member] for name, value in fit.draws.items()}
+        key = jax.random.fold_in(jax.random.key(seed, impl=FAST_KEYS), member)
+        keys = jax.random.split(key, distinct)
+        chosen = {name: value[index] for name, value in draws.items()}
+        middle = typical(Layout(fit.spec).hypers, draws)
+        weight = jnp.asarray(strength, jnp.float32)
+        found = run(network, middle, chosen, padded, slots, filled, weight, keys)
+        fresh.append(np.asarray(found)[near, turn][:, :clusters])
+    return _grown(fit, position, clusters, np.stack(fresh))
+
+
+def _slots(code: np.ndarray, clusters: int) -> tuple[Array, Array]:
+    """Return the rows of each cluster (G, m), and which of these places are filled."""
+    count = np.bincount(code, minlength=clusters)
+    order = np.argsort(code, kind="stable")
+    within = np.arange(len(code)) - np.repeat(np.cumsum(count) - count, count)
+    slots: np.ndarray = np.zeros((clusters, bucket(int(count.max()))), np.int32)
+    filled: np.ndarray = np.zeros(slots.shape, np.float32)
+    slots[code[order], within], filled[code[order], within] = order, 1.0
+    return jnp.asarray(slots), jnp.asarray(filled)
+
+
+def _by_cluster(rows: Rows, slots: Array, filled: Array) -> Rows:
+    """Return the rows (G, m, ...) of each cluster, which is then a problem of its own."""
+    taken = jax.tree.map(lambda v: v[slots], rows)
+    return taken._replace(code=jnp.zeros_like(taken.code), weight=taken.weight * filled)
+
+
+def _climb_each(given: Given, rows: Rows, own: Own, steps: int) -> Own:
+    def one(tilt: Array, rows: Rows, factor: Array, shift: Array) -> Own:
+        alone = given._replace(tilt=tilt[None])
+        found = climb(alone, rows, Own(factor[None], shift[None]), steps)
+        return Own(found.factor[0], found.shift[0])
+
+    return jax.vmap(one)(given.tilt, rows, own.factor, own.shift)
+
+
+def _draw_each(given: Given, rows: Rows, own: Own, noise: Noise) -> Array:
+    def one(tilt: Array, rows: Rows, factor: Array, shift: Array, noise: Noise) -> Array:
+        alone = given._replace(tilt=tilt[None])
+        noise = Noise(noise.normal[:, None], noise.gumbel[:, None])
+        return draw_effects(alone, rows, Own(factor[None], shift[None]), noise)[0][0]
+
+    by_cluster = Noise(jnp.moveaxis(noise.normal, 1, 0), jnp.moveaxis(noise.gumbel, 1, 0))
+    return jax.vmap(one)(given.tilt, rows, own.factor, own.shift, by_cluster)
+
+
+@lru_cache(maxsize=64)
+def _compiled(
+    spec: ModelSpec, position: int, local: Factor, fair: bool, repeats: int
+) -> Callable[..., Array]:
+    """Return a function that draws effects: (distinct, repeats, G, a)."""
+    column, likelihood = local.column, spec.likelihood
+
+    def rows_of(network: Any, draw: Any, batch: Batch) -> Rows:
+        """Return the rows with everything but the new clusters' effects in their base."""
+        unknown = batch._replace(cluster=batch.cluster.at[:, column].set(-1))
+        found = predictor(spec, network, draw, unknown)
+        last = found.hidden[-1] if found.hidden else batch.x
+        return Rows(
+            base=found.mixed,
+            x=jnp.zeros((batch.x.shape[0], 0)),
+            r=terms(local, batch, last),
+            code=batch.cluster[:, column],
+            y=batch.y,
+            weight=batch.weight,
+        )
+
+    def given_of(draw: Any, tilt: Array) -> Given:
+        return Given(likelihood, draw, cluster_scale(local, draw), tilt)
+
+    def penalised(given: Given, rows: Rows, batch: Batch, strength: Array, at: Array) -> Array:
+        """Return the mode (G, a) of the posterior times exp(-n strength . disparity)."""
+
+        def loss(white: Array) -> Array:
+            effects = white @ given.scale.T
+            gaps = link_gaps(spec, link(rows, jnp.zeros(0), effects), batch)
+            own = log_posterior(given, rows, effects).sum()
+            return (strength @ gaps) - own / batch.weight.sum()
+
+        adam = optax.adam(optax.cosine_decay_schedule(PENALTY_RATE, PENALTY_STEPS))
+
+        def step(carry: Any, _: Any) -> tuple[Any, None]:
+            white, state = carry
+            update, state = adam.update(jax.grad(loss)(white), state)
+            return (white + update, state), None
+
+        start = jnp.linalg.solve(given.scale, at.T).T
+        (white, _), _ = jax.lax.scan(step, (start, adam.init(start)), None, PENALTY_STEPS)
+        return white @ given.scale.T
+
+    steps = 1 if likelihood.quadratic else NEWTON_STEPS
+    same_base = not spec.last_layer and len(spec.factors) == 1  # for every draw
+
+    @jax.jit
+    def run(
+        network: Any,
+        middle: Any,
+        draws: Any,
+        batch: Batch,
+        slots: Array,
+        filled: Array,
+        strength: Array,
+        keys: Array,
+    ) -> Array:
+        rows = rows_of(network, middle, batch)
+        known = _by_cluster(rows, slots, filled)
+        nothing = jnp.zeros((local.clusters, local.width * local.outputs))
+        given = given_of(middle, nothing)
+        unit = jnp.eye(nothing.shape[1])
+        start = Own(jnp.broadcast_to(unit, (local.clusters, *unit.shape)), nothing)
+        own = _climb_each(given, known, start, steps)
+        tilt = nothing
+        if fair:
+            at = penalised(given, rows, batch, strength, mode(given, own))
+            tilt = -jax.grad(lambda u: log_posterior(given, rows, u).sum())(at)
+            own = _climb_each(given._replace(tilt=tilt), known, own, NEWTON_STEPS)
+
+        def one(item: tuple[Any, Array]) -> Array:
+            draw, key = item
+            now, seen = given_of(draw, tilt), known
+            if not same_base:
+                seen = _by_cluster(rows_of(network, draw, batch), slots, filled)
+            there = _climb_each(now, seen, own, min(steps, 3))
+            noise = draw_noise(likelihood, key, (repeats, *nothing.shape))
+            return jax.vmap(lambda some: _draw_each(now, seen, there, some))(noise)
+
+        return jax.lax.map(one, (draws, keys))
+
+    return run
+
+
+def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray) -> Fit:
+    """Return the fit with effects (members, draws, clusters, a) appended to a factor."""
+    factor = fit.spec.factors[position]
+    grown = replace(factor, clusters=factor.clusters + clusters)
+    own = replace(factor, clusters=clusters)
+    named = jax.vmap(jax.vmap(lambda effects: by_term(own, effects)))(fresh)
+    draws = dict(fit.draws)
+    for name, value in named.items():
+        draws[name] = np.concatenate([draws[name], np.asarray(value)], axis=2)
+    factors = (*fit.spec.factors[:position], grown, *fit.spec.factors[position + 1 :])
+    adversaries = tuple(
+        (name, grown.clusters if name == factor.name else size)
+        for name, size in fit.spec.adversaries
+    )
+    spec = replace(fit.spec, factors=factors, adversaries=adversaries)
+    return replace(fit, spec=spec, draws=draws)

@@ -1,0 +1,162 @@
+"""NUTS on the random effects, their scales and the likelihood's parameters; the network is frozen.
+
+The No-U-Turn sampler (Hoffman & Gelman 2014) runs in the coordinates of a fitted block guide:
+standard Normal noise that `block.transport` turns into a draw. Where the guide is right the target
+is a standard Normal, whatever the number of clusters or the units; where it is not, NUTS corrects
+it, since the change of variables is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array
+from numpyro import handlers
+from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+from numpyro.infer import MCMC, NUTS
+from numpyro.infer.util import log_density
+
+from pyfairme.data import Batch
+from pyfairme.inference.block import Block, Noise, plain, sizes, stage, transport
+from pyfairme.inference.disparity import link_gaps
+from pyfairme.model.program import ModelSpec, Weights, predictor
+
+__all__ = ["Sampled", "sample"]
+
+TARGET_ACCEPT = 0.85
+
+
+class Sampled(NamedTuple):
+    """Draws (chains, draws, ...), per latent its worst R-hat and smallest ESS, and divergences."""
+
+    draws: dict[str, np.ndarray]
+    rhat: dict[str, float]
+    ess: dict[str, float]
+    divergences: int
+
+
+class Target(NamedTuple):
+    """What the potential depends on, traced."""
+
+    fitted: Block
+    batch: Batch
+    weights: Weights
+    strength: Array  # of the fairness term, per attribute, times the sum of the rows' weights
+
+
+def sample(
+    spec: ModelSpec,
+    network: Any,
+    first: Mapping[str, np.ndarray],
+    batch: Batch,
+    weights: Weights,
+    *,
+    draws: int,
+    chains: int,
+    warmup: int,
+    strength: np.ndarray,
+    seed: int,
+    progress: bool = False,
+) -> Sampled:
+    """Sample the posterior given the network.
+
+    Parameters
+    ----------
+    spec
+        The fitted structure; attributes and criterion describe the fairness term.
+    network
+        Layers of one member.
+    first
+        Values of every latent to start from.
+    batch, weights
+        Training rows; the prior's scale. Row weights are divided by ``kl_weight`` already.
+    draws, chains, warmup
+        Kept draws per chain, chains in parallel on one device, and draws of warm-up.
+    strength
+        Weight of the fairness term per attribute, (A,): the density is multiplied by exp(-strength
+        n disparity), with the mean absolute gap of groups as disparity of the mixed prediction.
+    seed, progress
+        Seed of the sampler; whether to show a bar.
+    """
+    bare = plain(spec)
+    stage_key, run_key = jax.random.split(jax.random.key(seed))
+    batch = jax.tree.map(jnp.asarray, batch)
+    start = {name: jnp.asarray(value) for name, value in first.items()}
+    fitted, _ = stage(bare, False).fit(start, network, batch, weights, False, stage_key)
+    target = Target(fitted, batch, weights, jnp.asarray(strength * batch.weight.sum()))
+    mcmc = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
+    mcmc.run(run_key, target, extra_fields=("diverging",))
+    samples: Any = mcmc.get_samples(group_by_chain=True)
+    found = _draws(spec)(fitted, Noise(**{name: samples[name] for name in Noise._fields}))
+    values = {name: np.asarray(value) for name, value in found.items()}
+    judged = {name: _correlations(value) if name.endswith("_cholesky") else value
+              for name, value in values.items()}  # fmt: skip
+    return Sampled(
+        values,
+        {name: _worst(split_gelman_rubin, value, np.nanmax) for name, value in judged.items()},
+        {name: _worst(effective_sample_size, value, np.nanmin) for name, value in judged.items()},
+        int(np.asarray(mcmc.get_extra_fields()["diverging"]).sum()),
+    )
+
+
+def _worst(measure: Any, values: np.ndarray, choose: Any) -> float:
+    """Return the worst of a latent's entries that vary."""
+    flat = values.reshape(*values.shape[:2], int(np.prod(values.shape[2:])))
+    moving = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0].astype(np.float64)
+    return float(choose(measure(moving))) if moving.size else float("nan")
+
+
+def _correlations(cholesky: np.ndarray) -> np.ndarray:
+    """Return the lower triangle of L L', (..., pairs): what a Cholesky factor stands for."""
+    rows, columns = np.tril_indices(cholesky.shape[-1], -1)
+    return (cholesky @ np.swapaxes(cholesky, -1, -2))[..., rows, columns]
+
+
+@lru_cache(maxsize=16)
+def _sampler(
+    spec: ModelSpec, fair: bool, draws: int, chains: int, warmup: int, progress: bool
+) -> MCMC:
+    """Return a sampler that compiles once for all members and data of one shape."""
+    bare = plain(spec)
+    two = stage(bare, False)
+
+    def model(target: Target) -> None:
+        noise = Noise(*(_standard(*item) for item in sizes(two.layout)._asdict().items()))
+        latents, volume = transport(two.layout, target.fitted, noise)
+        weights = target.weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0)
+        arguments = (target.batch, weights, target.fitted.network)
+        with handlers.block():  # the sites of the model are no latents of this one
+            log_joint, _ = log_density(two.model, arguments, {}, latents)
+        if fair:
+            mixed = predictor(bare, target.fitted.network, latents, target.batch).mixed
+            log_joint = log_joint - target.strength @ link_gaps(spec, mixed, target.batch)
+        reference = sum(0.5 * (part**2).sum() for part in noise)  # of the sites above
+        numpyro.factor("posterior", log_joint + volume + reference)
+
+    return MCMC(
+        NUTS(model, target_accept_prob=TARGET_ACCEPT),
+        num_warmup=warmup,
+        num_samples=draws,
+        num_chains=chains,
+        chain_method="vectorized",
+        progress_bar=progress,
+        jit_model_args=True,
+    )
+
+
+def _standard(name: str, shape: tuple[int, ...]) -> Any:
+    return numpyro.sample(name, dist.Normal(0.0, 1.0).expand(shape).to_event())
+
+
+@lru_cache(maxsize=64)
+def _draws(spec: ModelSpec) -> Any:
+    layout = stage(plain(spec), False).layout
+    one = lambda fitted, noise: transport(layout, fitted, noise)[0]  # noqa: E731
+    return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (None, 0)))

@@ -1,0 +1,194 @@
+"""Tidy tables of the posterior: cluster effects, variance components, ICC, fixed effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.inference.posterior import (
+    Labels,
+    effect_names,
+    fixed_terms,
+    linear_effects,
+    variables,
+)
+from pyfairme.inference.predict import Fit
+from pyfairme.model.effects import Factor
+
+__all__ = ["cluster_effects", "fixed_effects", "icc", "variance_components"]
+
+
+def _summary(values: np.ndarray, level: float) -> dict[str, Any]:
+    """Summarise draws along the first axis."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return {"mean": values.mean(axis=0), "sd": values.std(axis=0), "low": low, "high": high}
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    draws = values.shape[0] * values.shape[1]  # -1 has no meaning where there are no covariates
+    return np.asarray(values, np.float64).reshape(draws, *values.shape[2:])
+
+
+def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
+    """One row per factor, cluster and term: mean, sd and equal-tailed interval of its effect."""
+    parts = []
+    for variable in variables(fit, labels):
+        owner = _owner(fit, variable.name)
+        if owner is None or not variable.name.endswith(owner.sites):
+            continue
+        values = _flat(variable.values)
+        slopes = variable.name == f"{owner.name}_slopes"
+        terms = labels.terms[owner.name] if slopes else ("Intercept",)
+        index = {"cluster": labels.clusters[owner.name], "term": terms}
+        if fit.spec.likelihood.outputs > 1:
+            index["class"] = labels.classes
+        grid = pd.MultiIndex.from_product(list(index.values()), names=list(index)).to_frame(
+            index=False
+        )
+        grid.insert(0, "factor", owner.name)
+        summary = {k: np.ravel(v) for k, v in _summary(values, level).items()}
+        parts.append(grid.assign(**summary))
+    columns = ["factor", "cluster", "term", "mean", "sd", "low", "high"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def _owner(fit: Fit, name: str) -> Factor | None:
+    """Return the factor that a variable of the posterior belongs to."""
+    for factor in fit.spec.factors:
+        own = {f"{factor.name}_{term}" for term in factor.sites}
+        if name in own | {f"{term}_sd" for term in own} | {f"{factor.name}_correlation"}:
+            return factor
+    return None
+
+
+def _correlations(
+    fit: Fit, factor: Factor, labels: Labels, values: np.ndarray, level: float
+) -> list[dict[str, Any]]:
+    """Return a line for every pair of a cluster's effects, and class."""
+    names, classes = effect_names(factor, labels), fit.spec.likelihood.outputs
+    flat = _flat(values).reshape(-1, len(names), len(names), classes)
+    lines = []
+    for second in range(len(names)):
+        for first in range(second):
+            for output in range(classes):
+                draws = flat[:, second, first, output]
+                line: dict[str, Any] = {"factor": factor.name, "origin": ""}
+                line["term"] = f"cor({names[first]}, {names[second]})"
+                if classes > 1:
+                    line["class"] = labels.classes[output]
+                lines.append(line | _summary(draws, level) | {"median": np.median(draws)})
+    return lines
+
+
+def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
+    """Summarise the standard deviations of every random-effects term and of the residual.
+
+    Correlated effects have a line "cor(first, second)" for each pair of a cluster's terms.
+
+    The factor "residual" holds all of a likelihood's own parameters: ``residual_sd``;
+    ``residual_scale`` and ``df`` of a Student t; ``concentration`` of a negative binomial.
+    ``origin`` says at which x a standard deviation holds: slopes' columns are not centred, so an
+    intercept's is the one between clusters where all of them are 0.
+    """
+    rows = []
+    for variable in variables(fit, labels):
+        owner = _owner(fit, variable.name)
+        if owner is not None and variable.name.endswith(owner.sites):
+            continue
+        if variable.name == "fixed_effects":
+            continue
+        if owner is not None and variable.name == f"{owner.name}_correlation":
+            rows += _correlations(fit, owner, labels, variable.values, level)
+            continue
+        if owner is None:
+            keys = [{"factor": "residual", "term": variable.name, "origin": ""}]
+        else:
+            keys = _component_keys(fit, owner, labels, variable.name)
+        values = _flat(variable.values)
+        summary = _summary(values, level) | {"median": np.median(values, axis=0)}
+        for index, key in enumerate(keys):
+            rows.append(key | {k: float(np.ravel(v)[index]) for k, v in summary.items()})
+    columns = ["factor", "term", "mean", "median", "sd", "low", "high", "origin"]
+    if fit.spec.likelihood.outputs > 1:
+        columns.insert(2, "class")
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _component_keys(fit: Fit, factor: Factor, labels: Labels, name: str) -> list[dict[str, str]]:
+    slopes = name == f"{factor.name}_slopes_sd"
+    terms = labels.terms[factor.name] if slopes else ("Intercept",)
+    origin = "slopes' columns = 0" if factor.terms and not slopes else ""
+    if not slopes and 0 < factor.terms <= 3:
+        origin = ", ".join(f"{term} = 0" for term in labels.terms[factor.name])
+    keys = [{"factor": factor.name, "term": term, "origin": origin} for term in terms]
+    if fit.spec.likelihood.outputs > 1:
+        return [key | {"class": label} for key in keys for label in labels.classes]
+    return keys
+
+
+def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
+    """Return each factor's intraclass correlation, on the link scale at the training mean of x.
+
+    var_f / (sum of var over factors + residual variance), where var_f = tau_0^2 + sum_j rbar_j^2
+    tau_j^2 with rbar the mean of the slopes' columns (plus the covariances of correlated effects);
+    the residual variance is pi^2 / 3 for a
+    logit link, pi^2 / 6 for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
+    ln(1 + 1/m + 1/concentration) for a negative binomial with m the mean count of the training
+    rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df /
+    (df - 2) for a Student t.
+    """
+    spec = fit.spec
+    if not spec.factors:
+        return pd.DataFrame(columns=["factor", "mean", "sd", "low", "high"])
+    variances = {}
+    for factor in spec.factors:
+        parts = []  # scale times the mean of what the effect multiplies: (draws, d, K)
+        if factor.intercept:
+            parts.append(_flat(fit.draws[f"{factor.name}_intercept_sd"])[:, None])
+        if factor.terms:
+            at = labels.slope_mean[factor.name][:, None]
+            parts.append(_flat(fit.draws[f"{factor.name}_slopes_sd"]) * at)
+        whole = np.concatenate(parts, axis=1)
+        if factor.correlated:
+            whole = np.einsum("skab,sak->sbk", _flat(fit.draws[f"{factor.name}_cholesky"]), whole)
+        variances[factor.name] = (whole**2).sum(axis=1)
+    own = {latent.name: _flat(fit.draws[latent.name])[:, None] for latent, _ in
+           spec.likelihood.latents()}  # fmt: skip
+    noise = spec.likelihood.residual_variance(own, labels.mean_count)
+    whole = sum(variances.values()) + noise
+    rows = []
+    for name, variance in variances.items():
+        summary = _summary(np.atleast_1d(variance / whole), level)
+        for index in range(spec.likelihood.outputs):
+            key = {"factor": name}
+            if spec.likelihood.outputs > 1:
+                key["class"] = labels.classes[index]
+            rows.append(key | {k: float(v[index]) for k, v in summary.items()})
+    return pd.DataFrame(rows)
+
+
+def fixed_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
+    """Linear fixed effects: term, mean, sd, low, high in original units.
+
+    The spread is NaN where the fixed effects are point estimates (``network_posterior="none"``).
+    """
+    if fit.spec.hidden:
+        raise AttributeError(
+            "fixed_effects_ exists for a linear fixed part only: fit with hidden=(), or read the "
+            "network through predict(effects='fixed')."
+        )
+    values = _flat(linear_effects(fit, labels))
+    summary = _summary(values, level)
+    rows = []
+    for index, term in enumerate(fixed_terms(labels)):
+        for output in range(fit.spec.likelihood.outputs):
+            key = {"term": term}
+            if fit.spec.likelihood.outputs > 1:
+                key["class"] = labels.classes[output]
+            rows.append(key | {k: float(v[index, output]) for k, v in summary.items()})
+    frame = pd.DataFrame(rows)
+    if not fit.spec.last_layer:
+        frame[["sd", "low", "high"]] = np.nan
+    return frame

@@ -1,0 +1,118 @@
+"""What a training step costs with 10, 1,000 and 100,000 clusters, in one run.
+
+    python tests/benchmarks/bench_clusters.py [--json FILE] [--rows N]
+
+Random intercepts, 20 covariates, widths 64-32, batch 4096, ``cluster_weight=0`` and
+``unseen="population"``: the model that many clusters call for. Compiled code only; every round
+times all models one after the other, so that a ratio compares neighbours in time, and the median
+over rounds is quoted, beside the ratio of the fastest rounds, which a busy machine disturbs least.
+Memory is what XLA reserves for a chunk of steps: the state (parameters and
+Adam's moments) and its working space, without the table of rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import jax
+import numpy as np
+import pandas as pd
+
+import pyfairme as pf
+from pyfairme.data import Design, Schema
+from pyfairme.estimators import settings
+from pyfairme.inference.engine import Pace, engine
+from pyfairme.inference.svi import bucket, pad, start_key
+from pyfairme.model.likelihoods import Bernoulli
+
+CLUSTERS = (10, 1_000, 100_000)
+COVARIATES = 20
+BATCH = 4096
+STEPS = 20
+ROUNDS = 15
+TARGET = 2.0
+
+
+def make_rows(rows, clusters, seed=0):
+    """Rows of a logistic model with an intercept per cluster; every cluster has one at least."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, COVARIATES), dtype=np.float32)
+    codes = np.concatenate([np.arange(clusters), rng.integers(0, clusters, rows - clusters)])
+    link = x[:, 0] - x[:, 1] + rng.normal(size=clusters)[codes]
+    frame = pd.DataFrame(x, columns=[f"x{j}" for j in range(COVARIATES)])
+    frame["cluster"] = codes
+    return frame, (rng.uniform(size=rows) < 1 / (1 + np.exp(-link))).astype(np.int32)
+
+
+def prepare(rows, clusters):
+    """Return a function that trains one more chunk, and the bytes that a chunk needs."""
+    frame, y = make_rows(rows, clusters)
+    model = pf.FairMixedEffectsClassifier("cluster", cluster_weight=0, unseen="population")
+    params = model.get_params(deep=False)
+    design = Design.fit(frame, Schema.infer(frame, cluster=("cluster",)))
+    batch = design.encode(frame, y=y)
+    spec = settings.model_spec(params, design, Bernoulli())
+    weights = settings.objective_weights(params, spec, batch)
+    # `train` leaves out an idle adversary of many clusters only; here 10 clusters have none either,
+    # or they would look slow beside 100,000
+    spec = replace(spec, adversaries=())
+    weights = weights._replace(rows=float(rows), batch_rows=float(BATCH))
+    machine = engine(spec, "mean_field")
+    table = jax.tree.map(jax.numpy.asarray, pad(batch, bucket(rows)))
+    index = np.random.default_rng(1).integers(0, rows, (STEPS, BATCH)).astype(np.int32)
+    pace = Pace(1e-3, 1e6, 0.2)
+    state = machine.init(start_key(spec, (0,)), table, weights)
+    space = machine.run.lower(state, index, table, weights, pace).compile().memory_analysis()
+    held = sum(a.nbytes for a in jax.tree.leaves((state.params, state.adam)))
+
+    def chunk() -> float:
+        nonlocal state
+        begun = time.perf_counter()
+        state, _ = machine.run(state, index, table, weights, pace)
+        jax.block_until_ready(state.step)
+        return (time.perf_counter() - begun) / STEPS
+
+    chunk()
+    return chunk, held + space.temp_size_in_bytes
+
+
+def main() -> None:
+    """Run everything and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--rows", type=int, default=500_000)
+    args = parser.parse_args()
+    prepared = {clusters: prepare(args.rows, clusters) for clusters in CLUSTERS}
+    seconds = {clusters: [] for clusters in CLUSTERS}
+    for _ in range(ROUNDS):
+        for clusters, (chunk, _) in prepared.items():
+            seconds[clusters].append(chunk())
+    first = seconds[CLUSTERS[0]]
+    figures = {
+        clusters: {
+            "step_ms": round(1e3 * median(seconds[clusters]), 2),
+            "ratio": round(median(a / b for a, b in zip(seconds[clusters], first, strict=True)), 2),
+            "ratio_of_fastest": round(min(seconds[clusters]) / min(first), 2),
+            "megabytes": round(prepared[clusters][1] / 1e6, 2),
+        }
+        for clusters in CLUSTERS
+    }
+    print(f"{args.rows:,} rows x {COVARIATES} columns, batch {BATCH}, random intercepts")
+    print(f"{'clusters':>10}{'ms/step':>10}{'ratio':>8}{'of fastest':>12}{'MB of a chunk':>16}")
+    for clusters, row in figures.items():
+        print(
+            f"{clusters:>10,}{row['step_ms']:>10.2f}{row['ratio']:>8.2f}"
+            f"{row['ratio_of_fastest']:>12.2f}{row['megabytes']:>16.2f}"
+        )
+    print(f"wanted: a ratio of at most {TARGET:g} at {CLUSTERS[-1]:,} clusters")
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,267 @@
+"""What a fitted estimator can become: refined by NUTS, adapted to new clusters."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pyfairme as pf
+from pyfairme.estimators import settings
+from pyfairme.estimators.updates import (
+    FairnessWarning,
+    PosteriorWarning,
+    _training_rows,
+    _warn_of_sampling,
+)
+
+FEW = {"draws": 50, "chains": 2, "warmup": 100, "progress": False}
+PENALTY = {"fairness_weight": 3.0, "fairness_on": ("mixed",)}
+
+
+def recorded(make):
+    """Return what is made, and the warnings on the way by category."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        made = make()
+    return made, {item.category: str(item.message) for item in caught}
+
+
+@pytest.fixture(scope="module")
+def refined(clf):
+    return recorded(lambda: clf.refine(**FEW))
+
+
+@pytest.fixture(scope="module")
+def adapted(clf, binary):
+    return recorded(lambda: clf.adapt(binary.unseen, binary.y_unseen))[0]
+
+
+@pytest.fixture(scope="module")
+def bare(classifier, binary):
+    """A model without latent variables."""
+    return classifier(random_intercepts=False, min_steps=1).fit(binary.X, binary.y)
+
+
+# NUTS -------------------------------------------------------------------------------------------
+
+
+def posterior_of(estimator):
+    return estimator.posterior_["posterior"]
+
+
+def test_refine_gives_chains_and_draws(refined, clf):
+    estimator, _ = refined
+    assert type(estimator) is type(clf)
+    sizes = posterior_of(estimator).sizes
+    assert (sizes["chain"], sizes["draw"]) == (2, 50)
+    assert posterior_of(clf).sizes["chain"] == 1  # the first one is as it was
+    assert estimator.get_params() == clf.get_params()
+
+
+def test_refine_reports_on_its_chains(refined, clf):
+    table = refined[0].diagnostics_
+    assert list(table.columns) == [
+        "parameter", "cluster", "member", "measure", "value", "limit", "ok",
+    ]  # fmt: skip
+    assert set(table["measure"]) == {"divergences", "r_hat", "ess_bulk"}
+    judged = table[table["measure"] == "r_hat"]
+    assert set(judged["parameter"]) == {"cluster_intercept_sd", "cluster_intercept"}
+    assert (judged["value"] < 1.2).all()
+    assert clf.diagnostics_.empty  # mean field has none
+
+
+def test_few_draws_are_warned_of(refined):
+    text = refined[1][PosteriorWarning]
+    assert text.startswith("NUTS: ")
+    assert "take more draws" in text or "double warmup and draws" in text
+
+
+@pytest.mark.parametrize(
+    ("quality", "text"),
+    [
+        ({"divergences": [2, 1]}, r"^NUTS: 3 draws diverged.*prior_scale.* more clusters\.$"),
+        (
+            {"divergences": [0], "rhat/a": [1.005], "rhat/b": [1.3], "ess/b": [50.0]},
+            r"^NUTS: R-hat of b is 1\.300, above 1\.01: the chains do not agree; double warmup",
+        ),
+        (
+            {"divergences": [0], "rhat/a": [1.0], "ess/a": [399.0], "ess/b": [120.0]},
+            r"^NUTS: b has an effective sample size of 120, below 400: take more draws\.$",
+        ),
+    ],
+)
+def test_warnings_say_what_to_do(quality, text):
+    with pytest.warns(PosteriorWarning, match=text):
+        _warn_of_sampling({name: np.array(value) for name, value in quality.items()})
+
+
+def test_good_chains_are_not_warned_of():
+    good = {"divergences": [0], "rhat/a": [1.001], "ess/a": [900.0]}
+    _warn_of_sampling({name: np.array(value) for name, value in good.items()})
+
+
+def test_refine_of_every_member_gives_chains_of_its_own(classifier, binary):
+    pair = classifier(ensemble=2, min_steps=20).fit(binary.X, binary.y)
+    estimator, _ = recorded(lambda: pair.refine(**FEW))
+    assert posterior_of(estimator).sizes["chain"] == 4
+    network = estimator.fit_.network[0].weight
+    np.testing.assert_array_equal(network[0], network[1])
+    assert np.abs(network[1] - network[2]).max() > 0
+    assert len(estimator.predict(binary.test)) == len(binary.test)
+
+
+def test_a_fairness_term_keeps_the_groups_together(classifier, binary):
+    """Refining a penalised fit undoes some of it; the term holds on to it."""
+    fair = classifier(**PENALTY).fit(binary.X, binary.y)
+    plain, _ = recorded(lambda: fair.refine(**FEW))
+    kept, _ = recorded(lambda: fair.refine(**FEW, fairness_weight=10))
+    for one in (plain, kept):
+        assert list(one.disparity_.columns) == [
+            "attribute", "before", "after", "change", "low", "high",
+        ]  # fmt: skip
+    assert (kept.disparity_["before"] == plain.disparity_["before"]).all()
+    assert kept.disparity_["after"].item() < plain.disparity_["after"].item()
+
+
+def test_refine_needs_the_training_rows_after_load(clf, binary, tmp_path):
+    clf.save(tmp_path / "model.pyfairme")
+    loaded = pf.load(tmp_path / "model.pyfairme")
+    with pytest.raises(ValueError, match=r"refine needs the training rows.*refine\(X=X, y=y\)"):
+        loaded.refine()
+    given = _training_rows(loaded, binary.X, binary.y, None)
+    kept = _training_rows(clf, None, None, None)
+    assert len(given.y) == 400
+    # validation rows were left out of training: the rest are the same rows, in whatever order
+    everything = {tuple(row) for row in np.column_stack([given.x, given.y, given.cluster])}
+    training = {tuple(row) for row in np.column_stack([kept.x, kept.y, kept.cluster])}
+    assert training < everything
+    with pytest.raises(ValueError, match="X has 400 rows, y has 3"):
+        _training_rows(loaded, binary.X, binary.y[:3], None)
+
+
+def test_refine_refuses_what_it_cannot_do(clf, bare):
+    with pytest.raises(ValueError, match="refine samples latent variables, and this model has non"):
+        bare.refine()
+    with pytest.raises(ValueError, match="Invalid value of chains: 0"):
+        clf.refine(chains=0)
+    with pytest.raises(ValueError, match=r"fairness_weight=2 needs sensitive attributes"):
+        settings.strengths(2, ())
+    with pytest.raises(ValueError, match=r"fairness_weight names \['age'\], which are neither"):
+        clf.refine(fairness_weight={"age": 1.0})
+
+
+# The block guide --------------------------------------------------------------------------------
+
+
+def test_block_leaves_penalised_effects_where_they_were(classifier, binary):
+    """The second stage starts from the same first stage, and keeps a penalty's pull."""
+    first, second = (
+        classifier(guide=guide, **PENALTY).fit(binary.X, binary.y)
+        for guide in ("mean_field", "block")
+    )
+    one, other = first.cluster_effects_, second.cluster_effects_
+    assert list(one["cluster"]) == list(other["cluster"])
+    # posteriors of few rows are skewed, and their scales are known better: a third of an SD
+    assert ((one["mean"] - other["mean"]).abs() < 0.34 * other["sd"]).all()
+    np.testing.assert_array_equal(first.fit_.network[0].weight, second.fit_.network[0].weight)
+
+
+def test_block_needs_the_prior(classifier, binary):
+    with pytest.raises(ValueError, match=r"guide='block' needs kl_weight > 0.*guide='mean_field'"):
+        classifier(guide="block", kl_weight=0).fit(binary.X, binary.y)
+
+
+# New clusters -----------------------------------------------------------------------------------
+
+
+def test_adapt_knows_new_clusters_and_the_old_ones_as_before(adapted, clf, binary):
+    new = set(binary.unseen["cluster"])
+    effects = adapted.cluster_effects_.set_index("cluster")
+    assert new <= set(effects.index)
+    assert new.isdisjoint(clf.cluster_effects_["cluster"])
+    before = clf.cluster_effects_.set_index("cluster")
+    pd.testing.assert_frame_equal(effects.loc[before.index], before)
+    np.testing.assert_allclose(
+        adapted.predict_proba(binary.test), clf.predict_proba(binary.test), atol=1e-6
+    )
+
+
+def test_adapt_makes_better_predictions_of_the_new_clusters(adapted, clf, binary):
+    truth = binary.y_unseen.to_numpy() == clf.classes_[1]
+    losses = []
+    for estimator in (clf, adapted):
+        p = np.asarray(estimator.predict_proba(binary.unseen))[:, 1]
+        losses.append(-np.log(np.where(truth, p, 1 - p)).mean())
+    assert losses[1] < losses[0]
+
+
+def test_adapted_estimators_are_saved_and_loaded(adapted, binary, tmp_path):
+    adapted.save(tmp_path / "model.pyfairme")
+    loaded = pf.load(tmp_path / "model.pyfairme")
+    for rows in (binary.unseen, binary.test):
+        np.testing.assert_array_equal(loaded.predict_proba(rows), adapted.predict_proba(rows))
+    with pytest.raises(ValueError, match="every row's cluster is known"):
+        loaded.adapt(binary.unseen, binary.y_unseen)
+
+
+def test_adapt_refuses_rows_of_known_clusters(clf, binary):
+    with pytest.raises(ValueError, match=r"adapt found no new cluster in 'cluster': every row's"):
+        clf.adapt(binary.test, binary.y_test)
+    both = pd.concat([binary.test[:5], binary.unseen])
+    y = pd.concat([binary.y_test[:5], binary.y_unseen])
+    with pytest.raises(ValueError, match=r"adapt got rows of known clusters of 'cluster' too: \["):
+        clf.adapt(both, y)
+    with pytest.raises(ValueError, match=rf"X has {len(binary.unseen)} rows, y has 4"):
+        clf.adapt(binary.unseen, binary.y_unseen[:4])
+
+
+def test_adapt_needs_random_effects(bare, binary):
+    with pytest.raises(ValueError, match="adapt learns the random effects of new clusters, and th"):
+        bare.adapt(binary.unseen, binary.y_unseen)
+
+
+def test_adapt_learns_one_factor_at_a_time(classifier, binary):
+    def crossed(X, offset=0):
+        return X.assign(item=[f"i{(i + offset) % 4}" for i in range(len(X))])
+
+    both = classifier(cluster=["cluster", "item"], min_steps=1, unseen="population")
+    both.fit(crossed(binary.X), binary.y)
+    new = crossed(binary.unseen)
+    with pytest.raises(ValueError, match=r"new clusters in \['cluster', 'item'\]: give rows that"):
+        both.adapt(new.assign(item="i9"), binary.y_unseen)
+    found, _ = recorded(lambda: both.adapt(new, binary.y_unseen))
+    added = found.cluster_effects_.merge(both.cluster_effects_, how="left", indicator=True)
+    added = added[added["_merge"] == "left_only"]
+    assert set(added["factor"]) == {"cluster"}
+    assert set(added["cluster"]) == set(new["cluster"])
+
+
+@pytest.fixture(scope="module")
+def apart(binary):
+    """Rows of new clusters, each of one group, whose outcomes are far apart."""
+    group = binary.test["group1"]
+    levels = sorted(group.unique())
+    rate = np.where(group == levels[0], 0.9, 0.1)
+    truth = np.random.default_rng(0).random(len(group)) < rate
+    y = pd.Series(np.where(truth, *sorted(binary.y.unique())[::-1]), index=binary.test.index)
+    return binary.test.assign(cluster="new " + group.astype(str)), y
+
+
+def test_groups_that_drift_apart_are_warned_of(clf, apart):
+    text = r"further apart than before: group1 0\.\d+ -> 0\.\d+ .*fairness_weight="
+    with pytest.warns(FairnessWarning, match=text):
+        plain = clf.adapt(*apart)
+    found = plain.disparity_.iloc[0]
+    assert found["attribute"] == "group1"
+    assert found["change"] == pytest.approx(found["after"] - found["before"])
+    assert 0 < found["low"] <= found["change"] <= found["high"]
+    kept, _ = recorded(lambda: clf.adapt(*apart, fairness_weight=5))
+    assert kept.disparity_["after"].item() < 0.5 * found["after"]
+
+
+def test_groups_that_stay_together_are_not_warned_of(clf, apart, binary):
+    """Outcomes that do not depend on the group: no warning becomes an error here."""
+    X = apart[0].assign(cluster=np.where(np.arange(len(apart[0])) % 2, "new a", "new b"))
+    middle = clf.adapt(X, binary.y_test)
+    assert middle.disparity_["low"].item() <= 0

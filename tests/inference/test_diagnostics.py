@@ -1,0 +1,59 @@
+"""What draws are worth, as a table."""
+
+import numpy as np
+
+from pyfairme.inference.diagnostics import COLUMNS, FEWEST_EFFECTIVE, WORST_RHAT, diagnostics
+from pyfairme.inference.posterior import Labels
+from pyfairme.inference.predict import Fit
+from pyfairme.inference.psis import RELIABLE
+from tests.inference import one_way
+
+CLUSTERS = tuple("abcdefgh")
+NOTHING = np.zeros(0)
+LABELS = Labels(
+    {"g": CLUSTERS}, {"g": ()}, {"g": NOTHING}, {"g": NOTHING}, ("x",), np.zeros(1), np.ones(1)
+)
+
+
+def table(quality):
+    fit = Fit(one_way.SPEC, one_way.NETWORK, {}, np.zeros((2, 1)), (), quality)
+    return diagnostics(fit, LABELS)
+
+
+def test_pareto_k_has_a_line_per_member_and_cluster():
+    cluster_k = np.full((2, 8), -np.inf)
+    cluster_k[1, 2] = 0.9
+    found = table({"pareto_k": np.array([0.2, 0.8]), "pareto_k/g": cluster_k})
+    assert list(found.columns) == COLUMNS
+    whole = found[found["parameter"] == "hyper-parameters"]
+    assert list(whole["member"]) == [0, 1]
+    assert list(whole["value"]) == [0.2, 0.8]
+    assert list(whole["ok"]) == [True, False]
+    each = found[found["parameter"] == "g"]
+    assert list(each["cluster"]) == [*CLUSTERS, *CLUSTERS]
+    bad = each[~each["ok"]]
+    assert bad[["member", "cluster", "value"]].to_numpy().tolist() == [[1, "c", 0.9]]
+    assert (found["limit"] == RELIABLE).all()
+
+
+def test_chains_are_judged_by_r_hat_effective_size_and_divergences():
+    found = table({
+        "divergences": np.array([0, 3]),
+        "rhat/residual_sd": np.array([1.001, 1.2]),
+        "ess/residual_sd": np.array([399.0, 401.0]),
+        "rhat/constant": np.array([np.nan, np.nan]),
+    })  # fmt: skip
+    by_measure = found.set_index(["measure", "parameter", "member"]).sort_index()
+    assert list(by_measure.loc["divergences", "ok"]) == [True, False]
+    assert (by_measure.loc["divergences", "limit"] == 0).all()
+    assert list(by_measure.loc[("r_hat", "residual_sd"), "ok"]) == [True, False]
+    assert (by_measure.loc["r_hat", "limit"] == WORST_RHAT).all()
+    assert list(by_measure.loc[("ess_bulk", "residual_sd"), "ok"]) == [False, True]
+    assert (by_measure.loc["ess_bulk", "limit"] == FEWEST_EFFECTIVE).all()
+    assert by_measure.loc[("r_hat", "constant"), "ok"].all()  # never moved: nothing to judge
+
+
+def test_without_diagnostics_the_table_is_empty():
+    found = table({})
+    assert found.empty
+    assert list(found.columns) == COLUMNS
