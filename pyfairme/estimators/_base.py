@@ -213,7 +213,7 @@ class FairMixedEffects(BaseEstimator):
 
     def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
         """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
-        settings.check_count("draws", draws, 1)
+        inference_data.check_draws(draws)
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X)
         values = predict.outcomes(with_draws(found), effects, draws, self._seed)
@@ -289,17 +289,17 @@ class FairMixedEffects(BaseEstimator):
     @property
     def cluster_effects_(self) -> pd.DataFrame:
         """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
-        return summaries.cluster_effects(self.fit_, self._labels)
+        return summaries.cluster_effects(labels=self._labels, fit=self.fit_)
 
     @property
     def variance_components_(self) -> pd.DataFrame:
         """Standard deviations between clusters and of the residual, and where they hold."""
-        return summaries.variance_components(self.fit_, self._labels)
+        return summaries.variance_components(labels=self._labels, fit=self.fit_)
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
         """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high."""
-        return summaries.fixed_effects(self.fit_, self._labels)
+        return summaries.fixed_effects(labels=self._labels, fit=self.fit_)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
@@ -314,7 +314,7 @@ class FairMixedEffects(BaseEstimator):
         DataFrame
             factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
         """
-        return summaries.icc(self.fit_, self._labels, level)
+        return summaries.icc(labels=self._labels, fit=self.fit_, level=level)
 
     def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
         """Measure how strongly the prediction reacts to each covariate.
@@ -431,7 +431,7 @@ class FairMixedEffects(BaseEstimator):
         After ``guide="block"`` Pareto's k of the hyper-parameters and of every cluster's effects;
         after `refine` R-hat, effective sample size and divergences. Other guides have no lines.
         """
-        return diagnostics(self.fit_, self._labels)
+        return diagnostics(labels=self._labels, fit=self.fit_)
 
     # Fairness -------------------------------------------------------------------------------
 

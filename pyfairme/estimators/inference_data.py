@@ -19,7 +19,7 @@ from pyfairme.inference.groups import assemble, group
 from pyfairme.inference.predict import Fit, Query
 from pyfairme.inference.prior import prior_draws
 
-__all__ = ["outcome_array", "refuse_without_latents", "to_arviz"]
+__all__ = ["check_draws", "outcome_array", "refuse_without_latents", "to_arviz"]
 
 MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
 PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
@@ -88,6 +88,12 @@ def outcome_array(values: np.ndarray, chains: int, draws: int, index: pd.Index) 
         },
         name="y",
     )
+
+
+def check_draws(draws: int) -> None:
+    """Raise ValueError unless there is at least one draw."""
+    if draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws}.")
 
 
 def _check_numbers(X: Any, y: Any, draws: int | None, prior: int) -> None:

@@ -128,7 +128,7 @@ def typical(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> dic
         free = free.reshape(number, -1)
         scale = np.maximum(free.std(axis=0), 1e-12)
         distance += (((free - np.median(free, axis=0)) / scale) ** 2).sum(axis=1)
-    return {name: value[distance.argmin()] for name, value in draws.items()}
+    return {name: np.asarray(value[distance.argmin()]) for name, value in draws.items()}
 
 
 def sizes(layout: Layout) -> Shapes:
@@ -244,7 +244,7 @@ def at_mode(
     effects = jnp.concatenate([given, dense[given.size :]]), local
     silent = jnp.zeros(layout.dense - layout.known), jnp.zeros_like(local)
 
-    def newton(_: int, carry: Any) -> Any:
+    def newton(_: Any, carry: Any) -> Any:
         effects = carry[1]
         sums = curvature(layout, rows, hypers, *effects)
         sums = sums._replace(tilt_dense=tilt[0], tilt_local=tilt[1])

@@ -66,7 +66,7 @@ def climb(given: Given, rows: Rows, own: Own, steps: int) -> Own:
     a, scale = given.scale.shape[0], given.scale
     clusters = own.shift.shape[0]
 
-    def newton(_: int, own: Own) -> Own:
+    def newton(_: Any, own: Own) -> Own:
         eta = link(rows, jnp.zeros(0), mode(given, own))
         g, w = quadratic(given.likelihood, eta, rows.y, given.hypers)
         g, w = g * rows.weight[:, None], w * rows.weight[:, None, None]

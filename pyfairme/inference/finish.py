@@ -30,6 +30,7 @@ FEW_ROWS = 100  # rows of a cluster per effect, below which mean field is not to
 AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 5_000, 20  # "block" takes long beyond
 MOST_DENSE = 600  # effects of all factors but the largest, and of a latent last layer
 MOST_WIDTH = 128  # effects of one cluster
+HOPELESS = 1.0  # k of a cluster beyond which the correction within the cluster does not help
 TOLERATED = 0.1  # share of clusters whose Gaussian may be a bad one
 SHORT_OF_MEMORY = 4e8  # numbers of the matrices that couple the clusters with everything else
 
@@ -156,9 +157,9 @@ def _warn(k: float, cluster_k: np.ndarray) -> None:
             PosteriorWarning,
             stacklevel=7,
         )
-    elif (cluster_k > RELIABLE).mean() > TOLERATED:
+    elif (cluster_k > HOPELESS).mean() > TOLERATED:
         warnings.warn(
-            f"Pareto's k is above {RELIABLE} for {(cluster_k > RELIABLE).mean():.0%} of the "
+            f"Pareto's k is above {HOPELESS:g} for {(cluster_k > HOPELESS).mean():.0%} of the "
             f"clusters: their effects are far from Gaussian. {advice}",
             PosteriorWarning,
             stacklevel=7,

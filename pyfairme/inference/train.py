@@ -16,7 +16,7 @@ from jaxtyping import Array
 from pyfairme.data import Batch
 from pyfairme.inference.collapse import AdversaryWarning, add_skill, chance, find_collapse, judge
 from pyfairme.inference.engine import engine
-from pyfairme.inference.finish import Finished, finish
+from pyfairme.inference.finish import Finished, PosteriorWarning, finish
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.predict import Fit, Query, mean_link
@@ -137,7 +137,16 @@ def _posterior(
     """Return draws of one member, from the second stage where the guide has one."""
     if spec.latents and GUIDES[guide](spec.latents).second_stage:
         number = _number_of_draws(spec)
-        return finish(spec, guide, one.params, training, weights, number, seed)
+        try:
+            return finish(spec, guide, one.params, training, weights, number, seed)
+        except FloatingPointError as error:
+            warnings.warn(
+                f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
+                "narrow. Look for columns of random_slopes whose zero lies far from their values, "
+                "or for columns that nearly determine each other.",
+                PosteriorWarning,
+                stacklevel=5,  # _posterior, train, _fit, fit: the line that called fit
+            )
     draws = _draws(spec, guide, one, training, weights, seed)
     return Finished(one.params["network"], draws, {})
 

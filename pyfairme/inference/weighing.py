@@ -49,6 +49,7 @@ NUMBERS = 2e7  # numbers held at once
 LARGEST = 5e7  # numbers in all proposals together
 DF = 5
 FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
+MOST_BROKEN = 0.5  # share of proposals with a finite weight, below which the algebra broke down
 PILOTS = 1000
 PILOT_ROUNDS = 2
 JUDGED = 1000  # clusters whose k is computed
@@ -94,6 +95,7 @@ def weigh(
     """Draw from the block guide and correct the draws.
 
     ``weights`` hold the priors' scale; the batch's weights are divided by ``kl_weight`` already.
+    Raises FloatingPointError when single precision does not suffice.
     """
     n, a = batch.x.shape[0], layout.width
     work = n * (3 * a * a + INNER * a) + layout.clusters * a**3
@@ -111,7 +113,9 @@ def weigh(
         parts = [run(fitted, components, batch, weights, some) for some in keys]
         found = jax.tree.map(lambda *values: np.concatenate(values), *parts)
         finite = np.where(np.isfinite(found.log_weight), found.log_weight, -np.inf)
-        least = finite[np.isfinite(finite)].min(initial=0.0) - 100.0  # overflowed: weighs nothing
+        if np.isfinite(finite).mean() < MOST_BROKEN:
+            raise FloatingPointError("most draws of the block guide have no finite weight")
+        least = finite[np.isfinite(finite)].min() - 100.0  # overflowed: weighs nothing
         return found._replace(log_weight=np.maximum(finite, least))
 
     own = Components(

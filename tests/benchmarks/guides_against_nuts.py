@@ -87,7 +87,7 @@ def read(name: str, folder: Path) -> Case:
 def quantities(fit: Fit, labels: Labels) -> pd.DataFrame:
     """Return mean and SD of every number of a posterior, under the names of the oracles.
 
-    ``ess`` and ``mcse`` of the mean, ``ess_sd`` and ``mcse_sd`` of the SD are those of Markov chains.
+    ``ess`` and ``mcse`` (of the mean), ``ess_sd`` and ``mcse_sd`` are those of Markov chains.
     """
     from numpyro.diagnostics import effective_sample_size
 

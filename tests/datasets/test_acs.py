@@ -187,6 +187,7 @@ def test_loading_is_quick_and_small(data_dir, needs_data):
 def test_a_quick_fit(acs):
     rows = acs.frame.sample(2_000, random_state=0).index
     model = pf.FairMixedEffectsClassifier(
+        guide="mean_field",
         cluster=acs.schema.cluster,
         sensitive=acs.schema.sensitive,
         hidden=(8,),

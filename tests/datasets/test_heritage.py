@@ -230,6 +230,7 @@ def test_describe_has_mean_and_spread_of_a_real_target(members):
 def test_a_quick_fit(members):
     rows = members.frame.sample(2_000, random_state=0).index
     model = pf.FairMixedEffectsRegressor(
+        guide="mean_field",
         cluster=members.schema.cluster,
         sensitive=members.schema.sensitive,
         hidden=(8,),

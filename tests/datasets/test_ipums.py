@@ -217,6 +217,7 @@ def test_real_extracts_lack_variables_that_the_error_names(needs_data):
 def test_a_quick_fit(tmp_path):
     data = load_ipums(write_extract(tmp_path, rows=ROWS[:4] * 500))
     model = pf.FairMixedEffectsClassifier(
+        guide="mean_field",
         cluster=data.schema.cluster,
         sensitive=data.schema.sensitive,
         fairness=None,  # four people repeated: no adversary could be judged on them

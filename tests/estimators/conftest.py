@@ -11,7 +11,14 @@ import pytest
 
 import pyfairme as pf
 
-SMALL = {"hidden": (8,), "epochs": 1, "min_steps": 200, "random_state": 0, "progress": False}
+SMALL = {
+    "guide": "mean_field",  # the second stage of "block" has tests of its own
+    "hidden": (8,),
+    "epochs": 1,
+    "min_steps": 200,
+    "random_state": 0,
+    "progress": False,
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -129,6 +136,7 @@ def linear() -> Any:
     )
     reg = pf.FairMixedEffectsRegressor(
         "cluster",
+        guide="mean_field",
         random_slopes=["x1"],
         hidden=(),
         fixed_weight=0.0,

@@ -35,6 +35,7 @@ def clf(data, y):
     return pf.FairMixedEffectsClassifier(
         "cluster",
         ("group1", "group2"),
+        guide="mean_field",
         fairness=("adversarial", "correlation", "moment"),
         fairness_weight=0.01,
         hidden=(),

@@ -9,7 +9,14 @@ from sklearn.utils.validation import check_is_fitted
 import pyfairme as pf
 from pyfairme.estimators.fairness import collect, pool, report
 
-QUICK = {"hidden": (8,), "min_steps": 300, "epochs": 1, "random_state": 0, "progress": False}
+QUICK = {
+    "guide": "mean_field",
+    "hidden": (8,),
+    "min_steps": 300,
+    "epochs": 1,
+    "random_state": 0,
+    "progress": False,
+}
 
 
 def test_offset_of_a_regressor_is_in_the_targets_units():

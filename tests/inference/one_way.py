@@ -22,7 +22,7 @@ SPEC = ModelSpec(Normal(), 1, factors=(Factor("g", CLUSTERS),), fixed_loss=False
 LAYOUT = stage(plain(SPEC), False).layout
 NETWORK = (Layer(jnp.zeros((1, 1)), jnp.zeros(1)),)
 START = {
-    "residual_sd": np.float32(0.7),
+    "residual_sd": np.array(0.7, np.float32),
     "output_weight": np.zeros((1, 1), np.float32),
     "output_bias": np.zeros(1, np.float32),
     "g_intercept_sd": np.full(1, 0.3, np.float32),

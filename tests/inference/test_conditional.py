@@ -36,6 +36,9 @@ CASES = {
 }
 
 
+PLACE = jax.jit(place)
+
+
 def by_hand(likelihood, eta, y, latents):
     """Gradient (n, K) and curvature (n, K, K), from the formulas of each likelihood."""
     if isinstance(likelihood, Normal):
@@ -58,7 +61,7 @@ class Problem:
         outputs = spec.likelihood.outputs
         network = mlp_init(jax.random.key(3), (spec.covariates, *spec.hidden, outputs))
         batch = make_rows(spec)
-        batch = batch._replace(weight=np.linspace(0, 2, len(batch.y), dtype=np.float32))
+        batch = batch._replace(weight=jnp.linspace(0, 2, len(batch.y)))
         latents = make_latents(spec)
         rows = design_rows(layout, network, batch)
         dense, local = join(layout, latents, network)  # the point: far from the mode
@@ -109,7 +112,7 @@ class Problem:
     def placed(self, noise):
         m = self.layout.dense - self.layout.known
         local = noise[m:].reshape(self.layout.clusters, self.layout.width)
-        dense, local, volume = place(self.found, noise[:m], local)
+        dense, local, volume = PLACE(self.found, noise[:m], local)
         return jnp.concatenate([dense[self.layout.known :], local.ravel()]), volume
 
 
@@ -149,7 +152,8 @@ def test_curvature_is_never_negative():
     from pyfairme.model.likelihoods import StudentT
 
     values = {"df": jnp.float32(3.0), "residual_scale": jnp.float32(0.5)}
-    _, w = quadratic(StudentT(), jnp.zeros((2, 1)), jnp.array([0.1, 9.0]), values)
+    run = jax.jit(quadratic, static_argnums=0)
+    _, w = run(StudentT(), jnp.zeros((2, 1)), jnp.array([0.1, 9.0]), values)
     assert w[0, 0, 0] > 0
     assert w[1, 0, 0] == 0
 
@@ -159,8 +163,13 @@ def test_a_scale_of_zero_leaves_its_effects_at_zero():
     layout, batch, latents = Layout(spec), make_rows(spec), make_latents(spec)
     network = mlp_init(jax.random.key(3), (2, 1))
     rows = design_rows(layout, network, batch)
-    sums = curvature(layout, rows, latents, *join(layout, latents, network))
     hypers = latents | {"big_intercept_sd": jnp.zeros(1), "big_slopes_sd": jnp.zeros((1, 1))}
-    found = condition(layout, sums, hypers, jnp.zeros(0))
-    _, local, _ = place(found, jnp.ones(layout.dense), jnp.ones((7, 2)))
-    np.testing.assert_array_equal(local, 0)
+
+    @jax.jit
+    def run(hypers):
+        sums = curvature(layout, rows, latents, *join(layout, latents, network))
+        found = condition(layout, sums, hypers, jnp.zeros(0))
+        return place(found, jnp.ones(layout.dense), jnp.ones((7, 2)))[1]
+
+    np.testing.assert_array_equal(run(hypers), 0)
+    assert np.isfinite(run(latents)).all()

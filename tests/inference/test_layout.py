@@ -48,7 +48,7 @@ def make_rows(spec):
     normal = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
     codes = [rng.integers(0, 7, ROWS), rng.integers(0, 3, ROWS)]
     y = rng.integers(0, 2, ROWS) if spec.likelihood.target == "class" else normal(ROWS)
-    return Batch(
+    batch = Batch(
         x=normal(ROWS, 2),
         y=y,
         cluster=np.stack(codes, axis=1).astype(np.int32),
@@ -57,6 +57,7 @@ def make_rows(spec):
         weight=np.ones(ROWS, np.float32),
         offset=normal(ROWS),
     )
+    return jax.tree.map(jnp.asarray, batch)
 
 
 def make_latents(spec, seed=2):
@@ -81,8 +82,13 @@ def test_link_is_that_of_the_model(case):
     dense, local = join(layout, latents, network)
     assert dense.shape == (layout.dense,)
     assert local.shape == (layout.clusters, layout.width)
-    found = link(design_rows(layout, network, batch), dense, local)
-    expected = predictor(layout.spec, network, latents, batch).mixed
+
+    @jax.jit
+    def both(batch):
+        found = link(design_rows(layout, network, batch), dense, local)
+        return found, predictor(layout.spec, network, latents, batch).mixed
+
+    found, expected = both(batch)
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

@@ -10,7 +10,14 @@ from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.report import posterior_report
 from pyfairme.report.posterior_page import RESIDUAL_VARIANCE
 
-QUICK = {"hidden": (), "fairness": None, "min_steps": 300, "random_state": 0, "progress": False}
+QUICK = {
+    "guide": "mean_field",
+    "hidden": (),
+    "fairness": None,
+    "min_steps": 300,
+    "random_state": 0,
+    "progress": False,
+}
 
 
 def write(estimator, likelihood, folder, clusters=6, **more):

@@ -120,7 +120,11 @@ def test_counts_are_log_ratios_of_sums_with_their_exposure():
     data = made("poisson", exposure=0.5)
     X, y = data.frame, data.target
     reg = pf.FairMixedEffectsRegressor(
-        "cluster", likelihood="poisson", offset="log_exposure", **ORACLE
+        "cluster",
+        guide="mean_field",
+        likelihood="poisson",
+        offset="log_exposure",
+        **ORACLE,
     ).fit(X, y)
     frame = shrinkage_frame(reg, X, y).set_index("cluster")
     by = X["cluster"]
