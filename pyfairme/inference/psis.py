@@ -30,7 +30,7 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             found[index] = -np.log(len(row))
         else:
             found[index], k[index] = _smooth(row)
-    return (found, k) if np.ndim(log_weights) > 1 else (found[0], k[0])
+    return (found, k) if np.ndim(log_weights) > 1 else (found[0], np.asarray(k[0]))
 
 
 def _smooth(row: np.ndarray) -> tuple[np.ndarray, float]:
