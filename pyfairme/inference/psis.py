@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 __all__ = ["RELIABLE", "resample", "smooth"]
@@ -9,7 +11,7 @@ __all__ = ["RELIABLE", "resample", "smooth"]
 RELIABLE = 0.7  # above this Pareto k the weights are ruled by a few draws
 
 
-def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, Any]:
     """Smooth the largest weights of each row.
 
     Parameters

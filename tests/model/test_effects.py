@@ -129,7 +129,10 @@ def test_outputs_are_independent(drawn):
 def test_density_of_correlated_effects_is_that_of_one_normal(drawn):
     """Intercepts, then slopes given them: together Normal(0, diag(tau) R diag(tau))."""
     few = Factor("school", 3, slopes=(0, 1), outputs=2, correlated=True)
-    values = {name: value[:3] if value.shape[0] == 4000 else value for name, value in drawn.items()}
+    values = {
+        name: jnp.asarray(value[:3] if value.shape[0] == 4000 else value)
+        for name, value in drawn.items()
+    }
     seeded = handlers.seed(effects.sample, jax.random.key(0))
     sites = handlers.trace(handlers.substitute(seeded, data=values)).get_trace(few, 1.5)
     found = sum(
