@@ -88,10 +88,11 @@ def _score(
     import jax.numpy as jnp
 
     y, link = jnp.asarray(rows.y), jnp.asarray(rows.link, jnp.float32)
+    own = {name: jnp.asarray(value) for name, value in values.items()}
 
     def total(shift: Any) -> Any:
         eta = link.at[:, output].add(shift)
-        return likelihood.distribution(eta, values).log_prob(y).sum()
+        return likelihood.distribution(eta, own).log_prob(y).sum()
 
     slope = jax.jit(jax.grad(total))
 

@@ -8,6 +8,7 @@ import pyfairme as pf
 from pyfairme.report import shrinkage_frame
 
 ORACLE = {
+    "guide": "mean_field",
     "hidden": (), "fairness": None, "fixed_weight": 0, "cluster_weight": 0,
     "validation_fraction": 0, "early_stopping": False, "random_state": 0, "progress": False,
     "min_steps": 500,
@@ -121,7 +122,6 @@ def test_counts_are_log_ratios_of_sums_with_their_exposure():
     X, y = data.frame, data.target
     reg = pf.FairMixedEffectsRegressor(
         "cluster",
-        guide="mean_field",
         likelihood="poisson",
         offset="log_exposure",
         **ORACLE,

@@ -32,10 +32,10 @@ class Bernoulli:
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.Bernoulli(logits=eta[..., 0])
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         positive = jax.nn.sigmoid(eta[..., 0])
         return jnp.stack([1.0 - positive, positive], axis=-1)
 
@@ -76,10 +76,10 @@ class Categorical:
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.Categorical(logits=eta)
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         return jax.nn.softmax(eta, axis=-1)
 
     def bounded(self, eta: Any) -> Array:

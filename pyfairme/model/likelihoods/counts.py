@@ -31,10 +31,10 @@ class Poisson:
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ()
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.Poisson(_mean_count(eta))
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         return _mean_count(eta)
 
     def bounded(self, eta: Any) -> Array:
@@ -76,10 +76,10 @@ class NegativeBinomial:
         )
         return ((Latent("concentration", (), True, 2.0), prior),)
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.NegativeBinomial2(_mean_count(eta), values["concentration"])
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         return _mean_count(eta)
 
     def bounded(self, eta: Any) -> Array:

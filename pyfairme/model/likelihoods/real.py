@@ -29,10 +29,10 @@ class Normal:
     def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
         return ((Latent("residual_sd", (), True, 0.7, in_units=True), dist.HalfNormal(1.0)),)
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.Normal(eta[..., 0], values["residual_sd"])
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         return eta[..., 0]
 
     def bounded(self, eta: Any) -> Array:
@@ -75,10 +75,10 @@ class StudentT:
             (Latent("df", (), True, 8.0), dist.Gamma(2.0, 0.1)),
         )
 
-    def distribution(self, eta: Any, values: Mapping[str, Array]) -> Any:
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
         return dist.StudentT(values["df"], eta[..., 0], values["residual_scale"])
 
-    def mean(self, eta: Any, values: Mapping[str, Array]) -> Array:
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         return eta[..., 0]
 
     def bounded(self, eta: Any) -> Array:
