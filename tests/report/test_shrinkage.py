@@ -25,7 +25,9 @@ def made(likelihood, **more):
 @pytest.fixture(scope="module")
 def normal():
     data = made("normal")
-    reg = pf.FairMixedEffectsRegressor("cluster", guide="full_rank", **ORACLE | {"min_steps": 1500})
+    reg = pf.FairMixedEffectsRegressor(
+        "cluster", **ORACLE | {"guide": "full_rank", "min_steps": 1500}
+    )
     return reg.fit(data.frame, data.target), data.frame, data.target
 
 
