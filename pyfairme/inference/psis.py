@@ -36,15 +36,15 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, Any]:
 
 
 def _smooth(row: np.ndarray) -> tuple[np.ndarray, float]:
-    """Call the installed ArviZ: `psislw` moved between 0.x and 1.x."""
+    """Call the installed ArviZ: from 1.0 `psislw` is elsewhere and takes log likelihoods, -weights."""
     try:
         from arviz_stats.base import array_stats  # type: ignore[import-not-found]
     except ImportError:
         from arviz import psislw
 
         smoothed, k = psislw(row)
-        return np.asarray(smoothed), float(k)
-    smoothed, k = array_stats.psislw(row)
+    else:
+        smoothed, k = array_stats.psislw(-row)
     return np.asarray(smoothed), float(k)
 
 
