@@ -36,7 +36,7 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, Any]:
 
 
 def _smooth(row: np.ndarray) -> tuple[np.ndarray, float]:
-    """Call the installed ArviZ: from 1.0 `psislw` is elsewhere and takes log likelihoods, -weights."""
+    """Call the installed ArviZ: in 1.x `psislw` takes log likelihoods, the negative weights."""
     try:
         from arviz_stats.base import array_stats  # type: ignore[import-not-found]
     except ImportError:
