@@ -6,6 +6,7 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 from pyfairme import datasets, metrics
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
+from pyfairme.estimators.thresholds import GroupThresholds
 from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference.collapse import AdversaryWarning
 from pyfairme.inference.finish import PosteriorWarning
@@ -20,6 +21,7 @@ __all__ = [
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",
     "FairnessWarning",
+    "GroupThresholds",
     "PosteriorWarning",
     "Schema",
     "__version__",

@@ -17,8 +17,9 @@ def _variant(**keywords: Any) -> Mapping[str, Any]:
     return MappingProxyType(keywords)
 
 
-NO_EFFECTS = {"random_intercepts": False, "random_slopes": None}
-EFFECTS = {"random_intercepts": True, "random_slopes": "all", "guide": "mean_field"}
+NETWORK = {"numeric_encoding": "standard", "weight_decay": 0.0}
+NO_EFFECTS = {"random_intercepts": False, "random_slopes": None, **NETWORK}
+EFFECTS = {"random_intercepts": True, "random_slopes": "all", "guide": "mean_field", **NETWORK}
 UNFAIR = {"fairness": None}
 FIXED = {"fairness": "adversarial", "fairness_on": ("fixed",), "fairness_weight": 0.3}
 # Five times the estimators' default: probes of the cluster leave the network's top features, while

@@ -1,10 +1,20 @@
 """Settings of every test: JAX on the CPU, drawings without a screen, real data where it lies."""
 
+import atexit
 import os
+import shutil
+import tempfile
 
 # Before JAX is imported anywhere; a GPU run sets the variable itself.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Workers, notebooks and child processes of one run use each other's compiled code.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    compiled = tempfile.mkdtemp(prefix="pyfairme-compiled-")
+    atexit.register(shutil.rmtree, compiled, ignore_errors=True)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = compiled
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 from pathlib import Path
 

@@ -31,11 +31,11 @@ RANK = {
 
 # The only imports that may point forward: inside a function, to report, one line each:
 # (file below pyfairme/, imported module).
-DELEGATES: set[tuple[str, str]] = set()
+DELEGATES: set[tuple[str, str]] = {("study/frontier.py", "pyfairme.report.frontier_plot")}
 
 BANNED = {"haiku", "flax", "equinox", "pickle", "cloudpickle", "dill"}
-LAZY = {"arviz", "fairlearn", "matplotlib", "optuna", "tqdm", "typer"}
-CEILING = {"estimators": 500}  # their docstrings are the API; elsewhere:
+LAZY = {"arviz", "fairlearn", "matplotlib", "optuna", "ray", "sqlalchemy", "tqdm", "typer"}
+CEILING = {"estimators": 540}  # their docstrings are the API; elsewhere:
 CEILING_ELSEWHERE = 300
 
 

@@ -10,6 +10,7 @@ from pyfairme.cli.fit import fit
 from pyfairme.cli.predict import predict
 from pyfairme.cli.report import report
 from pyfairme.cli.reproduce import reproduce
+from pyfairme.cli.tune import tune
 
 __all__ = ["app"]
 
@@ -26,6 +27,7 @@ app.command()(fit)
 app.command()(predict)
 app.command()(report)
 app.command()(reproduce)
+app.command()(tune)
 
 
 def _show_version(wanted: bool) -> None:

@@ -65,6 +65,7 @@ class Design:
         slopes: Mapping[str, str | Sequence[str]] | None = None,
         drop_sensitive: bool = False,
         drop_first: bool = False,
+        numeric_encoding: str = "standard",
         missing: str = "category",
         offset: str | None = None,
     ) -> "Design":
@@ -83,6 +84,9 @@ class Design:
             from the frames of `encode`: an attribute whose column is not there has code -1.
         drop_first
             Leave out the first level of each categorical covariate (treatment coding).
+        numeric_encoding
+            "standard": numbers are standardised. "piecewise": they get columns of hat functions
+            over knots besides (`pyfairme.data.knots`), which carry no random slopes.
         missing
             "category": missing levels are a level "(missing)", missing numbers become the training
             median, marked by a column of their own when training rows had any. "raise": an error.
@@ -107,7 +111,9 @@ class Design:
         check_rows(frame, used, missing, offset)
         hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
         attributes = tuple(Attribute.fit(frame, entry) for entry in schema.sensitive)
-        terms = fit_terms(frame, schema, hidden, drop_first=drop_first)
+        terms = fit_terms(
+            frame, schema, hidden, drop_first=drop_first, numeric_encoding=numeric_encoding
+        )
         constant = [term.column for term in terms if not term.columns]
         terms = tuple(term for term in terms if term.columns)
         columns = columns_of(terms)

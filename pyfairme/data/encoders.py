@@ -15,6 +15,7 @@ from pyfairme.data.columns import (
     read_labels,
     read_numbers,
 )
+from pyfairme.data.knots import choose_knots, hat_slopes, hats
 
 __all__ = ["CategoricalTerm", "Column", "NumericTerm"]
 
@@ -33,6 +34,8 @@ class Column:
         The level it marks; None for a number.
     mean, scale
         x = (value - mean) / scale; 0 and 1 for a level.
+    knot
+        Whether it is one of the hat functions of a number: an input of the network only.
     """
 
     name: str
@@ -40,11 +43,12 @@ class Column:
     level: str | None = None
     mean: float = 0.0
     scale: float = 1.0
+    knot: bool = False
 
 
 @dataclass(frozen=True)
 class NumericTerm:
-    """Standardise a number by the mean and SD (ddof = 0) of the training rows.
+    """Standardise a number by the mean and SD (ddof = 0) of the training rows; bend it at knots.
 
     Parameters
     ----------
@@ -56,6 +60,8 @@ class NumericTerm:
         False when all training values are equal: the number itself is then left out.
     indicator
         Whether training rows had missing values; a column "<name> missing" then marks them.
+    knots
+        Of the hat functions that follow (`pyfairme.data.knots`); none by default.
     """
 
     column: str
@@ -64,9 +70,10 @@ class NumericTerm:
     median: float
     varies: bool
     indicator: bool
+    knots: tuple[float, ...] = ()
 
     @classmethod
-    def fit(cls, series: pd.Series) -> "NumericTerm":
+    def fit(cls, series: pd.Series, most_knots: int = 0) -> "NumericTerm":
         """Learn from the training rows of one column."""
         values = read_numbers(series)
         there = values[~np.isnan(values)]
@@ -81,6 +88,7 @@ class NumericTerm:
             median=float(np.median(there)),
             varies=varies,
             indicator=bool(there.size < values.size),
+            knots=choose_knots(there, most_knots) if most_knots else (),
         )
 
     @property
@@ -88,7 +96,11 @@ class NumericTerm:
         """The columns of x that it makes."""
         number = Column(self.column, self.column, None, self.mean, self.scale)
         marker = Column(f"{self.column} missing", self.column, MISSING)
-        return (number,) * self.varies + (marker,) * self.indicator
+        bends = (
+            Column(f"{self.column} knot {k + 1}", self.column, knot=True)
+            for k in range(len(self.knots))
+        )
+        return (*(number,) * self.varies, *(marker,) * self.indicator, *bends)
 
     def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
         """Write its columns into float32[n, width] views; return a warning or None.
@@ -102,11 +114,23 @@ class NumericTerm:
         if self.varies:
             slopes[:, 0] = values / self.scale
             x[:, 0] = (values - self.mean) / self.scale
+        plain = int(self.varies) + int(self.indicator)
+        if self.knots:
+            hats(values, self.knots, x[:, plain:])
         if self.indicator:
-            x[:, -1] = slopes[:, -1] = gaps
+            x[:, plain - 1] = slopes[:, plain - 1] = gaps
             return None
         count = int(gaps.sum())
         return f"{self.column!r}: {count} missing, replaced by the median" if count else None
+
+    def rates(self, series: pd.Series) -> np.ndarray:
+        """Return how its columns move with the number, per unit of the standardised number."""
+        values = read_numbers(series)
+        values = np.where(np.isnan(values), self.median, values)
+        found = np.ones((len(values), len(self.columns)))
+        if self.knots:
+            found[:, -len(self.knots) :] = hat_slopes(values, self.knots) * self.scale
+        return found
 
 
 @dataclass(frozen=True)
@@ -150,6 +174,10 @@ class CategoricalTerm:
         """The columns of x that it makes; none when there is only one level."""
         shown = self.levels[int(self.reference) :] if len(self.levels) > 1 else ()
         return tuple(Column(f"{self.column}[{v}]", self.column, v) for v in shown)
+
+    def rates(self, series: pd.Series) -> np.ndarray:
+        """Return ones: every level is a feature of its own."""
+        return np.ones((len(series), len(self.columns)))
 
     def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
         """Write its columns into float32[n, width] views; return a warning or None."""

@@ -21,6 +21,7 @@ def resolve_slopes(
     ----------
     wanted
         "all" or names of covariates for each factor; a factor that is not named has no slopes.
+        The knots of a number are inputs of the network only.
     factors
         Names of the grouping factors.
     columns
@@ -42,7 +43,7 @@ def _positions(
     wanted: str | Sequence[str], columns: Sequence[Column], dropped: set[str]
 ) -> tuple[int, ...]:
     if wanted == "all":
-        return tuple(range(len(columns)))
+        return tuple(i for i, column in enumerate(columns) if not column.knot)
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     for name in names:
         if name in dropped:
@@ -51,4 +52,4 @@ def _positions(
                 "leave it out of the slopes."
             )
     check_present(names, dict.fromkeys(c.term for c in columns), "random slopes' covariate")
-    return tuple(i for i, column in enumerate(columns) if column.term in names)
+    return tuple(i for i, c in enumerate(columns) if c.term in names and not c.knot)

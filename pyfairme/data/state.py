@@ -37,7 +37,7 @@ def term_from(state: Mapping[str, Any]) -> NumericTerm | CategoricalTerm:
     """Rebuild an encoder; levels tell a categorical one."""
     if "levels" in state:
         return CategoricalTerm(**{**state, "levels": tuple(state["levels"])})
-    return NumericTerm(**state)
+    return NumericTerm(**{**state, "knots": tuple(state.get("knots", ()))})
 
 
 def factor_from(state: Mapping[str, Any]) -> Factor:

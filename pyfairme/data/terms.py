@@ -8,18 +8,26 @@ import pandas as pd
 
 from pyfairme.data.columns import pick
 from pyfairme.data.encoders import CategoricalTerm, Column, NumericTerm
+from pyfairme.data.knots import most_knots
 from pyfairme.data.schema import Schema
 
-__all__ = ["Term", "columns_of", "encode_terms", "fit_terms"]
+__all__ = ["Term", "column_inputs", "column_rates", "columns_of", "encode_terms", "fit_terms"]
 
 Term = NumericTerm | CategoricalTerm
 
 
 def fit_terms(
-    frame: pd.DataFrame, schema: Schema, hidden: Collection[str | None], *, drop_first: bool
+    frame: pd.DataFrame,
+    schema: Schema,
+    hidden: Collection[str | None],
+    *,
+    drop_first: bool,
+    numeric_encoding: str,
 ) -> tuple[Term, ...]:
     """Fit an encoder for each covariate that is not hidden: numbers first, then levels."""
-    numeric = [NumericTerm.fit(pick(frame, name)) for name in schema.numeric if name not in hidden]
+    numbers = [name for name in schema.numeric if name not in hidden]
+    most = most_knots(len(numbers)) if numeric_encoding == "piecewise" else 0
+    numeric = [NumericTerm.fit(pick(frame, name), most) for name in numbers]
     levels = [name for name in schema.categorical if name not in hidden]
     return (*numeric, *(CategoricalTerm.fit(pick(frame, v), reference=drop_first) for v in levels))
 
@@ -52,3 +60,22 @@ def encode_terms(
     if found:
         warnings.warn(f"Unlike the training rows: {'; '.join(found)}.", stacklevel=3)
     return x, raw[:, list(slope_positions)]
+
+
+def column_inputs(columns: Sequence[Column]) -> np.ndarray:
+    """Return for every column of x the position of the column that is its input, int[p].
+
+    Itself, but for the hat functions of a number, whose input is the number.
+    """
+    place = {column.name: i for i, column in enumerate(columns)}
+    return np.array([place[c.term] if c.knot else place[c.name] for c in columns], int)
+
+
+def column_rates(terms: Sequence[Term], frame: pd.DataFrame) -> np.ndarray:
+    """Return how the columns of x move with their input, (n, p), in its standard deviations.
+
+    1 for a column that is the standardised number itself or marks a level; the derivative of the
+    hat functions of a number.
+    """
+    found = [term.rates(pick(frame, term.column)) for term in terms]
+    return np.concatenate(found, axis=1) if found else np.ones((len(frame), 0))

@@ -39,6 +39,7 @@ def load(path: Any) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     kind, saved = persistence.load_state(path)
     if kind not in known:
         raise ValueError(
-            f"{path} holds a {kind!r}, not an estimator. Expected one of {sorted(known)}."
+            f"{path} holds a {kind!r}, not an estimator. Expected one of {sorted(known)}"
+            f"{'; read it with GroupThresholds.load' if kind == 'GroupThresholds' else ''}."
         )
     return state.from_state(known[kind](), saved)

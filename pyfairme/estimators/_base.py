@@ -12,12 +12,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
-from pyfairme.estimators import fairness, inference_data, inputs, settings, state, updates
+from pyfairme.data.terms import column_inputs, column_rates
+from pyfairme.estimators import (
+    fairness,
+    inference_data,
+    inputs,
+    random_part,
+    settings,
+    state,
+    updates,
+)
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
-from pyfairme.inference.importance import mean_absolute_gradients, rank_features
+from pyfairme.inference.importance import Inputs, mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import train
 from pyfairme.model.likelihoods import Likelihood
@@ -36,6 +45,7 @@ class FairMixedEffects(BaseEstimator):
         correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
+        numeric_encoding: str = "auto",
         network_posterior: str = "none",
         ensemble: int = 1,
         fairness: Any = "adversarial",
@@ -51,6 +61,7 @@ class FairMixedEffects(BaseEstimator):
         missing: str = "category",
         offset: str | None = None,
         learning_rate: float = 1e-3,
+        weight_decay: float = 3.0,
         batch_size: int = 256,
         epochs: int = 30,
         min_steps: int = 2000,
@@ -66,6 +77,7 @@ class FairMixedEffects(BaseEstimator):
         self.correlated = correlated
         self.prior_scale = prior_scale
         self.hidden = hidden
+        self.numeric_encoding = numeric_encoding
         self.network_posterior = network_posterior
         self.ensemble = ensemble
         self.fairness = fairness
@@ -81,6 +93,7 @@ class FairMixedEffects(BaseEstimator):
         self.missing = missing
         self.offset = offset
         self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.epochs = epochs
         self.min_steps = min_steps
@@ -111,6 +124,7 @@ class FairMixedEffects(BaseEstimator):
         params = self.get_params(deep=False)
         settings.check_settings(params)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
+        by_class = updates.class_weights(self, y)
         weight = self._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
         there = inputs.counted_rows(weight, len(frame))
         if len(there) < len(frame):
@@ -128,7 +142,7 @@ class FairMixedEffects(BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         keys = inputs.held_out_keys(frame, schema) if self.validation_fraction else []
         rows, held = inputs.held_out(keys, strata, len(frame), self.validation_fraction, seed)
-        self._seed = seed
+        self._seed, self._class_weights = seed, by_class
         self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
         self.design_ = self._fit_design(frame.iloc[rows], schema, cluster)
@@ -166,6 +180,7 @@ class FairMixedEffects(BaseEstimator):
             slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
             drop_sensitive=self.drop_sensitive,
             drop_first=not tuple(self.hidden),
+            numeric_encoding=settings.numeric_encoding(self.numeric_encoding, self.hidden),
             missing=self.missing,
             offset=self.offset,
         )
@@ -204,8 +219,7 @@ class FairMixedEffects(BaseEstimator):
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         settings.check_choice("kind", kind, ("mean", "observation"))
         settings.check_choice("effects", effects, settings.EFFECTS)
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+        settings.check_level(level)
         frame, found = self._query(X)
         at = ((1 - level) / 2, (1 + level) / 2)
         bounds = predict.quantiles(with_draws(found), effects, at, kind, self._seed)
@@ -314,6 +328,7 @@ class FairMixedEffects(BaseEstimator):
         DataFrame
             factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
         """
+        settings.check_level(level)
         return summaries.icc(labels=self._labels, fit=self.fit_, level=level)
 
     def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
@@ -336,10 +351,13 @@ class FairMixedEffects(BaseEstimator):
             feature, importance, share (of the sum), rank; from large to small.
         """
         settings.check_choice("effects", effects, settings.EFFECTS)
-        _, found = self._query(X)
-        gradients = mean_absolute_gradients(found, effects, self.design_.slope_positions)
-        terms = [column.term for column in self.design_.columns]
-        return rank_features(gradients * self._input_sd, terms)
+        frame, found = self._query(X)
+        design = self.design_
+        moved = Inputs(column_rates(design.terms, frame), column_inputs(design.columns))
+        gradients = mean_absolute_gradients(found, effects, design.slope_positions, moved)
+        inputs = np.unique(moved.of)
+        terms = [design.columns[i].term for i in inputs]
+        return rank_features(gradients * self._input_sd[inputs], terms)
 
     # Updates --------------------------------------------------------------------------------
 
@@ -419,6 +437,8 @@ class FairMixedEffects(BaseEstimator):
 
         Warns
         -----
+        PosteriorWarning
+            When a new cluster's draws are not to be trusted.
         FairnessWarning
             As in `refine`.
         """
@@ -429,7 +449,8 @@ class FairMixedEffects(BaseEstimator):
         """What the posterior draws are worth: parameter, member, measure, value, limit, ok.
 
         After ``guide="block"`` Pareto's k of the hyper-parameters and of every cluster's effects;
-        after `refine` R-hat, effective sample size and divergences. Other guides have no lines.
+        after `refine` R-hat, effective sample sizes (bulk, tails) and divergences; after `adapt`
+        Pareto's k of the new clusters. Other guides have no lines.
         """
         return diagnostics(labels=self._labels, fit=self.fit_)
 
@@ -474,6 +495,15 @@ class FairMixedEffects(BaseEstimator):
         """
         judged = fairness.collect(self, X, y, attributes)
         return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
+
+    def random_disparity(
+        self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9
+    ) -> pd.DataFrame:
+        """Report what the random effects do to every group, with posterior intervals.
+
+        See `pyfairme.estimators.random_part.random_disparity` for parameters and columns.
+        """
+        return random_part.random_disparity(self, X, attributes, by_cluster, level)
 
     # Files ----------------------------------------------------------------------------------
 

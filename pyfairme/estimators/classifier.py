@@ -51,6 +51,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Multiplies the scales of the priors of the random effects' standard deviations.
     hidden
         Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
+    numeric_encoding
+        How the network sees numbers. "standard": standardised. "piecewise": beside that, hat
+        functions over knots at their quantiles and most frequent values, which let it bend there.
+        "auto": "piecewise" with hidden layers, "standard" without.
     network_posterior
         "none": the network is a point estimate, cluster effects are conditional on it.
         "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
@@ -58,7 +62,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     ensemble
         Number of networks, trained from different seeds; they are the chains of ``posterior_``.
     fairness
-        None, "adversarial", "correlation", "moment", or a tuple of these.
+        None; "decision_adversarial", networks that predict the group from the prediction and from
+        which side of the threshold it is on; "adversarial", from the prediction alone, as in the
+        paper; "moment", gaps of the groups' mean predictions; "decision", gaps of their rates of
+        decisions; "correlation"; "kernel", any dependence (HSIC); or a tuple of these.
     fairness_weight
         Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
         {penalty: number or {attribute: number}}. 0 is legal; changing it compiles nothing.
@@ -80,7 +87,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         How the posterior is approximated. "mean_field": every effect on its own, as in the paper.
         "block": full-rank scales and, given them, each cluster's effects, corrected by importance
         sampling. "low_rank", "full_rank": one Normal. "auto": "block" where clusters have fewer
-        than 100 rows per effect (and the table is not large), else "mean_field".
+        than 100 rows per effect and for a latent last layer (unless the table is large), else
+        "mean_field".
     unseen
         Clusters that training never saw: "infer" mixes known effects by the z-predictor,
         "population" sets the random part to 0, "sample" draws from the fitted prior, "raise"
@@ -98,6 +106,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         None, "balanced", or {class: weight}; multiplies the sample weights.
     learning_rate
         Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
+    weight_decay
+        Shrinks the weights of hidden layers in every step by this times the learning rate.
     batch_size
         Rows per step; tables with fewer rows use all of them in each step.
     epochs
@@ -166,9 +176,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
+        numeric_encoding: str = "auto",
         network_posterior: str = "none",
         ensemble: int = 1,
-        fairness: Any = "adversarial",
+        fairness: Any = "decision_adversarial",
         fairness_weight: Any = 0.3,
         fairness_on: Any = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
@@ -183,6 +194,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         threshold: Any = 0.5,
         class_weight: Any = None,
         learning_rate: float = 1e-3,
+        weight_decay: float = 3.0,
         batch_size: int = 256,
         epochs: int = 30,
         min_steps: int = 2000,
@@ -199,6 +211,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             correlated=correlated,
             prior_scale=prior_scale,
             hidden=hidden,
+            numeric_encoding=numeric_encoding,
             network_posterior=network_posterior,
             ensemble=ensemble,
             fairness=fairness,
@@ -214,6 +227,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             missing=missing,
             offset=offset,
             learning_rate=learning_rate,
+            weight_decay=weight_decay,
             batch_size=batch_size,
             epochs=epochs,
             min_steps=min_steps,

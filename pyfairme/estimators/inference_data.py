@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -92,17 +93,24 @@ def outcome_array(values: np.ndarray, chains: int, draws: int, index: pd.Index) 
 
 def check_draws(draws: int) -> None:
     """Raise ValueError unless there is at least one draw."""
-    if draws < 1:
-        raise ValueError(f"draws must be at least 1, got {draws}.")
+    if not _is_count(draws) or draws < 1:
+        raise ValueError(f"draws must be at least 1, got {draws!r}. Give a whole number.")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def _check_numbers(X: Any, y: Any, draws: int | None, prior: int) -> None:
     if y is not None and X is None:
         raise ValueError("to_arviz got y without X: give the rows that y belongs to as X.")
-    if draws is not None and draws < 1:
-        raise ValueError(f"draws must be at least 1, or None for all there are; got {draws}.")
-    if prior < 0:
-        raise ValueError(f"prior_draws must be at least 0, got {prior}.")
+    if draws is not None and not (_is_count(draws) and draws >= 1):
+        raise ValueError(
+            f"draws must be at least 1, or None for all there are; got {draws!r}. Give a whole "
+            "number."
+        )
+    if not _is_count(prior) or prior < 0:
+        raise ValueError(f"prior_draws must be at least 0, got {prior!r}. Give a whole number.")
 
 
 def _kept(fit: Fit, draws: int | None) -> np.ndarray:

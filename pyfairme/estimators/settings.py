@@ -26,11 +26,13 @@ __all__ = [
     "as_tuple",
     "check_choice",
     "check_count",
+    "check_level",
     "check_settings",
     "guide",
     "is_number",
     "model_spec",
     "multipliers",
+    "numeric_encoding",
     "objective_weights",
     "penalised_views",
     "schedule",
@@ -66,16 +68,29 @@ def check_count(name: str, value: Any, low: int) -> None:
         raise ValueError(f"Invalid value of {name}: {value!r}. Expected an integer >= {low}.")
 
 
+def check_level(level: Any) -> None:
+    """Raise ValueError unless the coverage of an interval is a number between 0 and 1."""
+    if not is_number(level) or not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}; 0.9 means 90 %.")
+
+
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """Return one name or attribute, a list of them or None as a tuple."""
     if value is None:
         return ()
-    return (value,) if isinstance(value, str | Binned) else tuple(value)
+    if isinstance(value, str | Binned) or not isinstance(value, Iterable):
+        return (value,)
+    return tuple(value)
 
 
 def check_settings(params: Mapping[str, Any]) -> None:
     """Check every keyword that can be checked without data; raise ValueError by its name."""
-    for name, low in (("cluster_weight", 0), ("fixed_weight", 0), ("kl_weight", 0)):
+    for name, low in (
+        ("cluster_weight", 0),
+        ("fixed_weight", 0),
+        ("kl_weight", 0),
+        ("weight_decay", 0),
+    ):
         _check_number(name, params[name], low)
     for name in ("prior_scale", "learning_rate"):
         _check_number(name, params[name], 0, above=True)
@@ -96,11 +111,23 @@ def check_settings(params: Mapping[str, Any]) -> None:
         raise ValueError(
             f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1."
         )
+    for name in as_tuple(params["cluster"]):
+        if not isinstance(name, str) or not name:
+            raise ValueError(
+                f"Invalid value of cluster: {params['cluster']!r}. Expected the name of a column "
+                "(text, not empty), a list of names, or None."
+            )
     taken = sorted(set(as_tuple(params["cluster"])) & {"chain", "draw"})
     if taken:
         raise ValueError(
             f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
             "rename the column."
+        )
+    check_choice("numeric_encoding", params["numeric_encoding"], ("auto", "standard", "piecewise"))
+    if params["numeric_encoding"] == "piecewise" and not tuple(params["hidden"]):
+        raise ValueError(
+            "numeric_encoding='piecewise' needs a hidden layer: with hidden=() the fixed effects "
+            "are linear in the numbers. Use numeric_encoding='auto'."
         )
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
@@ -123,6 +150,13 @@ def check_settings(params: Mapping[str, Any]) -> None:
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+
+
+def numeric_encoding(given: str, hidden: Any) -> str:
+    """Return "standard" or "piecewise"; "auto" bends numbers only where a network follows."""
+    if given != "auto":
+        return given
+    return "piecewise" if tuple(hidden) else "standard"
 
 
 def multipliers(fairness_on: Any) -> dict[str, float]:
@@ -168,6 +202,11 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
         raise ValueError(
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
             "or count target does not have: use 'equalized_odds' or 'demographic_parity'."
+        )
+    if likelihood.target != "class" and {"decision", "decision_adversarial"} & set(penalties):
+        raise ValueError(
+            f"fairness={params['fairness']!r} looks at decisions, which a real or count target "
+            "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'."
         )
     wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
     if not factors and wanted:
@@ -221,7 +260,7 @@ def _factors(
 
 
 def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> str:
-    """Return the guide's name; "auto" chooses by the number of rows per effect of a cluster."""
+    """Return the guide's name; "auto" chooses by rows per effect and latent fixed effects."""
     if params["guide"] != "auto":
         return params["guide"]
     return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"
@@ -249,6 +288,17 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
         ramp=1.0,
         fairness=fairness,
         balance=_balance(spec, training),
+        threshold=_threshold(params, spec, training),
+    )
+
+
+def _threshold(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> float:
+    """Return where decisions fall: balanced accuracy is highest at the positives' frequency."""
+    given = params.get("threshold", 0.5)
+    if spec.likelihood.target != "class" or spec.likelihood.outputs > 1:
+        return 0.5
+    return (
+        float(given) if is_number(given) else float(np.average(training.y, weights=training.weight))
     )
 
 
@@ -338,5 +388,6 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Sch
         min_steps=params["min_steps"],
         batch_size=params["batch_size"],
         learning_rate=float(params["learning_rate"]),
+        weight_decay=float(params["weight_decay"]),
         early_stopping=bool(early),
     )

@@ -72,6 +72,9 @@ def to_state(estimator: Any) -> dict[str, Any]:
             "The keywords were changed after fit and describe another model than the fitted one: "
             "fit again, or set them back, before saving."
         )
+    weights = estimator._class_weights
+    if weights is not None:  # in the order of classes_
+        weights = [weights[label] for label in estimator.classes_.tolist()]
     found = {
         "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
         "seed": estimator._seed,
@@ -90,6 +93,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "n_iter": int(estimator.n_iter_),
         "n_features_in": int(estimator.n_features_in_),
         "feature_names_in": None,
+        "class_weights": weights,
         "threshold": dict(estimator.threshold_) if hasattr(estimator, "threshold_") else None,
     }
     if hasattr(estimator, "feature_names_in_"):
@@ -113,8 +117,12 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         estimator.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
     if state["threshold"] is not None:
         estimator.threshold_ = dict(state["threshold"])
+    estimator._class_weights = None
     if isinstance(estimator.target_, ClassTarget):
         estimator.classes_ = estimator.target_.labels
+        weights = state.get("class_weights")  # older files have none
+        if weights is not None:
+            estimator._class_weights = dict(zip(estimator.classes_.tolist(), weights, strict=True))
     estimator.fit_ = Fit(
         _spec(estimator),
         _unlayers(state["network"]),

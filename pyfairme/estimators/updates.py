@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +19,14 @@ from pyfairme.estimators import inputs, settings
 from pyfairme.inference import nuts, predict
 from pyfairme.inference.adapt import adapt as adapt_fit
 from pyfairme.inference.block import typical
+from pyfairme.inference.chains import FEWEST_DRAWS
 from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
 from pyfairme.inference.disparity import prediction_gaps
 from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage_weights
 from pyfairme.inference.layout import Layout
 from pyfairme.inference.predict import Fit, Query
 
-__all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
+__all__ = ["FairnessWarning", "adapt", "class_weights", "keep_training", "refine"]
 
 LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
 REPLICATES = 50
@@ -34,10 +36,22 @@ class FairnessWarning(UserWarning):
     """Predictions of the groups are further apart after an update than before it."""
 
 
-def keep_training(estimator: Any, training: Batch) -> None:
+def keep_training(estimator: Any, training: Batch | None) -> None:
     """Hold on to the encoded training rows for `refine`, unless they are very many."""
-    numbers = sum(np.size(part) for part in training if part is not None)
+    numbers = sum(np.size(part) for part in training or () if part is not None)
     estimator._training = training if numbers <= LARGEST_KEPT else None
+
+
+def class_weights(estimator: Any, y: Any) -> dict[Any, float] | None:
+    """Return the weight that each class has in a fit to ``y``, which an update's rows have too.
+
+    "balanced" would give others from the few rows of an update. None where classes do not weigh.
+    """
+    weight = estimator._row_weights(y, None)
+    if weight is None:
+        return None
+    classes, first = np.unique(y, return_index=True)
+    return dict(zip(classes.tolist(), weight[first].tolist(), strict=True))
 
 
 # NUTS -------------------------------------------------------------------------------------------
@@ -56,6 +70,11 @@ def refine(
     check_is_fitted(estimator)
     for name, value in (("draws", draws), ("chains", chains), ("warmup", warmup)):
         settings.check_count(name, value, 1)
+    if draws < FEWEST_DRAWS:
+        raise ValueError(
+            f"refine needs at least {FEWEST_DRAWS} draws per chain to judge the chains by, got "
+            f"{draws}; 1000 are usual."
+        )
     fit: Fit = estimator.fit_
     if not fit.spec.latents:
         raise ValueError(
@@ -63,69 +82,121 @@ def refine(
             "random_intercepts=True or random_slopes, or network_posterior='last_layer'."
         )
     check_size(fit.spec)
+    _kl_weight(estimator, "refine")
     training = _training_rows(estimator, *rows)
     strength = settings.strengths(fairness_weight, fit.spec.attributes)
     weights = settings.objective_weights(estimator.get_params(deep=False), fit.spec, training)
     scaled, bare = second_stage_weights(training, weights)
     latents = Layout(fit.spec).hypers
-    found = []
-    for member in range(fit.centre.shape[0]):
+    found: list[nuts.Sampled] = []
+    for network, before in _members(fit):
         found.append(
             nuts.sample(
                 fit.spec,
-                jax.tree.map(lambda leaf, m=member: leaf[m], fit.network),
-                typical(latents, {name: value[member] for name, value in fit.draws.items()}),
+                network,
+                typical(latents, before),
                 scaled,
                 bare,
                 draws=draws,
                 chains=chains,
                 warmup=warmup,
                 strength=strength,
-                seed=estimator._seed + member,
+                seed=estimator._seed + len(found),
                 progress=_shown(progress),
             )
         )
-    quality = {
-        "divergences": np.array([one.divergences for one in found]),
-        **{f"rhat/{name}": np.array([one.rhat[name] for one in found]) for name in found[0].rhat},
-        **{f"ess/{name}": np.array([one.ess[name] for one in found]) for name in found[0].ess},
-    }
+    quality = {"divergences": np.array([one.divergences for one in found])}
+    for name in found[0].worth:
+        every = np.array([one.worth[name] for one in found])
+        for measure, values in zip(("rhat", "ess", "ess_tail"), every.T, strict=True):
+            quality[f"{measure}/{name}"] = values
+    networks = [network for network, _ in _members(fit)]
+    each = len(fit.centre) // len(found)
     refined = replace(
         fit,
-        network=jax.tree.map(lambda leaf: np.repeat(leaf, chains, axis=0), fit.network),
+        network=jax.tree.map(lambda *leaves: np.repeat(np.stack(leaves), chains, 0), *networks),
         draws={name: np.concatenate([one.draws[name] for one in found]) for name in fit.draws},
-        centre=np.repeat(fit.centre, chains, axis=0),
+        centre=np.repeat(fit.centre[::each], chains, axis=0),
         quality=quality,
     )
     _warn_of_sampling(quality)
     return _updated(estimator, refined, estimator.design_, training, fit)
 
 
+def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
+    """Yield every member's network and draws; after NUTS a member has several chains."""
+    members = len(fit.quality.get("divergences", fit.centre))
+    each = len(fit.centre) // members
+    for first in range(0, len(fit.centre), each):
+        own = {name: value[first : first + each] for name, value in fit.draws.items()}
+        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in own.items()}
+        yield jax.tree.map(lambda leaf, at=first: leaf[at], fit.network), flat
+
+
 def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
-    """Return the rows of the last fit, or those given, encoded."""
+    """Return the rows of the last fit and of `adapt`, or those given, encoded."""
     if X is None:
         kept = getattr(estimator, "_training", None)
         if kept is None:
             raise ValueError(
                 "refine needs the training rows, and this estimator does not hold them (it was "
                 "loaded from a file, copied to another process, or they are very many): call "
-                "refine(X=X, y=y)."
+                "refine(X=X, y=y), with the rows that adapt has learned from among them."
             )
         return kept
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
-    weight = estimator._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
-    return _encoded(estimator, frame, y, weight)
+    for factor in estimator.fit_.spec.factors:
+        new = inputs.new_clusters(estimator.design_, frame, factor.name)
+        if new:
+            raise ValueError(
+                f"refine got rows of {len(new)} clusters of {factor.name!r} that the model "
+                f"does not know: {new[:5]}. Learn them with adapt(X_new, y_new) first, or leave "
+                "these rows out."
+            )
+    batch = _encoded(estimator, frame, y, sample_weight)
+    _warn_of_missing_clusters(estimator, batch)
+    return batch
 
 
-def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, weight: np.ndarray | None) -> Batch:
+def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
+    for factor in estimator.fit_.spec.factors:
+        known = estimator.design_.clusters[factor.name]
+        rows = np.bincount(batch.cluster[:, factor.column], batch.weight, len(known))
+        without = [label for label, there in zip(known, rows > 0, strict=True) if not there]
+        if without:
+            warnings.warn(
+                f"refine got no rows of {len(without)} known clusters of {factor.name!r}: "
+                f"{without[:5]}. Their effects are drawn as those of clusters without data. Give "
+                "all rows that the model was fitted and adapted to.",
+                PosteriorWarning,
+                stacklevel=5,  # this, _training_rows, refine, refine of the estimator: its caller
+            )
+
+
+def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
+    """Encode labelled rows; classes weigh what they did in the fit."""
     values = np.asarray(y).reshape(-1)
     if len(values) != len(frame):
         raise ValueError(
             f"X has {len(frame)} rows, y has {len(values)}: give one target per row, in the same "
             "order."
         )
+    weight = inputs.sample_weights(sample_weight, len(frame))
     encoded = estimator.target_.encode(values)
+    if estimator._class_weights is not None:
+        own = np.array([estimator._class_weights[label] for label in values.tolist()])
+        weight = own if weight is None else own * weight
     return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
+
+
+def _kl_weight(estimator: Any, method: str) -> float:
+    """Return the weight of the prior; rows are divided by it, so that 0 leaves no posterior."""
+    if not estimator.kl_weight > 0:
+        raise ValueError(
+            f"{method} needs kl_weight > 0, and this model has kl_weight={estimator.kl_weight!r}: "
+            "without the prior the effects have no posterior to draw from. Fit with kl_weight=1."
+        )
+    return float(estimator.kl_weight)
 
 
 def _shown(progress: Any) -> bool:
@@ -135,14 +206,20 @@ def _shown(progress: Any) -> bool:
 
 
 def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
-    rhat = {k[5:]: float(np.nanmax(v)) for k, v in quality.items() if k.startswith("rhat/")}
-    ess = {k[4:]: float(np.nanmin(v)) for k, v in quality.items() if k.startswith("ess/")}
     found = []
     divergences = int(quality["divergences"].sum())
     if divergences:
         found.append(
             f"{divergences} draws diverged, so a part of the posterior may be missed: give the "
             "scales stronger priors (prior_scale) or the factor more clusters"
+        )
+    rhat = {k[5:]: float(np.max(v)) for k, v in quality.items() if k.startswith("rhat/")}
+    stuck = [name for name, value in rhat.items() if np.isnan(value)]  # NaN of any member
+    if stuck:
+        found.append(
+            f"no chain of {', '.join(stuck)} has moved, so the draws say nothing: look for extreme "
+            "values among the targets and the covariates, give the scales stronger priors "
+            "(prior_scale), or more warmup"
         )
     bad = {name: value for name, value in rhat.items() if value > WORST_RHAT}
     if bad:
@@ -151,6 +228,12 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
             f"R-hat of {name} is {bad[name]:.3f}, above {WORST_RHAT}: the chains do not agree; "
             "double warmup and draws"
         )
+    ess = {
+        f"{where}{k.partition('/')[2]}": float(np.min(v))
+        for kind, where in (("ess", ""), ("ess_tail", "the tails of "))
+        for k, v in quality.items()
+        if k.partition("/")[0] == kind
+    }
     few = {name: value for name, value in ess.items() if value < FEWEST_EFFECTIVE}
     if few and not bad:
         name = min(few, key=lambda key: few[key])
@@ -174,15 +257,15 @@ def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: A
             "adapt learns the random effects of new clusters, and this model has none: give "
             "cluster='column' with random_intercepts=True or random_slopes."
         )
+    kl_weight = _kl_weight(estimator, "adapt")
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
-    weight = estimator._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
     position, labels = _new_factor(estimator, frame)
     name = fit.spec.factors[position].name
-    batch = _encoded(estimator, frame, y, weight)
+    batch = _encoded(estimator, frame, y, sample_weight)
     codes = batch.cluster.copy()
     codes[:, fit.spec.factors[position].column] = lookup(read_labels(pick(frame, name)), labels)
     strength = settings.strengths(fairness_weight, fit.spec.attributes)
-    local = batch._replace(cluster=codes)
+    local = batch._replace(cluster=codes, weight=batch.weight / kl_weight)  # as in refine
     grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed)
     design = estimator.design_.with_clusters(name, labels)
     known = design.encode(frame).cluster
@@ -230,9 +313,9 @@ def _updated(
 
     ``batch`` are the rows to compare on, ``seen_by`` the same as the old fit sees their clusters.
     """
-    training = getattr(estimator, "_training", None) if seen_by is not None else batch
     after = copy.copy(estimator)
-    after.fit_, after.design_, after._training = fit, design, training
+    after.fit_, after.design_ = fit, design
+    keep_training(after, batch if seen_by is None else _appended(estimator, batch))
     if fit.spec.attributes:
         first, last = (
             predict.means(Query(f.spec, f.network, f.draws, f.centre, rows, None), "mixed")
@@ -241,6 +324,14 @@ def _updated(
         after.disparity_ = _compare(estimator, first, last, batch)
         _warn_of_disparity(after.disparity_)
     return after
+
+
+def _appended(estimator: Any, rows: Batch) -> Batch | None:
+    """Return the training rows with others behind them; None where there are none to append to."""
+    kept = getattr(estimator, "_training", None)
+    if kept is None:
+        return None
+    return Batch(*(np.concatenate(parts) for parts in zip(kept, rows, strict=True)))
 
 
 def _compare(estimator: Any, before: np.ndarray, after: np.ndarray, batch: Batch) -> pd.DataFrame:

@@ -7,6 +7,7 @@ own fit when it has many.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -16,31 +17,41 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.block import typical
 from pyfairme.inference.clusters import (
-    INNER,
+    Drawn,
     Given,
-    Noise,
     Own,
+    WideNoise,
     climb,
-    draw_effects,
-    draw_noise,
+    draw_exactly,
+    draw_wide_noise,
+    draw_widely,
     log_posterior,
     mode,
 )
 from pyfairme.inference.disparity import link_gaps
+from pyfairme.inference.finish import PosteriorWarning
 from pyfairme.inference.layout import Layout, Rows, by_term, cluster_scale, link, terms
 from pyfairme.inference.predict import Fit
+from pyfairme.inference.psis import RELIABLE, smooth
 from pyfairme.inference.svi import bucket, pad
+from pyfairme.inference.weighing import judged_clusters
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import ModelSpec, predictor
 
 __all__ = ["adapt"]
 
-NEWTON_STEPS = 10
+NEWTON_STEPS = 20  # at the middle of the hyper-parameters' posterior
+DRAW_STEPS = 6  # from there to the mode under one draw of them
+MOST_SDS = 100.0  # prior SDs at which a climb may start
+MOST_INNER, FEWEST_INNER, INNER_WORK = 64, 16, 4096  # candidates of a cluster, and their cost
+RARE = 0.05  # draws of the hyper-parameters whose candidates may do as they like
+FEW, HARDLY_ANY = 0.1, 0.05  # effective share of the candidates in the worst of the others
 WORK = 4e9  # products one call may take: fewer distinct draws of the scales for many slopes
 FEWEST = 20
 FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
@@ -68,21 +79,33 @@ def adapt(
         Weight of the fairness term per attribute (A,); see `nuts.sample`.
     seed
         Seed of the draws.
+
+    Returns
+    -------
+    Fit
+        Its ``quality`` has Pareto's k of every cluster of the factor, "pareto_k/<factor>" (members,
+        clusters): -inf where the draws are exact, NaN for known clusters that were never judged.
+
+    Warns
+    -----
+    PosteriorWarning
+        When the draws of a new cluster do not stand for its posterior.
     """
     factor = fit.spec.factors[position]
     local = replace(factor, clusters=1 << max(0, (clusters - 1).bit_length()))
     padded = jax.tree.map(jnp.asarray, pad(batch, bucket(len(batch.weight))))
     held = next(iter(fit.draws.values())).shape[1]
-    rows = len(batch.weight)
-    work = (3 * rows + local.clusters * factor.width) * factor.width**2 + rows * INNER
-    distinct = int(np.clip(WORK / work, min(FEWEST, held), held))
+    slots, filled = _slots(batch.cluster[:, factor.column], local.clusters)
+    square = factor.width**2
+    inner = int(np.clip(INNER_WORK // (slots.shape[1] + square), FEWEST_INNER, MOST_INNER))
+    each = slots.size * (3 * square + inner) + slots.shape[0] * square * (factor.width + inner)
+    distinct = int(np.clip(WORK / each, min(FEWEST, held), held))
     index = np.linspace(0, held - 1, distinct).round().astype(int)
     near = np.abs(np.arange(held)[:, None] - index).argmin(axis=1)  # whose scales a draw shares
     turn = np.arange(held) % -(-held // distinct)
-    slots, filled = _slots(batch.cluster[:, factor.column], local.clusters)
     fair, repeats = bool(np.any(strength)), -(-held // distinct)
-    run = _compiled(fit.spec, position, local, fair, repeats)
-    fresh = []
+    run = _compiled(fit.spec, position, local, fair, repeats, inner)
+    fresh, worth = [], []
     for member in range(fit.centre.shape[0]):
         network = jax.tree.map(lambda leaf, m=member: leaf[m], fit.network)
         draws = {name: value[member] for name, value in fit.draws.items()}
@@ -92,8 +115,31 @@ def adapt(
         middle = typical(Layout(fit.spec).hypers, draws)
         weight = jnp.asarray(strength, jnp.float32)
         found = run(network, middle, chosen, padded, slots, filled, weight, keys)
-        fresh.append(np.asarray(found)[near, turn][:, :clusters])
-    return _grown(fit, position, clusters, np.stack(fresh))
+        found = jax.tree.map(lambda v: np.asarray(v)[near, turn][:, :clusters], found)
+        fresh.append(found.effects)
+        worth.append((smooth(found.log_weight.T)[1], np.quantile(found.share, RARE, axis=0)))
+    k, share = (np.stack(each) for each in zip(*worth, strict=True))
+    _warn(k, share)
+    return _grown(fit, position, clusters, np.stack(fresh), k)
+
+
+def _warn(k: np.ndarray, share: np.ndarray) -> None:
+    """Warn of clusters whose candidates do not stand for the posterior, (members, clusters).
+
+    Where the climb missed a mode, a candidate of the prior that finds it counts alone, in some
+    draws of the hyper-parameters: so ``share`` is the effective share under the worst of them.
+    """
+    bad = (((k > RELIABLE) & (share < FEW)) | (share < HARDLY_ANY)).any(axis=0)
+    if bad.any():
+        warnings.warn(
+            f"adapt: the posterior of the effects is far from Gaussian for {bad.sum()} of the "
+            f"{bad.size} new clusters (Pareto's k up to {k[:, bad].max():.2f}; only "
+            f"{share[:, bad].min():.0%} of the candidates count in {RARE:.0%} of the draws): their "
+            "means, standard deviations and intervals may be off. Look for rows that disagree with "
+            "each other or with all known clusters, label more rows, or fit again with them.",
+            PosteriorWarning,
+            stacklevel=5,  # _warn, adapt, updates.adapt, adapt of the estimator: who called it
+        )
 
 
 def _slots(code: np.ndarray, clusters: int) -> tuple[Array, Array]:
@@ -122,21 +168,22 @@ def _climb_each(given: Given, rows: Rows, own: Own, steps: int) -> Own:
     return jax.vmap(one)(given.tilt, rows, own.factor, own.shift)
 
 
-def _draw_each(given: Given, rows: Rows, own: Own, noise: Noise) -> Array:
-    def one(tilt: Array, rows: Rows, factor: Array, shift: Array, noise: Noise) -> Array:
+def _draw_each(given: Given, rows: Rows, own: Own, noise: WideNoise) -> Drawn:
+    def one(tilt: Array, rows: Rows, factor: Array, shift: Array, noise: WideNoise) -> Drawn:
         alone = given._replace(tilt=tilt[None])
-        noise = Noise(noise.normal[:, None], noise.gumbel[:, None])
-        return draw_effects(alone, rows, Own(factor[None], shift[None]), noise)[0][0]
+        noise = jax.tree.map(lambda v: v[:, None], noise)
+        found = draw_widely(alone, rows, Own(factor[None], shift[None]), noise)
+        return jax.tree.map(lambda v: v[0], found)
 
-    by_cluster = Noise(jnp.moveaxis(noise.normal, 1, 0), jnp.moveaxis(noise.gumbel, 1, 0))
+    by_cluster = jax.tree.map(lambda v: jnp.moveaxis(v, 1, 0), noise)
     return jax.vmap(one)(given.tilt, rows, own.factor, own.shift, by_cluster)
 
 
 @lru_cache(maxsize=64)
 def _compiled(
-    spec: ModelSpec, position: int, local: Factor, fair: bool, repeats: int
-) -> Callable[..., Array]:
-    """Return a function that draws effects: (distinct, repeats, G, a)."""
+    spec: ModelSpec, position: int, local: Factor, fair: bool, repeats: int, inner: int
+) -> Callable[..., Drawn]:
+    """Return a function that draws effects and their worth: (distinct, repeats, G, ...)."""
     column, likelihood = local.column, spec.likelihood
 
     def rows_of(network: Any, draw: Any, batch: Batch) -> Rows:
@@ -176,7 +223,6 @@ def _compiled(
         (white, _), _ = jax.lax.scan(step, (start, adam.init(start)), None, PENALTY_STEPS)
         return white @ given.scale.T
 
-    steps = 1 if likelihood.quadratic else NEWTON_STEPS
     same_base = not spec.last_layer and len(spec.factors) == 1  # for every draw
 
     @jax.jit
@@ -189,27 +235,34 @@ def _compiled(
         filled: Array,
         strength: Array,
         keys: Array,
-    ) -> Array:
+    ) -> Drawn:
         rows = rows_of(network, middle, batch)
         known = _by_cluster(rows, slots, filled)
         nothing = jnp.zeros((local.clusters, local.width * local.outputs))
         given = given_of(middle, nothing)
         unit = jnp.eye(nothing.shape[1])
         start = Own(jnp.broadcast_to(unit, (local.clusters, *unit.shape)), nothing)
-        own = _climb_each(given, known, start, steps)
+        own = _climb_each(given, known, start, NEWTON_STEPS)
         tilt = nothing
         if fair:
             at = penalised(given, rows, batch, strength, mode(given, own))
             tilt = -jax.grad(lambda u: log_posterior(given, rows, u).sum())(at)
             own = _climb_each(given._replace(tilt=tilt), known, own, NEWTON_STEPS)
 
-        def one(item: tuple[Any, Array]) -> Array:
+        at = mode(given, own)  # the same effects under every draw, whatever its scales
+
+        def one(item: tuple[Any, Array]) -> Drawn:
             draw, key = item
             now, seen = given_of(draw, tilt), known
             if not same_base:
                 seen = _by_cluster(rows_of(network, draw, batch), slots, filled)
-            there = _climb_each(now, seen, own, min(steps, 3))
-            noise = draw_noise(likelihood, key, (repeats, *nothing.shape))
+            white = solve_triangular(now.scale, at.T, lower=True).T
+            white = jnp.clip(jnp.nan_to_num(white), -MOST_SDS, MOST_SDS)  # of scales near 0
+            there = _climb_each(now, seen, Own(start.factor, white), DRAW_STEPS)
+            shape = (repeats, *nothing.shape)
+            if likelihood.quadratic:
+                return draw_exactly(now, there, jax.random.normal(key, shape))
+            noise = draw_wide_noise(key, shape, inner)
             return jax.vmap(lambda some: _draw_each(now, seen, there, some))(noise)
 
         return jax.lax.map(one, (draws, keys))
@@ -217,8 +270,8 @@ def _compiled(
     return run
 
 
-def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray) -> Fit:
-    """Return the fit with effects (members, draws, clusters, a) appended to a factor."""
+def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray, k: np.ndarray) -> Fit:
+    """Return the fit with effects (members, draws, clusters, a) and their k appended."""
     factor = fit.spec.factors[position]
     grown = replace(factor, clusters=factor.clusters + clusters)
     own = replace(factor, clusters=clusters)
@@ -232,4 +285,15 @@ def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray) -> Fit:
         for name, size in fit.spec.adversaries
     )
     spec = replace(fit.spec, factors=factors, adversaries=adversaries)
-    return replace(fit, spec=spec, draws=draws)
+    name = f"pareto_k/{factor.name}"
+    quality = {**fit.quality, name: np.hstack([_known_k(fit, name, factor.clusters), k])}
+    return replace(fit, spec=spec, draws=draws, quality=quality)
+
+
+def _known_k(fit: Fit, name: str, clusters: int) -> np.ndarray:
+    """Return Pareto's k of the known clusters (members, clusters), NaN where none was judged."""
+    found = np.full((fit.centre.shape[0], clusters), np.nan)
+    if name in fit.quality:
+        known = np.asarray(fit.quality[name])
+        found[:, judged_clusters(known.shape[1], clusters)] = known
+    return found

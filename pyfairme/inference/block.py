@@ -8,13 +8,13 @@ shrink with their scales; this one does.
 
 It is fitted in a second stage, after the network: SVI of the same NumPyro model on the same rows,
 with the network fixed (a linear one without penalties is fitted on). Where a penalty pulls the
-effects, its pull at the first stage's solution is kept as a linear term, so that the second stage
-does not undo what the penalty achieved.
+effects, its gradient at the first stage's solution is kept as a linear term, so that the second
+stage does not undo what the penalty achieved. Nothing else of the first stage is kept: effects that
+it left short of their mode go there.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -26,7 +26,6 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 import optax
-from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
@@ -34,9 +33,10 @@ from numpyro.infer import Trace_ELBO
 
 from pyfairme.data import Batch
 from pyfairme.inference.conditional import Curvature, condition, curvature, place
-from pyfairme.inference.layout import Layout, Rows, design_rows, join, known, part, whitening
+from pyfairme.inference.guides import free_size, split
+from pyfairme.inference.layout import Layout, Rows, design_rows, join, known, part
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import ModelSpec, Program, Weights, build
+from pyfairme.model.program import ModelSpec, Weights, build
 
 __all__ = [
     "Block",
@@ -88,7 +88,6 @@ class Stage(NamedTuple):
     """Compiled functions of one structure; see `stage`."""
 
     layout: Layout
-    program: Program
     model: Callable[..., None]
     fit: Callable[..., tuple[Block, Array]]
 
@@ -101,20 +100,17 @@ def plain(spec: ModelSpec) -> ModelSpec:
 
 def from_free(latents: tuple[Latent, ...], free: Array) -> tuple[dict[str, Array], Array]:
     """Return latents by name for one vector of real numbers, and log |d latents / d numbers|."""
-    values, volume, at = {}, jnp.zeros(()), 0
-    for latent in latents:
-        size = math.prod(latent.free_shape)
-        own = free[at : at + size].reshape(latent.free_shape)
+    values, volume = {}, jnp.zeros(())
+    for latent, own in split(latents, free).items():
         values[latent.name] = latent.transform(own)
         volume += latent.transform.log_abs_det_jacobian(own, values[latent.name]).sum()
-        at += size
     return values, volume
 
 
 def to_free(latents: tuple[Latent, ...], values: Mapping[str, Array]) -> Array:
     """Return the real numbers behind latents: the inverse of `from_free`."""
     parts = [latent.transform.inv(jnp.asarray(values[latent.name])).ravel() for latent in latents]
-    return jnp.concatenate(parts) if parts else jnp.zeros(0)
+    return jnp.concatenate([jnp.zeros(0), *parts])
 
 
 def typical(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -133,8 +129,8 @@ def typical(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> dic
 
 def sizes(layout: Layout) -> Shapes:
     """Return the shapes of the noise."""
-    hypers = sum(math.prod(latent.free_shape) for latent in layout.hypers)
-    return Shapes((hypers,), (layout.dense - layout.known,), (layout.clusters, layout.width))
+    dense = layout.dense - layout.known
+    return Shapes((free_size(layout.hypers),), (dense,), (layout.clusters, layout.width))
 
 
 def transport(layout: Layout, fitted: Block, noise: Noise) -> tuple[dict[str, Array], Array]:
@@ -150,8 +146,8 @@ def transport(layout: Layout, fitted: Block, noise: Noise) -> tuple[dict[str, Ar
 def stage(spec: ModelSpec, given: bool) -> Stage:
     """Build the second stage of a plain spec; ``given`` means that a linear network is fitted on.
 
-    ``fit(first, network, batch, weights, tilted, key)`` starts from named latents ``first`` and
-    returns q and the negative ELBO of every step; ``tilted`` keeps the effects there.
+    ``fit(first, network, batch, weights, tilt, key)`` starts from named latents ``first`` and
+    returns q and the negative ELBO of every step; ``tilt`` is `pull.pull_of_penalties`, or None.
     """
     layout, program = Layout(spec, given), build(spec)
     cholesky = biject_to(constraints.scaled_unit_lower_cholesky)
@@ -178,13 +174,13 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
         )
         return found
 
-    @partial(jax.jit, static_argnames="tilted")
+    @jax.jit
     def fit(
         first: Mapping[str, Array],
         network: Any,
         batch: Batch,
         weights: Weights,
-        tilted: bool,
+        tilt: tuple[Array, Array] | None,
         key: Array,
     ) -> tuple[Block, Array]:
         n = batch.x.shape[0]
@@ -192,9 +188,7 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
         weights = weights._replace(kl=1.0, rows=1.0, batch_rows=size / n, ramp=1.0)
         rows = design_rows(layout, network, batch)
         effects = join(layout, first, network)
-        tilt = jax.tree.map(jnp.zeros_like, effects)
-        if tilted:
-            tilt = pull_of_penalties(layout, rows, first, effects)
+        pull = jax.tree.map(jnp.zeros_like, effects) if tilt is None else tilt
         adam = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, STEPS))
         params = {"loc": to_free(layout.hypers, first)}
         params["tril"] = cholesky.inv(START_SCALE * jnp.eye(params["loc"].size))
@@ -203,7 +197,7 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
         def quadratic(params: Any, effects: tuple[Array, Array]) -> tuple[Block, Any]:
             hypers, _ = from_free(layout.hypers, params["loc"])
             now = params.get("network", network)
-            sums, effects = at_mode(layout, rows, hypers, effects, known(layout, now), tilt)
+            sums, effects = at_mode(layout, rows, hypers, effects, known(layout, now), pull)
             return Block(params["loc"], cholesky(params["tril"]), sums, now), effects
 
         def step(block: Block, carry: Any, key: Array) -> tuple[Any, Array]:
@@ -228,7 +222,7 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
         (params, _, effects), values = jax.lax.scan(climb, start, keys)
         return quadratic(params, effects)[0], values.ravel()
 
-    return Stage(layout, program, model, fit)
+    return Stage(layout, model, fit)
 
 
 def at_mode(
@@ -255,31 +249,6 @@ def at_mode(
     blank = jax.eval_shape(lambda: curvature(layout, rows, hypers, *effects))
     zero = jax.tree.map(lambda v: jnp.zeros(v.shape, v.dtype), blank)
     return jax.lax.fori_loop(0, steps, newton, (zero, effects))
-
-
-def pull_of_penalties(
-    layout: Layout, rows: Rows, hypers: Mapping[str, Array], effects: tuple[Array, Array]
-) -> tuple[Array, Array]:
-    """Return minus the gradient of log p(y, D, u) at the effects of the first stage.
-
-    There the penalties' gradient balances it; kept as a linear term, it makes them the mode.
-    """
-    dense, local = effects
-    sums = curvature(layout, rows, hypers, dense, local)
-    slope = sums.pull_local - jnp.einsum("gab,gb->ga", sums.local, local)
-    slope = slope - jnp.einsum("gma,m->ga", sums.cross, dense)
-    slope_dense = sums.pull_dense - sums.dense @ dense - jnp.einsum("gma,ga->m", sums.cross, local)
-    dense_scale, scale = whitening(layout, hypers)
-
-    def prior(scale: Array, values: Array) -> Array:
-        """Apply the prior's precision to columns of effects."""
-        white = solve_triangular(scale, values, lower=True)
-        return solve_triangular(scale, white, lower=True, trans=1)
-
-    random = dense[layout.known :, None]
-    pull = prior(dense_scale, random)[:, 0] if random.size else jnp.zeros(0)
-    pull = jnp.concatenate([jnp.zeros(layout.known), pull])
-    return pull - slope_dense, prior(scale, local.T).T - slope
 
 
 def _standard(name: str, shape: tuple[int, ...]) -> Any:

@@ -84,7 +84,7 @@ def add_skill(
         for term, value in chances.items():
             name = prefix + term
             if name in row:
-                row[term.replace("adversarial", "skill", 1)] = 1.0 - row[name] / max(value, 1e-12)
+                row[f"skill/{term.partition('/')[2]}"] = 1.0 - row[name] / max(value, 1e-12)
     return history
 
 

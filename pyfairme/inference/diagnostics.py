@@ -9,18 +9,31 @@ import pandas as pd
 
 from pyfairme.inference.posterior import Labels
 from pyfairme.inference.predict import Fit
-from pyfairme.inference.psis import RELIABLE
+from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.inference.weighing import judged_clusters
 
 __all__ = ["FEWEST_EFFECTIVE", "WORST_RHAT", "diagnostics"]
 
 WORST_RHAT = 1.01  # Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021
 FEWEST_EFFECTIVE = 400
+LIMITS = {
+    "pareto_k": RELIABLE,
+    "relative_ess": ENOUGH,
+    "r_hat": WORST_RHAT,
+    "ess_bulk": FEWEST_EFFECTIVE,
+    "ess_tail": FEWEST_EFFECTIVE,
+}
+WHOLE = "hyper-parameters"  # whose weights are those of the proposals
 COLUMNS = ["parameter", "cluster", "member", "measure", "value", "limit", "ok"]
 
 
 def diagnostics(fit: Fit, labels: Labels) -> pd.DataFrame:
-    """Return one line per parameter (or cluster), member and measure; none without diagnostics."""
+    """Return one line per parameter (or cluster), member and measure; none without diagnostics.
+
+    Pareto's k of the hyper-parameters and ``relative_ess``, the share of proposals that are
+    effective, are judged together: one of the two may miss its limit (see `psis.trusted`). Clusters
+    whose k is NaN were not judged, and have no line; any other NaN is not ok.
+    """
     lines: list[dict[str, Any]] = []
     for name, values in fit.quality.items():
         measure, _, parameter = name.partition("/")
@@ -30,16 +43,17 @@ def diagnostics(fit: Fit, labels: Labels) -> pd.DataFrame:
             if measure == "pareto_k" and parameter:
                 known = labels.clusters[parameter]
                 shown = [known[i] for i in judged_clusters(len(values[member]), len(known))]
-                lines += [
-                    line | {"cluster": c, "value": v} for c, v in zip(shown, value, strict=True)
-                ]
+                each = zip(shown, value, strict=True)
+                lines += [line | {"cluster": c, "value": v} for c, v in each if not np.isnan(v)]
             else:
-                named = "hyper-parameters" if measure == "pareto_k" else line["parameter"]
+                named = WHOLE if measure in ("pareto_k", "relative_ess") else line["parameter"]
                 lines.append(line | {"parameter": named, "value": float(value)})
     frame = pd.DataFrame(lines, columns=COLUMNS)
-    limit = {"pareto_k": RELIABLE, "r_hat": WORST_RHAT, "ess_bulk": FEWEST_EFFECTIVE}
-    frame["limit"] = frame["measure"].map(lambda m: limit.get(m, 0.0)).astype(float)
+    frame["limit"] = frame["measure"].map(lambda m: LIMITS.get(m, 0.0)).astype(float)
     value = frame["value"].astype(float)
-    above = frame["measure"] == "ess_bulk"
+    above = frame["measure"].isin(["ess_bulk", "ess_tail", "relative_ess"])
     good = np.where(above, value >= frame["limit"], value <= frame["limit"])
-    return frame.assign(value=value, ok=good | value.isna())
+    if "pareto_k" in fit.quality:
+        both = trusted(fit.quality["pareto_k"], fit.quality.get("relative_ess", LEAST))
+        good = np.where(frame["parameter"] == WHOLE, both[frame["member"]], good)
+    return frame.assign(value=value, ok=good)

@@ -46,10 +46,11 @@ class Flat(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """How the vector becomes named parameters, and the multiple of the rate of each entry."""
+    """How the vector becomes named parameters; each entry's multiple of the rate, and decay."""
 
     restore: Callable[[Array], dict[str, Any]]
     rates: Array
+    decayed: Array  # 1 where weights decay
 
 
 class Step(NamedTuple):
@@ -67,6 +68,7 @@ class Pace(NamedTuple):
     learning_rate: Array | float
     steps: Array | float
     warm_up: Array | float
+    weight_decay: Array | float = 0.0
 
 
 class Engine(NamedTuple):
@@ -124,14 +126,18 @@ def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
         )
         update: Any
         update, adam = ADAM.update(ravel_pytree(gradient)[0], state.adam)
-        return Flat(state.params - now.rate * parts.rates * update, adam), terms
+        # decoupled from the gradient (Loshchilov & Hutter 2019)
+        update = parts.rates * update + parts.decayed * state.params
+        return Flat(state.params - now.rate * update, adam), terms
 
     def run(
         state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
     ) -> tuple[State, dict[str, Array]]:
         # One long vector of parameters: Adam is then a single operation, not one per array.
         flat, restore = ravel_pytree(state.params)
-        parts = Parts(restore, ravel_pytree(_rate_multiples(state.params, not spec.hidden))[0])
+        rates = _rate_multiples(state.params, not spec.hidden)
+        decayed = pace.weight_decay * ravel_pytree(_hidden_weights(state.params))[0]
+        parts = Parts(restore, ravel_pytree(rates)[0], decayed)
         key, chunk_key = jax.random.split(state.key)
         number = state.step + jnp.arange(rows.shape[0])
         steps = Step(
@@ -173,7 +179,7 @@ def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
     """Adversaries must keep up with the network; latents and linear models have far to go."""
 
     def multiple(site: str) -> float:
-        if site.startswith("adversary"):
+        if "adversary" in site:
             return 5.0
         return 1.0 if site == "network" and not linear else 10.0
 
@@ -181,6 +187,14 @@ def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
         return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site)), value)
 
     return {site: filled(site, value) for site, value in params.items()}
+
+
+def _hidden_weights(params: dict[str, Any]) -> dict[str, Any]:
+    """Mark the weights that decay: those of the network's hidden layers, not its output's."""
+    marked = jax.tree.map(jnp.zeros_like, params)
+    layers = marked["network"]
+    hidden = (layer._replace(weight=jnp.ones_like(layer.weight)) for layer in layers[:-1])
+    return marked | {"network": (*hidden, layers[-1])}
 
 
 def _cosine(progress: Array) -> Array:

@@ -11,15 +11,18 @@ import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.inference.block import plain, stage
+from pyfairme.inference.engine import engine
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.layout import Layout
-from pyfairme.inference.psis import RELIABLE
-from pyfairme.inference.weighing import weigh
+from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, trusted
+from pyfairme.inference.pull import pull_of_penalties
+from pyfairme.inference.weighing import JUDGED, Weighed, weigh
 from pyfairme.model.program import ModelSpec, Weights
 
 __all__ = [
     "Finished",
     "PosteriorWarning",
+    "broken_down",
     "check_size",
     "choose_guide",
     "finish",
@@ -30,6 +33,7 @@ FEW_ROWS = 100  # rows of a cluster per effect, below which mean field is not to
 AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 5_000, 20  # "block" takes long beyond
 MOST_DENSE = 600  # effects of all factors but the largest, and of a latent last layer
 MOST_WIDTH = 128  # effects of one cluster
+PULL_DRAWS = 200  # draws of the first stage, each with a batch, over which a pull is averaged
 HOPELESS = 1.0  # k of a cluster beyond which the correction within the cluster does not help
 TOLERATED = 0.1  # share of clusters whose Gaussian may be a bad one
 SHORT_OF_MEMORY = 4e8  # numbers of the matrices that couple the clusters with everything else
@@ -66,16 +70,23 @@ def check_size(spec: ModelSpec) -> None:
 
 
 def choose_guide(spec: ModelSpec, training: Batch) -> str:
-    """Return "block" where a typical cluster has few rows per effect, else "mean_field".
+    """Return "block" for small clusters and for a latent last layer, else "mean_field".
 
-    With many rows per effect both find the same posterior and mean field is faster; with few,
-    mean field misses how effects lean on each other and on their scale (docs/guide_choice.md).
+    With many rows per effect both find the same posterior of cluster effects and mean field is
+    faster; with few, mean field misses how effects lean on each other and on their scale
+    (docs/guide_choice.md). Fixed effects that are latent lean on each other with any number of
+    rows: mean field then gives their standard deviations given all others, which may be a third.
 
     Warns
     -----
     PosteriorWarning
-        When clusters are small and the table is too large to choose "block" unasked.
+        When "block" is called for, and the model or the table is too large to choose it unasked.
     """
+    layout = Layout(plain(spec))
+    quick = len(training.weight) <= AUTO_ROWS and layout.clusters <= AUTO_CLUSTERS
+    quick = quick and layout.width <= AUTO_WIDTH and layout.dense <= MOST_DENSE
+    if spec.last_layer:
+        return "block" if quick else _mean_field_of_fixed_effects(spec)
     small = []
     for factor in spec.factors:
         codes = training.cluster[:, factor.column]
@@ -84,9 +95,7 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
         small += [(factor.name, per_effect)] if per_effect < FEW_ROWS else []
     if not small:
         return "mean_field"
-    layout = Layout(plain(spec))
-    quick = len(training.weight) <= AUTO_ROWS and layout.clusters <= AUTO_CLUSTERS
-    if quick and layout.width <= AUTO_WIDTH and layout.dense <= MOST_DENSE:
+    if quick:
         return "block"
     name, per_effect = small[0]
     warnings.warn(
@@ -96,6 +105,26 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
         "(slow here), or fewer random_slopes; guide='mean_field' silences this.",
         PosteriorWarning,
         stacklevel=5,  # choose_guide, settings.guide, _fit, fit: the line that called fit
+    )
+    return "mean_field"
+
+
+def _mean_field_of_fixed_effects(spec: ModelSpec) -> str:
+    try:
+        check_size(spec)
+    except ValueError:
+        advice = (
+            "guide='block' and refine() cannot hold so many effects: give fewer columns, slopes or "
+            "units of the last hidden layer, or use ensemble= for the network's uncertainty."
+        )
+    else:
+        advice = "For these give guide='block' (slow here), or call refine()."
+    warnings.warn(
+        "guide='mean_field', chosen as the model or the table is large, takes the fixed effects of "
+        "network_posterior='last_layer' as independent: their standard deviations and intervals "
+        f"may be several times too small. {advice}",
+        PosteriorWarning,
+        stacklevel=6,  # _mean_field_of_fixed_effects, choose_guide, settings.guide, _fit, fit
     )
     return "mean_field"
 
@@ -115,52 +144,91 @@ def finish(
     weights: Weights,
     draws: int,
     seed: int,
+    batch_size: int,
 ) -> Finished:
     """Fit the block guide of one member, and draw from it.
 
     A linear network without penalties is fitted on; every other one stays as it is. Where penalties
-    act on the mixed or the random prediction, the effects keep their place.
+    act on the effects, their pull is kept. ``batch_size`` is that of the first stage.
 
     Warns
     -----
     PosteriorWarning
-        When Pareto's k says that the draws do not stand for the posterior.
+        When Pareto's k and the effective sample size of the weights say that the draws do not stand
+        for the posterior.
     """
     first = GUIDES[guide](spec.latents).median(params)
-    linear = not spec.hidden and not spec.last_layer and not spec.penalties
-    two = stage(plain(spec), linear)
+    two = stage(plain(spec), _fitted_on(spec))
+    pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
     strength = [
         float(np.max(np.asarray(views[name]), initial=0.0))
         for views in weights.fairness.values()
-        for name in set(views) - {"fixed"}
+        for name in set(views) & pulled
     ]
-    tilted = max(strength, default=0.0) > 0
+    tilt = None
+    if max(strength, default=0.0) > 0:
+        tilt = pull_of_penalties(
+            spec, params, _first_draws(spec, guide, params, batch, weights, seed), batch, weights,
+            batch_size,
+        )  # fmt: skip
     scaled, bare = second_stage_weights(batch, weights)
-    fitted, _ = two.fit(first, params["network"], scaled, bare, tilted, jax.random.key(seed))
+    fitted, _ = two.fit(first, params["network"], scaled, bare, tilt, jax.random.key(seed))
     found = weigh(two.layout, fitted, scaled, bare, draws, seed)
-    quality = {"pareto_k": np.asarray(found.k)}
+    quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
     if two.layout.local is not None:
-        quality[f"pareto_k/{two.layout.local.name}"] = found.cluster_k
-    _warn(found.k, found.cluster_k)
+        k = found.cluster_k
+        quality[f"pareto_k/{two.layout.local.name}"] = np.where(np.isnan(k), np.inf, k)
+    _warn(found)
     return Finished(jax.tree.map(np.asarray, fitted.network), found.draws, quality)
 
 
-def _warn(k: float, cluster_k: np.ndarray) -> None:
+def _first_draws(
+    spec: ModelSpec, guide: str, params: dict[str, Any], batch: Batch, weights: Weights, seed: int
+) -> dict[str, Any]:
+    """Draw the latents from the first stage's guide."""
+    few = jax.tree.map(lambda a: a[:1], batch)
+    now = weights._replace(rows=1.0, batch_rows=1.0, ramp=1.0)
+    key = jax.random.fold_in(jax.random.key(seed), 2)
+    return engine(spec, guide).draw(key, params, few, now, PULL_DRAWS)
+
+
+def broken_down(spec: ModelSpec) -> dict[str, np.ndarray]:
+    """Return the quality of a member whose second stage broke down: nothing of it is ok."""
+    layout = Layout(plain(spec), _fitted_on(spec))
+    quality = {"pareto_k": np.asarray(np.inf), "relative_ess": np.asarray(0.0)}
+    if layout.local is not None:
+        judged = min(layout.clusters, JUDGED)
+        quality[f"pareto_k/{layout.local.name}"] = np.full(judged, np.inf)
+    return quality
+
+
+def _fitted_on(spec: ModelSpec) -> bool:
+    """Tell whether the second stage fits the network on: a linear one without penalties."""
+    return not spec.hidden and not spec.last_layer and not spec.penalties
+
+
+def _warn(found: Weighed) -> None:
     advice = (
         "Means, standard deviations and intervals of the posterior may be off. Call refine() to "
         "sample it with NUTS, or give the factor more clusters or stronger priors (prior_scale)."
     )
-    if k > RELIABLE:
+    hopeless = (found.cluster_k > HOPELESS).mean()
+    if not trusted(found.k, found.ess):
+        tail, share = f", above {RELIABLE}", f"{found.ess:.0%}"
+        limit = ENOUGH
+        if found.k <= RELIABLE:
+            tail, share, limit = "", f"{found.ess:.1%}", LEAST
         warnings.warn(
-            f"Pareto's k of the hyper-parameters is {k:.2f}, above {RELIABLE}: the guide does not "
-            f"cover their posterior. {advice}",
+            f"Pareto's k of the hyper-parameters is {found.k:.2f}{tail}, and only "
+            f"{share} of the proposals are effective, fewer than {limit:.0%}: the guide "
+            f"does not cover their posterior. {advice}",
             PosteriorWarning,
             stacklevel=7,
         )
-    elif (cluster_k > HOPELESS).mean() > TOLERATED:
+    elif hopeless > TOLERATED:
         warnings.warn(
-            f"Pareto's k is above {HOPELESS:g} for {(cluster_k > HOPELESS).mean():.0%} of the "
-            f"clusters: their effects are far from Gaussian. {advice}",
+            f"Pareto's k is above {HOPELESS:g} for {hopeless:.0%} of the clusters: their effects "
+            f"are far from Gaussian. {advice}",
             PosteriorWarning,
             stacklevel=7,
         )

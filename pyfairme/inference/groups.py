@@ -1,6 +1,6 @@
 """Groups of an ArviZ object: xarray datasets with named dims, for ArviZ 0.x and 1.x.
 
-The only module that knows which ArviZ is installed.
+It knows which ArviZ is installed, as `psis` does; no other module needs to.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
 
-__all__ = ["GUIDES", "Guide", "draw", "place", "split", "start"]
+__all__ = ["GUIDES", "Guide", "draw", "free_size", "place", "split", "start"]
 
 START_SCALE = 0.1
 
@@ -89,19 +90,20 @@ def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distributi
     return Guide(sample, median, analytic=False)
 
 
-def _size(latent: Latent) -> int:
-    return int(np.prod(latent.free_shape, dtype=int))
+def free_size(latents: tuple[Latent, ...]) -> int:
+    """Return how many real numbers are behind all latents."""
+    return sum(math.prod(v.free_shape) for v in latents)
 
 
 def start(latents: tuple[Latent, ...]) -> Array:
     """Return where the guides of all latents start: one vector of real numbers."""
-    return jnp.concatenate([jnp.full(_size(v), v.free_start) for v in latents])
+    return jnp.concatenate([jnp.full(math.prod(v.free_shape), v.free_start) for v in latents])
 
 
 def split(latents: tuple[Latent, ...], flat: Array) -> dict[Latent, Array]:
     """Cut a vector (..., size) of real numbers into every latent's part, in its free shape."""
-    ends = np.cumsum([_size(v) for v in latents])
-    parts = jnp.split(flat, ends[:-1], axis=-1)
+    ends = np.cumsum([math.prod(v.free_shape) for v in latents], dtype=int)
+    parts = jnp.split(flat, ends, axis=-1)[:-1]  # of no latents: none
     return {
         v: part.reshape(*flat.shape[:-1], *v.free_shape)
         for v, part in zip(latents, parts, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,13 +16,28 @@ from pyfairme.inference.predict import CHUNK, EFFECTS, Query
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec, predictor
 
-__all__ = ["mean_absolute_gradients", "rank_features"]
+__all__ = ["Inputs", "mean_absolute_gradients", "rank_features"]
+
+
+class Inputs(NamedTuple):
+    """What moves the columns of x: a number moves its hat functions too, a level one column.
+
+    ``rates`` (n, p) says how fast each column moves with its input, ``of`` (p,) which that is.
+    """
+
+    rates: np.ndarray
+    of: np.ndarray
 
 
 def mean_absolute_gradients(
-    query: Query, effects: str, slope_positions: tuple[int, ...]
+    query: Query,
+    effects: str,
+    slope_positions: tuple[int, ...],
+    inputs: Inputs | None = None,
 ) -> np.ndarray:
-    """Return the mean over rows of abs(d prediction / d x_j), one per column of x, (p,).
+    """Return the mean over rows of abs(d prediction / d input), one per input, (inputs,).
+
+    Without ``inputs`` every column of x is one.
 
     The prediction is a probability (the last class's; with more than two classes the absolute
     gradients of all are summed), a standardised value or a mean count. Random effects are at their
@@ -31,8 +46,10 @@ def mean_absolute_gradients(
     """
     function = _compiled(query.spec, query.membership is not None, slope_positions)
     latents = {name: value.mean(axis=1) for name, value in query.draws.items()}
-    total = np.zeros(query.batch.x.shape[1])
-    rows = query.batch.x.shape[0]
+    rows, columns = query.batch.x.shape
+    rates, of = inputs or Inputs(np.ones((rows, columns)), np.arange(columns))
+    joins = (of[:, None] == np.unique(of)).astype(np.float32)
+    total = np.zeros(joins.shape[1])
     for start in range(0, rows, CHUNK):
         part = slice(start, min(start + CHUNK, rows))
         batch = Batch(*(None if a is None else a[part] for a in query.batch))
@@ -43,10 +60,14 @@ def mean_absolute_gradients(
         total += np.asarray(
             function(
                 query.network, latents, pad(batch._replace(y=None), CHUNK), soft, query.centre,
-                EFFECTS.index(effects), counted,
+                EFFECTS.index(effects), counted, _padded(rates[part]), joins,
             )
         )  # fmt: skip
     return total / rows
+
+
+def _padded(rates: np.ndarray) -> np.ndarray:
+    return np.pad(rates, [(0, CHUNK - len(rates)), (0, 0)]).astype(np.float32)
 
 
 def rank_features(gradients: np.ndarray, terms: list[str]) -> pd.DataFrame:
@@ -81,21 +102,23 @@ def _compiled(spec: ModelSpec, soft: bool, slope_positions: tuple[int, ...]) -> 
         mean = jnp.atleast_2d(spec.likelihood.mean(eta, latents))[0]
         return mean[-1:] if spec.likelihood.outputs == 1 else mean
 
-    def one(row: Batch, soft_row: Any, member: Any) -> Array:
+    def one(row: Batch, soft_row: Any, rates: Array, joins: Array, member: Any) -> Array:
         network, latents, centre, which = member
         single = jax.tree.map(lambda a: a[None], row)
         membership = None if soft_row is None else tuple(m[None] for m in soft_row)
         jacobian = jax.jacrev(value)(single.x, single, network, latents, membership, centre, which)
-        return jnp.abs(jacobian[:, 0]).sum(axis=0)
+        return jnp.abs((jacobian[:, 0] * rates) @ joins).sum(axis=0)
 
     @jax.jit
     def run(
         network: Any, latents: Any, batch: Batch, soft_rows: Any, centre: Array, which: Any,
-        counted: Array,
+        counted: Array, rates: Array, joins: Array,
     ) -> Array:  # fmt: skip
         def member(layers: Any, values: Any, at: Array) -> Array:
-            each = jax.vmap(lambda row, s: one(row, s, (layers, values, at, which)))
-            return counted @ each(batch, soft_rows)
+            each = jax.vmap(
+                lambda row, s, rate: one(row, s, rate, joins, (layers, values, at, which))
+            )
+            return counted @ each(batch, soft_rows, rates)
 
         return jax.vmap(member)(network, latents, centre).mean(axis=0)
 

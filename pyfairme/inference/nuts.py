@@ -8,7 +8,7 @@ it, since the change of variables is exact.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,12 +19,12 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
 from pyfairme.data import Batch
 from pyfairme.inference.block import Block, Noise, plain, sizes, stage, transport
+from pyfairme.inference.chains import Worth, worst
 from pyfairme.inference.disparity import link_gaps
 from pyfairme.model.program import ModelSpec, Weights, predictor
 
@@ -34,11 +34,10 @@ TARGET_ACCEPT = 0.85
 
 
 class Sampled(NamedTuple):
-    """Draws (chains, draws, ...), per latent its worst R-hat and smallest ESS, and divergences."""
+    """Draws (chains, draws, ...), what they are worth per latent, and divergences."""
 
     draws: dict[str, np.ndarray]
-    rhat: dict[str, float]
-    ess: dict[str, float]
+    worth: dict[str, Worth]
     divergences: int
 
 
@@ -89,28 +88,25 @@ def sample(
     stage_key, run_key = jax.random.split(jax.random.key(seed))
     batch = jax.tree.map(jnp.asarray, batch)
     start = {name: jnp.asarray(value) for name, value in first.items()}
-    fitted, _ = stage(bare, False).fit(start, network, batch, weights, False, stage_key)
+    fitted, _ = stage(bare, False).fit(start, network, batch, weights, None, stage_key)
     target = Target(fitted, batch, weights, jnp.asarray(strength * batch.weight.sum()))
-    mcmc = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
-    mcmc.run(run_key, target, extra_fields=("diverging",))
-    samples: Any = mcmc.get_samples(group_by_chain=True)
-    found = _draws(spec)(fitted, Noise(**{name: samples[name] for name in Noise._fields}))
+    run = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
+    noise, potential, diverging = run(run_key, target)
+    if not np.isfinite(potential).all():  # a chain that starts there never leaves
+        raise FloatingPointError(
+            "NUTS found no place to start where the posterior has a finite density: look for "
+            "extreme values among the targets and the covariates, or give the scales stronger "
+            "priors (prior_scale)."
+        )
+    found = _draws(spec)(fitted, noise)
     values = {name: np.asarray(value) for name, value in found.items()}
     judged = {name: _correlations(value) if name.endswith("_cholesky") else value
               for name, value in values.items()}  # fmt: skip
     return Sampled(
         values,
-        {name: _worst(split_gelman_rubin, value, np.nanmax) for name, value in judged.items()},
-        {name: _worst(effective_sample_size, value, np.nanmin) for name, value in judged.items()},
-        int(np.asarray(mcmc.get_extra_fields()["diverging"]).sum()),
+        {name: worst(value) for name, value in judged.items() if value.size},
+        int(np.asarray(diverging).sum()),
     )
-
-
-def _worst(measure: Any, values: np.ndarray, choose: Any) -> float:
-    """Return the worst of a latent's entries that vary."""
-    flat = values.reshape(*values.shape[:2], int(np.prod(values.shape[2:])))
-    moving = flat[:, :, np.ptp(flat, axis=(0, 1)) > 0].astype(np.float64)
-    return float(choose(measure(moving))) if moving.size else float("nan")
 
 
 def _correlations(cholesky: np.ndarray) -> np.ndarray:
@@ -122,8 +118,13 @@ def _correlations(cholesky: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=16)
 def _sampler(
     spec: ModelSpec, fair: bool, draws: int, chains: int, warmup: int, progress: bool
-) -> MCMC:
-    """Return a sampler that compiles once for all members and data of one shape."""
+) -> Callable[..., tuple[Noise, Array, Array]]:
+    """Return a function of key and target that runs the chains.
+
+    It returns noise, potential energy and divergences, (chains, draws, ...). Without a bar it is
+    compiled once for all members and data of one shape: NumPyro makes the functions that it
+    compiles anew in every run, so the whole run is compiled instead.
+    """
     bare = plain(spec)
     two = stage(bare, False)
 
@@ -140,15 +141,23 @@ def _sampler(
         reference = sum(0.5 * (part**2).sum() for part in noise)  # of the sites above
         numpyro.factor("posterior", log_joint + volume + reference)
 
-    return MCMC(
-        NUTS(model, target_accept_prob=TARGET_ACCEPT),
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="vectorized",
-        progress_bar=progress,
-        jit_model_args=True,
-    )
+    def run(key: Array, target: Target) -> tuple[Noise, Array, Array]:
+        mcmc = MCMC(
+            NUTS(model, target_accept_prob=TARGET_ACCEPT),
+            num_warmup=warmup,
+            num_samples=draws,
+            num_chains=chains,
+            chain_method="vectorized",
+            progress_bar=progress,
+            jit_model_args=True,
+        )
+        mcmc.run(key, target, extra_fields=("potential_energy",))
+        samples: Any = mcmc.get_samples(group_by_chain=True)
+        extra = mcmc.get_extra_fields(group_by_chain=True)
+        noise = Noise(**{name: samples[name] for name in Noise._fields})
+        return noise, extra["potential_energy"], extra["diverging"]
+
+    return run if progress else jax.jit(run)
 
 
 def _standard(name: str, shape: tuple[int, ...]) -> Any:

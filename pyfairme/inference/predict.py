@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.between import sd_between
+from pyfairme.inference.between import between
 from pyfairme.inference.svi import pad
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction, predictor
@@ -208,11 +208,8 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         eta = links(at)
         if not soft or not at.draws:
             return eta
-        noise = jax.random.normal(jax.random.key(0), (eta.shape[0], 1, 1))
         random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
-        return eta + random * noise * sd_between(
-            spec, at.network, at.draws, at.batch, at.membership
-        )
+        return eta + random * between(spec, at.network, at.draws, at.batch, at.membership)
 
     def values(flat: Any, eta: Any) -> Any:
         """Mean of the likelihood for every draw of the link."""

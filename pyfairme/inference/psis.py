@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["RELIABLE", "resample", "smooth"]
+__all__ = ["ENOUGH", "LEAST", "RELIABLE", "relative_ess", "resample", "smooth", "trusted"]
 
 RELIABLE = 0.7  # above this Pareto k the weights are ruled by a few draws
+ENOUGH = 0.25  # share of effective draws from which on a few large weights do no harm
+LEAST = 0.02  # share of effective draws below which k itself is an estimate from too few
 
 
 def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -46,6 +48,22 @@ def _smooth(row: np.ndarray) -> tuple[np.ndarray, float]:
     else:
         smoothed, k = array_stats.psislw(-row)
     return np.asarray(smoothed), float(k)
+
+
+def relative_ess(log_weights: np.ndarray) -> float:
+    """Return Kong's (1992) effective sample size, 1 / sum w², of normalised weights over n."""
+    weights = np.exp(log_weights - np.max(log_weights))
+    return float(weights.sum() ** 2 / (weights**2).sum() / len(weights))
+
+
+def trusted(k: Any, share: Any) -> Any:
+    """Say whether weights with this Pareto k and share of effective draws stand for the target.
+
+    k judges the tail alone. Where most draws count alike, a heavy tail holds little of the target;
+    where nearly none counts, a light tail says nothing.
+    """
+    k, share = np.asarray(k), np.asarray(share)
+    return ((k <= RELIABLE) & (share >= LEAST)) | (share >= ENOUGH)
 
 
 def resample(log_weights: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:

@@ -28,7 +28,11 @@ FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train; ``warm_up`` is the fraction of steps in which λ rises."""
+    """How long and how fast to train.
+
+    ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
+    hidden layers, per unit of the learning rate.
+    """
 
     epochs: int = 30
     min_steps: int = 2000
@@ -37,6 +41,7 @@ class Schedule:
     warm_up: float = 0.2
     early_stopping: bool = False
     patience: int = 10
+    weight_decay: float = 0.0
 
 
 class Trained(NamedTuple):
@@ -136,7 +141,9 @@ def fit_members(
     per_epoch = -(-rows // size)
     chunk = max(-(-bucket(rows) // size), FLOOR_STEPS)
     chunks = -(-max(schedule.epochs * per_epoch, schedule.min_steps) // chunk)
-    pace = Pace(schedule.learning_rate, float(chunks * chunk), schedule.warm_up)
+    pace = Pace(
+        schedule.learning_rate, float(chunks * chunk), schedule.warm_up, schedule.weight_decay
+    )
     orders = [_Order(rows, size, full, np.random.default_rng(seed)) for seed in seeds]
     members = [
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))

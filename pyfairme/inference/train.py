@@ -16,12 +16,13 @@ from jaxtyping import Array
 from pyfairme.data import Batch
 from pyfairme.inference.collapse import AdversaryWarning, add_skill, chance, find_collapse, judge
 from pyfairme.inference.engine import engine
-from pyfairme.inference.finish import Finished, PosteriorWarning, finish
+from pyfairme.inference.finish import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.predict import Fit, Query, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
+from pyfairme.model.penalties import ADVERSARIAL
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
 
 __all__ = ["Result", "lean", "train"]
@@ -81,7 +82,7 @@ def train(
     for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
         histories.append(pd.DataFrame(one.history).assign(member=member))
-        found = _posterior(spec, guide, one, training, weights, seeds[member])
+        found = _posterior(spec, guide, one, training, weights, seeds[member], schedule.batch_size)
         one.params["network"] = found.network
         qualities.append(found.quality)
         draws.append(_kept(found.draws, members))
@@ -132,13 +133,20 @@ def _stack(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _posterior(
-    spec: ModelSpec, guide: str, one: Trained, training: Batch, weights: Weights, seed: int
+    spec: ModelSpec,
+    guide: str,
+    one: Trained,
+    training: Batch,
+    weights: Weights,
+    seed: int,
+    batch_size: int,
 ) -> Finished:
     """Return draws of one member, from the second stage where the guide has one."""
+    quality = {}
     if spec.latents and GUIDES[guide](spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
-            return finish(spec, guide, one.params, training, weights, number, seed)
+            return finish(spec, guide, one.params, training, weights, number, seed, batch_size)
         except FloatingPointError as error:
             warnings.warn(
                 f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
@@ -147,8 +155,9 @@ def _posterior(
                 PosteriorWarning,
                 stacklevel=5,  # _posterior, train, _fit, fit: the line that called fit
             )
+            quality = broken_down(spec)
     draws = _draws(spec, guide, one, training, weights, seed)
-    return Finished(one.params["network"], draws, {})
+    return Finished(one.params["network"], draws, quality)
 
 
 def _number_of_draws(spec: ModelSpec) -> int:
@@ -213,16 +222,31 @@ def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
 
 def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, float]:
     """Cross-entropy of a guess at chance, per adversary's term."""
-    if "adversarial" not in spec.penalties:
+    adversarial = [name for name in spec.penalties if name in ADVERSARIAL]
+    if not adversarial:
         return {}
     zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
     blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
     return {
-        f"adversarial/{view}/{attribute.name}": chance(
+        f"{name}/{view}/{attribute.name}": chance(
             judged, index, np.asarray(weights.balance[index]), blank
         )
+        for name in adversarial
         for view in spec.views
         for index, attribute in enumerate(spec.attributes)
+    }
+
+
+def _adversaries_at_work(spec: ModelSpec, weights: Weights) -> set[str]:
+    """Return the history's names of the skills of adversaries whose strength is not 0."""
+    return {
+        f"skill/{view}/{attribute.name}"
+        for name in set(spec.penalties) & set(ADVERSARIAL)
+        for view in spec.views
+        for attribute, strength in zip(
+            spec.attributes, np.asarray(weights.fairness[name][view]), strict=True
+        )
+        if strength > 0
     }
 
 
@@ -234,15 +258,17 @@ def _warn_of_collapse(
     weights: Weights,
     seed: int,
 ) -> None:
-    if "adversarial" not in spec.penalties:
+    strong = _adversaries_at_work(spec, weights)
+    if not strong:
         return
     views = {
         name: judge(
             spec.likelihood, _links(spec, one, draws, judged, name), judged.y, spec.criterion
         )
         for name in spec.views
+        if any(term.startswith(f"skill/{name}/") for term in strong)
     }
-    skills = {k: v for k, v in one.history[one.best].items() if k.startswith("skill/")}
+    skills = {k: v for k, v in one.history[one.best].items() if k in strong}
     balance = tuple(np.asarray(b) for b in weights.balance)
     found = find_collapse(views, skills, spec.attributes, judged, balance, seed)
     if found:

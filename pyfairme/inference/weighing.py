@@ -37,7 +37,7 @@ from pyfairme.inference.clusters import (
 from pyfairme.inference.clusters import Noise as EffectsNoise
 from pyfairme.inference.conditional import condition, place_dense
 from pyfairme.inference.layout import Layout, Rows, design_rows, known, part
-from pyfairme.inference.psis import resample, smooth
+from pyfairme.inference.psis import relative_ess, resample, smooth
 from pyfairme.model.program import ModelSpec, Weights, draw_latents
 
 __all__ = ["Weighed", "judged_clusters", "weigh"]
@@ -56,10 +56,14 @@ JUDGED = 1000  # clusters whose k is computed
 
 
 class Weighed(NamedTuple):
-    """Draws (draws, ...), Pareto's k of hyper-parameters and D, and of each cluster (G,)."""
+    """Draws (draws, ...), what the weights of hyper-parameters and D are worth, each cluster's k.
+
+    ``k`` is Pareto's, ``ess`` the share of the proposals that are effective, ``cluster_k`` (G,).
+    """
 
     draws: dict[str, np.ndarray]
     k: float
+    ess: float
     cluster_k: np.ndarray
 
 
@@ -129,9 +133,8 @@ def weigh(
     chosen = resample(smoothed, draws, np.random.default_rng(seed))
     judged = judged_clusters(min(layout.clusters, JUDGED), layout.clusters)
     cluster_k = smooth(found.cluster[chosen][:, judged].T)[1]  # where the posterior is
-    return Weighed(
-        {name: value[chosen] for name, value in found.latents.items()}, float(k), cluster_k
-    )
+    kept = {name: value[chosen] for name, value in found.latents.items()}
+    return Weighed(kept, float(k), relative_ess(smoothed), cluster_k)
 
 
 def _adapted(own: Components, pilot: Proposal) -> Components:

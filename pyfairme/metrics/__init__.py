@@ -14,6 +14,7 @@ from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
 from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
 from pyfairme.metrics.error_spread import mse_sd, residual_sd
 from pyfairme.metrics.null import NullValue, null_value
+from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.metrics.parity import demographic_parity
 from pyfairme.metrics.pit import pit_values
 from pyfairme.metrics.reliability import ece, reliability_table
@@ -36,9 +37,11 @@ __all__ = [
     "equalized_odds_difference",
     "fpr_sd",
     "fpr_sd_corrected",
+    "hypervolume",
     "log_loss",
     "mse",
     "mse_sd",
+    "non_dominated",
     "null_value",
     "pit_values",
     "r2",

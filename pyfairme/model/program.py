@@ -87,6 +87,7 @@ class Weights(NamedTuple):
     ramp: Array | float
     fairness: Mapping[str, Mapping[str, Any]]  # penalty -> view -> strength per attribute (A,)
     balance: tuple[Any, ...]  # per attribute: weight of each level
+    threshold: Array | float = 0.5  # probability from which the positive of two classes is decided
 
 
 class Prediction(NamedTuple):
@@ -219,6 +220,7 @@ def view_of(
         share=share,
         balance=weights.balance,
         strength=jnp.zeros(len(spec.attributes)),
+        threshold=weights.threshold,
     )
 
 

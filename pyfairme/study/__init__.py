@@ -3,17 +3,23 @@
 from pyfairme.study.before_after import before_after
 from pyfairme.study.compare import Comparisons, compare
 from pyfairme.study.crossval import CrossValidation, cross_validate
+from pyfairme.study.frontier import Frontier, frontier
 from pyfairme.study.probes import add_probes
 from pyfairme.study.splits import Rotation, rotations, seen_clusters
+from pyfairme.study.tune import Tuning, tune
 
 __all__ = [
     "Comparisons",
     "CrossValidation",
+    "Frontier",
     "Rotation",
+    "Tuning",
     "add_probes",
     "before_after",
     "compare",
     "cross_validate",
+    "frontier",
     "rotations",
     "seen_clusters",
+    "tune",
 ]

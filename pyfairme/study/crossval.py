@@ -16,6 +16,7 @@ import pandas as pd
 from pandas.util import hash_pandas_object
 
 from pyfairme.datasets import Dataset
+from pyfairme.estimators.settings import check_choice
 from pyfairme.study.evaluate import results_frame
 from pyfairme.study.fitting import Part, plain, with_roles
 from pyfairme.study.pooled import Pooled
@@ -111,6 +112,8 @@ def cross_validate(
     store: str | Path | None = None,
     turns: int | None = None,
     n_jobs: int = 1,
+    engine: str = "local",
+    address: str | None = None,
     n_boot: int = 200,
     level: float = 0.9,
     progress: Any = "auto",
@@ -146,6 +149,10 @@ def cross_validate(
         several seeds other rows by each: there is importance then, but no ``frame``.
     n_jobs
         Processes that fit at the same time.
+    engine
+        "local"; "ray": fits are tasks of a Ray cluster, and one whose worker dies is made again.
+    address
+        Of a running Ray cluster ("auto", "ray://..."); None: one of ``n_jobs`` workers is started.
     n_boot, level
         Bootstrap replicates and coverage of the intervals.
     progress
@@ -161,6 +168,7 @@ def cross_validate(
     ValueError
         When the store holds another study, or the data cannot be split like that.
     """
+    check_choice("engine", engine, ("local", "ray"))
     models = dict(estimators) if isinstance(estimators, Mapping) else {"model": estimators}
     models = {name: with_roles(model, dataset) for name, model in models.items()}
     chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
@@ -182,7 +190,8 @@ def cross_validate(
         ]
         missing = [job for job in jobs if not kept.done(job.key, _parameters(models, job.key))]
         found = len(jobs) - len(missing)
-        run_jobs(missing, dataset, models, kept, n_jobs=n_jobs, progress=progress, done=found)
+        cluster: dict[str, Any] = {"n_jobs": n_jobs, "engine": engine, "address": address}
+        run_jobs(missing, dataset, models, kept, **cluster, progress=progress, done=found)
         keys = [job.key for job in jobs]
         known = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, labels)[0])
         configurations = [kept.configuration(key) for key in keys]

@@ -39,6 +39,8 @@ def run_jobs(
     store: Store,
     *,
     n_jobs: int = 1,
+    engine: str = "local",
+    address: str | None = None,
     progress: Any = "auto",
     done: int = 0,
 ) -> None:
@@ -53,6 +55,8 @@ def run_jobs(
     n_jobs
         Processes; each compiles for itself. More than one needs a script that can be imported
         (``if __name__ == "__main__":``), as everywhere in Python.
+    engine, address
+        "local", or "ray" and a running cluster; without one, ``n_jobs`` workers are started.
     progress
         "auto" shows a bar with the time left in terminals and notebooks; True; False.
     done
@@ -64,7 +68,12 @@ def run_jobs(
     study = _Study(dataset, models, store)
     total = done + len(jobs)
     with tqdm(total=total, initial=done, unit="fit", disable=not shown, smoothing=0.1) as bar:
-        for key in _finished(jobs, study, n_jobs):
+        ended = (
+            _finished_by_ray(jobs, study, n_jobs, address)
+            if engine == "ray"
+            else _finished(jobs, study, n_jobs)
+        )
+        for key in ended:
             bar.set_postfix_str(str(key), refresh=False)
             bar.update()
 
@@ -85,6 +94,20 @@ def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _finished_by_ray(
+    jobs: Sequence[Job], study: _Study, n_jobs: int, address: str | None
+) -> Iterator[Key]:
+    """Make the fits in a Ray cluster; this process writes them to the store."""
+    if not jobs:
+        return
+    from pyfairme.study.ray_engine import fitted_by_ray
+
+    given = (study.dataset, study.models)
+    for key, found in fitted_by_ray(jobs, given, n_jobs=n_jobs, address=address):
+        study.store.write(key, *found)
+        yield key
 
 
 def _run(study: _Study, job: Job) -> Key:

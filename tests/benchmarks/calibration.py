@@ -26,6 +26,7 @@ from pyfairme.inference import predict
 from pyfairme.inference.adapt import adapt
 from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predict import Fit, Query
+from pyfairme.inference.psis import RELIABLE, trusted
 from pyfairme.inference.svi import Schedule
 from pyfairme.inference.train import train
 from pyfairme.model.effects import LKJ_CONCENTRATION, Factor
@@ -119,14 +120,16 @@ def one_data_set(case: str, guide: str, number: int) -> list[dict[str, Any]]:
         for kind, name, true, draws in parameters(spec, truth, fit)
     ]
     lines += predictions(spec, truth, fit, generator, number)
-    k = float(np.ravel(fit.quality.get("pareto_k", np.nan))[0])
+    k, ess = (
+        float(np.ravel(fit.quality.get(name, np.nan))[0]) for name in ("pareto_k", "relative_ess")
+    )
     found = []
     for line in lines:
         draws = np.sort(np.asarray(line.pop("draws"), np.float64).ravel())
         low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         rank = np.searchsorted(draws, line["true"], side="right") / (len(draws) + 1)
         line |= {"rank": rank, "covered": float(low <= line["true"] <= high)}
-        found.append(line | {"width": high - low, "data_set": number, "k": k})
+        found.append(line | {"width": high - low, "data_set": number, "k": k, "ess": ess})
     return found
 
 
@@ -228,7 +231,10 @@ def main() -> None:
             lines = pd.DataFrame([json.loads(text) for text in _lines(path)])
             lines = lines[lines["data_set"] < options.data_sets]
             print(f"\n{case}, guide={guide}, {lines['data_set'].nunique()} data sets")
-            print(f"Pareto k above .7: {(lines.groupby('data_set')['k'].first() > 0.7).mean():.1%}")
+            worth = lines.groupby("data_set")[["k", "ess"]].first()
+            warned = ~trusted(worth["k"], worth["ess"])
+            print(f"Pareto k above .7: {(worth['k'] > RELIABLE).mean():.1%}, of these with too few")
+            print(f"effective draws, so that the fit warns: {warned.mean():.1%}")
             print(summary(lines).round(3).to_string(index=False), flush=True)
 
 

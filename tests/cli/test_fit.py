@@ -87,6 +87,7 @@ def test_what_is_given_goes_before_the_variant(call, table, tmp_path):
     assert parameters["random_state"] == 4
 
 
+@pytest.mark.slow
 def test_amounts_make_a_regression(call, table, tmp_path):
     out = tmp_path / "m.pyfairme"
     result = call(

@@ -184,6 +184,7 @@ def test_loading_is_quick_and_small(data_dir, needs_data):
     assert x.shape[1] * len(data.frame) * 4 < 1e9
 
 
+@pytest.mark.slow
 def test_a_quick_fit(acs):
     rows = acs.frame.sample(2_000, random_state=0).index
     model = pf.FairMixedEffectsClassifier(

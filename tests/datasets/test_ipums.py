@@ -214,6 +214,7 @@ def test_real_extracts_lack_variables_that_the_error_names(needs_data):
         load_ipums(needs_data("ipums/usa_00468.xml"))
 
 
+@pytest.mark.slow
 def test_a_quick_fit(tmp_path):
     data = load_ipums(write_extract(tmp_path, rows=ROWS[:4] * 500))
     model = pf.FairMixedEffectsClassifier(

@@ -1,10 +1,8 @@
 """Small data and a few fitted estimators that the tests of this folder share."""
 
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,16 +17,6 @@ SMALL = {
     "random_state": 0,
     "progress": False,
 }
-
-
-@pytest.fixture(scope="session", autouse=True)
-def shared_compilations(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let the workers of one run use each other's compiled code, in a folder that starts empty."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 class Case(NamedTuple):

@@ -70,6 +70,7 @@ def test_pipeline_of_arrays_works_without_roles(binary, classifier):
     assert list(pipeline[-1].design_.schema.numeric) == ["x0", "x1", "x2", "x3", "x4"]
 
 
+@pytest.mark.slow
 def test_grid_search_over_the_fairness_weight_compiles_once(binary, classifier, compilations):
     X, y = all_seen(binary)
     GridSearchCV(classifier(), {"fairness_weight": [0.1]}, cv=3).fit(X, y)

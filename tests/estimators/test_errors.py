@@ -48,6 +48,10 @@ import pyfairme as pf
         ({"random_slopes": "hidden", "hidden": ()}, r"needs a hidden layer: hidden=\(\) has none"),
         ({"random_slopes": ["x9"]}, r"covariate column 'x9' is not in the frame\. Avail"),
         ({"early_stopping": True, "validation_fraction": 0.0}, r"needs validation rows: give val"),
+        ({"cluster": 0}, r"cluster: 0\. Expected the name of a column \(text, not empty\), a l"),
+        ({"cluster": ["cluster", 3]}, r"cluster: \['cluster', 3\]\. Expected the name of a colu"),
+        ({"cluster": ""}, r"cluster: ''\. Expected the name of a column \(text, not empty\)"),
+        ({"fairness": 3}, r"Invalid value of fairness: 3\. Valid values are \["),
         ({"cluster": "clutser"}, r"The cluster column 'clutser' is not in the frame\. Did you me"),
         ({"cluster": "group1"}, r"'group1' is both cluster and sensitive: .* Choose one role"),
         ({"sensitive": ["groop1"]}, r"sensitive column 'groop1' is not .* Did you mean 'group1'"),
@@ -163,11 +167,15 @@ def test_what_prediction_is_asked_for(clf, binary):
             method(rows, effects="both")
     with pytest.raises(ValueError, match=r"kind: 'y'\. Valid values are \['mean', 'observation'\]"):
         clf.predict_interval(rows, kind="y")
-    for level in (0, 1, 90):
-        with pytest.raises(ValueError, match=f"between 0 and 1, got {level}; 0.9 means 90 %"):
+    for level in (0, 1, 90, "0.9", None, True):
+        expected = f"between 0 and 1, got {level!r}; 0.9 means 90 %"
+        with pytest.raises(ValueError, match=expected):
             clf.predict_interval(rows, level=level)
-    with pytest.raises(ValueError, match=r"draws must be at least 1, got 0\."):
-        clf.sample_predictive(rows, draws=0)
+        with pytest.raises(ValueError, match=expected):
+            clf.icc(level)
+    for draws in (0, 1.5, "5", True):
+        with pytest.raises(ValueError, match=rf"draws must be at least 1, got {draws!r}\. Giv"):
+            clf.sample_predictive(rows, draws=draws)
     with pytest.raises(ValueError, match="n_boot must be 0 or more, got -1"):
         clf.fairness_report(rows, binary.y_test, n_boot=-1)
 

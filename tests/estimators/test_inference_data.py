@@ -112,6 +112,7 @@ def test_more_draws_than_there_are_give_all(clf):
     assert clf.to_arviz(draws=10 * have)["posterior"].sizes["draw"] == have
 
 
+@pytest.mark.slow
 def test_counts_are_integers(regressor):
     data = pf.datasets.make_clustered(
         rows=400, clusters=4, likelihood="poisson", sensitive_levels=(2, 3), random_state=1
@@ -222,6 +223,8 @@ def test_too_many_numbers_are_refused_with_advice(clf, binary):
     [
         ({"y": [0, 1]}, "got y without X: give the rows"),
         ({"draws": 0}, "draws must be at least 1, or None"),
+        ({"draws": "5"}, r"or None for all there are; got '5'\. Give a whole number"),
+        ({"prior_draws": 1.5}, r"prior_draws must be at least 0, got 1\.5\. Give a whole number"),
         ({"prior_draws": -1}, "prior_draws must be at least 0, got -1"),
     ],
 )

@@ -139,6 +139,7 @@ print(use(many) - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.slow
 def test_memory_does_not_grow_with_rows_times_draws(clf, binary, tmp_path):
     """200,000 rows x 200 draws in single precision would be 160 MB for the mean alone."""
     clf.save(tmp_path / "model")

@@ -45,6 +45,7 @@ def test_dims_and_labels(rich, reg):
     }
 
 
+@pytest.mark.slow
 def test_dims_are_named_after_the_columns(binary, classifier):
     renamed = binary.X.rename(columns={"cluster": "school"}).assign(town=np.arange(400) % 3)
     estimator = classifier(cluster=["school", "town"], sensitive=(), hidden=())

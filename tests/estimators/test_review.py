@@ -59,6 +59,7 @@ def test_rows_of_new_clusters_are_unseen_under_every_policy(data, policy):
     np.testing.assert_array_equal(counts, [300, 300])
 
 
+@pytest.mark.slow
 def test_fits_that_saw_different_levels_can_be_pooled(data):
     frame = data.frame.copy()
     frame["group1"] = frame["group1"].astype(str)

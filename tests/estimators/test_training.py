@@ -178,6 +178,10 @@ def test_a_penalty_that_flattens_the_prediction_is_noticed(binary, classifier):
     with pytest.warns(pf.AdversaryWarning, match=expected):
         flat = clone(estimator).set_params(fairness_weight=30.0).fit(X, y)
     assert flat.predict_proba(X)[:, 1].std() < 1e-3
+    # an adversary of weight 0 has not done it, and is no reason to lower its weight
+    idle = {"adversarial": {"group1": 0.0}, "moment": {"group1": 30.0}}
+    flat = clone(estimator).set_params(fairness_weight=idle).fit(X, y)  # warnings are errors
+    assert flat.predict_proba(X)[:, 1].std() < 1e-3
 
 
 def test_more_weight_means_less_disparity(binary, classifier):

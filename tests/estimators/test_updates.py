@@ -1,5 +1,6 @@
 """What a fitted estimator can become: refined by NUTS, adapted to new clusters."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -16,7 +17,7 @@ from pyfairme.estimators.updates import (
 )
 
 FEW = {"draws": 50, "chains": 2, "warmup": 100, "progress": False}
-PENALTY = {"fairness_weight": 3.0, "fairness_on": ("mixed",)}
+PENALTY = {"fairness_weight": 2.0, "fairness_on": ("mixed",)}
 
 
 def recorded(make):
@@ -64,7 +65,7 @@ def test_refine_reports_on_its_chains(refined, clf):
     assert list(table.columns) == [
         "parameter", "cluster", "member", "measure", "value", "limit", "ok",
     ]  # fmt: skip
-    assert set(table["measure"]) == {"divergences", "r_hat", "ess_bulk"}
+    assert set(table["measure"]) == {"divergences", "r_hat", "ess_bulk", "ess_tail"}
     judged = table[table["measure"] == "r_hat"]
     assert set(judged["parameter"]) == {"cluster_intercept_sd", "cluster_intercept"}
     assert (judged["value"] < 1.2).all()
@@ -89,6 +90,14 @@ def test_few_draws_are_warned_of(refined):
             {"divergences": [0], "rhat/a": [1.0], "ess/a": [399.0], "ess/b": [120.0]},
             r"^NUTS: b has an effective sample size of 120, below 400: take more draws\.$",
         ),
+        (
+            {"divergences": [0], "rhat/a": [1.0], "ess/a": [900.0], "ess_tail/a": [90.0]},
+            r"^NUTS: the tails of a has an effective sample size of 90, below 400: take more",
+        ),
+        (
+            {"divergences": [0, 0], "rhat/a": [1.0, np.nan], "ess/a": [900.0, np.nan]},
+            r"^NUTS: no chain of a has moved, so the draws say nothing: .* or more warmup\.$",
+        ),
     ],
 )
 def test_warnings_say_what_to_do(quality, text):
@@ -101,6 +110,7 @@ def test_good_chains_are_not_warned_of():
     _warn_of_sampling({name: np.array(value) for name, value in good.items()})
 
 
+@pytest.mark.slow
 def test_refine_of_every_member_gives_chains_of_its_own(classifier, binary):
     pair = classifier(ensemble=2, min_steps=20).fit(binary.X, binary.y)
     estimator, _ = recorded(lambda: pair.refine(**FEW))
@@ -109,6 +119,15 @@ def test_refine_of_every_member_gives_chains_of_its_own(classifier, binary):
     np.testing.assert_array_equal(network[0], network[1])
     assert np.abs(network[1] - network[2]).max() > 0
     assert len(estimator.predict(binary.test)) == len(binary.test)
+
+
+def test_refining_again_keeps_the_number_of_members(refined, clf):
+    first = refined[0]
+    again, _ = recorded(lambda: first.refine(draws=20, chains=3, warmup=50, progress=False))
+    assert posterior_of(again).sizes["chain"] == 3
+    assert len(again.fit_.centre) == 3
+    assert set(again.diagnostics_["member"]) == {0}
+    np.testing.assert_array_equal(again.fit_.network[0].weight[2], clf.fit_.network[0].weight[0])
 
 
 def test_a_fairness_term_keeps_the_groups_together(classifier, binary):
@@ -145,10 +164,54 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
         bare.refine()
     with pytest.raises(ValueError, match="Invalid value of chains: 0"):
         clf.refine(chains=0)
+    with pytest.raises(ValueError, match=r"at least 10 draws per chain to judge the chains by, g"):
+        clf.refine(draws=9)
     with pytest.raises(ValueError, match=r"fairness_weight=2 needs sensitive attributes"):
         settings.strengths(2, ())
     with pytest.raises(ValueError, match=r"fairness_weight names \['age'\], which are neither"):
         clf.refine(fairness_weight={"age": 1.0})
+
+
+@pytest.mark.parametrize("method", ["refine", "adapt"])
+def test_updates_need_the_prior(method, clf, binary):
+    flat = copy.copy(clf)
+    flat.kl_weight = 0
+    rows = (binary.unseen, binary.y_unseen) if method == "adapt" else ()
+    expected = rf"{method} needs kl_weight > 0, and this model has kl_weight=0: .*kl_weight=1\.$"
+    with pytest.raises(ValueError, match=expected):
+        getattr(flat, method)(*rows)
+
+
+@pytest.mark.slow
+def test_few_draws_are_judged_without_noise_of_numpy(clf):
+    few, said = recorded(lambda: clf.refine(draws=10, chains=1, warmup=50, progress=False))
+    assert set(said) == {PosteriorWarning}
+    values = few.diagnostics_["value"]
+    assert np.isfinite(values).all()
+    assert not few.diagnostics_["ok"].all()
+
+
+def test_refine_after_adapt_knows_the_rows_of_the_new_clusters(adapted, clf, binary, tmp_path):
+    """What adapt learned stays. (The scale of 200 steps is far too small, and NUTS mends it.)"""
+    kept = _training_rows(adapted, None, None, None)
+    assert len(kept.y) == len(_training_rows(clf, None, None, None).y) + len(binary.unseen)
+    both, _ = recorded(lambda: adapted.refine(draws=300, chains=2, warmup=200, progress=False))
+    new = list(dict.fromkeys(binary.unseen["cluster"]))
+    one, other = (e.cluster_effects_.set_index("cluster").loc[new] for e in (adapted, both))
+    assert (np.abs(one["mean"] - other["mean"]) < other["sd"]).all()
+    assert (other["mean"] > 3 * other["sd"]).all()  # with its bare prior it would be near 0
+    adapted.save(tmp_path / "model.pyfairme")
+    loaded = pf.load(tmp_path / "model.pyfairme")
+    X, y = pd.concat([binary.X, binary.unseen]), pd.concat([binary.y, binary.y_unseen])
+    given = _training_rows(loaded, X, y, None)
+    assert (np.bincount(given.cluster[:, 0]) > 0).all()
+    text = rf"refine got no rows of {len(new)} known clusters of 'cluster': .*{new[0]}.* adapted to"
+    with pytest.warns(PosteriorWarning, match=text):
+        _training_rows(loaded, binary.X, binary.y, None)
+    with pytest.raises(
+        ValueError, match=rf"clusters of 'cluster' that the model does not know: .*{new[0]}"
+    ):
+        _training_rows(clf, X, y, None)
 
 
 # The block guide --------------------------------------------------------------------------------
@@ -157,14 +220,25 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
 def test_block_leaves_penalised_effects_where_they_were(classifier, binary):
     """The second stage starts from the same first stage, and keeps a penalty's pull."""
     first, second = (
-        classifier(guide=guide, **PENALTY).fit(binary.X, binary.y)
+        classifier(guide=guide, **PENALTY, min_steps=2000).fit(binary.X, binary.y)
         for guide in ("mean_field", "block")
     )
     one, other = first.cluster_effects_, second.cluster_effects_
     assert list(one["cluster"]) == list(other["cluster"])
-    # posteriors of few rows are skewed, and their scales are known better: a third of an SD
+    # it starts where the first stage ends, which is not quite its mode: a third of an SD
     assert ((one["mean"] - other["mean"]).abs() < 0.34 * other["sd"]).all()
     np.testing.assert_array_equal(first.fit_.network[0].weight, second.fit_.network[0].weight)
+
+
+def test_block_invents_nothing_where_the_first_stage_has_not_converged(classifier, binary):
+    """A penalty too weak to matter holds no effect where few steps have left it."""
+    weak = {"fairness_on": ("mixed",), "guide": "block", "min_steps": 20}
+    one, other = (
+        classifier(fairness_weight=weight, **weak).fit(binary.X, binary.y).cluster_effects_
+        for weight in (0.0, 1e-6)
+    )
+    assert one["mean"].abs().max() > one["sd"].mean()
+    assert ((one["mean"] - other["mean"]).abs() < 0.1 * one["sd"]).all()
 
 
 def test_block_needs_the_prior(classifier, binary):
@@ -187,6 +261,14 @@ def test_adapt_knows_new_clusters_and_the_old_ones_as_before(adapted, clf, binar
     )
 
 
+def test_diagnostics_after_adapt_name_the_clusters_of_the_fit(classifier, binary):
+    block = classifier(guide="block", min_steps=50, fairness=None).fit(binary.X, binary.y)
+    grown, _ = recorded(lambda: block.adapt(binary.unseen, binary.y_unseen))
+    each = [e.diagnostics_.query("cluster != ''").set_index("cluster") for e in (block, grown)]
+    pd.testing.assert_series_equal(each[1].loc[each[0].index, "value"], each[0]["value"])
+    assert set(each[1].index) - set(each[0].index) <= set(binary.unseen["cluster"])
+
+
 def test_adapt_makes_better_predictions_of_the_new_clusters(adapted, clf, binary):
     truth = binary.y_unseen.to_numpy() == clf.classes_[1]
     losses = []
@@ -194,6 +276,19 @@ def test_adapt_makes_better_predictions_of_the_new_clusters(adapted, clf, binary
         p = np.asarray(estimator.predict_proba(binary.unseen))[:, 1]
         losses.append(-np.log(np.where(truth, p, 1 - p)).mean())
     assert losses[1] < losses[0]
+
+
+def test_kl_weight_is_the_share_of_the_rows_that_adapt_counts(adapted, clf, binary):
+    """The target is that of refine: likelihood^(1 / kl_weight) times the prior."""
+    wary, half = copy.copy(clf), np.full(len(binary.unseen), 0.5)
+    wary.kl_weight = 2.0
+    found, _ = recorded(lambda: wary.adapt(binary.unseen, binary.y_unseen))
+    same, _ = recorded(lambda: clf.adapt(binary.unseen, binary.y_unseen, sample_weight=half))
+    name = "cluster_intercept"
+    np.testing.assert_allclose(found.fit_.draws[name], same.fit_.draws[name], atol=1e-5)
+    new = np.s_[:, :, clf.fit_.draws[name].shape[2] :]
+    spread = [f.fit_.draws[name][new].std(axis=1).mean() for f in (adapted, found)]
+    assert spread[1] > 1.05 * spread[0]  # nearer to the prior, which is wider
 
 
 def test_adapted_estimators_are_saved_and_loaded(adapted, binary, tmp_path):

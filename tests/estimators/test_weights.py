@@ -1,9 +1,14 @@
 """What a row's weight, a class's weight, a seed and a label's type mean."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+
+import pyfairme as pf
+from pyfairme.estimators.updates import _training_rows
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
 FULL["unseen"] = "population"  # no z-predictor to fit
@@ -72,6 +77,32 @@ def test_balanced_class_weight_lifts_the_rare_class(binary, classifier):
     assert rare.mean() < 0.2
     assert plain.predict_proba(binary.test)[:, 1].mean() < 0.25
     assert balanced.predict_proba(binary.test)[:, 1].mean() > 0.35
+
+
+def test_updates_weigh_classes_as_the_fit_did(binary, classifier, tmp_path):
+    """ "balanced" is the fit's balance: few rows, all of one class here, have none of their own."""
+    rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
+    balanced = classifier(class_weight="balanced", min_steps=50).fit(binary.X, rare)
+    own = len(rare) / (2 * np.bincount(rare))
+    assert balanced._class_weights == pytest.approx(dict(enumerate(own)))
+    few = binary.unseen[binary.y_unseen == 1][:6]
+    ones = np.ones(6, int)
+    balanced.save(tmp_path / "model.pyfairme")
+    by_hand = copy.copy(balanced)
+    by_hand._class_weights = None
+    expected = by_hand.adapt(few, ones, sample_weight=np.full(6, own[1]))
+    for estimator in (balanced, pf.load(tmp_path / "model.pyfairme")):
+        found = estimator.adapt(few, ones)
+        np.testing.assert_array_equal(
+            found.fit_.draws["cluster_intercept"], expected.fit_.draws["cluster_intercept"]
+        )
+    part = binary.X[rare == 1]
+    np.testing.assert_allclose(
+        _training_rows(balanced, binary.X, rare, None).weight, own[rare], rtol=1e-6
+    )
+    assert set(part["cluster"]) == set(binary.X["cluster"])
+    given = _training_rows(balanced, part, rare[rare == 1], np.full(len(part), 2.0))
+    np.testing.assert_allclose(given.weight, 2 * own[1], rtol=1e-6)
 
 
 def test_weights_that_are_all_zero_are_refused(binary, classifier):

@@ -97,5 +97,5 @@ def fit_block(rows: Batch):
     """Return the fitted second stage, and the rows and weights as it saw them."""
     scaled, bare = second_stage_weights(rows, WEIGHTS)
     two = stage(plain(SPEC), False)
-    fitted, losses = two.fit(START, NETWORK, scaled, bare, False, jax.random.key(0))
+    fitted, losses = two.fit(START, NETWORK, scaled, bare, None, jax.random.key(0))
     return fitted, np.asarray(losses), scaled, bare

@@ -11,7 +11,6 @@ from pyfairme.inference.block import (
     Noise,
     at_mode,
     from_free,
-    pull_of_penalties,
     sizes,
     stage,
     to_free,
@@ -53,6 +52,15 @@ def test_free_numbers_go_to_latents_and_back():
     values, _ = jax.jit(from_free, static_argnums=0)(hypers, free)
     np.testing.assert_allclose(to_free(hypers, values), free, atol=1e-5)
     np.testing.assert_allclose(values["residual_sd"], np.exp(-0.8), rtol=1e-5)
+
+
+def test_no_latents_are_no_numbers():
+    spec = ModelSpec(Bernoulli(), 1, last_layer=True)
+    assert Layout(spec).hypers == ()
+    assert to_free((), {}).shape == (0,)
+    values, volume = from_free((), jnp.zeros(0))
+    assert (values, float(volume)) == ({}, 0.0)
+    assert sizes(Layout(spec)).hypers == (0,)
 
 
 def test_volume_of_the_latents_is_the_jacobian_determinant():
@@ -118,27 +126,6 @@ def test_the_loss_falls_and_settles(fitted):
     assert np.isfinite(losses).all()
     assert losses[-100:].mean() < losses[:10].mean()
     assert losses[-100:].mean() == pytest.approx(losses[-300:-200].mean(), abs=0.1)
-
-
-@pytest.mark.parametrize("name", ["crossed", "hidden slopes"])  # Normal, Bernoulli
-def test_the_pull_of_a_penalty_keeps_the_effects_in_place(name):
-    spec, given = CASES[name]
-    layout = Layout(spec, given)
-    batch, latents = make_rows(spec), make_latents(spec)
-    network = mlp_init(jax.random.key(3), (2, *spec.hidden, 1))
-    rows = design_rows(layout, network, batch)
-    effects = join(layout, latents, network)
-
-    @jax.jit
-    def moved(strength):
-        tilt = pull_of_penalties(layout, rows, latents, effects)
-        tilt = jax.tree.map(lambda v: strength * v, tilt)
-        return at_mode(layout, rows, latents, effects, jnp.zeros(0), tilt)[1]
-
-    for one, other in zip(moved(1.0), effects, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-3)
-    # without the pull the same step leaves for the mode of the plain posterior
-    assert np.abs(moved(0.0)[1] - effects[1]).max() > 0.1
 
 
 def test_the_mode_has_no_gradient():

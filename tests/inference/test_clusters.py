@@ -11,12 +11,14 @@ from pyfairme.inference.clusters import (
     climb,
     draw_effects,
     draw_noise,
+    draw_wide_noise,
+    draw_widely,
     log_posterior,
     mode,
     without_dense,
 )
 from pyfairme.inference.layout import Rows, link
-from pyfairme.model.likelihoods import Bernoulli, Normal
+from pyfairme.model.likelihoods import Bernoulli, Normal, Poisson
 
 TAU = 1.3
 SIZES = (0, 1, 4, 12)  # rows of the four clusters
@@ -90,6 +92,54 @@ def test_draws_and_evidence_are_those_of_numerical_integration(likelihood, tilt)
             lambda u: (log_posterior(given, rows, u) + (given.tilt * u).sum(axis=1)).sum()
         )
         np.testing.assert_allclose(gradient(mode(given, own)), 0, atol=1e-3)
+
+
+def make_counts(codes, y):
+    """Rows of counts without a fixed part."""
+    n = len(y)
+    return Rows(
+        jnp.zeros((n, 1)), jnp.zeros((n, 0)), jnp.ones((n, 1)),
+        jnp.asarray(codes), jnp.asarray(y), jnp.ones(n),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("start", [-15.0, -2.0, 0.0, 9.0])
+def test_a_climb_ends_at_the_mode_wherever_it_starts(start):
+    """An undamped step from 0 towards counts of 900 leads to an effect of about 900."""
+    rows = make_counts([0, 0, 1, 1, 2], [900, 1000, 0, 0, 30])
+    given = Given(Poisson(), {}, TAU * jnp.eye(1), jnp.zeros((3, 1)))
+    own = Own(jnp.ones((3, 1, 1)), jnp.full((3, 1), start / TAU))
+    found = jax.jit(lambda own: climb(given, rows, own, 20))(own)
+    effect = np.asarray(mode(given, found), np.float64)[:, 0]
+    total, count = np.array([1900.0, 0.0, 30.0]), np.array([2, 2, 1])
+    gradient = total - count * np.exp(effect) - effect / TAU**2
+    precision = count * np.exp(effect) + TAU**-2
+    assert np.abs(gradient / np.sqrt(precision)).max() < 0.03  # posterior SDs
+    np.testing.assert_allclose(found.factor[:, 0, 0], TAU * np.sqrt(precision), rtol=0.03)
+
+
+@pytest.mark.parametrize("width", [1, 6])
+def test_wide_draws_correct_a_gaussian_beside_the_posterior(width):
+    """The target is known: without rows it is the prior, moved by the tilt."""
+    tilt = jnp.linspace(0.5, 1.0, width)[None]
+    given = Given(Poisson(), {}, jnp.eye(width), tilt)
+    empty = Rows(
+        jnp.zeros((1, 1)), jnp.zeros((1, 0)), jnp.zeros((1, width)),
+        jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.int32), jnp.zeros(1),
+    )  # fmt: skip
+    own = Own(1.25 * jnp.eye(width)[None], 0.8 * tilt)  # its SD is .8, its mean .64 tilt
+
+    @jax.jit
+    def run(key):
+        noise = draw_wide_noise(key, (4000, 1, width), 64)
+        return jax.vmap(lambda some: draw_widely(given, empty, own, some))(noise)
+
+    found = run(jax.random.key(0))
+    np.testing.assert_allclose(found.effects[:, 0].mean(axis=0), tilt[0], atol=0.07)
+    np.testing.assert_allclose(found.effects[:, 0].std(axis=0), 1.0, rtol=0.05)
+    assert np.exp(found.log_weight).mean() == pytest.approx(1.0, abs=0.1)  # of one at random
+    assert (found.share > 0).all()
+    assert (found.share <= 1 + 1e-5).all()
 
 
 def test_what_the_other_latents_explain_moves_into_the_base():

@@ -5,7 +5,7 @@ import pytest
 from numpyro import handlers
 
 from pyfairme.data import Batch
-from pyfairme.inference.guides import GUIDES, START_SCALE, draw
+from pyfairme.inference.guides import GUIDES, START_SCALE, draw, free_size, split, start
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
 
@@ -47,6 +47,19 @@ def test_guides_start_at_the_latents_start(name):
     medians = guide.median(_params(guide))
     for latent in LATENTS:
         np.testing.assert_allclose(medians[latent.name], latent.start, rtol=1e-6)
+
+
+def test_one_vector_is_cut_into_all_latents():
+    """In any number of draws, and for none of the latents."""
+    assert free_size(LATENTS) == start(LATENTS).size == 9
+    flat = jnp.arange(18.0).reshape(2, 9)
+    parts = split(LATENTS, flat)
+    assert {v.name: part.shape for v, part in parts.items()} == {
+        "tau": (2, 2), "u": (2, 3, 2), "s": (2,),
+    }  # fmt: skip
+    rows = [parts[v].reshape(2, -1) for v in LATENTS]
+    np.testing.assert_array_equal(jnp.concatenate(rows, axis=1), flat)
+    assert split((), jnp.zeros((2, 0))) == {}
 
 
 def test_log_density_of_the_joint_guide_is_that_of_a_change_of_variables():

@@ -44,6 +44,7 @@ def test_nested_factors_agree_with_the_analysis_of_variance(schools):
     assert (predicted - rooms).std() == pytest.approx(shrunk * between_rooms**0.5, rel=0.5)
 
 
+@pytest.mark.slow
 def test_a_new_class_of_a_known_school_is_adapted_to(schools):
     X, y = schools
     reg = pf.FairMixedEffectsRegressor(

@@ -73,6 +73,7 @@ def test_full_rank_guide_has_the_conditional_spread_of_lme4(data_dir):
         assert condsd * 0.9 < sd < condsd * 1.2
 
 
+@pytest.mark.slow
 def test_penicillin_has_one_factor_and_no_covariates(data_dir):
     frame = pd.read_csv(data_dir / "lme4" / "Penicillin.csv")
     reg = pf.FairMixedEffectsRegressor("plate", **ORACLE)
@@ -129,6 +130,7 @@ def _by_label(values):
     return series.set_axis(series.index.astype(str))
 
 
+@pytest.mark.slow
 def test_more_fairness_weight_means_less_of_the_injected_unfairness():
     """TPR SD falls with the weight, up to the bootstrap interval of the corrected SD."""
     data = pf.datasets.make_clustered(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pyfairme.inference.psis import RELIABLE, resample, smooth
+from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, relative_ess, resample, smooth, trusted
 
 
 @pytest.mark.arviz
@@ -49,6 +49,23 @@ def test_weights_are_normalised_and_keep_their_order():
     order = np.argsort(log_weight)
     assert (np.diff(found[order]) >= -1e-9).all()
     np.testing.assert_allclose(smooth(log_weight + 700.0)[0], found, atol=1e-8)
+
+
+def test_effective_share_is_that_of_normal_weights():
+    """Var w / (E w)² of log-normal weights is exp(s²) - 1; Kong: ESS = n / (1 + that)."""
+    log_weight = np.random.default_rng(5).normal(0, 0.5, 100_000)
+    assert relative_ess(log_weight) == pytest.approx(np.exp(-0.25), rel=0.02)
+    assert relative_ess(log_weight - 900.0) == pytest.approx(relative_ess(log_weight))
+    assert relative_ess(np.full(10, -3.0)) == pytest.approx(1.0)
+    assert relative_ess(np.array([0.0, *np.full(9, -1000.0)])) == pytest.approx(0.1)
+
+
+def test_weights_are_trusted_for_their_tail_or_for_their_number():
+    k = np.array([RELIABLE, RELIABLE + 0.01, RELIABLE + 0.01])
+    share = np.array([ENOUGH - 0.01, ENOUGH, ENOUGH - 0.01])
+    assert trusted(k, share).tolist() == [True, True, False]
+    assert trusted(0.1, LEAST)
+    assert not trusted(0.1, LEAST - 0.001)  # so few that k is not known
 
 
 def test_resampling_is_unbiased_and_even():

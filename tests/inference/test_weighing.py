@@ -5,12 +5,13 @@ import pytest
 from scipy import stats
 
 from pyfairme.inference.finish import PosteriorWarning, _warn
-from pyfairme.inference.psis import RELIABLE
-from pyfairme.inference.weighing import judged_clusters, log_prior, weigh
+from pyfairme.inference.psis import ENOUGH, RELIABLE
+from pyfairme.inference.weighing import Weighed, judged_clusters, log_prior, weigh
 from tests.inference import one_way
 from tests.inference.test_layout import CASES, make_latents
 
 DRAWS = 2000
+NO_CLUSTERS = np.full(4, -np.inf)
 pytestmark = pytest.mark.arviz
 
 
@@ -42,6 +43,7 @@ def test_draws_are_those_of_the_exact_posterior(change, weighed, exact):
     result = weighed(**change)
     found = one_way.found(result.draws)
     assert result.k < RELIABLE
+    assert result.ess > ENOUGH
     assert (np.abs(found.mean - exact.mean) / exact.sd).max() < 0.1
     np.testing.assert_allclose(found.sd, exact.sd, rtol=0.12)
 
@@ -50,23 +52,40 @@ def test_clusters_are_exact_for_a_normal_likelihood(weighed):
     np.testing.assert_array_equal(weighed().cluster_k, -np.inf)
 
 
-def test_a_guide_that_misses_the_posterior_is_found_out(weighed):
-    result = weighed(shift=-6.0, factor=0.05)
+# beside the posterior: far off and far too narrow, or with the right width
+@pytest.mark.parametrize(
+    "change", [{"shift": -6.0, "factor": 0.05}, {"shift": -1.0, "factor": 0.1}, {"shift": 2.0}]
+)
+def test_a_guide_that_misses_the_posterior_is_found_out(change, weighed, exact):
+    result = weighed(**change)
+    found = one_way.found(result.draws)
+    assert (np.abs(found.mean - exact.mean) / exact.sd).max() > 0.5
     assert result.k > RELIABLE
+    assert result.ess < 0.05
     expected = (
-        r"Pareto's k of the hyper-parameters is (inf|\d+\.\d\d), above 0\.7: .* Call refine\(\)"
+        r"Pareto's k of the hyper-parameters is (inf|\d+\.\d\d), above 0\.7, and only \d% of the "
+        r"proposals are effective, fewer than 25%: the guide .* Call refine\(\)"
     )
     with pytest.warns(PosteriorWarning, match=expected):
-        _warn(result.k, result.cluster_k)
+        _warn(result)
+
+
+def test_a_heavy_tail_that_holds_little_is_no_alarm():
+    """Most draws count alike: k is noise of a few weights, and no warning becomes an error here."""
+    good = Weighed({}, 0.9, 0.6, NO_CLUSTERS)
+    _warn(good)
+    with pytest.warns(PosteriorWarning, match="only 24% of the proposals"):
+        _warn(good._replace(ess=0.24))
+    _warn(good._replace(k=0.6, ess=0.24))
 
 
 def test_bad_clusters_are_found_out():
     cluster_k = np.full(20, 0.8)  # not Gaussian, but corrected within the cluster
     cluster_k[:2] = 1.2
-    _warn(0.1, cluster_k)  # two in twenty are tolerated
+    _warn(Weighed({}, 0.1, 0.9, cluster_k))  # two in twenty are tolerated
     cluster_k[:4] = 1.2
     with pytest.warns(PosteriorWarning, match=r"above 1 for 20% of the clusters.*refine\(\)"):
-        _warn(0.1, cluster_k)
+        _warn(Weighed({}, 0.1, 0.9, cluster_k))
 
 
 def test_seed_decides_the_draws(weighed):

@@ -5,13 +5,13 @@ import pytest
 from numpyro import handlers
 
 from pyfairme.model.penalties import (
-    HASHED_CLASSES,
     PENALTIES,
     Attribute,
     View,
     cluster_adversary,
     group_gaps,
 )
+from pyfairme.model.penalties.adversarial import HASHED_CLASSES
 
 ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 4))
 

@@ -119,6 +119,7 @@ def test_a_cluster_of_zeros_has_no_finite_estimate_and_is_pooled():
     assert finite.sum() == 10
 
 
+@pytest.mark.slow
 def test_counts_are_log_ratios_of_sums_with_their_exposure():
     data = made("poisson", exposure=0.5)
     X, y = data.frame, data.target
@@ -135,6 +136,7 @@ def test_counts_are_log_ratios_of_sums_with_their_exposure():
     assert frame["raw"].to_numpy() == pytest.approx(expected.loc[frame.index], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_more_classes_have_a_line_each():
     data = made("categorical")
     X, y = data.frame, data.target.map({0: "low", 1: "mid", 2: "top"})

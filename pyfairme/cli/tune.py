@@ -1,0 +1,271 @@
+"""``pyfairme tune``: search an estimator's keywords, fairness at a stated cost of accuracy."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pyfairme.cli.learning import read_learning
+from pyfairme.cli.problems import one_line_errors, spoken_warnings
+from pyfairme.cli.roles import Roles, parse_sensitive
+from pyfairme.cli.settings import estimator_keywords
+from pyfairme.cli.tables import check_folder, read_table
+from pyfairme.datasets import Dataset
+from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
+
+__all__ = ["tune"]
+
+LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 60}
+Names = list[str] | None
+
+
+def tune(
+    source: Annotated[
+        str, typer.Argument(help="adult, acs or heritage; or a CSV, TSV or Parquet file.")
+    ],
+    target: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column to predict, of a file.")
+    ] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column that groups rows, of a file.")
+    ] = None,
+    sensitive: Annotated[
+        Names,
+        typer.Option(metavar="ATTRIBUTE", help="As of fit, once for each, of a file."),
+    ] = None,
+    drop: Annotated[
+        Names, typer.Option(metavar="COLUMN", help="Column of a file to leave out, once for each.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder or file of acs or heritage; else that of PYFAIRME_DATA."),
+    ] = None,
+    variant: Annotated[
+        str, typer.Option(metavar="NAME", help="The model of the paper that the search starts at.")
+    ] = "medl_adb",
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trials of the study in all, by however many processes.")
+    ] = 100,
+    objective: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="fairness, accuracy or frontier; auto: fairness if the model has a penalty.",
+        ),
+    ] = "auto",
+    max_cost: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE", help="Balanced accuracy that fairness may cost; 0.01: a point."
+        ),
+    ] = 0.01,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="best.json of a search for the unfair model, which sets the demand.",
+            show_default="the same model without fairness",
+        ),
+    ] = None,
+    search: Annotated[
+        str,
+        typer.Option(
+            metavar="KEYWORDS",
+            help="What is searched: fairness_weight,learning_rate,...; all that the model has if "
+            "empty.",
+        ),
+    ] = "",
+    seen: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Clusters that training sees, the largest ones.",
+            show_default="as in the paper; all of a file",
+        ),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=3, help="Folds; one of them is never touched.")] = 10,
+    turns: Annotated[
+        int | None,
+        typer.Option(metavar="NUMBER", help="Validation folds per trial.", show_default="all"),
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="A random part of the rows.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder for the study and what it found.")
+    ] = Path("pyfairme-tune"),
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Any storage of Optuna, or the path of a journal file.",
+            show_default="tune.db in the folder",
+        ),
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="NAME", help="local, or ray: folds as tasks of a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a running Ray cluster; else one is started."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Workers of the Ray cluster.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seeds folds, networks and draws.")] = 0,
+    quick: Annotated[
+        bool,
+        typer.Option("--quick", help="A tiny network, few steps: its figures mean nothing."),
+    ] = False,
+) -> None:
+    """Search the settings of a model: the fairest one within a budget of accuracy.
+
+    Every trial is judged on validation folds; one fold and the rows of other clusters are never
+    touched. Interrupted or killed, the same command goes on where it stopped; run in several
+    shells, or on machines that share the storage, the processes share the study.
+
+    \b
+    Examples:
+      pyfairme tune adult --variant medl --trials 100 --out unfair
+      pyfairme tune adult --baseline unfair/best.json --max-cost 0.0025
+      pyfairme tune loans.csv --target repaid --cluster branch --sensitive sex \\
+          --engine ray --jobs 4
+    """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
+    from pyfairme.study import tune as run
+    from pyfairme.study.reproduce import PLANS
+    from pyfairme.study.splits import some_rows
+
+    with one_line_errors():
+        if engine == "ray" and find_spec("ray") is None:
+            raise ValueError("--engine ray needs Ray: pip install 'pyfairme[ray]'.")
+        check_folder(out)
+        if source in PLANS:
+            plan = PLANS[source]
+            dataset = plan.load(data)
+            settings = dict(plan.settings)
+            seen = seen if seen is not None else plan.seen[dataset.schema.cluster[0]]
+        else:
+            if target is None:
+                raise ValueError(
+                    f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN."
+                )
+            dataset, settings = _read(Path(source), target, cluster, sensitive, drop), {}
+        dataset = some_rows(dataset, rows)
+        keywords = _keywords(dataset, settings, variant, quick)
+        estimator = _make(dataset, keywords)
+        found: Any
+        with spoken_warnings():
+            found = run(
+                estimator,
+                dataset,
+                trials=trials,
+                storage=storage or f"sqlite:///{out / 'tune.db'}",
+                engine=engine,
+                address=address,
+                n_jobs=jobs,
+                space=_space(estimator, dataset, search),
+                objective=objective,
+                max_cost=max_cost,
+                baseline=None if baseline is None else _make(dataset, _read_best(baseline)),
+                seen=seen,
+                folds=folds,
+                turns=turns,
+                random_state=seed,
+            )
+        _write(found, keywords, out)
+    _say(found, out)
+
+
+def _read(path: Path, target: str, cluster: str | None, sensitive: Names, drop: Names) -> Dataset:
+    """Read a table with its roles."""
+    frame = read_table(path)
+    roles = Roles(
+        target=target,
+        cluster=(cluster,) if cluster else (),
+        sensitive=parse_sensitive(sensitive or (), frame),
+        dropped=tuple(drop or ()),
+        categorical=(),
+    )
+    learning = read_learning(frame, roles, "auto", None, drop_missing=False)
+    schema = replace(learning.schema, target=target)
+    return Dataset(learning.covariates, learning.y, schema, name=path.name.split(".")[0])
+
+
+def _keywords(
+    dataset: Dataset, settings: Mapping[str, Any], variant: str, quick: bool
+) -> dict[str, Any]:
+    """Return the estimator's keywords without its roles, which the data set has."""
+    schema = dataset.schema
+    roles = Roles(schema.target or "", schema.cluster, schema.sensitive, (), ())
+    found = estimator_keywords(roles, dataset.frame, variant, {})
+    own = {"threshold": "balanced_accuracy"} if schema.task == "classification" else {}
+    found = {**own, **settings, **found, **(LIGHT if quick else {})}
+    return {name: found[name] for name in found if name not in ("cluster", "sensitive")}
+
+
+def _make(dataset: Dataset, keywords: Mapping[str, Any]) -> Any:
+    if dataset.schema.task == "classification":
+        return FairMixedEffectsClassifier(**keywords)
+    return FairMixedEffectsRegressor(**keywords)
+
+
+def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
+    """Return the default space, or the part of it that is named."""
+    from pyfairme.study.fitting import with_roles
+    from pyfairme.study.space import default_space
+
+    space = default_space(with_roles(estimator, dataset))
+    wanted = [name.strip() for name in search.split(",") if name.strip()]
+    known = {name.partition("[")[0] for name in space}
+    if unknown := [name for name in wanted if name not in known]:
+        raise ValueError(f"--search {', '.join(unknown)}: expected some of {', '.join(known)}.")
+    return {
+        name: entry
+        for name, entry in space.items()
+        if not wanted or name.partition("[")[0] in wanted
+    }
+
+
+def _read_best(path: Path) -> dict[str, Any]:
+    """Read the keywords of an earlier search."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))["keywords"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a best.json that this command wrote.") from error
+
+
+def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
+    from pyfairme.study.fitting import plain
+
+    found.frame.to_csv(out / "trials.csv", index=False)
+    line = found.frame[found.frame["best"]].iloc[0]
+    best = {
+        "keywords": plain({**keywords, **found.best}),
+        "tuned": plain(found.best),
+        "trial": int(line["number"]),
+        "metrics": found.study.trials[int(line["number"])].user_attrs["metrics"],
+        "baseline": dict(found.baseline),
+        "study": found.study.study_name,
+        "command": shlex.join(["pyfairme", *sys.argv[1:]]),
+    }
+    text = json.dumps(best, indent=1, ensure_ascii=False)
+    (out / "best.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _say(found: Any, out: Path) -> None:
+    line = found.frame[found.frame["best"]].iloc[0]
+    states = found.frame["state"].value_counts()
+    counts = ", ".join(f"{number} {state}" for state, number in states.items())
+    typer.echo(f"Study {found.study.study_name}: {len(found.frame)} trials ({counts}).")
+    typer.echo(f"Best on validation folds: trial {line['number']}.")
+    for name, meaning in (("accuracy", "accuracy"), ("worst_sd", "worst SD"), ("loss", "loss")):
+        if name in found.frame:
+            before = f"  (baseline {found.baseline[name]:.4f})" if found.baseline else ""
+            typer.echo(f"  {meaning:<10} {line[name]:.4f}{before}")
+    for name, value in found.best.items():
+        typer.echo(f"  {name} = {value!r}")
+    typer.echo(f"In {out}: trials.csv, best.json. Judge it by cross_validate, on other folds.")

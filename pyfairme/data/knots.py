@@ -1,0 +1,80 @@
+"""Piecewise-linear encoding of a number: hat functions over knots (a linear B-spline basis).
+
+With knots ``t_1 < ... < t_K`` a value in ``[t_k, t_k+1]`` becomes ``1 - f`` in column k and ``f``
+in column k + 1, ``f = (value - t_k) / (t_k+1 - t_k)``, zero elsewhere; values outside the knots are
+moved to the nearest one. A network can then bend at every knot, and a value that many rows share
+has a column of its own (Gorishniy, Rubachev & Babenko 2022 use the same functions, summed up).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["choose_knots", "hat_slopes", "hats", "most_knots"]
+
+QUANTILES = 32
+ATOMS = 96
+ATOM_ROWS = 10  # rows that share a value, for it to be a knot
+COLUMNS = 640  # of all numbers together
+LEAST = 4  # fewer knots say nothing that the number itself does not
+ROWS_PER_KNOT = 10
+
+
+def most_knots(numbers: int) -> int:
+    """Return how many knots each of so many numeric covariates may have."""
+    return max(COLUMNS // max(numbers, 1), LEAST)
+
+
+def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:
+    """Choose knots at quantiles of the rows and at the values that most rows share.
+
+    Parameters
+    ----------
+    values
+        Training values that are there, (n,).
+    most
+        Largest number of knots.
+
+    Returns
+    -------
+    tuple of float
+        Increasing; empty where fewer than four would be chosen.
+    """
+    most = min(most, len(values) // ROWS_PER_KNOT)
+    distinct, counts = np.unique(values, return_counts=True)
+    often = np.argsort(-counts, kind="stable")
+    atoms = often[counts[often] >= ATOM_ROWS][: min(ATOMS, most - most // 4)]
+    left = min(QUANTILES, most - len(atoms))
+    if left < 2:
+        return ()
+    quantiles = np.quantile(values, np.linspace(0, 1, left), method="nearest")
+    chosen = np.unique(np.concatenate([quantiles, distinct[atoms]]))
+    return tuple(float(knot) for knot in chosen) if len(chosen) >= LEAST else ()
+
+
+def _place(values: np.ndarray, knots: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the knot at or before each value, (n,), and the gap to the next one."""
+    at = np.asarray(knots)
+    before = np.clip(np.searchsorted(at, values, side="right") - 1, 0, len(at) - 2)
+    return before, at[before + 1] - at[before]
+
+
+def hats(values: np.ndarray, knots: tuple[float, ...], out: np.ndarray) -> None:
+    """Write the hat functions at ``values`` (n,) into ``out``, zeros of shape (n, K)."""
+    inside = np.clip(values, knots[0], knots[-1])
+    before, gap = _place(inside, knots)
+    share = (inside - np.asarray(knots)[before]) / gap
+    rows = np.arange(len(values))
+    out[rows, before] = 1.0 - share
+    out[rows, before + 1] = share
+
+
+def hat_slopes(values: np.ndarray, knots: tuple[float, ...]) -> np.ndarray:
+    """Return the hat functions' derivatives by the number, (n, K); 0 outside the knots."""
+    before, gap = _place(values, knots)
+    inside = (values >= knots[0]) & (values < knots[-1])
+    found = np.zeros((len(values), len(knots)))
+    rows = np.arange(len(values))
+    found[rows, before] = -1.0 / gap * inside
+    found[rows, before + 1] = 1.0 / gap * inside
+    return found

@@ -1,0 +1,113 @@
+"""Rules of a threshold policy: how they are chosen, what they decide, and their coins.
+
+A rule is a row of numbers: positive with probability ``ignore * constant + (1 - ignore) * (weight *
+1[p > above] + (1 - weight) * 1[p > or_above])``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+__all__ = ["coins", "grouped_rules", "one_rule", "positive_share"]
+
+
+class _Given(BaseEstimator):
+    """Stand in for a fitted classifier whose probabilities are the rows themselves."""
+
+    def fit(self, X: Any, y: Any) -> _Given:
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        return np.asarray(X)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def one_rule(score: np.ndarray, outcome: np.ndarray, objective: str) -> pd.DataFrame:
+    """Return the one threshold of the highest (balanced) accuracy: the highest of equals.
+
+    It lies halfway between two neighbouring scores (n,), so that rounding moves no row.
+    """
+    from sklearn.metrics import roc_curve  # slow to import
+
+    positives = int(outcome.sum())
+    if positives in (0, len(outcome)):
+        raise ValueError(
+            f"All {len(outcome)} rows are of one class, so no threshold is better than another. "
+            "Give rows of both classes."
+        )
+    fpr, tpr, cuts = roc_curve(outcome, score, drop_intermediate=False)
+    share = positives / len(outcome) if objective == "accuracy" else 0.5
+    best = int(np.argmax(np.round(share * tpr + (1 - share) * (1 - fpr), 12)))
+    cuts[0] = np.inf
+    below = cuts[best + 1] if best + 1 < len(cuts) else -np.inf
+    above = (cuts[best] + below) / 2 if np.isfinite(cuts[best]) else np.inf
+    rule = {"group": "all", "ignore": 0.0, "constant": 0.0, "weight": 1.0, "above": float(above)}
+    return pd.DataFrame([rule | {"or_above": np.inf, "n": len(outcome), "positives": positives}])
+
+
+def grouped_rules(
+    score: np.ndarray,
+    outcome: np.ndarray,
+    codes: np.ndarray,
+    constraint: str,
+    objective: str,
+    grid_size: int,
+) -> pd.DataFrame:
+    """Return the rule of each group, chosen by fairlearn's ``ThresholdOptimizer``.
+
+    ``score`` and ``outcome`` (n,) in {0, 1}; ``codes`` number the groups 0, 1, ..., each of which
+    has rows of both outcomes.
+    """
+    from fairlearn.postprocessing import ThresholdOptimizer
+
+    names: Any = {"constraints": constraint, "objective": f"{objective}_score"}
+    optimizer = ThresholdOptimizer(
+        estimator=_Given(), prefit=True, predict_method="predict_proba", grid_size=grid_size,
+        flip=False, **names,
+    )  # fmt: skip
+    given = np.stack([1 - score, score], axis=1)
+    optimizer.fit(given, outcome.astype(int), sensitive_features=codes)
+    chosen: Any = optimizer.interpolated_thresholder_.interpolation_dict
+    rows = []
+    for code in range(len(chosen)):
+        rule, here = chosen[code], codes == code
+        rows.append(
+            {
+                "ignore": float(rule.get("p_ignore", 0.0)),
+                "constant": float(rule.get("prediction_constant", 0.0)),
+                "weight": float(rule.p0),
+                "above": float(rule.operation0.threshold),
+                "or_above": float(rule.operation1.threshold),
+                "n": int(here.sum()),
+                "positives": int(outcome[here].sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def positive_share(rules: pd.DataFrame, score: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the probability of a positive decision, (n,), for rows of groups ``codes`` (n,)."""
+    at = {name: rules[name].to_numpy()[codes] for name in rules if name != "group"}
+    mixed = at["weight"] * (score > at["above"]) + (1 - at["weight"]) * (score > at["or_above"])
+    share = at["ignore"] * at["constant"] + (1 - at["ignore"]) * mixed
+    return np.clip(np.round(share, 12), 0.0, 1.0)  # sure decisions are 0 or 1, not nearly so
+
+
+def coins(contents: pd.DataFrame, seed: int) -> np.ndarray:
+    """Return a number in [0, 1) per row (n,), a hash of its values and the seed.
+
+    pandas hashes the row; the finalizer of SplitMix64 (Steele, Lea & Flood 2014) mixes in the seed.
+    """
+    hashed: Any = pd.util.hash_pandas_object(contents, index=False)  # type: ignore[attr-defined]
+    z = hashed.to_numpy(np.uint64)
+    z = z ^ np.uint64(seed * 0x9E3779B97F4A7C15 % 2**64)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z = z ^ (z >> np.uint64(31))
+    return (z >> np.uint64(11)).astype(np.float64) / 2.0**53

@@ -1,0 +1,441 @@
+"""Threshold policies after training: one threshold, or thresholds by group that need the group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from pyfairme import persistence
+from pyfairme.data import Binned, Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import first_rows, pick, read_numbers
+from pyfairme.data.schema import Sensitive, attribute_name, components, source
+from pyfairme.data.state import attribute_from, plain
+from pyfairme.estimators import fairness, inputs, state
+from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.settings import EFFECTS, check_choice, check_count
+from pyfairme.estimators.threshold_rules import coins, grouped_rules, one_rule, positive_share
+
+__all__ = ["GroupThresholds"]
+
+CRITERIA = {  # ours -> fairlearn's
+    "equalized_odds": "equalized_odds",
+    "demographic_parity": "demographic_parity",
+    "equal_opportunity": "true_positive_rate_parity",
+    "false_positive_rate_parity": "false_positive_rate_parity",
+}
+OBJECTIVES = ("balanced_accuracy", "accuracy")
+KIND = "GroupThresholds"
+GAP_NOTE = "of the model's probability; the thresholds are not in it"
+
+
+class GroupThresholds(ClassifierMixin, BaseEstimator):
+    r"""Decide by thresholds that differ between groups: **reads S of every row it predicts**.
+
+    A policy on top of a fitted classifier, which stays as it is. Group s is decided by the rule
+
+        P(ŷ = 1 | p, s) = i_s c + (1 - i_s) (w_s 1[p > a_s] + (1 - w_s) 1[p > b_s])
+
+    with p the classifier's probability: a mixture of two thresholds and, for equalized odds, of a
+    constant c. fairlearn's ``ThresholdOptimizer`` (Hardt, Price & Srebro 2016) chooses the numbers
+    on the rows given to `fit`, so that the criterion holds exactly *on these rows*: give rows that
+    the classifier was not trained on.
+
+    Whether decisions may depend on S is a legal and an ethical question: two people who differ in S
+    alone can be decided differently. ``criterion=None`` is one threshold for all; it reads no S.
+
+    Parameters
+    ----------
+    estimator
+        A fitted `FairMixedEffectsClassifier` of two classes.
+    attribute
+        Sensitive attribute whose groups get thresholds: a column, a `Binned`, or a tuple of these
+        for an intersection; it need not be one that the classifier was trained with.
+    criterion
+        "equalized_odds" (equal TPR and FPR), "demographic_parity" (equal selection rate),
+        "equal_opportunity" (equal TPR), "false_positive_rate_parity" (equal FPR); None: one
+        threshold.
+    effects
+        Probabilities that are thresholded: "fixed", "random" or "mixed".
+    objective
+        What is maximal under the criterion: "balanced_accuracy" or "accuracy". For equalized odds
+        and one threshold it is that of all rows, else the mean over groups weighted by their rows.
+    grid_size
+        Number of values of the equal rate that are tried; error of the rate at most 1 / grid_size.
+    random_state
+        Seed of the coins of randomised decisions. None: a fresh one, drawn once by `fit`.
+
+    Attributes
+    ----------
+    thresholds_
+        The rule of each group: group, ignore (i), constant (c), weight (w), above (a),
+        or_above (b), n and positives (rows they were chosen on).
+    classes_
+        The classes; the second is the positive one.
+    needs_sensitive
+        Whether `predict` reads the sensitive attribute: True but for ``criterion=None``.
+    n_rows_
+        Rows that the thresholds were chosen on.
+
+    See Also
+    --------
+    FairMixedEffectsClassifier : its ``threshold`` and penalties need no S when predicting.
+
+    References
+    ----------
+    Hardt, Price & Srebro, "Equality of opportunity in supervised learning", NeurIPS 2016.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
+    >>> X, y = data.frame, data.target
+    >>> clf = pf.FairMixedEffectsClassifier("cluster", hidden=(8,), min_steps=100, random_state=0)
+    >>> policy = GroupThresholds(clf.fit(X[:600], y[:600]), "group1")
+    >>> policy = policy.fit(X[600:], y[600:])
+    >>> policy.needs_sensitive, list(policy.thresholds_["group"])
+    (True, ['g0', 'g1'])
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        attribute: Sensitive | None = None,
+        criterion: str | None = "equalized_odds",
+        *,
+        effects: str = "mixed",
+        objective: str = "balanced_accuracy",
+        grid_size: int = 1000,
+        random_state: Any = 0,
+    ) -> None:
+        self.estimator = estimator
+        self.attribute = attribute
+        self.criterion = criterion
+        self.effects = effects
+        self.objective = objective
+        self.grid_size = grid_size
+        self.random_state = random_state
+
+    @property
+    def needs_sensitive(self) -> bool:
+        """Whether `predict` reads the sensitive attribute from X."""
+        return self.criterion is not None
+
+    # Fitting --------------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any) -> GroupThresholds:
+        """Choose the thresholds; the classifier stays as it is.
+
+        Parameters
+        ----------
+        X, y
+            Held-out rows (n, columns) and their class (n,), the sensitive attribute among the
+            columns; on training rows the classifier is too sure of itself.
+
+        Returns
+        -------
+        GroupThresholds
+            The policy itself.
+
+        Raises
+        ------
+        TypeError
+            When ``estimator`` is no `FairMixedEffectsClassifier`.
+        ValueError
+            For bad keywords, an absent column, an attribute of one group, more than two classes,
+            or a group without positive or without negative rows.
+        """
+        self._check()
+        frame = self._frame(X)
+        outcome = self.estimator.target_.encode(np.asarray(y).reshape(-1))
+        if len(outcome) != len(frame):
+            raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
+        attribute = self._learn_groups(frame) if self.needs_sensitive else None
+        score = self._score(X)
+        if attribute is None:
+            rules = one_rule(score, outcome, self.objective)
+        else:
+            codes = attribute.encode(frame)
+            _check_outcomes(attribute, codes, outcome)
+            chosen = CRITERIA[str(self.criterion)]
+            rules = grouped_rules(score, outcome, codes, chosen, self.objective, self.grid_size)
+            rules.insert(0, "group", list(attribute.levels))
+        self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
+        self.classes_ = self.estimator.classes_
+        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return self
+
+    def _check(self) -> None:
+        if not isinstance(self.estimator, FairMixedEffectsClassifier):
+            raise TypeError(
+                "estimator must be a fitted FairMixedEffectsClassifier, got "
+                f"{type(self.estimator).__name__}; for other models use fairlearn's "
+                "ThresholdOptimizer itself."
+            )
+        check_is_fitted(self.estimator)
+        check_choice("criterion", self.criterion, (*CRITERIA, None))
+        check_choice("effects", self.effects, EFFECTS)
+        check_choice("objective", self.objective, OBJECTIVES)
+        check_count("grid_size", self.grid_size, 1)
+        if self.needs_sensitive and self.attribute is None:
+            raise ValueError(
+                f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
+                "get thresholds, or set criterion=None for one threshold."
+            )
+        if not isinstance(self.attribute, str | Binned | tuple | None):
+            raise TypeError(
+                "attribute must be a column, a Binned, or a tuple of these for an intersection, "
+                f"got {type(self.attribute).__name__}: one policy has one attribute."
+            )
+        if len(self.estimator.classes_) > 2:
+            raise ValueError(
+                "Thresholds are for two classes, and the classifier has "
+                f"{len(self.estimator.classes_)}: its predict takes the likeliest."
+            )
+
+    def _frame(self, X: Any) -> pd.DataFrame:
+        missing = self.estimator.missing == "category"
+        return inputs.new_frame(self.estimator, X, allow_nan=missing)
+
+    def _learn_groups(self, frame: pd.DataFrame) -> Attribute:
+        entry: Any = self.attribute
+        columns = list(dict.fromkeys(source(part) for part in components(entry)))
+        self._check_columns(columns, frame)
+        Schema.infer(frame[columns], sensitive=(entry,))
+        try:
+            return Attribute.fit(frame, entry)
+        except ValueError as error:
+            raise ValueError(
+                f"No thresholds by group can be chosen on these {len(frame)} rows. {error} With "
+                "criterion=None one threshold needs no groups."
+            ) from error
+
+    def _check_columns(self, columns: Any, frame: pd.DataFrame) -> None:
+        absent = [name for name in columns if name not in frame.columns]
+        if absent:
+            name = attribute_name(self.attribute) if self.attribute is not None else ""
+            raise ValueError(
+                f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
+                "row, and X does not have it. Available columns: "
+                f"{', '.join(map(repr, frame.columns))}. Add it, or set criterion=None for one "
+                "threshold, which needs none."
+            )
+
+    def _score(self, X: Any) -> np.ndarray:
+        return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
+
+    # Predicting -----------------------------------------------------------------------------
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
+
+        It is 0 or 1 but for randomised rules. The probability of the outcome is that of
+        ``estimator.predict_proba``.
+        """
+        check_is_fitted(self, "thresholds_")
+        share = self._share(X, self._frame(X))
+        return np.stack([1.0 - share, share], axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Decide for each row of X, which must hold the sensitive attribute: classes (n,).
+
+        Where a rule is randomised the coin of a row is a hash of ``random_state`` and the values of
+        the columns that the classifier or the groups read: the same row is always decided alike,
+        in whatever company and order, and rows with equal values are too.
+        """
+        check_is_fitted(self, "thresholds_")
+        frame = self._frame(X)
+        return self.classes_[self._decide(frame, self._share(X, frame))]
+
+    def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
+        """Probability of a positive decision, (n,)."""
+        attribute = self._groups
+        if attribute is None:
+            return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
+        self._check_columns(attribute.columns, frame)
+        codes = attribute.encode(frame)
+        if (codes < 0).any():
+            column = attribute.columns[0]
+            values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
+            raise ValueError(
+                f"{(codes < 0).sum()} rows belong to a group of {attribute.name!r} that was not "
+                f"among the rows the thresholds were chosen on, first at rows "
+                f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
+                f"{', ...' if len(values) > 1 else ''}). Known groups are "
+                f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
+                "group, or leave these rows out."
+            )
+        return positive_share(self.thresholds_, self._score(X), codes)
+
+    def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
+        open_ = (share > 0) & (share < 1)
+        decision = (share >= 1).astype(int)
+        if open_.any():  # only then are coins tossed
+            tossed: Any = frame[open_]
+            decision[open_] = coins(self._contents(tossed), self._seed) < share[open_]
+        return decision
+
+    def _contents(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
+        schema, offset = self.estimator.design_.schema, self.estimator.offset
+        numbers = {*schema.numeric, *([offset] if offset is not None else [])}
+        groups = () if self._groups is None else self._groups.columns
+        names = sorted({*numbers, *schema.categorical, *schema.cluster, *groups})
+        return pd.DataFrame(
+            {
+                name: read_numbers(pick(frame, name))
+                if name in numbers
+                else inputs.cluster_labels(frame, name)
+                for name in names
+                if name in frame.columns
+            }
+        )
+
+    # Reporting ------------------------------------------------------------------------------
+
+    def fairness_report(
+        self,
+        X: Any,
+        y: Any,
+        by_cluster: bool = False,
+        attributes: Any = None,
+        *,
+        n_boot: int = 200,
+        level: float = 0.9,
+    ) -> pd.DataFrame:
+        """Report accuracy and fairness of the policy's decisions.
+
+        Parameters
+        ----------
+        X, y, by_cluster, n_boot, level
+            As of `FairMixedEffectsClassifier.fairness_report`.
+        attributes
+            As there; by default the classifier's and the policy's own.
+
+        Returns
+        -------
+        DataFrame
+            Of the same form, with the lines of the policy's ``effects`` only. What rests on
+            decisions is the policy's; AUROC, log loss, Brier score, calibration and the
+            counterfactual gap are those of the classifier's probabilities, which thresholds leave
+            as they are.
+        """
+        check_is_fitted(self, "thresholds_")
+        judged = fairness.collect(self.estimator, X, y, self._reported(attributes))
+        frame = self._frame(X)
+        decision = self._decide(frame, self._share(X, frame))
+        judged = replace(judged, decision={**judged.decision, self.effects: decision})
+        every = fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
+        lines: Any = every[every["effects"] == self.effects].reset_index(drop=True)
+        gap = lines["metric"] == "counterfactual_gap"
+        lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
+        return lines
+
+    def _reported(self, attributes: Any) -> Any:
+        if attributes is not None or self.attribute is None:
+            return attributes
+        known = self.estimator.design_.schema.sensitive
+        return known if self.attribute in known else (*known, self.attribute)
+
+    def describe(self) -> str:
+        """Say in words what is decided how, and what is needed to predict."""
+        name = None if self.attribute is None else attribute_name(self.attribute)
+        head = "One threshold for all rows; the sensitive attribute is not read."
+        if self.needs_sensitive:
+            head = (
+                f"Thresholds by group of {name!r} for {str(self.criterion).replace('_', ' ')}.\n"
+                f"NEEDS THE SENSITIVE ATTRIBUTE: {name!r} of every row to predict."
+            )
+        if not hasattr(self, "thresholds_"):
+            return f"{head}\nNot fitted yet."
+        lines = [_in_words(rule) for rule in self.thresholds_.to_dict("records")]
+        end = f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows."
+        return "\n".join([head, *lines, end])
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Show the policy, and that it reads S."""
+        need = "needs S when predicting" if self.needs_sensitive else "one threshold, no S"
+        return (
+            f"GroupThresholds({type(self.estimator).__name__}, attribute={self.attribute!r}, "
+            f"criterion={self.criterion!r}, effects={self.effects!r})  # {need}"
+        )
+
+    def __sklearn_clone__(self) -> GroupThresholds:
+        """Copy the keywords; the fitted classifier is shared, as fitting a policy leaves it."""
+        return type(self)(**self.get_params(deep=False))
+
+    # Files ----------------------------------------------------------------------------------
+
+    def save(self, path: Any) -> None:
+        """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads."""
+        check_is_fitted(self, "thresholds_")
+        keywords = ("criterion", "effects", "objective", "grid_size")
+        known = self.random_state if isinstance(self.random_state, int) else None
+        rules = {name: self.thresholds_[name].tolist() for name in self.thresholds_}
+        saved = {
+            "estimator": state.to_state(self.estimator),
+            "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
+            "groups": plain(self._groups),
+            "rules": rules,
+            "seed": self._seed,
+            "rows": self.n_rows_,
+        }
+        persistence.save_state(path, saved, kind=KIND)
+
+    @classmethod
+    def load(cls, path: Any) -> GroupThresholds:
+        """Read a policy that `save` wrote: its decisions equal the saved one's.
+
+        Raises
+        ------
+        FileNotFoundError
+            When there is no such file.
+        ValueError
+            When the file is damaged, of a newer format, or holds something else.
+        """
+        kind, saved = persistence.load_state(path)
+        if kind != KIND:
+            raise ValueError(
+                f"{path} holds a {kind!r}, not a {KIND}: read an estimator with pyfairme.load."
+            )
+        return _restored(cls, saved)
+
+
+def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThresholds:
+    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
+    groups = None if saved["groups"] is None else attribute_from(saved["groups"])
+    parts = () if groups is None else tuple(p.binned or p.column for p in groups.components)
+    policy = cls(estimator, (parts[0] if len(parts) == 1 else parts) or None, **saved["keywords"])
+    policy.thresholds_ = pd.DataFrame(dict(saved["rules"]))
+    policy._groups, policy._seed, policy.n_rows_ = groups, saved["seed"], saved["rows"]
+    policy.classes_ = estimator.classes_
+    return policy
+
+
+def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray) -> None:
+    rows = np.bincount(codes, minlength=len(attribute.levels))
+    positives = np.bincount(codes, outcome, minlength=len(attribute.levels))
+    for level, n, k in zip(attribute.levels, rows, positives, strict=True):
+        if k in (0, n):
+            none, what = ("positive", "TPR") if k == 0 else ("negative", "FPR")
+            raise ValueError(
+                f"The group {level!r} of {attribute.name!r} has no {none} row among its {n}, so no "
+                f"{what} to equalise. Give more rows, merge groups (a coarser column, Binned), or "
+                "set criterion=None for one threshold."
+            )
+
+
+def _in_words(rule: Mapping[str, Any]) -> str:
+    """Say with which probability a group's rows are decided positive, from high p to low."""
+    coin, heard = rule["ignore"] * rule["constant"], 1 - rule["ignore"]
+    steps = [(rule["above"], coin + heard), (rule["or_above"], coin + heard * (1 - rule["weight"]))]
+    text = [f"{chance:.3g} if p > {cut:.3f}" for cut, chance in steps if np.isfinite(cut)]
+    name = f"{rule['group']} ({rule['n']} rows, {rule['positives']} positive)"
+    return f"- {name}: positive with probability {', else '.join([*text, f'{coin:.3g}'])}"

@@ -1,0 +1,177 @@
+"""Models by accuracy and disparity: which of them no other one beats, and how much they cover."""
+
+from typing import Any
+
+import numpy as np
+
+from pyfairme.metrics.inputs import Floats
+
+__all__ = ["hypervolume", "non_dominated", "on_hull"]
+
+
+def non_dominated(accuracy: Any, disparity: Any) -> np.ndarray:
+    """Tell which models are not dominated by another one.
+
+    Model j dominates i when
+
+        a_j >= a_i  and  d_j <= d_i,  and one of the two holds strictly;
+
+    equal models do not dominate each other.
+
+    Parameters
+    ----------
+    accuracy
+        Shape ``(n,)``: a, higher is better.
+    disparity
+        Shape ``(n,)``: d, lower is better.
+
+    Returns
+    -------
+    np.ndarray
+        bool[n]; False where a value is NaN.
+
+    Raises
+    ------
+    ValueError
+        When the two are not vectors of one length.
+
+    Examples
+    --------
+    >>> non_dominated([0.8, 0.7, 0.6], [0.2, 0.1, 0.1]).tolist()
+    [True, True, False]
+    """
+    a, d = _points(accuracy, disparity)
+    known = ~(np.isnan(a) | np.isnan(d))
+    found = np.zeros(len(a), bool)
+    best = np.inf  # lowest disparity of the models that are strictly more accurate
+    for level in np.unique(a[known])[::-1]:
+        equal = known & (a == level)
+        lowest = d[equal].min()
+        found |= equal & (d == lowest) & (lowest < best)
+        best = min(best, lowest)
+    return found
+
+
+def on_hull(accuracy: Any, disparity: Any) -> np.ndarray:
+    """Tell which models are corners of the convex frontier.
+
+    The convex frontier is the greatest convex function of accuracy that lies nowhere above the
+    non-dominated models, from the least disparate to the most accurate one. A model above it is
+    beaten by a mixture of two others: who answers with model 1 with chance t, else with model 2,
+    has the rates t r_1 + (1 - t) r_2 in every group, so its balanced accuracy lies on the straight
+    line between the two, and its spread of rates on that line or below, for a standard deviation
+    is convex.
+
+    Parameters
+    ----------
+    accuracy, disparity
+        As of `non_dominated`.
+
+    Returns
+    -------
+    np.ndarray
+        bool[n]; of equal models the first one.
+
+    Examples
+    --------
+    >>> on_hull([0.6, 0.7, 0.8], [0.0, 0.15, 0.2]).tolist()
+    [True, False, True]
+    """
+    a, d = _points(accuracy, disparity)
+    corners: list[int] = []
+    for k in _staircase(a, d):
+        while len(corners) > 1 and not _turns_up(a, d, corners[-2], corners[-1], k):
+            corners.pop()
+        corners.append(k)
+    found = np.zeros(len(a), bool)
+    found[corners] = True
+    return found
+
+
+def hypervolume(
+    accuracy: Any, disparity: Any, reference: tuple[float, float], *, convex: bool = False
+) -> float:
+    """Compute the area that models dominate, up to a reference point.
+
+    With the models that beat the reference ``(a_0, d_0)`` in both, in order of accuracy and without
+    dominated ones,
+
+        HV = Σ_i (a_i - a_{i-1}) (d_0 - d_i)
+
+    (Zitzler and Thiele 1999, for two objectives); d_1 < d_2 < ... since none is dominated. With
+    ``convex`` the area of the region's convex hull,
+
+        HV = (a_1 - a_0) (d_0 - d_1) + Σ_{i>1} (a_i - a_{i-1}) (d_0 - (d_i + d_{i-1}) / 2)
+
+    over the corners of the hull (`on_hull`): what mixtures of two models reach as well.
+
+    Parameters
+    ----------
+    accuracy, disparity
+        As of `non_dominated`; a model with a NaN covers nothing.
+    reference
+        Accuracy and disparity of the point to beat.
+    convex
+        Whether mixtures count.
+
+    Returns
+    -------
+    float
+        0 when no model beats the reference.
+
+    Raises
+    ------
+    ValueError
+        When the lengths differ, or the reference is not two finite numbers.
+
+    Examples
+    --------
+    >>> round(hypervolume([0.8, 0.7], [0.2, 0.1], (0.6, 0.3)), 6)
+    0.03
+    >>> round(hypervolume([0.8, 0.7], [0.2, 0.1], (0.6, 0.3), convex=True), 6)
+    0.035
+    """
+    a, d = _points(accuracy, disparity)
+    start, ceiling = _reference(reference)
+    better = (a > start) & (d < ceiling)
+    a, d = a[better], d[better]
+    chosen = np.flatnonzero(on_hull(a, d)) if convex else _staircase(a, d)
+    chosen = chosen[np.argsort(a[chosen])]
+    if not len(chosen):
+        return 0.0
+    width = np.diff(a[chosen], prepend=start)
+    height = ceiling - d[chosen]
+    if convex:
+        height = (height + np.concatenate([height[:1], height[:-1]])) / 2
+    return float(width @ height)
+
+
+def _points(accuracy: Any, disparity: Any) -> tuple[Floats, Floats]:
+    a, d = np.asarray(accuracy, np.float64), np.asarray(disparity, np.float64)
+    if a.ndim != 1 or a.shape != d.shape:
+        raise ValueError(
+            "accuracy and disparity must be vectors of one length, one value per model; got shapes "
+            f"{a.shape} and {d.shape}."
+        )
+    return a, d
+
+
+def _reference(reference: Any) -> tuple[float, float]:
+    pair = np.asarray(reference, np.float64)
+    if pair.shape != (2,) or not np.isfinite(pair).all():
+        raise ValueError(
+            f"reference must be two finite numbers, accuracy and disparity, got {reference!r}."
+        )
+    return float(pair[0]), float(pair[1])
+
+
+def _staircase(a: Floats, d: Floats) -> np.ndarray:
+    """Return the positions of the non-dominated models by accuracy, the first of equal ones."""
+    positions = np.flatnonzero(non_dominated(a, d))
+    _, first = np.unique(a[positions], return_index=True)
+    return positions[first]
+
+
+def _turns_up(a: Floats, d: Floats, i: int, j: int, k: int) -> bool:
+    """Tell whether j lies strictly below the line from i to k."""
+    return bool((a[j] - a[i]) * (d[k] - d[i]) > (d[j] - d[i]) * (a[k] - a[i]))

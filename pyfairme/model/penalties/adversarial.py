@@ -1,0 +1,131 @@
+"""Adversaries behind a gradient reversal: of sensitive attributes, and of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+from jaxtyping import Array, Float, Int
+
+from pyfairme.model.networks import Layer, mlp_apply, mlp_init, reverse_gradient
+from pyfairme.model.penalties.decision import Decision
+from pyfairme.model.penalties.view import Attribute, View, members, positive
+
+__all__ = ["Adversarial", "cluster_adversary"]
+
+HASHED_CLASSES = 1000  # above this many clusters the adversary predicts a bucket of clusters
+
+
+@dataclass(frozen=True)
+class Adversarial:
+    """Adversarial debiasing (subnetworks 3 and 5; eqs. 9 and 11).
+
+    One small network per attribute predicts the attribute from the bounded prediction and, for
+    equalized odds, the outcome; the prediction ascends its cross-entropy through a gradient
+    reversal. The networks of all attributes are computed as one, with block-diagonal weights.
+    Levels are weighted by inverse frequency, so that small groups count.
+
+    With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
+    `Decision`): what separates the groups there is what TPR and FPR are made of, and is removed at
+    the least cost to the rest.
+    """
+
+    width: int = 16
+    sharpness: float | None = None
+
+    def __call__(
+        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+    ) -> None:
+        """Register one factor per attribute."""
+        if self.sharpness is not None and view.strata is not None:
+            decided = Decision(self.sharpness).soft(view.prediction, view.threshold)
+            seen = jnp.concatenate([view.prediction, decided], axis=1)
+        else:
+            seen = view.prediction
+        features = self._features(view, seen, len(attributes), criterion)
+        share = view.share * positive(view) if criterion == "equal_opportunity" else view.share
+        logits = self._networks(
+            f"{name.replace('adversarial', 'adversary')}_{view.name}", features, attributes
+        )
+        start = 0
+        for index, attribute in enumerate(attributes):
+            log_p = jax.nn.log_softmax(logits[:, start : start + attribute.levels], axis=-1)
+            weighted = members(view, index, attribute) * view.balance[index]
+            loss = -(share * (weighted * log_p).sum(axis=1)).sum()
+            numpyro.factor(f"{name}/{view.name}/{attribute.name}", -loss)
+            start += attribute.levels
+
+    @staticmethod
+    def _features(
+        view: View, seen: Float[Array, "n v"], attributes: int, criterion: str
+    ) -> Float[Array, "n a f"]:
+        shape = (seen.shape[0], attributes, seen.shape[1])
+        repeated = jnp.broadcast_to(seen[:, None, :], shape)
+        prediction = reverse_gradient(repeated, view.strength[None, :, None])
+        if criterion != "equalized_odds":
+            return prediction
+        outcome = jnp.broadcast_to(view.outcome[:, None, :], (*shape[:2], view.outcome.shape[1]))
+        both = jnp.tile(outcome, shape[2] // outcome.shape[2])
+        return jnp.concatenate([prediction, outcome, prediction * both], axis=-1)
+
+    def _networks(
+        self, site: str, features: Float[Array, "n a f"], attributes: tuple[Attribute, ...]
+    ) -> Float[Array, "n levels"]:
+        rows, count, inputs = features.shape
+        levels = tuple(a.levels for a in attributes)
+        inner = _block_mask((self.width,) * count, inputs)
+        outer = _block_mask(levels, self.width)
+
+        def start(key: Array) -> tuple[Layer, ...]:
+            keys = jax.random.split(key)
+            weight = jax.random.normal(keys[0], inner.shape) * (2.0 / inputs) ** 0.5
+            last = 0.1 * jax.random.normal(keys[1], outer.shape)
+            return (
+                Layer(weight * inner, jnp.zeros(inner.shape[1])),
+                Layer(last * outer, jnp.zeros(outer.shape[1])),
+            )
+
+        first, last = _network(site, start)
+        flat = features.reshape(rows, count * inputs)
+        hidden = jax.nn.relu(flat @ (first.weight * inner) + first.bias)
+        return hidden @ (last.weight * outer) + last.bias
+
+
+def cluster_adversary(
+    factor: str,
+    clusters: int,
+    hidden: Float[Array, "n h"],
+    codes: Int[Array, " n"],
+    share: Float[Array, " n"],
+    strength: Float[Array, ""],
+    width: int = 16,
+) -> None:
+    """Subnetwork 2: predict the cluster from all hidden activations of the network (eq. 1).
+
+    Above ``HASHED_CLASSES`` clusters it predicts ``code mod HASHED_CLASSES``, which keeps a step's
+    cost bounded; features that tell clusters apart tell such buckets apart.
+    """
+    classes = min(clusters, HASHED_CLASSES)
+    sizes = (hidden.shape[1], width, classes)
+    layers = _network(f"adversary_cluster_{factor}", lambda key: mlp_init(key, sizes))
+    logits, _ = mlp_apply(layers, reverse_gradient(hidden, strength))
+    target = jax.nn.one_hot(jnp.where(codes >= 0, codes % classes, -1), classes)
+    loss = -(share * (target * jax.nn.log_softmax(logits, axis=-1)).sum(axis=1)).sum()
+    numpyro.factor(f"cluster_adversary/{factor}", -loss)
+
+
+def _block_mask(blocks: tuple[int, ...], width: int) -> Float[Array, "rows columns"]:
+    """Mask of ``len(blocks)`` diagonal blocks of shape (width, blocks[i])."""
+    owner = np.repeat(np.arange(len(blocks)), blocks)
+    rows = np.repeat(np.arange(len(blocks)), width)
+    return jnp.asarray(rows[:, None] == owner[None, :], dtype=jnp.float32)
+
+
+def _network(site: str, start: Callable[[Array], Any]) -> Any:
+    """Register a network's layers as one ``numpyro.param`` pytree."""
+    return numpyro.param(site, start)

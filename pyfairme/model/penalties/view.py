@@ -1,0 +1,116 @@
+"""What a fairness penalty sees, and the pieces that penalties share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpyro
+from jaxtyping import Array, Float, Int
+
+from pyfairme.model.networks import scale_gradient
+
+__all__ = [
+    "CRITERIA",
+    "Attribute",
+    "Penalty",
+    "View",
+    "compared",
+    "group_gaps",
+    "members",
+    "plain_factor",
+    "positive",
+    "row_sets",
+]
+
+CRITERIA = ("equalized_odds", "demographic_parity", "equal_opportunity")
+
+
+class Attribute(NamedTuple):
+    """Static description of one sensitive attribute."""
+
+    name: str
+    levels: int
+
+
+class View(NamedTuple):
+    """What a penalty sees of a batch.
+
+    ``share`` are the rows' weights divided by the expected sum over a batch, so that
+    ``(share * term).sum()`` is the batch's estimate of the mean over all training rows.
+    ``balance`` holds one weight per level of each attribute (inverse frequency, mean 1 over rows).
+    ``threshold`` is the probability from which the positive of two classes is decided.
+    """
+
+    name: str
+    prediction: Float[Array, "n v"]
+    outcome: Float[Array, "n v"]
+    strata: Float[Array, "n c"] | None
+    sensitive: Int[Array, "n a"]
+    share: Float[Array, " n"]
+    balance: tuple[Float[Array, " _"], ...]
+    strength: Float[Array, " a"]
+    threshold: Array | float = 0.5
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """The interface described at the top of the package."""
+
+    def __call__(
+        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+    ) -> None:
+        """Register one factor per attribute."""
+        ...
+
+
+def positive(view: View) -> Array:
+    """Return 1 for rows of the favourable outcome, the last class, for equal opportunity."""
+    assert view.strata is not None
+    return view.strata[:, -1]
+
+
+def members(view: View, index: int, attribute: Attribute) -> Float[Array, "n l"]:
+    """One-hot levels; a row whose level training never saw (-1) belongs to none."""
+    return jax.nn.one_hot(view.sensitive[:, index], attribute.levels)
+
+
+def plain_factor(
+    name: str, view: View, index: int, attribute: Attribute, value: Float[Array, ""]
+) -> None:
+    """Register a penalty's value; its strength acts on the gradient only."""
+    weighted = scale_gradient(value, view.strength[index])
+    numpyro.factor(f"{name}/{view.name}/{attribute.name}", -weighted)
+
+
+def row_sets(view: View, criterion: str) -> list[Float[Array, " n"]]:
+    """Row weights of each set of rows in which the criterion compares the groups."""
+    if criterion == "equal_opportunity":
+        return [view.share * positive(view)]
+    if criterion == "equalized_odds" and view.strata is not None:
+        return [view.share * view.strata[:, c] for c in range(view.strata.shape[1])]
+    return [view.share]
+
+
+def compared(view: View, criterion: str) -> Float[Array, "n v"]:
+    """Return what is compared over groups: residuals for equalized odds of a real outcome."""
+    if criterion == "equalized_odds" and view.strata is None:
+        return view.prediction - view.outcome
+    return view.prediction
+
+
+def group_gaps(
+    view: View, index: int, attribute: Attribute, criterion: str
+) -> tuple[Float[Array, "c l v"], Float[Array, "c l v"]]:
+    """Return abs(group mean - overall mean) per row set, level and output, and what cells exist."""
+    groups = members(view, index, attribute)
+    quantity = compared(view, criterion)
+    gaps, exists = [], []
+    for weight in row_sets(view, criterion):
+        mass = weight @ groups
+        mean = ((weight[:, None] * groups).T @ quantity) / jnp.maximum(mass, 1e-12)[:, None]
+        overall = (weight @ quantity) / jnp.maximum(weight.sum(), 1e-12)
+        gaps.append(jnp.abs(mean - overall))
+        exists.append(jnp.broadcast_to((mass > 0)[:, None], mean.shape).astype(jnp.float32))
+    return jnp.stack(gaps), jnp.stack(exists)

@@ -1,0 +1,300 @@
+"""What fairness costs: one model at many strengths of its penalties, and which of them to take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from sklearn.base import clone
+
+from pyfairme.datasets import Dataset
+from pyfairme.estimators.settings import is_number
+from pyfairme.study.crossval import CrossValidation, cross_validate
+from pyfairme.study.fitting import with_roles
+from pyfairme.study.frontier_choice import Choice, cheapest_fair, choice_of
+from pyfairme.study.frontier_points import Area, Curve, area, curves, pick, points_frame
+from pyfairme.study.frontier_weights import labelled
+from pyfairme.study.replicates import Replicates
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Frontier", "frontier"]
+
+REFERENCE = (0.70, 0.25)
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """What `frontier` found.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted, with its roles.
+    weights
+        By label: fairness weight of each point, in the order given.
+    unfair
+        Label of the point without fairness, from which costs are measured.
+    study
+        All fits, of all seeds: ``timings``, ``warnings``, ``importance``.
+    choosing_seeds
+        Seeds whose fits `choose` looks at.
+    """
+
+    estimator: Any
+    weights: Mapping[str, Any]
+    unfair: str
+    study: CrossValidation = field(repr=False)
+    choosing_seeds: tuple[int, ...]
+
+    @property
+    def reported_seeds(self) -> tuple[int, ...]:
+        """Seeds that the figures come from: those not used for choosing, if there are any."""
+        seeds = dict.fromkeys(seed for _, seed in self.study.runs)
+        return tuple(seed for seed in seeds if seed not in self.choosing_seeds) or tuple(seeds)
+
+    @cached_property
+    def reported(self) -> CrossValidation:
+        """The study of the reported seeds; `compare` takes it."""
+        return self._of(self.reported_seeds)
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """Every metric of every point on the reported seeds, tidy.
+
+        Columns as of `cross_validate(...).frame` (``variant`` is the point's label), weight (NaN
+        for a dictionary), and non_dominated: whether no other point has both a better accuracy and
+        a lower worst spread, for these effects and clusters.
+        """
+        found = self.reported.frame
+        keys = ["variant", "effects", "clusters"]
+        marked = self.points[[*keys, "weight", "non_dominated"]]
+        joined = found.merge(marked, on=keys, how="left", validate="many_to_one")
+        joined.insert(2, "weight", joined.pop("weight"))
+        return joined
+
+    @cached_property
+    def points(self) -> pd.DataFrame:
+        """One line per point, effects and clusters, on the reported seeds.
+
+        Columns variant, weight, unfair, effects, clusters; balanced_accuracy, auroc; cost (balanced
+        accuracy of the unfair point minus that of this one, drawn on the same rows); worst_sd
+        (largest of TPR SD and FPR SD over the protected attributes), worst_sd_of (which one that
+        is), worst_sd_corrected; ``<metric>_<attribute>`` for tpr_sd, fpr_sd and their corrected
+        versions, with ``_null_low`` and ``_null_high``; non_dominated. Most have ``_low`` and
+        ``_high`` beside them. The worst of seeds' means is taken, not the mean of their worst.
+
+        A regression has r2 and mse instead of balanced_accuracy and auroc; worst_sd is the largest
+        residual_sd, and mse_sd stands beside it.
+        """
+        return points_frame(self._curves(None), self.weights, self.unfair, self.study.level)
+
+    def hypervolume(
+        self,
+        reference: tuple[float, float] | None = None,
+        *,
+        effects: str = "mixed",
+        clusters: str = "seen",
+        attributes: Sequence[str] | None = None,
+        convex: bool = True,
+    ) -> Area:
+        """Compute the area that the points dominate, on the reported seeds.
+
+        Parameters
+        ----------
+        reference
+            Accuracy and worst spread to beat; None: (.70, .25), for classification.
+        effects, clusters
+            Which predictions, on which rows.
+        attributes
+            Whose spreads count; None: all protected ones.
+        convex
+            Whether mixtures of two points count, see `pyfairme.metrics.hypervolume`.
+
+        Returns
+        -------
+        Area
+            value, low, high: bootstrap interval, rows drawn alike for all points.
+
+        Raises
+        ------
+        ValueError
+            When effects, clusters or attributes are not there, or a regression has no reference.
+        """
+        curve = pick(self._curves(attributes), (effects, clusters))
+        if reference is None:
+            if curve.goal.accuracy != "balanced_accuracy":
+                raise ValueError(
+                    "A regression's spread is in the unit of its target: give reference=(R², SD)."
+                )
+            reference = REFERENCE
+        return area(curve, reference, convex=convex, level=self.study.level)
+
+    def choose(
+        self,
+        max_cost: float = 0.01,
+        *,
+        effects: str = "mixed",
+        clusters: str = "seen",
+        attributes: Sequence[str] | None = None,
+    ) -> Choice:
+        """Name the point with the lowest worst spread among those that cost at most so much.
+
+        The choice looks at the choosing seeds only; the figures are those of the others.
+
+        Parameters
+        ----------
+        max_cost
+            Balanced accuracy that may be lost against the unfair point (.01 is one point); of a
+            regression R², that is, MSE by variance of the target.
+        effects, clusters
+            Which predictions, on which rows.
+        attributes
+            Whose spreads count; None: all protected ones.
+
+        Returns
+        -------
+        Choice
+            Weight, estimator ready to fit, cost, reported figures, note.
+
+        Raises
+        ------
+        ValueError
+            When ``max_cost`` is negative, no penalised point costs that little, nothing may be
+            chosen (``choosing_seeds=()``), or effects, clusters or attributes are not there.
+        """
+        if not is_number(max_cost) or max_cost < 0:
+            raise ValueError(f"max_cost must be a number of at least 0, got {max_cost!r}.")
+        if not self.choosing_seeds:
+            raise ValueError(
+                "choosing_seeds=() keeps all seeds for reporting: give frontier at least one."
+            )
+        key = (effects, clusters)
+        label, cost = cheapest_fair(
+            pick(curves(self._deciding, attributes), key), self.unfair, max_cost
+        )
+        curve = pick(self._curves(attributes), key)
+        return choice_of(
+            label,
+            cost,
+            max_cost,
+            estimator=self.estimator,
+            weights=self.weights,
+            reported=points_frame({key: curve}, self.weights, self.unfair, self.study.level),
+            unfair=self.unfair,
+            seeds=(self.choosing_seeds, self.reported_seeds),
+        )
+
+    def plot(
+        self,
+        *,
+        effects: str = "mixed",
+        clusters: str = "seen",
+        peers: pd.DataFrame | None = None,
+        choice: Choice | None = None,
+    ) -> Figure:
+        """Draw accuracy against every spread, see `pyfairme.report.plot_frontier`."""
+        from pyfairme.report.frontier_plot import plot_frontier
+
+        chosen = None if choice is None else choice.variant
+        return plot_frontier(
+            self.points, effects=effects, clusters=clusters, peers=peers, chosen=chosen
+        )
+
+    @cached_property
+    def _deciding(self) -> Replicates:
+        return replace(self._of(self.choosing_seeds), n_boot=0).replicates
+
+    def _curves(self, attributes: Sequence[str] | None) -> dict[tuple[str, str], Curve]:
+        return curves(self.reported.replicates, attributes)
+
+    def _of(self, seeds: Sequence[int]) -> CrossValidation:
+        runs = {key: run for key, run in self.study.runs.items() if key[1] in seeds}
+        return replace(self.study, runs=runs)
+
+
+def frontier(
+    estimator: Any,
+    dataset: Dataset,
+    *,
+    weights: Iterable[Any] = (0, 0.03, 0.1, 0.3, 1),
+    seen: int | None = None,
+    folds: int = 10,
+    seeds: int | Iterable[int] = 3,
+    choosing_seeds: Iterable[int] | None = None,
+    store: str | Path | None = None,
+    n_jobs: int = 1,
+    engine: str = "local",
+    address: str | None = None,
+    n_boot: int = 200,
+    level: float = 0.9,
+    progress: Any = "auto",
+) -> Frontier:
+    """Fit one model at several strengths of its fairness penalties and judge each.
+
+    All points have one structure, so that all fits of a process share one compiled program, and
+    are judged by `cross_validate` on the same folds.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted, with a penalty (``fairness``); its ``fairness_weight`` is replaced. Roles come
+        from the data set's schema where they are not set.
+    dataset
+        The data.
+    weights
+        Values of ``fairness_weight``: numbers, or dictionaries by attribute or penalty. One must be
+        0, or 0 for every attribute: the unfair point that costs are measured from.
+    seen, folds, seeds, store, n_jobs, engine, address, n_boot, level, progress
+        As of `cross_validate`. With a ``store`` only missing fits are made; more weights and seeds
+        may be added later.
+    choosing_seeds
+        Seeds of the fits that `Frontier.choose` looks at; all others are reported. None: the first.
+        With one seed in all it serves for both, and the choice says so. (): nothing can be chosen,
+        and all seeds are reported.
+
+    Returns
+    -------
+    Frontier
+        ``frame``, ``points``, ``hypervolume()``, ``choose(max_cost)``, ``plot()``.
+
+    Raises
+    ------
+    ValueError
+        When there is no weight, none is 0, one is negative, given twice or names no protected
+        attribute; when the estimator has no penalty or nothing to protect; when ``choosing_seeds``
+        is not among the seeds; or as of `cross_validate`.
+
+    Examples
+    --------
+    >>> clf = pf.FairMixedEffectsClassifier(**pf.VARIANTS["medl_adb"])  # doctest: +SKIP
+    >>> frontier(clf, adult, seen=6).choose(max_cost=0.01).estimator  # doctest: +SKIP
+    """
+    model = with_roles(estimator, dataset)
+    by_label, unfair = labelled(weights, model)
+    every = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    choosing = every[:1] if choosing_seeds is None else tuple(choosing_seeds)
+    if stray := [seed for seed in choosing if seed not in every]:
+        raise ValueError(f"choosing_seeds must be among the seeds {list(every)}, got {stray}.")
+    copies: dict[str, Any] = {label: clone(model) for label in by_label}
+    models = {label: copies[label].set_params(fairness_weight=w) for label, w in by_label.items()}
+    study = cross_validate(
+        models,
+        dataset,
+        seen=seen,
+        folds=folds,
+        seeds=every,
+        store=store,
+        n_jobs=n_jobs,
+        engine=engine,
+        address=address,
+        n_boot=n_boot,
+        level=level,
+        progress=progress,
+    )
+    return Frontier(model, by_label, unfair, study, choosing)

@@ -1,0 +1,166 @@
+"""The point of a frontier to take for a stated cost, and the figures it was not chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from pyfairme.metrics.inputs import Floats
+from pyfairme.study.frontier_points import Curve
+
+__all__ = ["Choice", "cheapest_fair", "choice_of"]
+
+ROUNDING = 1e-12  # a cost of exactly the budget is within it
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A point of a frontier.
+
+    Parameters
+    ----------
+    variant
+        Its label.
+    weight
+        Its fairness weight.
+    estimator
+        Unfitted, with that weight and its roles: ``choice.estimator.fit(X, y)``.
+    cost
+        Accuracy lost against the unfair point on the choosing seeds.
+    point, unfair
+        The lines of ``Frontier.points`` of this point and of the unfair one: figures of the
+        reported seeds.
+    note
+        What a reader must know.
+    """
+
+    variant: str
+    weight: Any
+    estimator: Any = field(repr=False)
+    cost: float
+    point: pd.Series = field(repr=False)
+    unfair: pd.Series = field(repr=False)
+    note: str
+
+    def __str__(self) -> str:
+        """Say weight, worst spread before and after, and the cost, on the reported seeds."""
+        found = self.point
+        text = (
+            f"fairness_weight {self.variant}: worst SD {self.unfair['worst_sd']:.3f} -> "
+            f"{found['worst_sd']:.3f} ({found['worst_sd_of']}) at a cost of {found['cost']:.4f} "
+            f"({found['cost_low']:.4f} to {found['cost_high']:.4f})"
+        )
+        return f"{text}; {self.note}" if self.note else text
+
+
+def cheapest_fair(curve: Curve, unfair: str, max_cost: float) -> tuple[str, float]:
+    """Return the point with the lowest worst spread among those that cost at most so much.
+
+    Parameters
+    ----------
+    curve
+        Points on the rows that decide.
+    unfair
+        The point that costs are measured from; it is a candidate as well.
+    max_cost
+        Accuracy that may be lost.
+
+    Returns
+    -------
+    tuple
+        Label and cost; of equal spreads the cheaper point.
+
+    Raises
+    ------
+    ValueError
+        When only the unfair point is that cheap.
+    """
+    names = list(curve.points)
+    accuracy, worst = curve.accuracy(), curve.worst()
+    costs: Floats = accuracy[names.index(unfair)] - accuracy
+    penalised = np.array([name != unfair for name in names]) & ~np.isnan(worst)
+    within = (costs <= max_cost + ROUNDING) & ~np.isnan(worst)
+    if not (within & penalised).any():
+        raise ValueError(_too_dear(names, costs, penalised, max_cost, curve.goal.accuracy))
+    best = min(np.flatnonzero(within), key=lambda i: (worst[i], costs[i]))
+    return names[best], float(costs[best])
+
+
+def choice_of(
+    label: str,
+    cost: float,
+    max_cost: float,
+    *,
+    estimator: Any,
+    weights: Mapping[str, Any],
+    reported: pd.DataFrame,
+    unfair: str,
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+) -> Choice:
+    """Put a choice together.
+
+    Parameters
+    ----------
+    label, cost, max_cost
+        The point, its cost where it was chosen, and what it was allowed to cost.
+    estimator
+        Unfitted, with its roles.
+    weights
+        Fairness weight by label.
+    reported
+        Points of the reported seeds, one line each.
+    unfair
+        Label of the unfair point.
+    seeds
+        Those that chose, and those reported.
+    """
+    lines = reported.set_index("variant", drop=False)
+    chosen: Any = clone(estimator)
+    point: Any = lines.loc[label]
+    before: Any = lines.loc[unfair]
+    return Choice(
+        label,
+        weights[label],
+        chosen.set_params(fairness_weight=weights[label]),
+        cost,
+        point,
+        before,
+        "; ".join(_notes(label == unfair, float(point["cost"]), max_cost, *seeds)),
+    )
+
+
+def _notes(
+    is_unfair: bool,
+    reported_cost: float,
+    max_cost: float,
+    choosing: tuple[int, ...],
+    reported: tuple[int, ...],
+) -> Iterator[str]:
+    if is_unfair:
+        yield "no penalised point within the budget has a lower worst SD: this is the unfair one"
+    if set(choosing) & set(reported):
+        both = ", ".join(map(str, sorted({*choosing} & {*reported})))
+        yield (
+            f"chosen and reported on the same fits (seed {both}), so the figures are flattering: "
+            "give more seeds"
+        )
+    if reported_cost > max_cost:
+        yield f"on the reported seeds it costs {reported_cost:.4f}, more than {max_cost:g}"
+
+
+def _too_dear(
+    names: list[str], costs: Floats, penalised: np.ndarray, max_cost: float, metric: str
+) -> str:
+    known = penalised & ~np.isnan(costs)
+    if not known.any():
+        return f"No penalised point has a cost: {metric} or a spread is not defined on these rows."
+    least = int(np.flatnonzero(known)[np.argmin(costs[known])])
+    return (
+        f"No penalised point costs at most {max_cost:g} of {metric}; the cheapest is "
+        f"{names[least]}, which costs {costs[least]:.4f}. Add smaller weights, or raise max_cost."
+    )

@@ -1,0 +1,91 @@
+"""Strengths of fairness to try: checked before anything is fitted, and named."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyfairme.data.schema import attribute_name
+from pyfairme.estimators.settings import as_tuple, is_number, strengths
+from pyfairme.model.penalties import PENALTIES, Attribute
+
+__all__ = ["labelled"]
+
+LONGEST_LABEL = 80  # it names a folder of the store
+
+
+def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], str]:
+    """Check fairness weights and name them.
+
+    Parameters
+    ----------
+    weights
+        Values of ``fairness_weight``.
+    estimator
+        Unfitted, with its roles and penalties.
+
+    Returns
+    -------
+    tuple
+        The weights by label, and the label of the one that is 0 everywhere.
+
+    Raises
+    ------
+    ValueError
+        When there is none, none or several are 0, one is negative, given twice or names no
+        protected attribute, or the estimator has no penalty or nothing to protect.
+    """
+    given = list(weights)
+    if not given:
+        raise ValueError("weights is empty: give the strengths to try, such as [0, 0.1, 0.3].")
+    if not estimator.fairness or not estimator.sensitive:
+        raise ValueError(
+            "A frontier needs a penalty and attributes to protect; the estimator has "
+            f"fairness={estimator.fairness!r} and sensitive={estimator.sensitive!r}. Give both, "
+            "such as **pf.VARIANTS['medl_adb']."
+        )
+    attributes = tuple(Attribute(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
+    found = {_label(weight): weight for weight in given}
+    if len(found) < len(given):
+        raise ValueError(f"weights has a value twice: {given}. Leave one out.")
+    unfair = [label for label, weight in found.items() if not _strongest(weight, attributes)]
+    if len(unfair) != 1:
+        raise ValueError(
+            f"weights must have 0 once, the unfair point that costs are measured from; got {given}."
+        )
+    return found, unfair[0]
+
+
+def _strongest(weight: Any, attributes: tuple[Attribute, ...]) -> float:
+    """Return the largest strength of any penalty on any attribute; refuse a bad one."""
+    by_penalty = isinstance(weight, Mapping) and weight and set(weight) <= set(PENALTIES)
+    every = weight.values() if by_penalty else [weight]
+    return max(float(strengths(one, attributes).max()) for one in every)
+
+
+def _label(weight: Any) -> str:
+    """Return a weight as short text that can name a folder.
+
+    Examples
+    --------
+    >>> _label(0.30), _label({"sex": 0.1, ("sex", "race"): 1})
+    ('0.3', 'sex=0.1, sex x race=1')
+    >>> _label({"moment": {"sex": 0.1}})
+    'moment(sex=0.1)'
+    """
+    text = _text(weight).replace("/", "-").replace("\\", "-")
+    if len(text) <= LONGEST_LABEL:
+        return text
+    return f"{text[: LONGEST_LABEL - 9]}~{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _text(weight: Any) -> str:
+    if not isinstance(weight, Mapping):
+        return f"{weight:.12g}" if is_number(weight) else str(weight)
+    parts = []
+    for key, value in weight.items():
+        name = key if isinstance(key, str) else attribute_name(key)
+        inner = _text(value)
+        parts.append(f"{name}({inner})" if isinstance(value, Mapping) else f"{name}={inner}")
+    return ", ".join(parts)

@@ -1,0 +1,216 @@
+"""A study of Optuna that several processes work on, any of which may be killed.
+
+Every running trial names its owner (machine and process) and has a pulse: a number that the owner
+raises every few seconds. A trial is dead when its owner is a process of this machine that is gone,
+or when its pulse has stood still for `GRACE` seconds by our own clock; then it is marked failed,
+and the same point is queued again. This works alike for every storage, and in ask-and-tell loops,
+for which Optuna's own heartbeats are not made.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Watch", "beating", "claim", "counted", "give_back", "join", "open_storage"]
+
+JOINED = "joined "  # begins the names of the study's attributes that say who works on it
+PULSE = 15.0  # seconds between two beats
+GRACE = 120.0  # without a beat: dead
+RETRIES = 2  # of one point whose process died: it may be what kills it
+LOCKED = 60  # seconds that a writer waits for a SQLite file
+ATTEMPTS = 20  # to create the tables, when several processes do so at once
+
+
+def open_storage(storage: Any) -> Any:
+    """Return a storage of Optuna.
+
+    Parameters
+    ----------
+    storage
+        A URL ("sqlite:///tune.db", "postgresql://..."), the path of a journal file, a storage of
+        Optuna, or None: in memory.
+    """
+    import optuna
+
+    if storage is None:
+        return optuna.storages.InMemoryStorage()
+    if isinstance(storage, str) and "://" in storage:
+        return _open_database(storage)
+    if isinstance(storage, str | Path):
+        from optuna.storages.journal import JournalFileBackend
+
+        return optuna.storages.JournalStorage(JournalFileBackend(str(storage)))
+    return storage
+
+
+def _open_database(url: str) -> Any:
+    """Open a database; its tables may be being made by another process at this moment."""
+    import optuna
+    from sqlalchemy.exc import DatabaseError
+
+    options = {"connect_args": {"timeout": LOCKED}} if url.startswith("sqlite") else {}
+    for attempt in range(ATTEMPTS):
+        try:
+            return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
+        except DatabaseError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.1 * (attempt + 1))
+    raise AssertionError
+
+
+def join(study: Any) -> str:
+    """Enter this search into the study's list of who works on it, and return its name.
+
+    The name tells others of the same machine whether its process lives.
+    """
+    name = f"{_machine()}|{os.getpid()}|{uuid.uuid4().hex[:8]}"
+    study.set_user_attr(JOINED + name, True)
+    return name
+
+
+def _machine() -> str:
+    try:
+        inside = os.readlink("/proc/self/ns/pid")  # containers count processes by themselves
+    except OSError:
+        inside = ""
+    return f"{platform.node()}|{inside}"
+
+
+def _gone(name: str) -> bool:
+    """Tell whether an owner is a process of this machine that is no more."""
+    machine, process, _ = name.rsplit("|", 2)
+    if machine != _machine():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's
+        return False
+    return _is_zombie(int(process))
+
+
+def _is_zombie(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state == "Z"  # killed, not yet waited for by its parent
+
+
+class Watch:
+    """Finds trials whose process died, and queues their points again.
+
+    Parameters
+    ----------
+    study
+        The study.
+    me
+        Our name, see `join`.
+    """
+
+    def __init__(self, study: Any, me: str) -> None:
+        self._study, self._me = study, me
+        self._seen: dict[int, tuple[Any, float]] = {}  # by trial: its pulse, and since when
+
+    def take_over(self, mine: Mapping[int, Any]) -> list[int]:
+        """Mark dead trials as failed, queue their points, and return their numbers."""
+        from optuna.trial import TrialState
+
+        running = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        dead = [trial for trial in running if trial.number not in mine and self._dead(trial)]
+        return [trial.number for trial in dead if give_back(self._study, trial)]
+
+    def _dead(self, trial: Any) -> bool:
+        name = trial.user_attrs.get("owner")
+        # Without an owner it was being made, by any of the others who work on the study.
+        if all(map(_gone, [name] if name else self._others())):
+            return True
+        pulse, now = (name, trial.user_attrs.get("pulse")), time.monotonic()
+        known, since = self._seen.get(trial.number, (None, now))
+        if known != pulse:
+            self._seen[trial.number] = (pulse, now)
+            return False
+        return now - since > GRACE
+
+    def _others(self) -> list[str]:
+        joined = [key for key in self._study.user_attrs if key.startswith(JOINED)]
+        return [key.removeprefix(JOINED) for key in joined if key != JOINED + self._me]
+
+
+def give_back(study: Any, trial: Any) -> bool:
+    """Mark a running trial as failed and queue its point; False when another process did so."""
+    import optuna
+
+    try:
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
+        return False
+    retries = trial.user_attrs.get("retries", 0)
+    if trial.params and retries < RETRIES:
+        again = {"retries": retries + 1, "retry_of": trial.user_attrs.get("retry_of", trial.number)}
+        study.enqueue_trial(dict(trial.params), user_attrs=again)
+    return True
+
+
+def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:
+    """Ask the study for a trial of ours, unless its total is reached; then None.
+
+    Two processes may both see one trial left; trials are numbered, and the later one is dropped.
+    """
+    from optuna.trial import TrialState
+
+    numbers = counted(study)
+    waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+    if len(numbers) >= trials and not waiting:
+        return None
+    trial = study.ask(fixed_distributions=dict(space))
+    if trial.number in counted(study)[trials:]:
+        study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
+        return None
+    trial.set_user_attr("owner", me)
+    return trial
+
+
+def counted(study: Any) -> list[int]:
+    """Return the numbers of the trials that count: not those whose process died."""
+    from optuna.trial import TrialState
+
+    return [
+        trial.number
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state != TrialState.FAIL or "error" in trial.user_attrs
+    ]
+
+
+@contextmanager
+def beating(running: Mapping[int, Any]) -> Iterator[None]:
+    """Raise the pulse of the running trials (number: (trial, ...)) while the block runs."""
+    from optuna.exceptions import OptunaError
+
+    over = threading.Event()
+
+    def beat() -> None:
+        pulse = 0
+        while not over.wait(PULSE):
+            pulse += 1
+            for entry in list(running.values()):
+                with suppress(OptunaError):  # it ended just now
+                    entry.trial.set_user_attr("pulse", pulse)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

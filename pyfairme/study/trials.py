@@ -1,0 +1,260 @@
+"""What one trial of a search does: fit on training folds, judge the validation fold, fold by fold.
+
+The rows of the seen clusters are split into stratified folds, as `cross_validate` splits them. One
+fold is set aside: no trial trains on it, chooses by it or is judged on it. Each of the others is
+the validation fold once, while all the rest train. The estimator takes its own rows for thresholds
+and early stopping from the training rows, so that the judged rows are new to it.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from pyfairme import metrics
+from pyfairme.datasets import Dataset
+from pyfairme.estimators.fairness import collect
+from pyfairme.study.fitting import Part, network_seed
+from pyfairme.study.splits import rotations, seen_rows, strata
+from pyfairme.study.store import Key
+
+__all__ = [
+    "FoldRows", "Inline", "Outcome", "Problem", "WorkerLost", "judge_fold", "metrics_of",
+    "pose_problem",
+]  # fmt: skip
+
+# Folds and networks of a search never are those of a study: `cross_validate` has seeds 0, 1, ...
+FIRST_SEED = 2**31
+
+
+class Problem(NamedTuple):
+    """What all trials of a search share: data, rows of each validation fold, rows set aside."""
+
+    dataset: Dataset
+    parts: tuple[Part, ...]
+    held_out: np.ndarray
+    seed: int
+
+
+class FoldRows(NamedTuple):
+    """Rows of one validation fold: what is needed to judge the mixed prediction, (n,) each.
+
+    ``y`` and ``decision`` are class codes (``decision`` empty for regression), ``prediction``
+    P(second class), P of every class (n, K), or real; ``sensitive`` codes per attribute, -1 for a
+    level that training never saw.
+    """
+
+    y: np.ndarray
+    prediction: np.ndarray
+    decision: np.ndarray
+    log_density: np.ndarray
+    sensitive: dict[str, np.ndarray]
+    classes: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+class Outcome(NamedTuple):
+    """How one piece of work ended: its name, and what it returned or raised."""
+
+    name: Any
+    value: Any
+    error: Exception | None
+
+
+class WorkerLost(RuntimeError):
+    """The process that did a piece of work is gone; the work itself may be in order."""
+
+
+class Inline:
+    """Does pieces of work one after the other, in this process.
+
+    Parameters
+    ----------
+    function
+        Called with ``shared`` and the arguments of each piece.
+    shared
+        What all pieces need.
+    """
+
+    slots = 1
+
+    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
+        self._function, self._shared = function, shared
+        self._waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+
+    def submit(self, name: Any, *args: Any) -> None:
+        """Put a piece of work into the queue."""
+        self._waiting.append((name, args))
+
+    def next(self) -> Outcome:
+        """Do the oldest piece."""
+        name, args = self._waiting.popleft()
+        try:
+            return Outcome(name, self._function(self._shared, *args), None)
+        except Exception as error:
+            return Outcome(name, None, error)
+
+
+def pose_problem(
+    dataset: Dataset, seen: Sequence[str], folds: int, turns: int | None, random_state: int
+) -> Problem:
+    """Split the rows of the seen clusters; other rows take no part.
+
+    Parameters
+    ----------
+    dataset
+        The data.
+    seen
+        Labels of the clusters that training sees; none: all.
+    folds
+        Number of folds; one of them is set aside.
+    turns
+        How many validation folds are judged; None: all, folds - 1.
+    random_state
+        Seeds folds and networks.
+
+    Raises
+    ------
+    ValueError
+        When the folds or turns are out of range, or a class has fewer rows than folds.
+    """
+    seed = FIRST_SEED + random_state
+    known, _ = seen_rows(dataset, seen)
+    tests = [turn.test for turn in rotations(strata(dataset)[known], folds, seed)]
+    if turns is not None and not 1 <= turns < folds:
+        raise ValueError(
+            f"turns must lie between 1 and {folds - 1}, one fold less than folds; got {turns}."
+        )
+    aside, *judged = tests
+    parts = tuple(
+        Part(
+            np.sort(known[np.concatenate([rows for rows in judged if rows is not validation])]),
+            known[validation],
+            1 / (folds - 1),
+        )
+        for validation in judged[:turns]
+    )
+    return Problem(dataset, parts, known[aside], seed)
+
+
+def judge_fold(problem: Problem, estimator: Any, fold: int) -> FoldRows:
+    """Fit a copy of the estimator and predict one validation fold.
+
+    Networks of one fold start alike in every trial, so that trials differ by what is searched.
+    """
+    part = problem.parts[fold]
+    model: Any = clone(estimator)
+    model.set_params(
+        random_state=network_seed(Key("", problem.seed, fold)),
+        validation_fraction=part.validation_fraction,
+        progress=False,
+    )
+    X, y = problem.dataset.frame, problem.dataset.target
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X.iloc[part.training], y.iloc[part.training])
+        rows = X.iloc[part.judged]
+        judged = collect(model, rows, y.iloc[part.judged], attributes=())  # no flips: not needed
+    return FoldRows(
+        y=judged.y,
+        prediction=judged.prediction["mixed"],
+        decision=judged.decision.get("mixed", np.empty(0)),
+        log_density=judged.log_density.get("mixed", np.empty(0)),
+        sensitive={a.name: a.encode(rows) for a in model.design_.attributes},
+        classes=len(judged.classes),
+        seconds=time.perf_counter() - start,
+        warnings=tuple(dict.fromkeys(str(warning.message) for warning in caught)),
+    )
+
+
+def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
+    """Compute the metrics of pooled validation rows.
+
+    Returns
+    -------
+    dict
+        ``accuracy`` (balanced accuracy; R² of a regression), ``loss`` (log loss; minus the log
+        predictive density), ``auroc`` of two classes, per attribute ``tpr_sd[...]`` and
+        ``fpr_sd[...]`` (with more than two classes the largest one, each class against the rest) or
+        ``mse_sd[...]`` in units of the target's variance, and ``worst_sd``, the largest of these.
+        An SD that is not defined on these rows is left out.
+    """
+    y, prediction, decision = (
+        np.concatenate([getattr(fold, name) for fold in folds])
+        for name in ("y", "prediction", "decision")
+    )
+    classes = folds[0].classes
+    if classes == 0:
+        density = np.concatenate([fold.log_density for fold in folds])
+        found = {"accuracy": metrics.r2(y, prediction), "loss": -float(density.mean())}
+    elif classes == 2:
+        found = {
+            "accuracy": metrics.balanced_accuracy(y, decision),
+            "loss": metrics.log_loss(y, prediction.astype(np.float64)),
+            "auroc": metrics.auroc(y, prediction),
+        }
+    else:
+        found = _of_many_classes(y, prediction, decision)
+    spreads = {
+        f"{name}[{attribute}]": value
+        for attribute in folds[0].sensitive
+        for name, value in _spreads(
+            y, prediction, decision, _joined(folds, attribute), classes
+        ).items()
+        if not np.isnan(value)
+    }
+    worst = {"worst_sd": max(spreads.values())} if spreads else {}
+    return {name: float(value) for name, value in {**found, **worst, **spreads}.items()}
+
+
+def _joined(folds: Sequence[FoldRows], attribute: str) -> np.ndarray:
+    return np.concatenate([fold.sensitive[attribute] for fold in folds])
+
+
+def _of_many_classes(
+    y: np.ndarray, prediction: np.ndarray, decision: np.ndarray
+) -> dict[str, float]:
+    from sklearn.metrics import balanced_accuracy_score
+
+    given = np.clip(prediction[np.arange(len(y)), y].astype(np.float64), 1e-12, None)
+    return {
+        "accuracy": float(balanced_accuracy_score(y, decision)),
+        "loss": -float(np.log(given).mean()),
+    }
+
+
+def _spreads(
+    y: np.ndarray, prediction: np.ndarray, decision: np.ndarray, group: np.ndarray, classes: int
+) -> dict[str, float]:
+    """Return the SDs over the groups of one attribute; rows of unknown levels take no part."""
+    known = group >= 0
+    y, group = y[known], group[known]
+    if classes == 0:
+        variance = float(np.var(y))
+        spread = metrics.mse_sd(y, prediction[known], sensitive_features=group)
+        return {"mse_sd": spread / variance if variance else np.nan}
+    found = {}
+    for name, metric in (("tpr_sd", metrics.tpr_sd), ("fpr_sd", metrics.fpr_sd)):
+        values = [
+            metric(one, two, sensitive_features=group)
+            for one, two in _problems(y, decision[known], classes)
+        ]
+        there = [value for value in values if not np.isnan(value)]
+        found[name] = max(there, default=np.nan)
+    return found
+
+
+def _problems(
+    y: np.ndarray, decision: np.ndarray, classes: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield outcome and decision of two classes, or of each of more against the rest."""
+    for code in range(classes) if classes > 2 else (1,):
+        yield (y == code).astype(int), (decision == code).astype(int)

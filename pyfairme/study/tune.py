@@ -1,0 +1,262 @@
+"""Search of an estimator's keywords: fairness at a stated cost of accuracy, on validation folds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.datasets import Dataset
+from pyfairme.estimators.settings import as_tuple, check_choice, check_count
+from pyfairme.study.crossval import fingerprint
+from pyfairme.study.fitting import plain, with_roles
+from pyfairme.study.search import OBJECTIVES, Aim, make_pruner, make_sampler
+from pyfairme.study.shared_study import open_storage
+from pyfairme.study.space import check_space, default_space, distributions, start_of, with_keywords
+from pyfairme.study.splits import seen_clusters
+from pyfairme.study.store import SET_BY_STUDY
+from pyfairme.study.trial_frame import Points, choose, trial_frame, warn_if_missing
+from pyfairme.study.trials import Inline, Problem, judge_fold, pose_problem
+from pyfairme.study.tuning_loop import Search, judge_baseline, run_trials
+
+__all__ = ["Tuning", "tune"]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What `tune` found.
+
+    Parameters
+    ----------
+    study
+        The study, for all that Optuna does with one.
+    frame
+        One line per trial that counts: number, state ("complete", "pruned", "fail", "running"),
+        value(s), missing (accuracy below what is demanded, 0 or less: none), folds judged, the
+        searched parameters by the names of the space, metrics of the pooled validation rows,
+        seconds, on_frontier (no other completed trial is more accurate and fairer), best.
+    best
+        Keywords of the best trial, for the estimator's constructor or `set_params`.
+    estimator
+        Unfitted, with its roles and the best keywords.
+    baseline
+        Metrics of the unfair model on the same folds; empty for ``objective="accuracy"``.
+    held_out
+        Positions of rows that the whole search never touched, one fold of the seen clusters.
+    points
+        What the table and the choice are made from.
+    """
+
+    study: Any = field(repr=False)
+    frame: pd.DataFrame = field(repr=False)
+    best: dict[str, Any]
+    estimator: Any
+    baseline: Mapping[str, float]
+    held_out: np.ndarray = field(repr=False)
+    points: Points = field(repr=False)
+
+    def choose(self, max_cost: float) -> Any:
+        """Return the unfitted estimator of the trial that is fairest for another cost.
+
+        Among completed trials whose accuracy on the pooled validation rows is at least the
+        baseline's minus ``max_cost``, the one with the smallest worst SD.
+        """
+        trial, missing = choose(self.points, max_cost)
+        warn_if_missing(missing, max_cost)
+        return with_keywords(self.points.base, self.points.keywords(trial))
+
+
+def tune(
+    estimator: Any,
+    dataset: Dataset,
+    *,
+    trials: int = 100,
+    storage: Any = "sqlite:///tune.db",
+    engine: str = "local",
+    address: str | None = None,
+    n_jobs: int = 1,
+    name: str | None = None,
+    space: Mapping[str, Any] | None = None,
+    objective: str = "auto",
+    max_cost: float = 0.01,
+    baseline: Any = None,
+    seen: int | None = None,
+    folds: int = 10,
+    turns: int | None = None,
+    random_state: int = 0,
+    progress: Any = "auto",
+) -> Tuning:
+    """Search an estimator's keywords by BOHB: Parzen estimators and Hyperband, with a constraint.
+
+    Points are drawn by Optuna's multivariate TPE and judged fold by fold on the validation folds of
+    the seen clusters; poor ones are pruned by Hyperband (see `pyfairme.study.search`). Selection is
+    honest: one fold is never touched, and folds and networks have seeds of their own, so that
+    `cross_validate` reports figures from other folds and seeds than those used for choosing. Give
+    the model without fairness the same budget, and name what was found as ``baseline``.
+
+    Several processes may work on one study: start this call in each. Killed, it resumes from the
+    storage: finished trials are kept, and points that a dead process was at are queued again.
+
+    Parameters
+    ----------
+    estimator
+        Unfitted; where the search starts, and what it keeps where the space says nothing.
+    dataset
+        The data, with one cluster column if ``seen`` is given.
+    trials
+        Trials of the study in all, by however many processes.
+    storage
+        Any storage of Optuna: a URL, the path of a journal file, an object; None: in memory.
+    engine
+        "local": this process (start more, they share the study). "ray": folds of several trials at
+        once, as tasks of a Ray cluster; a worker that dies costs the fold that it was at.
+    address
+        Of a running Ray cluster ("auto", "ray://..."); None starts one on this machine.
+    n_jobs
+        Workers of the Ray cluster that is started.
+    name
+        Of the study. None: the data set's, the objective's, and a hash of all settings, so that
+        other settings are another study.
+    space
+        What is searched, see `pyfairme.study.space`; None: `default_space`.
+    objective
+        "fairness": the smallest worst TPR or FPR SD (regression: MSE SD) over protected attributes,
+        with a balanced accuracy (R²) of at least the baseline's minus ``max_cost``. "accuracy": the
+        smallest log loss. "frontier": both accuracy and worst SD, without pruning. "auto":
+        "fairness" if the estimator has a penalty, else "accuracy".
+    max_cost
+        Accuracy that may be given up: 0.01 is one point, 0.0025 the paper's.
+    baseline
+        The unfair estimator that sets the demand; None: the same estimator with ``fairness=None``.
+    seen, folds
+        As of `cross_validate`; rows of other clusters take no part.
+    turns
+        Validation folds that a trial is judged on, at most; None: all, folds - 1.
+    random_state
+        Seeds folds, networks and draws.
+    progress
+        "auto" shows trials done and the best point so far in terminals and notebooks; True; False.
+
+    Returns
+    -------
+    Tuning
+        ``frame``, ``best``, ``estimator``, ``study``.
+
+    Raises
+    ------
+    ValueError
+        When a keyword is out of range, the study of that name had other settings, or no trial could
+        be judged to the end.
+
+    Warns
+    -----
+    UserWarning
+        When no completed trial is as accurate as demanded; the most accurate one is returned.
+    """
+    check_count("trials", trials, 1)
+    check_choice("engine", engine, ("local", "ray"))
+    check_choice("objective", objective, ("auto", *OBJECTIVES))
+    base = with_roles(estimator, dataset)
+    if objective == "auto":
+        objective = "fairness" if as_tuple(base.fairness) else "accuracy"
+    if objective != "accuracy" and not base.sensitive:
+        raise ValueError(
+            f"objective={objective!r} needs sensitive attributes, and neither the estimator nor "
+            "the data set names one: set sensitive=, or use objective='accuracy'."
+        )
+    ranges = dict(default_space(base) if space is None else space)
+    check_space(ranges, base)
+    unfair = with_keywords(base, {"fairness": None})
+    if baseline is not None:
+        unfair = with_roles(baseline, dataset)
+    labels = seen_clusters(dataset, seen) if seen is not None else ()
+    problem = pose_problem(dataset, labels, folds, turns, random_state)
+    settings = {
+        "dataset": [dataset.name, fingerprint(dataset), list(labels)],
+        "folds": [folds, len(problem.parts)],
+        "estimator": _settings(base),
+        "baseline": None if objective == "accuracy" else _settings(unfair),
+        "objective": objective,
+        "max_cost": max_cost if objective == "fairness" else None,
+        "space": {key: repr(entry) for key, entry in ranges.items()},
+        "random_state": random_state,
+    }
+    start = start_of(ranges, base)
+    sampler = make_sampler(random_state, objective, distributions(ranges), start)
+    study = _study(storage, name, settings, sampler)
+    study.pruner = make_pruner(objective, len(problem.parts))
+    turns = len(problem.parts)
+    with _pool(engine, problem, n_jobs, address) as pool:
+        unfair_metrics: Sequence[Mapping[str, float]] = ()
+        if objective != "accuracy":
+            unfair_metrics = judge_baseline(study, pool, unfair, turns)
+        aim = Aim(objective, max_cost, unfair_metrics)
+        search = Search(study, base, ranges, turns, trials, aim)
+        run_trials(search, pool, progress)
+    return _result(search.points, problem)
+
+
+def _pool(engine: str, problem: Problem, n_jobs: int, address: str | None) -> Any:
+    """Return the context manager of what judges folds."""
+    if engine == "local":
+        return nullcontext(Inline(judge_fold, problem))
+    from pyfairme.study.ray_engine import ray_tasks
+
+    return ray_tasks(judge_fold, problem, n_jobs=n_jobs, address=address)
+
+
+def _result(points: Points, problem: Problem) -> Tuning:
+    best, missing = choose(points, points.aim.max_cost)
+    warn_if_missing(missing, points.aim.max_cost)
+    keywords = points.keywords(best)
+    return Tuning(
+        study=points.study,
+        frame=trial_frame(points, best),
+        best=keywords,
+        estimator=with_keywords(points.base, keywords),
+        baseline=points.aim.baseline[-1] if points.aim.baseline else {},
+        held_out=problem.held_out,
+        points=points,
+    )
+
+
+def _settings(estimator: Any) -> Any:
+    given = plain(estimator.get_params(deep=False))
+    return {key: value for key, value in given.items() if key not in SET_BY_STUDY}
+
+
+def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler: Any) -> Any:
+    """Make the study or find it; refuse one that was made with other settings."""
+    import optuna
+
+    text = json.dumps(settings, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+    title = name or f"{settings['dataset'][0] or 'study'}-{settings['objective']}-{digest}"
+    directions: list[Any] = Aim(settings["objective"], 0.0, ()).directions
+    level = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            study_name=title,
+            storage=open_storage(storage),
+            sampler=sampler,
+            directions=directions,
+            load_if_exists=True,
+        )
+    finally:
+        optuna.logging.set_verbosity(level)
+    there = study.user_attrs.get("settings")
+    if there is None:
+        study.set_user_attr("settings", json.loads(text))
+    elif different := [key for key in settings if there.get(key) != json.loads(text)[key]]:
+        raise ValueError(
+            f"The study {title!r} was made with other settings: {', '.join(different)} differ. "
+            "Choose another name, or leave name out: then other settings are another study."
+        )
+    return study

@@ -1,0 +1,182 @@
+"""The loop of a search: ask the study for points, have folds judged, report, prune, tell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from pyfairme.study.search import Aim
+from pyfairme.study.shared_study import Watch, beating, claim, counted, give_back, join
+from pyfairme.study.space import distributions, keywords_of, with_keywords
+from pyfairme.study.trial_frame import Points, best_so_far
+from pyfairme.study.trials import FoldRows, Outcome, WorkerLost, metrics_of
+
+__all__ = ["Search", "judge_baseline", "run_trials"]
+
+PAUSE = 0.5  # seconds between looks at what other processes do
+
+
+class Search(NamedTuple):
+    """A study and what its trials are made of: estimator, ranges, folds at most, total."""
+
+    study: Any
+    base: Any
+    space: Mapping[str, Any]
+    turns: int
+    trials: int
+    aim: Aim
+
+    @property
+    def points(self) -> Points:
+        """Return what turns trials into tables and estimators."""
+        return Points(self.study, self.base, self.space, self.aim)
+
+
+class _Running(NamedTuple):
+    """A trial of ours: Optuna's object, the estimator, the folds judged so far."""
+
+    trial: Any
+    estimator: Any
+    rows: tuple[FoldRows, ...] = ()
+
+
+def judge_baseline(study: Any, pool: Any, estimator: Any, turns: int) -> list[dict[str, float]]:
+    """Judge the unfair model, once per study: its metrics after 1, 2, ... folds."""
+    if "baseline" in study.user_attrs:
+        return study.user_attrs["baseline"]
+    for fold in range(turns):
+        pool.submit(("baseline", fold), estimator, fold)
+    rows: dict[int, FoldRows] = {}
+    for _ in range(turns):
+        (_, fold), value, error = pool.next()
+        if error is not None:
+            raise error
+        rows[fold] = value
+    ordered = [rows[fold] for fold in range(turns)]
+    found = [metrics_of(ordered[: number + 1]) for number in range(turns)]
+    study.set_user_attr("baseline", found)
+    return found
+
+
+def run_trials(search: Search, pool: Any, progress: Any) -> None:
+    """Work on the study until it has its trials, those of other processes included.
+
+    Parameters
+    ----------
+    search
+        The study and what its trials are made of.
+    pool
+        Judges folds: ``slots``, ``submit(name, estimator, fold)``, ``next() -> Outcome``.
+    progress
+        As of `pyfairme.study.tune`.
+    """
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    running: dict[int, _Running] = {}
+    me = join(search.study)
+    watch = Watch(search.study, me)
+    space = distributions(search.space)
+    with _bar(search, progress) as show, beating(running):
+        try:
+            while True:
+                watch.take_over(running)
+                while len(running) < pool.slots:
+                    trial = claim(search.study, search.trials, space, me)
+                    if trial is None:
+                        break
+                    keywords = keywords_of(search.space, trial.params, search.base)
+                    estimator = with_keywords(search.base, keywords)
+                    running[trial.number] = _Running(trial, estimator)
+                    pool.submit(trial.number, estimator, 0)
+                show()
+                if running:
+                    outcome = pool.next()
+                    try:
+                        _step(search, running, pool, outcome)
+                    except UpdateFinishedTrialError:  # taken over: this process stood still
+                        running.pop(outcome.name, None)
+                elif _others_run(search.study):
+                    time.sleep(PAUSE)
+                else:
+                    return
+        except BaseException:
+            for entry in running.values():
+                give_back(search.study, search.study.trials[entry.trial.number])
+            raise
+
+
+def _step(search: Search, running: dict[int, _Running], pool: Any, outcome: Outcome) -> None:
+    """Take in one judged fold: go on, prune, or finish the trial."""
+    from optuna.trial import TrialState
+
+    entry = running[outcome.name]
+    trial = entry.trial
+    if isinstance(outcome.error, WorkerLost):
+        del running[outcome.name]
+        give_back(search.study, search.study.trials[trial.number])
+        return
+    if isinstance(outcome.error, FloatingPointError):  # this point diverges: that is its result
+        trial.set_user_attr("error", str(outcome.error))
+        del running[outcome.name]
+        search.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        return
+    if outcome.error is not None:
+        raise outcome.error
+    rows = (*entry.rows, outcome.value)
+    running[outcome.name] = entry._replace(rows=rows)
+    metrics, last = metrics_of(rows), len(rows) == search.turns
+    pruned = False
+    if search.aim.objective != "frontier":
+        trial.report(search.aim.reported(metrics, len(rows)), step=len(rows))
+        pruned = not last and trial.should_prune()
+    if not (last or pruned):
+        pool.submit(trial.number, entry.estimator, len(rows))
+        return
+    _write(trial, rows, metrics)
+    if search.aim.objective == "fairness":
+        violation = search.aim.violation(metrics, len(rows), search.aim.max_cost)
+        trial.set_constraint("accuracy", violation)
+    del running[outcome.name]
+    if pruned:
+        search.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
+    else:
+        search.study.tell(trial, search.aim.values(metrics), skip_if_finished=True)
+
+
+def _write(trial: Any, rows: Sequence[FoldRows], metrics: Mapping[str, float]) -> None:
+    trial.set_user_attr("metrics", dict(metrics))
+    trial.set_user_attr("folds", len(rows))
+    trial.set_user_attr("seconds", round(sum(fold.seconds for fold in rows), 2))
+    said = dict.fromkeys(text for fold in rows for text in fold.warnings)
+    trial.set_user_attr("warnings", list(said))
+
+
+def _others_run(study: Any) -> bool:
+    from optuna.trial import TrialState
+
+    states = (TrialState.RUNNING, TrialState.WAITING)
+    return bool(study.get_trials(deepcopy=False, states=states))
+
+
+@contextmanager
+def _bar(search: Search, progress: Any) -> Any:
+    """Yield a function that shows the trials done and the best point so far."""
+    from optuna.trial import TrialState
+    from tqdm.auto import tqdm
+
+    shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
+    with tqdm(total=search.trials, unit="trial", disable=not shown, smoothing=0.1) as bar:
+
+        def show() -> None:
+            if not shown:
+                return
+            states = (TrialState.RUNNING, TrialState.WAITING)
+            open_ = len(search.study.get_trials(deepcopy=False, states=states))
+            bar.set_postfix_str(best_so_far(search.points), refresh=False)
+            bar.update(len(counted(search.study)) - open_ - bar.n)
+
+        yield show
+        show()

@@ -1,0 +1,64 @@
+"""``pyfairme tune``: what is found is written, and the same command goes on."""
+
+import json
+
+import pandas as pd
+import pytest
+
+SEARCH = (
+    "--target", "repaid", "--cluster", "branch", "--sensitive", "sex", "--drop", "loan",
+    "--drop", "visits", "--variant", "nnet_adb", "--quick", "--folds", "4", "--turns", "2",
+    "--search", "fairness_weight,learning_rate", "--max-cost", "0.1",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tuned(call, table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tune")
+    result = call("tune", table, *SEARCH, "--trials", "2", "--out", folder)
+    assert result.exit_code == 0, result.output
+    return result.output, folder
+
+
+def test_it_writes_trials_and_the_best(tuned):
+    output, folder = tuned
+    trials = pd.read_csv(folder / "trials.csv")
+    assert len(trials) == 2
+    best = json.loads((folder / "best.json").read_text())
+    line = trials[trials["best"]].iloc[0]
+    assert best["trial"] == line["number"]
+    assert best["metrics"]["accuracy"] == pytest.approx(line["accuracy"])
+    assert set(best["tuned"]) == {"fairness_weight", "learning_rate"}
+    assert best["keywords"]["hidden"] == [8]
+    assert best["keywords"]["fairness_weight"]["sex"] == pytest.approx(line["fairness_weight[sex]"])
+    assert "2 trials" in output
+    assert f"baseline {best['baseline']['accuracy']:.4f}" in output
+    assert (folder / "tune.db").exists()
+
+
+def test_the_same_command_goes_on_and_a_best_is_a_baseline(call, table, tuned):
+    _, folder = tuned
+    before = pd.read_csv(folder / "trials.csv")
+    result = call("tune", table, *SEARCH, "--trials", "3", "--out", folder)
+    assert result.exit_code == 0, result.output
+    after = pd.read_csv(folder / "trials.csv")
+    assert after["value"].tolist()[:2] == before["value"].tolist()
+    assert len(after) == 3
+    best = json.loads((folder / "best.json").read_text())
+    given = ("--baseline", folder / "best.json", "--trials", "1", "--out", folder)
+    result = call("tune", table, *SEARCH, *given)
+    assert result.exit_code == 0, result.output
+    again = json.loads((folder / "best.json").read_text())
+    assert again["baseline"] == pytest.approx(best["metrics"])
+    assert again["study"] != best["study"]
+
+
+def test_problems_are_one_line(refused, table, tmp_path):
+    out = ("--out", tmp_path)
+    assert "is none of adult, acs, heritage" in refused("tune", "loans", *out)
+    text = refused("tune", table, "--target", "repaid", "--variant", "nnet", "--search", "depth",
+                   *out)  # fmt: skip
+    assert "--search depth: expected some of" in text
+    (tmp_path / "best.json").write_text("[]")
+    text = refused("tune", table, *SEARCH, "--baseline", tmp_path / "best.json", *out)
+    assert "is not a best.json that this command wrote" in text

@@ -1,0 +1,131 @@
+"""Who owns a trial, and what becomes of the trials of the dead."""
+
+import os
+import subprocess
+import sys
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from pyfairme.study import shared_study
+from pyfairme.study.shared_study import (
+    JOINED,
+    Watch,
+    beating,
+    claim,
+    counted,
+    give_back,
+    join,
+    open_storage,
+)
+from pyfairme.study.tuning_loop import _Running
+
+SPACE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
+
+
+@pytest.fixture
+def study():
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+
+
+@pytest.fixture(scope="module")
+def dead():
+    """Name an owner of this machine whose process has ended."""
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    return f"{shared_study._machine()}|{process.pid}|0"
+
+
+def test_a_trial_of_a_dead_process_is_failed_and_its_point_queued(study, dead):
+    me = join(study)
+    trial = claim(study, 3, SPACE, dead)
+    mine = claim(study, 3, SPACE, me)
+    assert Watch(study, me).take_over({mine.number: mine}) == [trial.number]
+    assert [t.state for t in study.trials] == [
+        TrialState.FAIL, TrialState.RUNNING, TrialState.WAITING,
+    ]  # fmt: skip
+    again = claim(study, 3, SPACE, me)
+    assert again.params == trial.params
+    assert study.trials[again.number].user_attrs["retry_of"] == trial.number
+    assert counted(study) == [mine.number, again.number]
+
+
+def test_a_living_process_keeps_its_trials(study):
+    me, other = join(study), join(study)
+    claim(study, 3, SPACE, other)
+    assert Watch(study, me).take_over({}) == []
+
+
+def test_a_trial_of_another_machine_is_dead_when_its_pulse_stands_still(study, monkeypatch):
+    me = join(study)
+    trial = claim(study, 3, SPACE, "elsewhere|1|1|0")
+    now = [0.0]
+    monkeypatch.setattr(shared_study.time, "monotonic", lambda: now[0])
+    watch = Watch(study, me)
+    assert watch.take_over({}) == []
+    now[0] = shared_study.GRACE - 1
+    trial.set_user_attr("pulse", 1)
+    assert watch.take_over({}) == []
+    now[0] = 2 * shared_study.GRACE - 2
+    assert watch.take_over({}) == []
+    now[0] = 2 * shared_study.GRACE
+    assert watch.take_over({}) == [trial.number]
+
+
+def test_a_trial_without_owner_is_dead_when_all_others_are(study, dead):
+    me = join(study)
+    study.ask(SPACE)  # killed before it named itself
+    living = join(study)
+    study.set_user_attr(JOINED + dead, True)
+    assert Watch(study, me).take_over({}) == []
+    study.set_user_attr(JOINED + living, True)
+    living_ones = [name for name in Watch(study, me)._others() if not shared_study._gone(name)]
+    assert living_ones == [living]
+
+
+def test_a_point_that_keeps_killing_is_given_up(study, dead):
+    me = join(study)
+    first = claim(study, 5, SPACE, dead)
+    for _ in range(shared_study.RETRIES):
+        Watch(study, me).take_over({})
+        assert claim(study, 5, SPACE, dead).params == first.params
+    Watch(study, me).take_over({})
+    assert counted(study) == []
+    assert claim(study, 5, SPACE, me).params != first.params
+
+
+def test_the_total_is_kept_and_a_failed_point_counts_only_with_its_error(study):
+    me = join(study)
+    one, two = claim(study, 2, SPACE, me), claim(study, 2, SPACE, me)
+    assert claim(study, 2, SPACE, me) is None
+    one.set_user_attr("error", "diverged")
+    study.tell(one, state=TrialState.FAIL)
+    study.tell(two, 0.5)
+    assert claim(study, 2, SPACE, me) is None
+    assert claim(study, 3, SPACE, me) is not None
+
+
+def test_what_another_process_gave_back_is_not_given_back_twice(study):
+    trial = claim(study, 2, SPACE, join(study))
+    assert give_back(study, study.trials[trial.number])
+    assert not give_back(study, study.trials[trial.number])
+    assert sum(t.state == TrialState.WAITING for t in study.trials) == 1
+
+
+def test_the_pulse_of_running_trials_rises(study, monkeypatch):
+    monkeypatch.setattr(shared_study, "PULSE", 0.01)
+    trial = claim(study, 2, SPACE, join(study))
+    with beating({trial.number: _Running(trial, None)}):
+        while study.trials[trial.number].user_attrs.get("pulse", 0) < 2:
+            pass
+
+
+def test_storages_by_url_path_and_object(tmp_path):
+    assert isinstance(open_storage(None), optuna.storages.InMemoryStorage)
+    database = open_storage(f"sqlite:///{tmp_path / 'a.db'}")
+    assert isinstance(database, optuna.storages.RDBStorage)
+    assert isinstance(open_storage(tmp_path / "a.log"), optuna.storages.JournalStorage)
+    assert open_storage(database) is database
+    assert os.path.exists(tmp_path / "a.log")
