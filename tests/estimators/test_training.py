@@ -74,8 +74,9 @@ def test_epochs_count_when_there_are_more_of_them(binary, classifier):
 
 def test_early_stopping_keeps_the_best_epoch(binary, classifier):
     overfitted = classifier(
-        fairness=None, learning_rate=0.01, cluster_weight=0.0, min_steps=3000, random_state=1
-    )
+        fairness=None, learning_rate=0.01, cluster_weight=0.0, min_steps=3000, random_state=1,
+        weight_decay=0.0, numeric_encoding="standard",
+    )  # fmt: skip
     stopped = clone(overfitted).fit(binary.X, binary.y)  # "auto": there is no penalty
     history = stopped.history_
     score = history["validation/score"]
@@ -192,7 +193,7 @@ def test_more_weight_means_less_disparity(binary, classifier):
         return (rates["g1"] - rates["g0"]).abs().mean()
 
     gaps = [gap(weight) for weight in (0.0, 0.3, 3.0)]
-    assert gaps[0] > 0.15
+    assert gaps[0] > 0.1
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 0.5 * gaps[0]
 
