@@ -15,14 +15,14 @@ __all__ = ["choose_knots", "hat_slopes", "hats", "most_knots"]
 QUANTILES = 32
 ATOMS = 96
 ATOM_ROWS = 10  # rows that share a value, for it to be a knot
-COLUMNS = 640  # of all numbers together
+COLUMNS = 640  # of all numbers together, at most
+ROWS_PER_COLUMN = 100  # with fewer, thousands of steps learn small tables by heart
 LEAST = 4  # fewer knots say nothing that the number itself does not
-ROWS_PER_KNOT = 10
 
 
-def most_knots(numbers: int) -> int:
-    """Return how many knots each of so many numeric covariates may have."""
-    return max(COLUMNS // max(numbers, 1), LEAST)
+def most_knots(numbers: int, rows: int) -> int:
+    """Return how many knots each of so many numeric covariates of so many rows may have."""
+    return min(COLUMNS, rows // ROWS_PER_COLUMN) // max(numbers, 1)
 
 
 def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:
@@ -40,10 +40,9 @@ def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:
     tuple of float
         Increasing; empty where fewer than four would be chosen.
     """
-    most = min(most, len(values) // ROWS_PER_KNOT)
     distinct, counts = np.unique(values, return_counts=True)
     often = np.argsort(-counts, kind="stable")
-    atoms = often[counts[often] >= ATOM_ROWS][: min(ATOMS, most - most // 4)]
+    atoms = often[counts[often] >= ATOM_ROWS][: max(min(ATOMS, most - max(most // 4, 2)), 0)]
     left = min(QUANTILES, most - len(atoms))
     if left < 2:
         return ()

@@ -26,7 +26,7 @@ def fit_terms(
 ) -> tuple[Term, ...]:
     """Fit an encoder for each covariate that is not hidden: numbers first, then levels."""
     numbers = [name for name in schema.numeric if name not in hidden]
-    most = most_knots(len(numbers)) if numeric_encoding == "piecewise" else 0
+    most = most_knots(len(numbers), len(frame)) if numeric_encoding == "piecewise" else 0
     numeric = [NumericTerm.fit(pick(frame, name), most) for name in numbers]
     levels = [name for name in schema.categorical if name not in hidden]
     return (*numeric, *(CategoricalTerm.fit(pick(frame, v), reference=drop_first) for v in levels))
