@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -51,8 +52,14 @@ def every_effect(query):
     return mean, np.einsum("ng,ngk,ngl->nkl", query.membership[0], gap, gap)
 
 
+def drawn(spec, draws, batch, membership):
+    """Call `between` as prediction does: compiled."""
+    call = jax.jit(lambda *arrays: between(spec, *arrays))
+    return np.asarray(call(NETWORK, draws, batch, membership))
+
+
 def test_deviations_have_the_covariance_of_the_clusters(query):
-    found = np.asarray(between(SPEC, NETWORK, query.draws, query.batch, query.membership))
+    found = drawn(SPEC, query.draws, query.batch, query.membership)
     assert found.shape == (DRAWS, ROWS, CLASSES)
     _, covariance = every_effect(query)
     for row in range(ROWS):
@@ -64,16 +71,16 @@ def test_deviations_have_the_covariance_of_the_clusters(query):
 
 
 def test_a_row_does_not_depend_on_its_neighbours(query):
-    every = between(SPEC, NETWORK, query.draws, query.batch, query.membership)
+    every = drawn(SPEC, query.draws, query.batch, query.membership)
     alone = Batch(*(None if part is None else part[1:2] for part in query.batch))
-    found = between(SPEC, NETWORK, query.draws, alone, (query.membership[0][1:2],))
+    found = drawn(SPEC, query.draws, alone, (query.membership[0][1:2],))
     np.testing.assert_allclose(found[:, 0], every[:, 1], atol=1e-5)
 
 
 def test_crossed_factors_add_their_variances(query):
     crossed = replace(SPEC, factors=(*SPEC.factors, replace(SPEC.factors[0], name="h")))
     draws = query.draws | {k.replace("g_", "h_"): v for k, v in query.draws.items()}
-    both = np.asarray(between(crossed, NETWORK, draws, query.batch, query.membership * 2))
+    both = drawn(crossed, draws, query.batch, query.membership * 2)
     _, covariance = every_effect(query)
     np.testing.assert_allclose(
         np.cov(both[:, 0].T), 2 * covariance[0], atol=0.14 * np.trace(covariance[0])

@@ -75,6 +75,7 @@ def slow_square(shared, number):
     return shared * number**2
 
 
+@pytest.mark.slow  # starting a cluster takes seconds, and much memory beside other tests
 def test_work_comes_back_by_name_and_errors_as_they_were_raised(ray):
     with ray_engine.ray_tasks(slow_square, 10) as tasks:
         assert tasks.slots == 2
@@ -90,6 +91,7 @@ def deadly(shared, number):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.slow  # starting a cluster takes seconds, and much memory beside other tests
 def test_work_that_kills_every_worker_is_lost(ray, monkeypatch):
     monkeypatch.setattr(ray_engine, "RETRIES", 0)
     with ray_engine.ray_tasks(deadly, None) as tasks:
