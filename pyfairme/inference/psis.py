@@ -33,7 +33,8 @@ def smooth(log_weights: np.ndarray) -> tuple[np.ndarray, Any]:
         if np.ptp(row) < 1e-3:  # within the noise of single precision: nothing to smooth
             found[index] = -np.log(len(row))
         else:
-            found[index], k[index] = _smooth(row)
+            found[index], shape = _smooth(row)
+            k[index] = np.inf if np.isnan(shape) else shape  # a tail of one draw has no fit
     return (found, k) if np.ndim(log_weights) > 1 else (found[0], np.asarray(k[0]))
 
 

@@ -28,7 +28,7 @@ def by_arviz(values):
     return (
         array_stats.rhat(values, **axes),
         array_stats.ess(values, method="bulk", **axes),
-        array_stats.ess(values, method="tail", **axes),
+        array_stats.ess(values, method="tail", prob=(0.05, 0.95), **axes),
     )
 
 
