@@ -36,7 +36,7 @@ types: $(VENV)/.test
 	$(BIN)/pyright
 
 # In three runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
-# on the CPU has crashed in one that did all (the stack unwinder met code that was freed).
+# on the CPU has crashed in one that did all (a segfault in the stack unwinder).
 PYTEST = $(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --dist loadfile --nbmake --durations=15
 FIRST := tests/estimators
 SECOND := tests/inference tests/model tests/study

@@ -18,7 +18,7 @@ from pyfairme.inference.predict import EFFECTS
 from pyfairme.inference.svi import Schedule
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Likelihood
-from pyfairme.model.penalties import CRITERIA, PENALTIES, Attribute
+from pyfairme.model.penalties import ADVERSARIAL, CRITERIA, PENALTIES, Attribute
 from pyfairme.model.program import ModelSpec, Weights
 
 __all__ = [
@@ -132,6 +132,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
     check_choice("guide", params["guide"], ("auto", *GUIDES))
+    adversaries = sorted(set(as_tuple(params["fairness"])) & set(ADVERSARIAL))
+    if len(adversaries) > 1:
+        raise ValueError(
+            f"fairness names {adversaries}, and one adversary per attribute is enough: "
+            "'decision_adversarial' sees all that 'adversarial' sees."
+        )
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
             "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "

@@ -100,5 +100,8 @@ def test_settings_that_cannot_be(spikes):
         pf.FairMixedEffectsClassifier("g", numeric_encoding="quantile").fit(frame, y)
     with pytest.raises(ValueError, match=r"weight_decay: -1.*at least 0"):
         pf.FairMixedEffectsClassifier("g", weight_decay=-1).fit(frame, y)
+    both = ("adversarial", "decision_adversarial")
+    with pytest.raises(ValueError, match=r"one adversary per attribute is enough"):
+        pf.FairMixedEffectsClassifier("g", ("noise",), fairness=both).fit(frame, y)
     with pytest.raises(ValueError, match=r"looks at decisions, which a real or count target"):
         pf.FairMixedEffectsRegressor("g", ("noise",), fairness="decision").fit(frame, frame["x"])

@@ -31,8 +31,7 @@ class Adversarial:
     Levels are weighted by inverse frequency, so that small groups count.
 
     With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
-    `Decision`): what separates the groups there is what TPR and FPR are made of, and is removed at
-    the least cost to the rest.
+    `Decision`): what separates the groups there is what TPR and FPR are made of.
     """
 
     width: int = 16
