@@ -115,7 +115,7 @@ def random_disparity(
     Examples
     --------
     >>> import pyfairme as pf
-    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, random_state=0)
+    >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
     >>> clf = pf.FairMixedEffectsClassifier("cluster", "group1", hidden=(8,), min_steps=100)
     >>> found = random_disparity(clf.fit(data.frame, data.target), data.frame, by_cluster=False)
     >>> found[found["group"] == "all"]["measure"].tolist()

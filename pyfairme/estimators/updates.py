@@ -129,7 +129,7 @@ def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
     each = len(fit.centre) // members
     for first in range(0, len(fit.centre), each):
         own = {name: value[first : first + each] for name, value in fit.draws.items()}
-        flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in own.items()}
+        flat = {name: np.concatenate(list(value)) for name, value in own.items()}
         yield jax.tree.map(lambda leaf, at=first: leaf[at], fit.network), flat
 
 

@@ -12,6 +12,7 @@ from pyfairme.estimators import settings
 from pyfairme.estimators.updates import (
     FairnessWarning,
     PosteriorWarning,
+    _members,
     _training_rows,
     _warn_of_sampling,
 )
@@ -49,6 +50,21 @@ def bare(classifier, binary):
 
 def posterior_of(estimator):
     return estimator.posterior_["posterior"]
+
+
+def test_a_model_without_covariates_has_draws_for_every_member(binary):
+    """Its last layer's weights are an array without elements."""
+    reg = pf.FairMixedEffectsRegressor(
+        "cluster", cluster_weight=0, fixed_weight=0, min_steps=10, epochs=1, progress=False,
+        unseen="population", guide="mean_field", network_posterior="last_layer", hidden=(),
+    )  # fmt: skip
+    fit = reg.fit(binary.X[["cluster"]], np.arange(len(binary.X)) % 7.0).fit_
+    ((_, draws),) = _members(fit)
+    empty = [name for name, value in fit.draws.items() if not value.size]
+    assert empty
+    assert {name: draws[name].shape for name in empty} == {
+        name: fit.draws[name].shape[1:] for name in empty
+    }
 
 
 def test_refine_gives_chains_and_draws(refined, clf):
@@ -130,6 +146,7 @@ def test_refining_again_keeps_the_number_of_members(refined, clf):
     np.testing.assert_array_equal(again.fit_.network[0].weight[2], clf.fit_.network[0].weight[0])
 
 
+@pytest.mark.slow
 def test_a_fairness_term_keeps_the_groups_together(classifier, binary):
     """Refining a penalised fit undoes some of it; the term holds on to it."""
     fair = classifier(**PENALTY).fit(binary.X, binary.y)

@@ -16,7 +16,7 @@ from pyfairme.model.penalties.adversarial import HASHED_CLASSES
 ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 4))
 
 
-def _view(rows=60, seed=0, strength=(1.0, 1.0)):
+def _view(rows=60, seed=0, strength=(1.0, 1.0), **keywords):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 2, rows)
     sensitive = np.stack([rng.integers(0, a.levels, rows) for a in ATTRIBUTES], axis=1)
@@ -30,6 +30,7 @@ def _view(rows=60, seed=0, strength=(1.0, 1.0)):
         share=jnp.asarray(weight / weight.sum(), jnp.float32),
         balance=tuple(jnp.ones(a.levels) for a in ATTRIBUTES),
         strength=jnp.asarray(strength, jnp.float32),
+        **keywords,
     )
 
 
@@ -90,6 +91,18 @@ def test_gradient_of_the_prediction_is_reversed_and_scaled_by_attribute():
         found = _prediction_gradient("adversarial", _view(strength=(5.0, strength)), only="race")
         np.testing.assert_allclose(found, -strength * plain, rtol=1e-5, atol=1e-9)
     assert np.abs(plain).max() > 0
+
+
+def test_an_adversary_of_decisions_only_moves_what_is_near_the_threshold():
+    view = _view(threshold=0.5)
+    far = (view.prediction < 0.15) | (view.prediction > 0.85)
+    pull = {
+        name: jnp.abs(_prediction_gradient(name, view))
+        for name in ("decision_adversarial", "decision_only_adversarial")
+    }
+    largest = pull["decision_only_adversarial"].max()
+    assert jnp.where(far, pull["decision_only_adversarial"], 0).max() < 1e-3 * largest
+    assert jnp.where(far, pull["decision_adversarial"], 0).max() > 1e-2 * largest
 
 
 def test_adversary_learns_at_full_strength_whatever_the_weight():

@@ -40,6 +40,7 @@ __all__ = [
 PENALTIES: Mapping[str, Penalty] = {
     "adversarial": Adversarial(),
     "decision_adversarial": Adversarial(sharpness=8.0),
+    "decision_only_adversarial": Adversarial(sharpness=8.0, scores=False),
     "correlation": Correlation(),
     "moment": Moment(),
     "decision": Decision(),

@@ -31,11 +31,14 @@ class Adversarial:
     Levels are weighted by inverse frequency, so that small groups count.
 
     With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
-    `Decision`): what separates the groups there is what TPR and FPR are made of.
+    `Decision`): what separates the groups there is what TPR and FPR are made of. Without
+    ``scores`` it reads decisions only: predictions far from the threshold stay as they are, which
+    costs least accuracy and leaves the scores themselves the most unfair.
     """
 
     width: int = 16
     sharpness: float | None = None
+    scores: bool = True
 
     def __call__(
         self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
@@ -43,7 +46,7 @@ class Adversarial:
         """Register one factor per attribute."""
         if self.sharpness is not None and view.strata is not None:
             decided = Decision(self.sharpness).soft(view.prediction, view.threshold)
-            seen = jnp.concatenate([view.prediction, decided], axis=1)
+            seen = jnp.concatenate([view.prediction, decided], axis=1) if self.scores else decided
         else:
             seen = view.prediction
         features = self._features(view, seen, len(attributes), criterion)
