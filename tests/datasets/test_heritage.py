@@ -226,6 +226,7 @@ def test_describe_has_mean_and_spread_of_a_real_target(members):
     assert spread == pytest.approx([0.35325, 1.42598, 0, 15], abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Constant in the training rows")  # rare conditions, few rows
 def test_a_quick_fit(members):
     rows = members.frame.sample(2_000, random_state=0).index

@@ -8,6 +8,7 @@ import pyfairme as pf
 
 GLMM = {
     "hidden": (),
+    "guide": "mean_field",
     "fixed_weight": 0,
     "validation_fraction": 0,
     "unseen": "population",

@@ -110,7 +110,9 @@ def test_penicillin_crossed_factors_equal_lme4(data_dir):
     assert found["sample"] == pytest.approx(1.9316, rel=0.35)
 
 
-@pytest.mark.parametrize("likelihood", ["bernoulli", "normal"])
+@pytest.mark.parametrize(
+    "likelihood", ["bernoulli", pytest.param("normal", marks=pytest.mark.slow)]
+)
 def test_cluster_effects_of_a_simulation_are_recovered(likelihood):
     data = pf.datasets.make_clustered(
         rows=6000, clusters=20, likelihood=likelihood, intercept_scale=1.0, slopes=0,
@@ -194,7 +196,11 @@ def test_refine_equals_nuts_up_to_its_noise(whole):
 LEAST = {"cbpp": 0.99, "verbagg": 0.99}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name",
+    ["sleepstudy"]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in ("penicillin", "cbpp", "verbagg")],
+)
 def test_block_given_the_fixed_effects_is_lme4(name, data_dir):
     folder = data_dir / "lme4"
     estimator = read(name, folder).fit(guide="block", network_posterior="none")

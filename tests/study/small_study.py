@@ -2,7 +2,7 @@
 
 import pyfairme as pf
 
-LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 40, "progress": False}
+LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 40, "guide": "mean_field", "progress": False}
 
 
 def small_data() -> pf.datasets.Dataset:

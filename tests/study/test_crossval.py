@@ -224,7 +224,7 @@ def unbroken():
     )
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_study_goes_on_where_it_stopped(unbroken, tmp_path, processes):
     script, store = tmp_path / "study_run.py", tmp_path / "store"
     script.write_text(KILLED)
