@@ -49,6 +49,12 @@ def tune(
     variant: Annotated[
         str, typer.Option(metavar="NAME", help="The model of the paper that the search starts at.")
     ] = "medl_adb",
+    settings: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="JSON of keywords of the estimator, over those of the variant."
+        ),
+    ] = None,
     trials: Annotated[
         int, typer.Option(min=1, help="Trials of the study in all, by however many processes.")
     ] = 100,
@@ -146,16 +152,17 @@ def tune(
         if source in PLANS:
             plan = PLANS[source]
             dataset = plan.load(data)
-            settings = dict(plan.settings)
+            planned = dict(plan.settings)
             seen = seen if seen is not None else plan.seen[dataset.schema.cluster[0]]
         else:
             if target is None:
                 raise ValueError(
                     f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN."
                 )
-            dataset, settings = _read(Path(source), target, cluster, sensitive, drop), {}
+            dataset, planned = _read(Path(source), target, cluster, sensitive, drop), {}
         dataset = some_rows(dataset, rows)
-        keywords = _keywords(dataset, settings, variant, quick)
+        own = {} if settings is None else _read_settings(settings)
+        keywords = _keywords(dataset, planned, variant, quick) | own
         estimator = _make(dataset, keywords)
         found: Any
         with spoken_warnings():
@@ -228,6 +235,22 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
         for name, entry in space.items()
         if not wanted or name.partition("[")[0] in wanted
     }
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read keywords of the estimator; lists of a file are the tuples of Python."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ValueError(f"--settings {path} is no JSON file that can be read: {error}") from error
+    known = FairMixedEffectsClassifier().get_params(deep=False)
+    unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
+    if unknown:
+        raise ValueError(
+            f"--settings {path}: expected keywords of the estimator by name, such as "
+            f'{{"hidden": [64, 32]}}; got {", ".join(unknown)}.'
+        )
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
 
 
 def _read_best(path: Path) -> dict[str, Any]:

@@ -15,7 +15,9 @@ SEARCH = (
 @pytest.fixture(scope="module")
 def tuned(call, table, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tune")
-    result = call("tune", table, *SEARCH, "--trials", "2", "--out", folder)
+    (folder / "own.json").write_text('{"weight_decay": 0.5, "fairness_on": ["fixed"]}')
+    own = ("--settings", folder / "own.json")
+    result = call("tune", table, *SEARCH, *own, "--trials", "2", "--out", folder)
     assert result.exit_code == 0, result.output
     return result.output, folder
 
@@ -30,6 +32,7 @@ def test_it_writes_trials_and_the_best(tuned):
     assert best["metrics"]["accuracy"] == pytest.approx(line["accuracy"])
     assert set(best["tuned"]) == {"fairness_weight", "learning_rate"}
     assert best["keywords"]["hidden"] == [8]
+    assert (best["keywords"]["weight_decay"], best["keywords"]["fairness_on"]) == (0.5, ["fixed"])
     assert best["keywords"]["fairness_weight"]["sex"] == pytest.approx(line["fairness_weight[sex]"])
     assert "2 trials" in output
     assert f"baseline {best['baseline']['accuracy']:.4f}" in output
@@ -39,7 +42,8 @@ def test_it_writes_trials_and_the_best(tuned):
 def test_the_same_command_goes_on_and_a_best_is_a_baseline(call, table, tuned):
     _, folder = tuned
     before = pd.read_csv(folder / "trials.csv")
-    result = call("tune", table, *SEARCH, "--trials", "3", "--out", folder)
+    own = ("--settings", folder / "own.json")
+    result = call("tune", table, *SEARCH, *own, "--trials", "3", "--out", folder)
     assert result.exit_code == 0, result.output
     after = pd.read_csv(folder / "trials.csv")
     assert after["value"].tolist()[:2] == before["value"].tolist()
@@ -59,6 +63,10 @@ def test_problems_are_one_line(refused, table, tmp_path):
     text = refused("tune", table, "--target", "repaid", "--variant", "nnet", "--search", "depth",
                    *out)  # fmt: skip
     assert "--search depth: expected some of" in text
+    (tmp_path / "own.json").write_text('{"depth": 3}')
+    text = refused("tune", table, *SEARCH, "--settings", tmp_path / "own.json", *out)
+    assert "expected keywords of the estimator by name" in text
+    assert "got depth" in text
     (tmp_path / "best.json").write_text("[]")
     text = refused("tune", table, *SEARCH, "--baseline", tmp_path / "best.json", *out)
     assert "is not a best.json that this command wrote" in text
