@@ -21,6 +21,7 @@ from pyfairme.estimators import (
     settings,
     state,
     updates,
+    warm,
 )
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
@@ -28,7 +29,7 @@ from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.importance import Inputs, mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
-from pyfairme.inference.train import train
+from pyfairme.inference.train import lean, train
 from pyfairme.model.likelihoods import Likelihood
 
 
@@ -69,6 +70,7 @@ class FairMixedEffects(BaseEstimator):
         early_stopping: Any = "auto",
         random_state: Any = None,
         progress: Any = "auto",
+        warm_start: bool = False,
     ) -> None:
         self.cluster = cluster
         self.sensitive = sensitive
@@ -101,6 +103,7 @@ class FairMixedEffects(BaseEstimator):
         self.early_stopping = early_stopping
         self.random_state = random_state
         self.progress = progress
+        self.warm_start = warm_start
 
     # What the subclasses provide ------------------------------------------------------------
 
@@ -130,7 +133,7 @@ class FairMixedEffects(BaseEstimator):
         if len(there) < len(frame):
             frame, y = frame.iloc[there].reset_index(drop=True), y[there]
             weight = None if weight is None else weight[there]
-        self.__dict__.pop("fit_", None)  # a refit that fails must not leave half of each model
+        learned = warm.taken(self)  # a refit that fails must not leave half of each model
         strata = self._strata(y)
         cluster = settings.as_tuple(self.cluster)
         schema = Schema.infer(
@@ -153,6 +156,8 @@ class FairMixedEffects(BaseEstimator):
         weights = settings.objective_weights(params, spec, training)
         schedule = settings.schedule(params, spec, validation is not None)
         self.guide_ = settings.guide(params, spec, training)
+        structure = warm.structure(self, lean(spec, weights))
+        start = warm.start(learned, structure)
         with progress_bar(self.progress, type(self).__name__) as report:
             result = train(
                 spec,
@@ -165,7 +170,9 @@ class FairMixedEffects(BaseEstimator):
                 members=self.ensemble,
                 infer=self.unseen == "infer",
                 report=report,
+                start=start,
             )
+        self._learned = warm.Learned(structure, result.params)
         updates.keep_training(self, training)
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = self._mean_slopes(training)

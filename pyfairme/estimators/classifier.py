@@ -64,8 +64,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     fairness
         None; "decision_adversarial", networks that predict the group from the prediction and from
         which side of the threshold it is on; "adversarial", from the prediction alone, as in the
-        paper; "moment", gaps of the groups' mean predictions; "decision", gaps of their rates of
-        decisions; "correlation"; "kernel", any dependence (HSIC); or a tuple of these.
+        paper; "decision_only_adversarial", from the side alone; "moment", gaps of the groups' mean
+        predictions; "decision", gaps of their rates of decisions; "correlation"; "kernel", any
+        dependence (HSIC); or a tuple of these.
     fairness_weight
         Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
         {penalty: number or {attribute: number}}. 0 is legal; changing it compiles nothing.
@@ -123,6 +124,11 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Seeds initial values, the order of rows, the split and all draws.
     progress
         "auto" shows a bar in terminals and notebooks; True; False.
+    warm_start
+        Begin `fit` where the estimator's last fit ended, if it had the same structure: columns,
+        clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
+        differs, and the fit starts afresh. Adam starts anew, λ needs no warm-up. `save` keeps what
+        is needed. Give ``random_state`` a number, or other rows are held out each time.
 
     Attributes
     ----------
@@ -157,7 +163,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     Examples
     --------
     >>> import pyfairme as pf
-    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, random_state=0)
+    >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
     >>> clf = pf.FairMixedEffectsClassifier("cluster", data.schema.sensitive, random_state=0)
     >>> clf = clf.fit(data.frame, data.target)
     >>> clf.predict_proba(data.frame).shape
@@ -202,6 +208,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         early_stopping: Any = "auto",
         random_state: Any = None,
         progress: Any = "auto",
+        warm_start: bool = False,
     ) -> None:
         super().__init__(
             cluster,
@@ -235,6 +242,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             early_stopping=early_stopping,
             random_state=random_state,
             progress=progress,
+            warm_start=warm_start,
         )
         self.threshold = threshold
         self.class_weight = class_weight

@@ -115,6 +115,11 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Seeds initial values, the order of rows, the split and all draws.
     progress
         "auto" shows a bar in terminals and notebooks; True; False.
+    warm_start
+        Begin `fit` where the estimator's last fit ended, if it had the same structure: columns,
+        clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
+        differs, and the fit starts afresh. Adam starts anew, λ needs no warm-up. `save` keeps what
+        is needed. Give ``random_state`` a number, or other rows are held out each time.
 
     Attributes
     ----------
@@ -144,7 +149,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     Examples
     --------
     >>> import pyfairme as pf
-    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, likelihood="normal", random_state=0)
+    >>> data = pf.datasets.make_clustered(rows=900, clusters=6, likelihood="normal", random_state=0)
     >>> reg = pf.FairMixedEffectsRegressor("cluster", random_state=0)
     >>> reg = reg.fit(data.frame, data.target)
     >>> list(reg.predict_interval(data.frame).columns)
@@ -198,6 +203,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         early_stopping: Any = "auto",
         random_state: Any = None,
         progress: Any = "auto",
+        warm_start: bool = False,
     ) -> None:
         super().__init__(
             cluster,
@@ -231,6 +237,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             early_stopping=early_stopping,
             random_state=random_state,
             progress=progress,
+            warm_start=warm_start,
         )
         self.likelihood = likelihood
 

@@ -103,7 +103,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
         )
     for width in params["hidden"]:
         check_count("hidden", width, 1)
-    for name in ("random_intercepts", "drop_sensitive", "correlated"):
+    for name in ("random_intercepts", "drop_sensitive", "correlated", "warm_start"):
         check_choice(name, params[name], (True, False))
     fraction = params["validation_fraction"]
     _check_number("validation_fraction", fraction, 0)
@@ -136,7 +136,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
     if len(adversaries) > 1:
         raise ValueError(
             f"fairness names {adversaries}, and one adversary per attribute is enough: "
-            "'decision_adversarial' sees all that 'adversarial' sees."
+            "'decision_adversarial' sees all that the others see."
         )
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
@@ -209,7 +209,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
             "or count target does not have: use 'equalized_odds' or 'demographic_parity'."
         )
-    if likelihood.target != "class" and {"decision", "decision_adversarial"} & set(penalties):
+    if likelihood.target != "class" and any("decision" in name for name in penalties):
         raise ValueError(
             f"fairness={params['fairness']!r} looks at decisions, which a real or count target "
             "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'."

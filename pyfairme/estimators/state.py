@@ -10,6 +10,7 @@ import pandas as pd
 
 from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
 from pyfairme.estimators import settings
+from pyfairme.estimators.warm import Learned
 from pyfairme.inference.posterior import Labels
 from pyfairme.inference.predict import Fit
 from pyfairme.model.networks import Layer
@@ -95,6 +96,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "feature_names_in": None,
         "class_weights": weights,
         "threshold": dict(estimator.threshold_) if hasattr(estimator, "threshold_") else None,
+        "learned": _plain_learned(getattr(estimator, "_learned", None)),
     }
     if hasattr(estimator, "feature_names_in_"):
         found["feature_names_in"] = [str(name) for name in estimator.feature_names_in_]
@@ -131,6 +133,8 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         tuple(_unlayers(network) for network in state["membership"]),
         dict(state["quality"]),
     )
+    if state.get("learned") is not None:  # older files have none
+        estimator._learned = _rich_learned(state["learned"])
     return estimator
 
 
@@ -146,6 +150,28 @@ def _layers(network: Any) -> list[list[np.ndarray]]:
 
 def _unlayers(layers: Any) -> tuple[Layer, ...]:
     return tuple(Layer(weight, bias) for weight, bias in layers)
+
+
+def _plain_learned(learned: Learned | None) -> dict[str, Any] | None:
+    """Turn trained parameters into plain data: layers of networks into lists."""
+    if learned is None:
+        return None
+    params = [
+        {site: _layers(value) if isinstance(value, tuple) else value for site, value in one.items()}
+        for one in learned.params
+    ]
+    return {"structure": dict(learned.structure), "params": params}
+
+
+def _rich_learned(state: Mapping[str, Any]) -> Learned:
+    params = [
+        {
+            site: _unlayers(value) if isinstance(value, list) else value
+            for site, value in one.items()
+        }
+        for one in state["params"]
+    ]
+    return Learned(dict(state["structure"]), params)
 
 
 def _plain(name: str, value: Any) -> Any:

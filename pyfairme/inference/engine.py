@@ -84,6 +84,7 @@ class Engine(NamedTuple):
     run: Callable[..., tuple[State, dict[str, Array]]]
     evaluate: Callable[[dict[str, Any], Batch, Weights], dict[str, Array]]
     constrain: Callable[[dict[str, Any]], dict[str, Any]]
+    unconstrain: Callable[[dict[str, Any]], dict[str, Any]]
     draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
 
 
@@ -102,6 +103,10 @@ def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
     def constrain(params: dict[str, Any]) -> dict[str, Any]:
         assert svi.constrain_fn is not None  # set while `init` is traced
         return svi.constrain_fn(params)
+
+    def unconstrain(params: dict[str, Any]) -> dict[str, Any]:
+        assert svi.constrain_fn is not None
+        return svi.constrain_fn(params, invert=True)
 
     def init(key: Array, batch: Batch, weights: Weights) -> State:
         start_key, run_key = jax.random.split(key)
@@ -166,6 +171,7 @@ def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
         compiled(run, 0, 0, None, None, None),
         compiled(evaluate, 0, None, None),
         constrain,
+        unconstrain,
         jax.jit(
             lambda key, params, batch, weights, draws: draw(
                 guide, key, params, draws, batch, weights

@@ -110,6 +110,7 @@ def fit_members(
     schedule: Schedule,
     seeds: Sequence[int],
     report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    start: Sequence[dict[str, Any]] | None = None,
 ) -> list[Trained]:
     """Fit one program per seed, all of them as one vmapped program over a shared table.
 
@@ -122,11 +123,16 @@ def fit_members(
         One per member; the other parameters are those of `fit`.
     report
         Called after each chunk as in `fit`; its row is the mean over the members still training.
+    start
+        Parameters to begin from, one tree per member, as of `Trained`; None: the seeds'. The state
+        of the optimiser is new.
 
     Raises
     ------
     FloatingPointError
         When a term of a member's loss stops being finite.
+    ValueError
+        When ``start`` has other parameters than the program.
     """
     several = len(seeds) > 1
     machine = engine(spec, guide, several)
@@ -149,6 +155,8 @@ def fit_members(
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
     state = machine.init(start_key(spec, seeds), table, weights)
+    if start is not None:
+        state = state._replace(params=_placed(machine, start, state.params, len(seeds)))
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
         state, terms = machine.run(
@@ -214,6 +222,20 @@ class _Member:
         if number < 0:
             number, chosen = len(self.history) - 1, self.own(params)
         return Trained(jax.tree.map(np.asarray, machine.constrain(chosen)), self.history, number)
+
+
+def _placed(
+    machine: Engine, start: Sequence[dict[str, Any]], own: dict[str, Any], members: int
+) -> dict[str, Any]:
+    """Lay given parameters out as the machine's ``own`` initial ones, which they replace."""
+    free = [machine.unconstrain(jax.tree.map(jnp.asarray, member)) for member in start]
+    found = jax.tree.map(lambda *leaves: jnp.stack(leaves), *free) if members > 1 else free[0]
+    if len(start) != members or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, own):
+        raise ValueError(
+            "start must hold the parameters of this program, for every seed: those of a fit with "
+            "the same spec, guide and number of members."
+        )
+    return found
 
 
 def _mean_row(rows: list[dict[str, float]]) -> dict[str, float]:

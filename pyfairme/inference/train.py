@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -37,11 +37,15 @@ ADVICE = (
 
 
 class Result(NamedTuple):
-    """A fit, its history (one row per chunk of steps and member), and the steps taken."""
+    """A fit, its history (one row per chunk of steps and member), and the steps taken.
+
+    ``params`` are those that the SVI of each member ended with, for a fit that goes on from there.
+    """
 
     fit: Fit
     history: pd.DataFrame
     epochs: int
+    params: list[dict[str, Any]]
 
 
 def train(
@@ -56,8 +60,11 @@ def train(
     members: int = 1,
     infer: bool = True,
     report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    start: Sequence[dict[str, Any]] | None = None,
 ) -> Result:
     """Fit every member, draw from its posterior, and warn when an adversary has collapsed.
+
+    With ``start``, the ``params`` of another result, adversaries are not new: λ has no warm-up.
 
     Raises
     ------
@@ -77,7 +84,12 @@ def train(
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
     trained = lean(spec, weights)
-    fitted = fit_members(trained, guide, training, validation, weights, schedule, seeds, report)
+    if start is not None:
+        schedule = replace(schedule, warm_up=0.0)
+    fitted = fit_members(
+        trained, guide, training, validation, weights, schedule, seeds, report, start
+    )
+    ended = [dict(one.params) for one in fitted]
     histories, draws, centres, qualities = [], [], [], []
     for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
@@ -99,6 +111,7 @@ def train(
         Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities)),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
+        ended,
     )
 
 

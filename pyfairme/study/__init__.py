@@ -3,7 +3,8 @@
 from pyfairme.study.before_after import before_after
 from pyfairme.study.compare import Comparisons, compare
 from pyfairme.study.crossval import CrossValidation, cross_validate
-from pyfairme.study.frontier import Frontier, frontier
+from pyfairme.study.frontier import Frontier
+from pyfairme.study.frontier_sweep import frontier
 from pyfairme.study.probes import add_probes
 from pyfairme.study.splits import Rotation, rotations, seen_clusters
 from pyfairme.study.tune import Tuning, tune

@@ -18,12 +18,13 @@ from pandas.util import hash_pandas_object
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import check_choice
 from pyfairme.study.evaluate import results_frame
-from pyfairme.study.fitting import Part, plain, with_roles
+from pyfairme.study.fitting import Part, parameters, with_roles
+from pyfairme.study.importance_frame import importance_frame
 from pyfairme.study.pooled import Pooled
 from pyfairme.study.replicates import Replicates, replicate
 from pyfairme.study.splits import rotations, seen_clusters, seen_rows, strata
 from pyfairme.study.store import Key, Store, read_judged
-from pyfairme.study.workers import Job, run_jobs
+from pyfairme.study.workers import jobs_of, run_jobs
 
 __all__ = ["CrossValidation", "cross_validate"]
 
@@ -92,7 +93,7 @@ class CrossValidation:
         the sum over features; folds of one seed are averaged first, ranks are those of a seed's
         average; SDs (ddof = 1) are over seeds.
         """
-        return _importance(self.dataset, self.configurations)
+        return importance_frame(self.dataset, self.configurations)
 
     @property
     def warnings(self) -> pd.DataFrame:
@@ -109,6 +110,7 @@ def cross_validate(
     seen: int | None = None,
     folds: int = 10,
     seeds: int | Iterable[int] = 3,
+    path: bool = False,
     store: str | Path | None = None,
     turns: int | None = None,
     n_jobs: int = 1,
@@ -142,6 +144,11 @@ def cross_validate(
         Number of folds, at least 3.
     seeds
         Number of seeds (0, 1, ...), or the seeds themselves.
+    path
+        Fit the models of a seed and fold one after the other, in their order, each beginning where
+        the one before it ended (``warm_start``). They should have one structure: where they do not,
+        a warning (``warnings``) says so, and the fit starts afresh. A path that was broken off is
+        walked again from its start; what it had finished stays. With Ray a path is stored whole.
     store
         Folder of finished fits. None: a temporary one, gone at the end.
     turns
@@ -182,17 +189,18 @@ def cross_validate(
             "folds": folds,
         }
         kept = Store(store or temporary, study)
-        jobs = [
-            Job(Key(name, seed, fold), part)
+        parts = {
+            (seed, fold): part
             for seed in chosen
             for fold, part in enumerate(_parts(dataset, labels, folds, seed)[:turns])
-            for name in models
-        ]
-        missing = [job for job in jobs if not kept.done(job.key, _parameters(models, job.key))]
-        found = len(jobs) - len(missing)
+        }
+        keys = [Key(name, *turn) for turn in parts for name in models]
+        depends = _parameters(models, path)
+        missing = [key for key in keys if not kept.done(key, depends[key.variant])]
+        found = len(keys) - len(missing)
+        jobs = jobs_of(missing, parts, tuple(models) if path else ())
         cluster: dict[str, Any] = {"n_jobs": n_jobs, "engine": engine, "address": address}
-        run_jobs(missing, dataset, models, kept, **cluster, progress=progress, done=found)
-        keys = [job.key for job in jobs]
+        run_jobs(jobs, dataset, models, kept, **cluster, progress=progress, done=found)
         known = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, labels)[0])
         configurations = [kept.configuration(key) for key in keys]
         _warn_of_versions(configurations)
@@ -223,8 +231,10 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def _parameters(models: Mapping[str, Any], key: Key) -> Any:
-    return plain(models[key.variant].get_params(deep=False))
+def _parameters(models: Mapping[str, Any], path: bool) -> dict[str, dict[str, Any]]:
+    """Return what the fits of each model depend on; on a path, also the models before it."""
+    before = {name: tuple(models)[:place] if path else () for place, name in enumerate(models)}
+    return {name: parameters(model, before[name]) for name, model in models.items()}
 
 
 def _parts(dataset: Dataset, seen: Sequence[str], folds: int, seed: int) -> list[Part]:
@@ -263,35 +273,3 @@ def _warn_of_versions(configurations: Sequence[Mapping[str, Any]]) -> None:
             "may differ for that reason. For one version, choose another store.",
             stacklevel=3,
         )
-
-
-def _importance(dataset: str, configurations: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    lines = [
-        (fit["variant"], effects, fit["seed"], feature, value)
-        for fit in configurations
-        for effects, features in fit["importance"].items()
-        for feature, value in features.items()
-    ]
-    model, per_seed = ["variant", "effects"], ["variant", "effects", "seed"]
-    found: Any = pd.DataFrame(lines, columns=pd.Index([*per_seed, "feature", "importance"]))
-    found = found.groupby([*per_seed, "feature"], sort=False, as_index=False).mean()
-    sums = found.groupby(per_seed, sort=False)["importance"]
-    found["share"] = (found["importance"] / sums.transform("sum")).fillna(0.0)
-    found["rank"] = sums.rank(ascending=False, method="first")
-    table = (
-        found.groupby([*model, "feature"], sort=False)
-        .agg(
-            importance=("importance", "mean"),
-            share=("share", "mean"),
-            share_sd=("share", "std"),
-            rank=("rank", "mean"),
-            rank_sd=("rank", "std"),
-            in_top_5=("rank", lambda rank: (rank <= 5).mean()),
-            in_top_10=("rank", lambda rank: (rank <= 10).mean()),
-            seeds=("seed", "size"),
-        )
-        .reset_index()
-    )
-    table.insert(0, "dataset", dataset)
-    order = table.groupby(model, sort=False).ngroup()
-    return table.iloc[np.lexsort((table["rank"], order))].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""One fit of a study: train on some rows, judge others, and say how it went."""
+"""Fits of a study: train on some rows, judge others, and say how it went."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ from pyfairme.estimators.fairness import Judged, collect
 from pyfairme.estimators.settings import as_tuple
 from pyfairme.study.store import Key, judged_frame
 
-__all__ = ["Part", "fit_and_judge", "lambdas", "plain", "with_roles"]
+__all__ = ["Part", "fits_in_turn", "lambdas", "parameters", "plain", "with_roles"]
 
 PACKAGES = ("jax", "numpyro", "numpy", "pandas", "scikit-learn", "fairlearn")
 FAMILY = ": "
@@ -49,57 +49,101 @@ def with_roles(estimator: Any, dataset: Dataset) -> Any:
     return copy.set_params(**roles)
 
 
-def fit_and_judge(
-    key: Key, estimator: Any, dataset: Dataset, part: Part
-) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Fit a copy of the estimator and predict the rows to be judged.
+class _Fitted(NamedTuple):
+    """A fitted model, the seconds it took, and what was warned of."""
+
+    model: Any
+    seconds: float
+    warnings: list[str]
+
+
+def fits_in_turn(
+    keys: Sequence[Key],
+    models: Mapping[str, Any],
+    dataset: Dataset,
+    part: Part,
+    wanted: Collection[Key],
+) -> Iterator[tuple[Key, tuple[pd.DataFrame, dict[str, Any]]]]:
+    """Fit models on the same rows, each beginning where the one before it ended.
 
     Parameters
     ----------
-    key
-        Names the fit; its seed and fold seed the networks, alike for every model.
-    estimator
-        Unfitted, with its roles.
+    keys
+        Name the fits, in their order; seed and fold seed the networks, alike for every model. The
+        first model starts anew.
+    models
+        Unfitted estimators by name, with their roles.
     dataset
         The table.
     part
         Rows to train on and to judge.
+    wanted
+        Which of the fits are judged; the others are only passed through.
 
-    Returns
-    -------
+    Yields
+    ------
     tuple
-        The judged rows (`judged_frame`), and the configuration: parameters, λs, versions, wall
+        Key, the judged rows (`judged_frame`), and the configuration: parameters, λs, versions, wall
         times, thresholds, warnings, importance of every feature; plain values.
     """
-    model: Any = clone(estimator)
-    model.set_params(
-        random_state=network_seed(key),
-        validation_fraction=part.validation_fraction,
-        progress=False,
-    )
-    X, y = dataset.frame, dataset.target
+    before: Any = None
+    for place, key in enumerate(keys):
+        fitted = _fit(key, models[key.variant], dataset, part, before)
+        if key in wanted:
+            after = tuple(one.variant for one in keys[:place])
+            yield key, _judge(key, fitted, after, dataset, part)
+        before = fitted.model
+
+
+def parameters(estimator: Any, after: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a fit depends on, as plain values: keywords, and the models it went on from."""
+    found: dict[str, Any] = plain(estimator.get_params(deep=False))
+    return found | ({"after": list(after)} if after else {})
+
+
+def _fit(key: Key, estimator: Any, dataset: Dataset, part: Part, before: Any) -> _Fitted:
+    """Fit a copy of the estimator, or the model ``before`` it on, with its keywords."""
+    model: Any = clone(estimator) if before is None else before
+    own = {
+        "random_state": network_seed(key),
+        "validation_fraction": part.validation_fraction,
+        "progress": False,
+        "warm_start": before is not None,
+    }
+    model.set_params(**estimator.get_params(deep=False) | own)
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(X.iloc[part.training], y.iloc[part.training])
-        fitted = time.perf_counter()
-        judged = collect(model, X.iloc[part.judged], y.iloc[part.judged])
+        model.fit(dataset.frame.iloc[part.training], dataset.target.iloc[part.training])
+    return _Fitted(model, time.perf_counter() - start, [str(one.message) for one in caught])
+
+
+def _judge(
+    key: Key, fitted: _Fitted, after: Sequence[str], dataset: Dataset, part: Part
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    model = fitted.model
+    X, y = dataset.frame.iloc[part.judged], dataset.target.iloc[part.judged]
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        judged = collect(model, X, y)
         done = time.perf_counter()
-        importance = _importance(model, X.iloc[part.judged], judged, network_seed(key))
+        importance = _importance(model, X, judged, network_seed(key))
+    told = [*fitted.warnings, *(str(one.message) for one in caught)]
     configuration = {
         "variant": key.variant,
         "seed": key.seed,
         "fold": key.fold,
-        "parameters": plain(model.get_params(deep=False)),
+        "parameters": parameters(model, after),
         "lambdas": lambdas(model),
         "rows_trained": len(part.training),
         "rows_judged": len(part.judged),
-        "seconds_fit": round(fitted - start, 3),
-        "seconds_judge": round(done - fitted, 3),
+        "seconds_fit": round(fitted.seconds, 3),
+        "seconds_judge": round(done - start, 3),
         "seconds_importance": round(time.perf_counter() - done, 3),
         "threshold": {name: float(at) for name, at in getattr(model, "threshold_", {}).items()},
         "classes": np.asarray(getattr(model, "classes_", ())).tolist(),
-        "warnings": list(dict.fromkeys(str(warning.message) for warning in caught)),
+        "warnings": list(dict.fromkeys(told)),
         "importance": importance,
         "versions": {"pyfairme": sys.modules["pyfairme"].__version__}
         | {name: version(name) for name in PACKAGES}

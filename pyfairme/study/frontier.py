@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from sklearn.base import clone
 
-from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import is_number
-from pyfairme.study.crossval import CrossValidation, cross_validate
-from pyfairme.study.fitting import with_roles
+from pyfairme.study.crossval import CrossValidation
 from pyfairme.study.frontier_choice import Choice, cheapest_fair, choice_of
 from pyfairme.study.frontier_points import Area, Curve, area, curves, pick, points_frame
-from pyfairme.study.frontier_weights import labelled
 from pyfairme.study.replicates import Replicates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Frontier", "frontier"]
+__all__ = ["Frontier"]
 
 REFERENCE = (0.70, 0.25)
 
@@ -37,13 +32,15 @@ class Frontier:
     estimator
         Unfitted, with its roles.
     weights
-        By label: fairness weight of each point, in the order given.
+        By label: fairness weight of each point, in the order given, or that of the path.
     unfair
         Label of the point without fairness, from which costs are measured.
     study
         All fits, of all seeds: ``timings``, ``warnings``, ``importance``.
     choosing_seeds
         Seeds whose fits `choose` looks at.
+    path
+        Whether each point was fitted on from the one before it.
     """
 
     estimator: Any
@@ -51,6 +48,7 @@ class Frontier:
     unfair: str
     study: CrossValidation = field(repr=False)
     choosing_seeds: tuple[int, ...]
+    path: bool = False
 
     @property
     def reported_seeds(self) -> tuple[int, ...]:
@@ -188,6 +186,7 @@ class Frontier:
             reported=points_frame({key: curve}, self.weights, self.unfair, self.study.level),
             unfair=self.unfair,
             seeds=(self.choosing_seeds, self.reported_seeds),
+            path=self.path,
         )
 
     def plot(
@@ -216,85 +215,3 @@ class Frontier:
     def _of(self, seeds: Sequence[int]) -> CrossValidation:
         runs = {key: run for key, run in self.study.runs.items() if key[1] in seeds}
         return replace(self.study, runs=runs)
-
-
-def frontier(
-    estimator: Any,
-    dataset: Dataset,
-    *,
-    weights: Iterable[Any] = (0, 0.03, 0.1, 0.3, 1),
-    seen: int | None = None,
-    folds: int = 10,
-    seeds: int | Iterable[int] = 3,
-    choosing_seeds: Iterable[int] | None = None,
-    store: str | Path | None = None,
-    n_jobs: int = 1,
-    engine: str = "local",
-    address: str | None = None,
-    n_boot: int = 200,
-    level: float = 0.9,
-    progress: Any = "auto",
-) -> Frontier:
-    """Fit one model at several strengths of its fairness penalties and judge each.
-
-    All points have one structure, so that all fits of a process share one compiled program, and
-    are judged by `cross_validate` on the same folds.
-
-    Parameters
-    ----------
-    estimator
-        Unfitted, with a penalty (``fairness``); its ``fairness_weight`` is replaced. Roles come
-        from the data set's schema where they are not set.
-    dataset
-        The data.
-    weights
-        Values of ``fairness_weight``: numbers, or dictionaries by attribute or penalty. One must be
-        0, or 0 for every attribute: the unfair point that costs are measured from.
-    seen, folds, seeds, store, n_jobs, engine, address, n_boot, level, progress
-        As of `cross_validate`. With a ``store`` only missing fits are made; more weights and seeds
-        may be added later.
-    choosing_seeds
-        Seeds of the fits that `Frontier.choose` looks at; all others are reported. None: the first.
-        With one seed in all it serves for both, and the choice says so. (): nothing can be chosen,
-        and all seeds are reported.
-
-    Returns
-    -------
-    Frontier
-        ``frame``, ``points``, ``hypervolume()``, ``choose(max_cost)``, ``plot()``.
-
-    Raises
-    ------
-    ValueError
-        When there is no weight, none is 0, one is negative, given twice or names no protected
-        attribute; when the estimator has no penalty or nothing to protect; when ``choosing_seeds``
-        is not among the seeds; or as of `cross_validate`.
-
-    Examples
-    --------
-    >>> clf = pf.FairMixedEffectsClassifier(**pf.VARIANTS["medl_adb"])  # doctest: +SKIP
-    >>> frontier(clf, adult, seen=6).choose(max_cost=0.01).estimator  # doctest: +SKIP
-    """
-    model = with_roles(estimator, dataset)
-    by_label, unfair = labelled(weights, model)
-    every = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
-    choosing = every[:1] if choosing_seeds is None else tuple(choosing_seeds)
-    if stray := [seed for seed in choosing if seed not in every]:
-        raise ValueError(f"choosing_seeds must be among the seeds {list(every)}, got {stray}.")
-    copies: dict[str, Any] = {label: clone(model) for label in by_label}
-    models = {label: copies[label].set_params(fairness_weight=w) for label, w in by_label.items()}
-    study = cross_validate(
-        models,
-        dataset,
-        seen=seen,
-        folds=folds,
-        seeds=every,
-        store=store,
-        n_jobs=n_jobs,
-        engine=engine,
-        address=address,
-        n_boot=n_boot,
-        level=level,
-        progress=progress,
-    )
-    return Frontier(model, by_label, unfair, study, choosing)

@@ -15,6 +15,7 @@ from pyfairme.study.frontier_points import Curve
 
 __all__ = ["Choice", "cheapest_fair", "choice_of"]
 
+WALKED = "the figures are of a path, and this estimator's fit starts anew"
 ROUNDING = 1e-12  # a cost of exactly the budget is within it
 
 
@@ -101,6 +102,7 @@ def choice_of(
     reported: pd.DataFrame,
     unfair: str,
     seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    path: bool = False,
 ) -> Choice:
     """Put a choice together.
 
@@ -118,11 +120,14 @@ def choice_of(
         Label of the unfair point.
     seeds
         Those that chose, and those reported.
+    path
+        Whether the points were fitted on from each other.
     """
     lines = reported.set_index("variant", drop=False)
     chosen: Any = clone(estimator)
     point: Any = lines.loc[label]
     before: Any = lines.loc[unfair]
+    walked = [WALKED] if path and label != unfair else []
     return Choice(
         label,
         weights[label],
@@ -130,7 +135,7 @@ def choice_of(
         cost,
         point,
         before,
-        "; ".join(_notes(label == unfair, float(point["cost"]), max_cost, *seeds)),
+        "; ".join([*_notes(label == unfair, float(point["cost"]), max_cost, *seeds), *walked]),
     )
 
 

@@ -6,11 +6,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.settings import as_tuple, is_number, strengths
 from pyfairme.model.penalties import PENALTIES, Attribute
 
-__all__ = ["labelled"]
+__all__ = ["ascending", "labelled"]
 
 LONGEST_LABEL = 80  # it names a folder of the store
 
@@ -45,11 +47,11 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
             f"fairness={estimator.fairness!r} and sensitive={estimator.sensitive!r}. Give both, "
             "such as **pf.VARIANTS['medl_adb']."
         )
-    attributes = tuple(Attribute(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
+    attributes = _attributes(estimator)
     found = {_label(weight): weight for weight in given}
     if len(found) < len(given):
         raise ValueError(f"weights has a value twice: {given}. Leave one out.")
-    unfair = [label for label, weight in found.items() if not _strongest(weight, attributes)]
+    unfair = [label for label, weight in found.items() if not _strength(weight, attributes)[0]]
     if len(unfair) != 1:
         raise ValueError(
             f"weights must have 0 once, the unfair point that costs are measured from; got {given}."
@@ -57,11 +59,30 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
     return found, unfair[0]
 
 
-def _strongest(weight: Any, attributes: tuple[Attribute, ...]) -> float:
-    """Return the largest strength of any penalty on any attribute; refuse a bad one."""
+def ascending(weights: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
+    """Sort weights by the largest strength of any penalty on any attribute, then by the mean one.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> model = pf.FairMixedEffectsClassifier(sensitive=("sex", "race"))
+    >>> list(ascending({"1": 1, "race=1": {"race": 1}, "0": 0}, model))
+    ['0', 'race=1', '1']
+    """
+    attributes = _attributes(estimator)
+    return dict(sorted(weights.items(), key=lambda item: _strength(item[1], attributes)))
+
+
+def _attributes(estimator: Any) -> tuple[Attribute, ...]:
+    return tuple(Attribute(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
+
+
+def _strength(weight: Any, attributes: tuple[Attribute, ...]) -> tuple[float, float]:
+    """Return the largest and the mean strength of penalties on attributes; refuse a bad one."""
     by_penalty = isinstance(weight, Mapping) and weight and set(weight) <= set(PENALTIES)
     every = weight.values() if by_penalty else [weight]
-    return max(float(strengths(one, attributes).max()) for one in every)
+    found = np.concatenate([strengths(one, attributes) for one in every])
+    return float(found.max()), float(found.mean())
 
 
 def _label(weight: Any) -> str:

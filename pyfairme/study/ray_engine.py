@@ -8,11 +8,11 @@ so that they need no common disk. Workers of other machines need pyfairme instal
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pyfairme.study.fitting import Part, fit_and_judge
+from pyfairme.study.fitting import Part, fits_in_turn
 from pyfairme.study.store import Key
 from pyfairme.study.trials import Outcome, WorkerLost
 
@@ -115,36 +115,41 @@ def ray_tasks(
 
 
 def fitted_by_ray(
-    jobs: Sequence[tuple[Key, Part]],
+    jobs: Sequence[tuple[tuple[Key, ...], Part, Collection[Key]]],
     study: tuple[Any, Mapping[str, Any]],
     *,
     n_jobs: int,
     address: str | None,
 ) -> Iterator[tuple[Key, tuple[Any, dict[str, Any]]]]:
-    """Yield every fit of `pyfairme.study.cross_validate` as it ends.
+    """Yield every fit of `pyfairme.study.cross_validate` when its job ends.
 
     Parameters
     ----------
     jobs
-        Key and rows of every fit.
+        Keys, rows and wanted keys of every `pyfairme.study.workers.Job`.
     study
         The data set, and the unfitted estimators by name.
     n_jobs, address
         As of `ray_tasks`.
     """
     with ray_tasks(_fit_and_judge, study, n_jobs=n_jobs, address=address) as tasks:
-        for key, part in jobs:
-            tasks.submit(key, key, part)
+        for job in jobs:
+            tasks.submit(job[0], *job)
         for _ in jobs:
-            key, value, error = tasks.next()
+            _, fits, error = tasks.next()
             if error is not None:
                 raise error
-            yield key, value
+            yield from fits
 
 
-def _fit_and_judge(study: tuple[Any, Mapping[str, Any]], key: Key, part: Part) -> Any:
+def _fit_and_judge(
+    study: tuple[Any, Mapping[str, Any]],
+    keys: Sequence[Key],
+    part: Part,
+    wanted: Collection[Key],
+) -> Any:
     dataset, models = study
-    return fit_and_judge(key, models[key.variant], dataset, part)
+    return list(fits_in_turn(keys, models, dataset, part, wanted))
 
 
 def _ray() -> Any:

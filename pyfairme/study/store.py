@@ -25,7 +25,8 @@ SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
-SET_BY_STUDY = ("random_state", "validation_fraction", "progress")  # whatever the estimator says
+# whatever the estimator says
+SET_BY_STUDY = ("random_state", "validation_fraction", "progress", "warm_start")
 
 
 class Key(NamedTuple):

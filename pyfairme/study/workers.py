@@ -11,17 +11,46 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Any, NamedTuple
 
 from pyfairme.datasets import Dataset
-from pyfairme.study.fitting import Part, fit_and_judge
+from pyfairme.study.fitting import Part, fits_in_turn
 from pyfairme.study.store import Key, Store
 
-__all__ = ["Job", "run_jobs"]
+__all__ = ["Job", "jobs_of", "run_jobs"]
 
 
 class Job(NamedTuple):
-    """A fit to be made."""
+    """Fits to be made on the same rows, each beginning where the one before it ended.
 
-    key: Key
+    Most jobs have one key. Those in the store already are not ``wanted``, but gone through again.
+    """
+
+    keys: tuple[Key, ...]
     part: Part
+    wanted: frozenset[Key]
+
+
+def jobs_of(
+    missing: Sequence[Key], parts: Mapping[tuple[int, int], Part], path: Sequence[str]
+) -> list[Job]:
+    """Make the jobs that bring missing fits.
+
+    Parameters
+    ----------
+    missing
+        Fits that the store does not have.
+    parts
+        Rows by seed and fold.
+    path
+        Names of models that are fitted one after the other; empty: each fit is a job of its own.
+    """
+    if not path:
+        return [Job((key,), parts[key.seed, key.fold], frozenset([key])) for key in missing]
+    jobs = []
+    for (seed, fold), part in parts.items():
+        keys = [Key(name, seed, fold) for name in path]
+        wanted = frozenset(keys) & frozenset(missing)
+        last = max((place for place, key in enumerate(keys) if key in wanted), default=-1)
+        jobs += [Job(tuple(keys[: last + 1]), part, wanted)] if wanted else []
+    return jobs
 
 
 class _Study(NamedTuple):
@@ -49,7 +78,7 @@ def run_jobs(
     Parameters
     ----------
     jobs
-        Fits to make.
+        Fits to make; jobs run beside each other.
     dataset, models, store
         The data, the unfitted estimators by name, and where results go.
     n_jobs
@@ -66,7 +95,7 @@ def run_jobs(
 
     shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
     study = _Study(dataset, models, store)
-    total = done + len(jobs)
+    total = done + sum(len(job.wanted) for job in jobs)
     with tqdm(total=total, initial=done, unit="fit", disable=not shown, smoothing=0.1) as bar:
         ended = (
             _finished_by_ray(jobs, study, n_jobs, address)
@@ -81,7 +110,7 @@ def run_jobs(
 def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
     if n_jobs == 1 or len(jobs) < 2:
         for job in jobs:
-            yield _run(study, job)
+            yield from _run(study, job)
         return
     context = multiprocessing.get_context("spawn")  # a forked JAX hangs
     with ProcessPoolExecutor(
@@ -90,7 +119,7 @@ def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
         waiting = [pool.submit(_run_received, job) for job in jobs]
         try:
             for future in as_completed(waiting):
-                yield future.result()
+                yield from future.result()
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
@@ -110,10 +139,10 @@ def _finished_by_ray(
         yield key
 
 
-def _run(study: _Study, job: Job) -> Key:
-    model = study.models[job.key.variant]
-    study.store.write(job.key, *fit_and_judge(job.key, model, study.dataset, job.part))
-    return job.key
+def _run(study: _Study, job: Job) -> Iterator[Key]:
+    for key, found in fits_in_turn(job.keys, study.models, study.dataset, job.part, job.wanted):
+        study.store.write(key, *found)
+        yield key
 
 
 _RECEIVED: list[_Study] = []  # of a worker process: the study it works for
@@ -124,8 +153,8 @@ def _receive(study: _Study) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
-def _run_received(job: Job) -> Key:
-    return _run(_RECEIVED[0], job)
+def _run_received(job: Job) -> list[Key]:
+    return list(_run(_RECEIVED[0], job))
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ def small_data() -> pf.datasets.Dataset:
 
 def small_models() -> dict[str, pf.FairMixedEffectsClassifier]:
     return {
-        name: pf.FairMixedEffectsClassifier(**LIGHT, **pf.VARIANTS[name], threshold=0.4)
+        name: pf.FairMixedEffectsClassifier(**{**LIGHT, **pf.VARIANTS[name]}, threshold=0.4)
         for name in ("medl", "medl_adb")
     }
 

@@ -18,9 +18,7 @@ MODELS = {
     "0.3": {"bias": 0.3, "noise": 1.3},
     "1": {"noise": 2.5},
 }
-FAIR = pf.FairMixedEffectsClassifier(
-    **LIGHT, fairness="moment", guide="mean_field", threshold=0.4, unseen="population"
-)
+FAIR = pf.FairMixedEffectsClassifier(**LIGHT, fairness="moment", threshold=0.4, unseen="population")
 
 
 def made(runs, choosing=(0,), n_boot=20, unfair="0"):

@@ -1,0 +1,81 @@
+"""A fit that begins where the estimator's last one ended (``warm_start=True``)."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from pyfairme.model.program import ModelSpec
+
+__all__ = ["Learned", "start", "structure", "taken"]
+
+LONGEST = 60  # characters of a part of the structure; beyond, its hash stands for it
+
+
+class Learned(NamedTuple):
+    """Trained parameters of every member, and the `structure` that gives them their meaning."""
+
+    structure: Mapping[str, str]
+    params: list[dict[str, Any]]
+
+
+def taken(estimator: Any) -> Learned | None:
+    """Make the estimator unfitted; return what it had learned, if the next fit may begin there."""
+    fitted = estimator.__dict__.pop("fit_", None) is not None
+    learned = estimator.__dict__.pop("_learned", None)
+    if not (fitted and estimator.warm_start):
+        return None
+    return Learned({}, []) if learned is None else learned
+
+
+def structure(estimator: Any, spec: ModelSpec) -> dict[str, str]:
+    """Return, by name, what must be alike for one fit's parameters to serve another.
+
+    Names of columns, clusters, groups and classes say what a parameter is about. Numbers of the
+    encoding (means, scales, knots) may move with the rows: the fit goes on from there.
+    """
+    design = estimator.design_
+    found = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    found |= {
+        "likelihood": (type(spec.likelihood).__name__, spec.likelihood.outputs),
+        "columns": tuple(column.name for column in design.columns),
+        "slopes": tuple(column.name for column in design.slope_columns),
+        "clusters": tuple(design.clusters.items()),
+        "groups": tuple((one.name, tuple(one.levels)) for one in design.attributes),
+        "classes": getattr(estimator.target_, "classes", ()),
+        "guide": estimator.guide_,
+        "ensemble": estimator.ensemble,
+    }
+    return {name: _short(repr(value)) for name, value in found.items()}
+
+
+def start(learned: Learned | None, now: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    """Return the parameters to begin from; warn, and return None, where they would not fit."""
+    if learned is None:
+        return None
+    different = [name for name in now if learned.structure.get(name) != now[name]]
+    if not different:
+        return learned.params
+    if learned.params:
+        name = different[0]
+        why = (
+            f"the model differs from the fitted one in {', '.join(different)} ({name}: "
+            f"{learned.structure.get(name)} then, {now[name]} now)"
+        )
+    else:
+        why = "the file that the estimator was loaded from does not hold where its fit ended"
+    warnings.warn(
+        f"warm_start=True, but {why}: the fit starts afresh.",
+        UserWarning,
+        stacklevel=4,  # start, _fit, fit: the line that called fit
+    )
+    return None
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST - 10]}... {hashlib.sha256(text.encode()).hexdigest()[:8]}"
