@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import ClassTarget
 from pyfairme.estimators._base import FairMixedEffects
+from pyfairme.estimators.best_threshold import BEST, best_threshold
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
@@ -101,8 +102,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Numeric column added on the link scale.
     threshold
         Probability from which the positive of two classes is predicted; "balanced_accuracy" chooses
-        it on validation rows (training rows if there are none), for each kind of effects. With more
-        classes the likeliest is predicted: leave it as it is.
+        it on validation rows (training rows if there are none), for each kind of effects, as does
+        "smoothed_balanced_accuracy", which depends less on single rows. With more classes the
+        likeliest is predicted: leave it as it is.
     class_weight
         None, "balanced", or {class: weight}; multiplies the sample weights.
     learning_rate
@@ -381,32 +383,26 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def _check_threshold(self) -> None:
         if isinstance(self.threshold, str):
-            check_choice("threshold", self.threshold, ("balanced_accuracy",))
+            check_choice("threshold", self.threshold, BEST)
         elif not (is_number(self.threshold) and 0 <= self.threshold <= 1):
             raise ValueError(
                 f"Invalid value of threshold: {self.threshold!r}. Expected a probability between "
-                "0 and 1, or 'balanced_accuracy'."
+                f"0 and 1, or one of {', '.join(map(repr, BEST))}."
             )
 
     def _thresholds(self, batch: Any) -> dict[str, float]:
         if len(self.classes_) > 2:
             return {}
-        if self.threshold != "balanced_accuracy":
+        if self.threshold not in BEST:
             return dict.fromkeys(EFFECTS, float(self.threshold))
         fit = self.fit_
         query = Query(fit.spec, fit.network, fit.draws, fit.centre, batch, None)
         return {
-            effects: _best_threshold(batch.y, predict.means(query, effects)[:, 1], batch.weight)
+            effects: best_threshold(
+                batch.y,
+                predict.means(query, effects)[:, 1],
+                batch.weight,
+                smooth=self.threshold == "smoothed_balanced_accuracy",
+            )
             for effects in EFFECTS
         }
-
-
-def _best_threshold(y: np.ndarray, probability: np.ndarray, weight: np.ndarray) -> float:
-    """Threshold of the highest balanced accuracy, (TPR + 1 - FPR) / 2: the first of equals."""
-    from sklearn.metrics import roc_curve  # slow to import
-
-    if len(np.unique(y)) < 2:
-        return 0.5
-    fpr, tpr, thresholds = roc_curve(y, probability, sample_weight=weight)
-    best = int(np.argmax(tpr - fpr))
-    return float(min(thresholds[best], 1.0))

@@ -32,7 +32,7 @@ NETWORK: Mapping[str, Any] = {
     "fixed_weight": 0.1,
     "ensemble": 3,
     "early_stopping": False,
-    "threshold": "balanced_accuracy",
+    "threshold": "smoothed_balanced_accuracy",
 }
 PENALTIES: Mapping[str, Any] = {
     "fairness": ("decision_only_adversarial", "correlation"),

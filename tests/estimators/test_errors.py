@@ -60,7 +60,10 @@ import pyfairme as pf
         ({"offset": "exposure"}, r"column 'exposure' is not in the frame"),
         ({"threshold": 1.5}, r"threshold: 1\.5\. Expected a probability between 0 and 1, or 'ba"),
         ({"threshold": None}, r"threshold: None\. Expected a probability"),
-        ({"threshold": "f1"}, r"threshold: 'f1'\. Valid values are \['balanced_accuracy'\]"),
+        (
+            {"threshold": "f1"},
+            r"threshold: 'f1'\. Valid values are \['balanced_accuracy', 'sm",
+        ),
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, dict) else "",
 )
