@@ -58,7 +58,10 @@ import pyfairme as pf
         ({"sensitive": pf.Binned("group1", (0,))}, r"Binned expected a numeric column, but 'gro"),
         ({"sensitive": "x1"}, r"'x1' has \d+ distinct numbers .* give brackets, for example Bin"),
         ({"offset": "exposure"}, r"column 'exposure' is not in the frame"),
-        ({"threshold": 1.5}, r"threshold: 1\.5\. Expected a probability between 0 and 1, or 'ba"),
+        (
+            {"threshold": 1.5},
+            r"threshold: 1\.5\. Expected a probability between 0 and 1, or one of 'ba",
+        ),
         ({"threshold": None}, r"threshold: None\. Expected a probability"),
         (
             {"threshold": "f1"},
