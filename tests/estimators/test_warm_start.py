@@ -60,8 +60,10 @@ def test_files_and_pickles_keep_what_is_needed(binary, classifier, warm, tmp_pat
     [
         ({"hidden": (4,)}, r"in hidden \(hidden: \(8,\) then, \(4,\) now\): the fit starts afresh"),
         ({"fairness": "correlation"}, r"differs from the fitted one in penalties"),
-        ({"ensemble": 2}, r"in ensemble \(ensemble: 1 then, 2 now\)"),
-        ({"guide": "low_rank"}, r"in guide"),
+        pytest.param(
+            {"ensemble": 2}, r"in ensemble \(ensemble: 1 then, 2 now\)", marks=pytest.mark.slow
+        ),
+        pytest.param({"guide": "low_rank"}, r"in guide", marks=pytest.mark.slow),
         ({"sensitive": ("group2",)}, r"in attributes, groups"),
     ],
 )
