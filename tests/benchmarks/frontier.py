@@ -79,7 +79,12 @@ class Job(NamedTuple):
 def jobs(options: argparse.Namespace, dataset: str) -> list[Job]:
     """List all fits of a data set, those that share a compilation next to each other."""
     wanted = [*POINTS, *our_points(options.variant, options.weights)]
-    points = [point for point in wanted if point.method in options.methods]
+    points = [
+        point
+        for point in wanted
+        if point.method in options.methods
+        and (options.points is None or point.label in options.points)
+    ]
     settings = [name for name in options.attributes if _has(dataset, name)]
     found = {}
     for inputs_ in options.inputs:
@@ -222,6 +227,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--inputs", nargs="+", choices=["drop", "keep"], default=["drop", "keep"])
     add("--variant", nargs="+", default=["medl_adb"], help="names or JSON files")
     add("--weights", nargs="+", type=float, default=list(WEIGHTS))
+    add("--points", nargs="+", help="labels of the points to make, such as 0.02 (a bound)")
     add("--seeds", nargs="+", type=int, default=[0, 1, 2], help="the seeds themselves")
     add("--folds", type=int, default=10)
     add("--turns", type=int, help="only so many of the rotations, to see how long they take")
