@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
+import pyfairme as pf
 import pyfairme.datasets as datasets
+from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import registry
 
 NEW = '''
@@ -36,3 +38,13 @@ def test_unknown_names_are_attribute_errors():
     for name in ("load_nothing", "nothing"):
         with pytest.raises(AttributeError, match=f"has no attribute '{name}'"):
             getattr(datasets, name)
+
+
+def test_tuned_keywords_are_those_of_an_estimator_and_its_attributes():
+    adult = datasets.load_adult()
+    for variant, keywords in adult.tuned.items():
+        model = pf.FairMixedEffectsClassifier(**{**pf.VARIANTS[variant], **keywords})
+        weights = model.fairness_weight
+        if variant == "medl_adb":
+            names = {attribute_name(entry) for entry in adult.schema.sensitive}
+            assert set(weights) == names
