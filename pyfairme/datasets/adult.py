@@ -31,7 +31,7 @@ NETWORK = {
 TUNED = {
     "medl": NETWORK,
     # pyfairme tune adult --settings tests/benchmarks/tune.json --search fairness_weight
-    #   --max-cost 0.01 --trials 40 --folds 5 (validation folds: worst SD .192 -> .127 for .75 points)
+    #   --max-cost 0.01 --trials 40 --folds 5 (validation: worst SD .192 -> .127 for .75 points)
     "medl_adb": {
         **NETWORK,
         "fairness": "decision_adversarial",
