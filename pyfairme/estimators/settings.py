@@ -336,6 +336,11 @@ def strengths(weight: Any, attributes: tuple[Attribute, ...]) -> np.ndarray:
             f"fairness_weight={weight!r} needs sensitive attributes, and the model has none: name "
             "them in sensitive= when it is fitted."
         )
+    if isinstance(weight, Mapping) and (named := sorted(set(weight) & set(PENALTIES))):
+        raise ValueError(
+            f"fairness_weight names the penalties {named}, and an update has one fairness term of "
+            "its own: give a number, or {attribute: number}."
+        )
     return _strengths(weight, "moment", attributes)
 
 

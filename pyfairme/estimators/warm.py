@@ -23,10 +23,14 @@ class Learned(NamedTuple):
 
 
 def taken(estimator: Any) -> Learned | None:
-    """Make the estimator unfitted; return what it had learned, if the next fit may begin there."""
+    """Make the estimator unfitted; return what it had learned, if the next fit may begin there.
+
+    What was learned stays on the estimator until a fit succeeds, so that one that fails costs
+    nothing but itself.
+    """
     fitted = estimator.__dict__.pop("fit_", None) is not None
-    learned = estimator.__dict__.pop("_learned", None)
-    if not (fitted and estimator.warm_start):
+    learned = getattr(estimator, "_learned", None)
+    if not estimator.warm_start or not (fitted or learned):
         return None
     return Learned({}, []) if learned is None else learned
 

@@ -34,6 +34,7 @@ NETWORK: Mapping[str, Any] = {
     "threshold": "smoothed_balanced_accuracy",
 }
 ON = ("fixed", "mixed")
+OWN_BAND = "variant: inside its null band"  # compare's note: the band of this model, not of medl
 
 
 def weights(age: float, sex: float, race: float, marital: float) -> dict[str, float]:
@@ -120,7 +121,7 @@ def _cell(line: pd.Series, metric: str) -> str:
     if metric in ("auroc", "balanced_accuracy"):
         return f"{line['value']:.4f} ({low:+.4f} to {high:+.4f})"
     change = "" if pd.isna(line["change_percent"]) else f", {line['change_percent']:+.0f} %"
-    inside = line["value"] <= line["null_high"]
+    inside = OWN_BAND in str(line["note"])
     return f"{line['value']:.4f}{change}{' (chance)' if inside else ''}"
 
 

@@ -185,6 +185,8 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
         clf.refine(draws=9)
     with pytest.raises(ValueError, match=r"fairness_weight=2 needs sensitive attributes"):
         settings.strengths(2, ())
+    with pytest.raises(ValueError, match=r"names the penalties \['decision'\], and an update has"):
+        clf.refine(fairness_weight={"decision": 1.0})
     with pytest.raises(ValueError, match=r"fairness_weight names \['age'\], which are neither"):
         clf.refine(fairness_weight={"age": 1.0})
 

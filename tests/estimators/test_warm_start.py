@@ -96,12 +96,12 @@ def test_strengths_and_other_rows_may_differ(binary, warm):
         model.fit(more, pd.concat([binary.y, binary.y_test]).iloc[100:500])
 
 
-def test_a_failed_fit_leaves_nothing_to_begin_from(binary, classifier, clf):
+def test_a_failed_fit_costs_nothing_but_itself(binary, classifier, warm):
     model = classifier(warm_start=True).fit(binary.X, binary.y)
     with pytest.raises(ValueError, match="at least 2 classes"):
         model.fit(binary.X, np.zeros(len(binary.X), int))
     assert not hasattr(model, "fit_")
-    assert same(model.fit(binary.X, binary.y), clf, binary.test)
+    assert same(model.fit(binary.X, binary.y), warm[0], binary.test)
 
 
 def test_a_linear_model_of_a_real_target_goes_on(real, regressor):
