@@ -131,8 +131,8 @@ def tune(
     """Search the settings of a model: the fairest one within a budget of accuracy.
 
     Every trial is judged on validation folds; one fold and the rows of other clusters are never
-    touched. Interrupted or killed, the same command goes on where it stopped; run in several
-    shells, or on machines that share the storage, the processes share the study.
+    touched. Interrupted or killed, the same command goes on: finished trials are kept. Run in
+    several shells, or on machines that share the storage, the processes share the study.
 
     \b
     Examples:
@@ -161,7 +161,7 @@ def tune(
                 )
             dataset, planned = _read(Path(source), target, cluster, sensitive, drop), {}
         dataset = some_rows(dataset, rows)
-        own = {} if settings is None else _read_settings(settings)
+        own = {} if settings is None else _read_settings(settings, _kind(dataset))
         keywords = _keywords(dataset, planned, variant, quick) | own
         estimator = _make(dataset, keywords)
         found: Any
@@ -214,10 +214,14 @@ def _keywords(
     return {name: found[name] for name in found if name not in ("cluster", "sensitive")}
 
 
-def _make(dataset: Dataset, keywords: Mapping[str, Any]) -> Any:
+def _kind(dataset: Dataset) -> Any:
     if dataset.schema.task == "classification":
-        return FairMixedEffectsClassifier(**keywords)
-    return FairMixedEffectsRegressor(**keywords)
+        return FairMixedEffectsClassifier
+    return FairMixedEffectsRegressor
+
+
+def _make(dataset: Dataset, keywords: Mapping[str, Any]) -> Any:
+    return _kind(dataset)(**keywords)
 
 
 def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
@@ -237,17 +241,17 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     }
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
+def _read_settings(path: Path, kind: Any) -> dict[str, Any]:
     """Read keywords of the estimator; lists of a file are the tuples of Python."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f"--settings {path} is no JSON file that can be read: {error}") from error
-    known = FairMixedEffectsClassifier().get_params(deep=False)
+    known = kind().get_params(deep=False)
     unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
     if unknown:
         raise ValueError(
-            f"--settings {path}: expected keywords of the estimator by name, such as "
+            f"--settings {path}: expected keywords of {kind.__name__} by name, such as "
             f'{{"hidden": [64, 32]}}; got {", ".join(unknown)}.'
         )
     return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}

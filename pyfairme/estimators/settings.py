@@ -27,6 +27,7 @@ __all__ = [
     "check_choice",
     "check_count",
     "check_level",
+    "check_penalties_on",
     "check_settings",
     "guide",
     "is_number",
@@ -277,7 +278,7 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
     shares = multipliers(params["fairness_on"])
     if not spec.factors:
         shares = {"fixed": max(shares.values(), default=1.0)}
-    _check_penalties_on(params["fairness_weight"], spec.penalties)
+    check_penalties_on(params["fairness_weight"], spec.penalties)
     fairness = {}
     for penalty in spec.penalties:
         strength = _strengths(params["fairness_weight"], penalty, spec.attributes)
@@ -308,7 +309,7 @@ def _threshold(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> f
     )
 
 
-def _check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
+def check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
     """Refuse strengths of penalties that are not on: they would do nothing."""
     named = {k for k in weight if k in PENALTIES} if isinstance(weight, Mapping) else set()
     idle = sorted(named - set(penalties))

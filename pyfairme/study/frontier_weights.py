@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data.schema import attribute_name
-from pyfairme.estimators.settings import as_tuple, is_number, strengths
+from pyfairme.estimators.settings import as_tuple, check_penalties_on, is_number, strengths
 from pyfairme.model.penalties import PENALTIES, Attribute
 
 __all__ = ["ascending", "labelled"]
@@ -35,8 +35,9 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
     Raises
     ------
     ValueError
-        When there is none, none or several are 0, one is negative, given twice or names no
-        protected attribute, or the estimator has no penalty or nothing to protect.
+        When there is none, none or several are 0, one is negative, given twice, names no protected
+        attribute or a penalty that is not on, or the estimator has no penalty or nothing to
+        protect.
     """
     given = list(weights)
     if not given:
@@ -48,6 +49,9 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
             "such as **pf.VARIANTS['medl_adb']."
         )
     attributes = _attributes(estimator)
+    for weight in given:
+        _strength(weight, attributes)
+        check_penalties_on(weight, as_tuple(estimator.fairness))
     found = {_label(weight): weight for weight in given}
     if len(found) < len(given):
         raise ValueError(f"weights has a value twice: {given}. Leave one out.")
@@ -79,7 +83,13 @@ def _attributes(estimator: Any) -> tuple[Attribute, ...]:
 
 def _strength(weight: Any, attributes: tuple[Attribute, ...]) -> tuple[float, float]:
     """Return the largest and the mean strength of penalties on attributes; refuse a bad one."""
-    by_penalty = isinstance(weight, Mapping) and weight and set(weight) <= set(PENALTIES)
+    named = set(weight) & set(PENALTIES) if isinstance(weight, Mapping) else set()
+    by_penalty = bool(named) and named == set(weight)
+    if named and not by_penalty:
+        raise ValueError(
+            f"The weight {weight!r} names penalties beside attributes: give {{attribute: number}}, "
+            "or {penalty: number or {attribute: number}}."
+        )
     every = weight.values() if by_penalty else [weight]
     found = np.concatenate([strengths(one, attributes) for one in every])
     return float(found.max()), float(found.mean())

@@ -81,7 +81,8 @@ def make_sampler(
     """Return a TPE sampler whose draws depend on the trial's number and on what is finished.
 
     Processes that share a study have the same seed; numbered draws keep them from drawing the same
-    points, and let a resumed study go on as if it had not been killed.
+    points. After a kill later points may be others than without it: a lost trial keeps its number,
+    its point is queued under a new one, and what is finished at a draw may be other trials.
 
     Parameters
     ----------

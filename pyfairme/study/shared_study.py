@@ -19,7 +19,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Watch", "beating", "claim", "counted", "give_back", "join", "open_storage"]
+__all__ = [
+    "Watch", "beating", "claim", "counted", "give_back", "join", "open_storage", "used_up",
+]  # fmt: skip
 
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
 PULSE = 15.0  # seconds between two beats
@@ -155,11 +157,16 @@ def give_back(study: Any, trial: Any) -> bool:
         study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return False
-    retries = trial.user_attrs.get("retries", 0)
-    if trial.params and retries < RETRIES:
+    if trial.params and not used_up(trial):
+        retries = trial.user_attrs.get("retries", 0)
         again = {"retries": retries + 1, "retry_of": trial.user_attrs.get("retry_of", trial.number)}
         study.enqueue_trial(dict(trial.params), user_attrs=again)
     return True
+
+
+def used_up(trial: Any) -> bool:
+    """Tell whether a trial's point was queued again as often as it may be."""
+    return trial.user_attrs.get("retries", 0) >= RETRIES
 
 
 def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:

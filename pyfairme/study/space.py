@@ -1,9 +1,8 @@
 """What a search may change: ranges of an estimator's keywords, as values.
 
 A space is a dictionary. Its keys name keywords; brackets reach into a dictionary:
-``"learning_rate"``, ``"fairness_weight[sex]"``, ``"fairness_on[fixed]"``,
-``"fairness_weight[moment][sex]"``. Its values are `Real`, `Whole`, `Choice`, or distributions of
-Optuna.
+``"learning_rate"``, ``"fairness_weight[sex]"``, ``"fairness_weight[moment][sex]"``. Its values are
+`Real`, `Whole`, `Choice`, or distributions of Optuna.
 """
 
 from __future__ import annotations
@@ -137,9 +136,10 @@ class Choice:
 def default_space(estimator: Any) -> dict[str, Any]:
     """Return the ranges that `pyfairme.study.tune` searches by default.
 
-    Only what the estimator has is searched: strengths per attribute if it has a penalty, weights of
-    terms that are there. Strengths and multipliers of predictions enter as products, so that one
-    prediction (the mixed one) keeps its multiplier and the others are searched against it.
+    Only what the estimator has is searched: strengths per attribute if it has a penalty (of each
+    penalty, if it has several or its weights are by penalty), weights of terms that are there.
+    Strengths and multipliers of predictions enter as products, so that one prediction (the mixed
+    one) keeps its multiplier and the others are searched against it.
 
     Parameters
     ----------
@@ -158,8 +158,10 @@ def default_space(estimator: Any) -> dict[str, Any]:
         estimator.random_intercepts or estimator.random_slopes is not None
     )
     names = [attribute_name(entry) for entry in as_tuple(estimator.sensitive)]
-    if as_tuple(estimator.fairness):
-        found |= {f"fairness_weight[{name}]": weight for name in names}
+    if penalties := as_tuple(estimator.fairness):
+        apart = len(penalties) > 1 or _by_penalty(estimator.fairness_weight)
+        inside = [f"{p}][{n}" for p in penalties for n in names] if apart else names
+        found |= {f"fairness_weight[{path}]": weight for path in inside}
         views = multipliers(estimator.fairness_on) if mixed and names else {}
         *others, _ = [view for view in EFFECTS if view in views] or [""]
         found |= {f"fairness_on[{view}]": weight for view in others}
@@ -186,8 +188,7 @@ def keywords_of(space: Mapping[str, Any], drawn: Mapping[str, Any], base: Any) -
     drawn
         By name, what was drawn.
     base
-        The estimator, with its roles: what is not searched keeps its value, also inside of
-        dictionaries.
+        The estimator, with its roles: what is not searched keeps its value, in dictionaries too.
     """
     found: dict[str, Any] = {}
     for name, value in values_of(space, drawn).items():
@@ -195,8 +196,7 @@ def keywords_of(space: Mapping[str, Any], drawn: Mapping[str, Any], base: Any) -
         if path:
             inside = found.setdefault(keyword, _as_dictionary(base, keyword, path[0]))
             for step in path[:-1]:
-                deeper = inside.get(step)
-                inside[step] = dict(deeper) if isinstance(deeper, Mapping) else {}
+                inside[step] = _by_attribute(base, inside.get(step, {}))
                 inside = inside[step]
             inside[path[-1]] = value
         else:
@@ -230,8 +230,9 @@ def start_of(space: Mapping[str, Any], base: Any) -> dict[str, Any]:
         value = base.get_params(deep=False)[keyword]
         if path:
             value = _as_dictionary(base, keyword, path[0])
+        missing = 0.0 if keyword.startswith("fairness") else None
         for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else value
+            value = _named(value).get(step, missing) if isinstance(value, Mapping) else value
         drawn = entry.encode(value) if hasattr(entry, "encode") else None
         if drawn is not None:
             found[name] = drawn
@@ -273,13 +274,26 @@ def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
     value = base.get_params(deep=False)[keyword]
     if keyword == "fairness_on":
         return multipliers(value)
-    if isinstance(value, Mapping):
-        plain = {k if isinstance(k, str) else attribute_name(k): v for k, v in value.items()}
-        if (first in PENALTIES) != bool(set(plain) & set(PENALTIES)) and plain:
-            raise ValueError(
-                f"The space reaches into {keyword} by {first!r}, and the estimator's own has the "
-                f"keys {sorted(plain)}: give a number there, or the same kind of keys."
-            )
-        return plain
-    names = as_tuple(base.fairness) if first in PENALTIES else as_tuple(base.sensitive)
-    return {n if isinstance(n, str) else attribute_name(n): value for n in names}
+    if first in PENALTIES and not _by_penalty(value):  # it holds for every penalty
+        return dict.fromkeys(as_tuple(base.fairness), value)
+    if first not in PENALTIES and _by_penalty(value):
+        raise ValueError(
+            f"The space reaches into {keyword} by {first!r}, and the estimator's own has the keys "
+            f"{sorted(_named(value))}: give a number there, or the same kind of keys."
+        )
+    return _by_attribute(base, value)
+
+
+def _by_penalty(weight: Any) -> bool:
+    return isinstance(weight, Mapping) and bool(set(weight) & set(PENALTIES))
+
+
+def _by_attribute(base: Any, weight: Any) -> dict[str, Any]:
+    """Return strengths as a new dictionary; a number is that of every attribute."""
+    if isinstance(weight, Mapping):
+        return _named(weight)
+    return {attribute_name(entry): weight for entry in as_tuple(base.sensitive)}
+
+
+def _named(given: Mapping[Any, Any]) -> dict[str, Any]:
+    return {attribute_name(key): value for key, value in given.items()}

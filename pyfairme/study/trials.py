@@ -21,6 +21,7 @@ from pyfairme import metrics
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness import collect
 from pyfairme.study.fitting import Part, network_seed
+from pyfairme.study.frontier_points import GOALS
 from pyfairme.study.splits import rotations, seen_rows, strata
 from pyfairme.study.store import Key
 
@@ -31,6 +32,7 @@ __all__ = [
 
 # Folds and networks of a search never are those of a study: `cross_validate` has seeds 0, 1, ...
 FIRST_SEED = 2**31
+UNITS = {"residual_sd": 1, "mse_sd": 2}  # power of the target's unit that a spread is in
 
 
 class Problem(NamedTuple):
@@ -176,16 +178,20 @@ def judge_fold(problem: Problem, estimator: Any, fold: int) -> FoldRows:
 
 
 def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
-    """Compute the metrics of pooled validation rows.
+    """Compute the metrics of pooled validation rows, those that `pyfairme.study.frontier` trades.
+
+    Which metrics these are says `pyfairme.study.frontier_points.GOALS`.
 
     Returns
     -------
     dict
-        ``accuracy`` (balanced accuracy; R² of a regression), ``loss`` (log loss; minus the log
-        predictive density), ``auroc`` of two classes, per attribute ``tpr_sd[...]`` and
-        ``fpr_sd[...]`` (with more than two classes the largest one, each class against the rest) or
-        ``mse_sd[...]`` in units of the target's variance, and ``worst_sd``, the largest of these.
-        An SD that is not defined on these rows is left out.
+        ``accuracy``: balanced accuracy, with more than two classes the mean over classes, each
+        against the rest; R² of a regression. ``loss``: log loss; minus the log predictive density.
+        ``auroc`` of two classes. Per attribute ``tpr_sd[...]`` and ``fpr_sd[...]``, with more than
+        two classes the largest one; of a regression ``residual_sd[...]``, the SD over groups of the
+        mean residual, in units of the target's SD (on these rows), and ``mse_sd[...]``, in units of
+        its variance. ``worst_sd``: the largest TPR, FPR or residual SD; ``mse_sd`` only stands
+        beside it. An SD that is not defined on these rows is left out.
     """
     y, prediction, decision = (
         np.concatenate([getattr(fold, name) for fold in folds])
@@ -194,67 +200,61 @@ def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
     classes = folds[0].classes
     if classes == 0:
         density = np.concatenate([fold.log_density for fold in folds])
-        found = {"accuracy": metrics.r2(y, prediction), "loss": -float(density.mean())}
+        found = {"loss": -float(density.mean())}
     elif classes == 2:
         found = {
-            "accuracy": metrics.balanced_accuracy(y, decision),
             "loss": metrics.log_loss(y, prediction.astype(np.float64)),
             "auroc": metrics.auroc(y, prediction),
         }
     else:
-        found = _of_many_classes(y, prediction, decision)
+        given = np.clip(prediction[np.arange(len(y)), y].astype(np.float64), 1e-12, None)
+        found = {"loss": -float(np.log(given).mean())}
+    goal = GOALS["classification" if classes else "regression"]
+    judged = decision if classes else prediction
+    score = getattr(metrics, goal.accuracy)
+    scores = [score(one, two) for one, two in _problems(y, judged, classes)]
+    found["accuracy"] = float(np.mean(scores))
     spreads = {
-        f"{name}[{attribute}]": value
+        (name, attribute): _spread(name, y, judged, _joined(folds, attribute), classes)
         for attribute in folds[0].sensitive
-        for name, value in _spreads(
-            y, prediction, decision, _joined(folds, attribute), classes
-        ).items()
-        if not np.isnan(value)
+        for name in (*goal.spreads, *goal.beside_spreads)
     }
-    worst = {"worst_sd": max(spreads.values())} if spreads else {}
-    return {name: float(value) for name, value in {**found, **worst, **spreads}.items()}
+    there = {place: value for place, value in spreads.items() if not np.isnan(value)}
+    counting = [value for (name, _), value in there.items() if name in goal.spreads]
+    found |= {"worst_sd": max(counting)} if counting else {}
+    found |= {f"{name}[{attribute}]": value for (name, attribute), value in there.items()}
+    return {name: float(value) for name, value in found.items()}
 
 
 def _joined(folds: Sequence[FoldRows], attribute: str) -> np.ndarray:
     return np.concatenate([fold.sensitive[attribute] for fold in folds])
 
 
-def _of_many_classes(
-    y: np.ndarray, prediction: np.ndarray, decision: np.ndarray
-) -> dict[str, float]:
-    from sklearn.metrics import balanced_accuracy_score
+def _spread(name: str, y: np.ndarray, judged: np.ndarray, group: np.ndarray, classes: int) -> float:
+    """Return an SD over the groups of one attribute; rows of unknown levels take no part.
 
-    given = np.clip(prediction[np.arange(len(y)), y].astype(np.float64), 1e-12, None)
-    return {
-        "accuracy": float(balanced_accuracy_score(y, decision)),
-        "loss": -float(np.log(given).mean()),
-    }
-
-
-def _spreads(
-    y: np.ndarray, prediction: np.ndarray, decision: np.ndarray, group: np.ndarray, classes: int
-) -> dict[str, float]:
-    """Return the SDs over the groups of one attribute; rows of unknown levels take no part."""
+    That of a regression has the unit of the target or its square, and is divided by it.
+    """
     known = group >= 0
-    y, group = y[known], group[known]
-    if classes == 0:
-        variance = float(np.var(y))
-        spread = metrics.mse_sd(y, prediction[known], sensitive_features=group)
-        return {"mse_sd": spread / variance if variance else np.nan}
-    found = {}
-    for name, metric in (("tpr_sd", metrics.tpr_sd), ("fpr_sd", metrics.fpr_sd)):
-        values = [
-            metric(one, two, sensitive_features=group)
-            for one, two in _problems(y, decision[known], classes)
-        ]
-        there = [value for value in values if not np.isnan(value)]
-        found[name] = max(there, default=np.nan)
-    return found
+    y, judged, group = y[known], judged[known], group[known]
+    spread = getattr(metrics, name)
+    values = [
+        spread(one, two, sensitive_features=group) for one, two in _problems(y, judged, classes)
+    ]
+    there = [value for value in values if not np.isnan(value)]
+    unit = 1.0 if classes else float(np.std(y)) ** UNITS[name]
+    return max(there) / unit if there and unit else np.nan
 
 
 def _problems(
-    y: np.ndarray, decision: np.ndarray, classes: int
+    y: np.ndarray, judged: np.ndarray, classes: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield outcome and decision of two classes, or of each of more against the rest."""
-    for code in range(classes) if classes > 2 else (1,):
-        yield (y == code).astype(int), (decision == code).astype(int)
+    """Yield outcome and what is judged: as they are, or each of more than two classes as 0 and 1.
+
+    A class that no row has is left out: nothing can be said of it.
+    """
+    if classes <= 2:
+        yield y, judged
+        return
+    for code in np.unique(y):
+        yield (y == code).astype(int), (judged == code).astype(int)

@@ -27,6 +27,9 @@ from pyfairme.study.tuning_loop import Search, judge_baseline, run_trials
 
 __all__ = ["Tuning", "tune"]
 
+# Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
+DEFINITIONS = 2
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -40,7 +43,8 @@ class Tuning:
         One line per trial that counts: number, state ("complete", "pruned", "fail", "running"),
         value(s), missing (accuracy below what is demanded, 0 or less: none), folds judged, the
         searched parameters by the names of the space, metrics of the pooled validation rows,
-        seconds, on_frontier (no other completed trial is more accurate and fairer), best.
+        seconds, error (of a failed one), on_frontier (no other completed trial is more accurate and
+        fairer), best.
     best
         Keywords of the best trial, for the estimator's constructor or `set_params`.
     estimator
@@ -66,7 +70,23 @@ class Tuning:
 
         Among completed trials whose accuracy on the pooled validation rows is at least the
         baseline's minus ``max_cost``, the one with the smallest worst SD.
+
+        Raises
+        ------
+        ValueError
+            After ``objective="accuracy"``, which judges no baseline.
+
+        Warns
+        -----
+        UserWarning
+            When no completed trial is as accurate as demanded; the closest one is returned.
         """
+        if self.points.aim.objective == "accuracy":
+            raise ValueError(
+                "choose measures costs from a baseline, and a search with objective='accuracy' "
+                "has none: call tune with objective='fairness' or 'frontier'. Its own best is "
+                "in estimator."
+            )
         trial, missing = choose(self.points, max_cost)
         warn_if_missing(missing, max_cost)
         return with_keywords(self.points.base, self.points.keywords(trial))
@@ -101,7 +121,11 @@ def tune(
     the model without fairness the same budget, and name what was found as ``baseline``.
 
     Several processes may work on one study: start this call in each. Killed, it resumes from the
-    storage: finished trials are kept, and points that a dead process was at are queued again.
+    storage: finished trials are kept, and points that a dead process was at are queued again. Later
+    points may be others than without the kill.
+
+    A point whose fit raises an error, or loses its worker for good, fails: it counts, with the
+    error in the table, and the search goes on.
 
     Parameters
     ----------
@@ -126,10 +150,11 @@ def tune(
     space
         What is searched, see `pyfairme.study.space`; None: `default_space`.
     objective
-        "fairness": the smallest worst TPR or FPR SD (regression: MSE SD) over protected attributes,
-        with a balanced accuracy (R²) of at least the baseline's minus ``max_cost``. "accuracy": the
-        smallest log loss. "frontier": both accuracy and worst SD, without pruning. "auto":
-        "fairness" if the estimator has a penalty, else "accuracy".
+        "fairness": the smallest worst TPR or FPR SD over protected attributes (regression: SD of
+        mean residuals in units of the target's SD), with a balanced accuracy (R²) of at least the
+        baseline's minus ``max_cost``. "accuracy": the smallest log loss. "frontier": both accuracy
+        and worst SD, without pruning. "auto": "fairness" if the estimator has a penalty, else
+        "accuracy".
     max_cost
         Accuracy that may be given up: 0.01 is one point, 0.0025 the paper's.
     baseline
@@ -153,11 +178,17 @@ def tune(
     ValueError
         When a keyword is out of range, the study of that name had other settings, or no trial could
         be judged to the end.
+    RuntimeError
+        When the workers of three points in a row were lost for good.
+    Exception
+        Of the fit of the baseline or of the estimator as given, or the last of five fits in a row
+        that failed.
 
     Warns
     -----
     UserWarning
-        When no completed trial is as accurate as demanded; the most accurate one is returned.
+        When no completed trial is as accurate as demanded; the closest one is returned. When a
+        point is given up because its workers were lost.
     """
     check_count("trials", trials, 1)
     check_choice("engine", engine, ("local", "ray"))
@@ -186,6 +217,7 @@ def tune(
         "max_cost": max_cost if objective == "fairness" else None,
         "space": {key: repr(entry) for key, entry in ranges.items()},
         "random_state": random_state,
+        "metric definitions": DEFINITIONS,
     }
     start = start_of(ranges, base)
     sampler = make_sampler(random_state, objective, distributions(ranges), start)

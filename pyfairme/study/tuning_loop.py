@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from pyfairme.study.search import Aim
-from pyfairme.study.shared_study import Watch, beating, claim, counted, give_back, join
+from pyfairme.study.shared_study import (
+    RETRIES,
+    Watch,
+    beating,
+    claim,
+    counted,
+    give_back,
+    join,
+    used_up,
+)
 from pyfairme.study.space import distributions, keywords_of, with_keywords
 from pyfairme.study.trial_frame import Points, best_so_far
 from pyfairme.study.trials import FoldRows, Outcome, WorkerLost, metrics_of
@@ -17,6 +27,9 @@ from pyfairme.study.trials import FoldRows, Outcome, WorkerLost, metrics_of
 __all__ = ["Search", "judge_baseline", "run_trials"]
 
 PAUSE = 0.5  # seconds between looks at what other processes do
+MOST_FAILED = 5  # fits in a row: then it is not the points
+MOST_LOST = 3  # points in a row that lost their workers for good
+LONGEST_ERROR = 1000  # characters that are kept
 
 
 class Search(NamedTuple):
@@ -41,6 +54,13 @@ class _Running(NamedTuple):
     trial: Any
     estimator: Any
     rows: tuple[FoldRows, ...] = ()
+
+
+class _Setbacks:
+    """What went wrong without a fit that succeeded in between: failed fits, lost points."""
+
+    def __init__(self) -> None:
+        self.failed = self.lost = 0
 
 
 def judge_baseline(study: Any, pool: Any, estimator: Any, turns: int) -> list[dict[str, float]]:
@@ -72,10 +92,18 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
         Judges folds: ``slots``, ``submit(name, estimator, fold)``, ``next() -> Outcome``.
     progress
         As of `pyfairme.study.tune`.
+
+    Raises
+    ------
+    RuntimeError
+        When the workers of `MOST_LOST` points in a row were lost for good.
+    Exception
+        Of the fit of trial 0, or the last of `MOST_FAILED` failed fits in a row.
     """
     from optuna.exceptions import UpdateFinishedTrialError
 
     running: dict[int, _Running] = {}
+    setbacks = _Setbacks()
     me = join(search.study)
     watch = Watch(search.study, me)
     space = distributions(search.space)
@@ -95,7 +123,7 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
                 if running:
                     outcome = pool.next()
                     try:
-                        _step(search, running, pool, outcome)
+                        _step(search, running, pool, outcome, setbacks)
                     except UpdateFinishedTrialError:  # taken over: this process stood still
                         running.pop(outcome.name, None)
                 elif _others_run(search.study):
@@ -108,7 +136,9 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
             raise
 
 
-def _step(search: Search, running: dict[int, _Running], pool: Any, outcome: Outcome) -> None:
+def _step(
+    search: Search, running: dict[int, _Running], pool: Any, outcome: Outcome, setbacks: _Setbacks
+) -> None:
     """Take in one judged fold: go on, prune, or finish the trial."""
     from optuna.trial import TrialState
 
@@ -116,18 +146,25 @@ def _step(search: Search, running: dict[int, _Running], pool: Any, outcome: Outc
     trial = entry.trial
     if isinstance(outcome.error, WorkerLost):
         del running[outcome.name]
-        give_back(search.study, search.study.trials[trial.number])
+        _lose(search.study, trial, outcome.error, setbacks)
         return
-    if isinstance(outcome.error, FloatingPointError):  # this point diverges: that is its result
-        trial.set_user_attr("error", str(outcome.error))
+    rows, metrics, error = entry.rows, {}, outcome.error
+    if error is None:
+        rows = (*rows, outcome.value)
+        try:
+            metrics = metrics_of(rows)
+        except ValueError as undefined:  # of these predictions: NaN, say
+            error = undefined
+    setbacks.lost = 0
+    if error is not None:
+        if 0 in (trial.number, trial.user_attrs.get("retry_of")):
+            raise error  # the estimator as given: it is not the point that is to blame
         del running[outcome.name]
-        search.study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        _fail(search.study, trial, error, setbacks)
         return
-    if outcome.error is not None:
-        raise outcome.error
-    rows = (*entry.rows, outcome.value)
+    setbacks.failed = 0
     running[outcome.name] = entry._replace(rows=rows)
-    metrics, last = metrics_of(rows), len(rows) == search.turns
+    last = len(rows) == search.turns
     pruned = False
     if search.aim.objective != "frontier":
         trial.report(search.aim.reported(metrics, len(rows)), step=len(rows))
@@ -144,6 +181,39 @@ def _step(search: Search, running: dict[int, _Running], pool: Any, outcome: Outc
         search.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     else:
         search.study.tell(trial, search.aim.values(metrics), skip_if_finished=True)
+
+
+def _fail(study: Any, trial: Any, error: Exception, setbacks: _Setbacks) -> None:
+    """Let a point fail by its error, which is its result."""
+    _end(study, trial, f"{type(error).__name__}: {error}")
+    setbacks.failed += 1
+    if setbacks.failed >= MOST_FAILED:
+        raise error
+
+
+def _lose(study: Any, trial: Any, error: WorkerLost, setbacks: _Setbacks) -> None:
+    """Queue a point again whose worker was lost, or give it up."""
+    if not used_up(trial):
+        give_back(study, study.trials[trial.number])
+        return
+    text = f"worker lost {RETRIES + 1} times, given up: {error}"
+    _end(study, trial, text)
+    warnings.warn(f"Trial {trial.number}: {text}", stacklevel=4)
+    setbacks.lost += 1
+    if setbacks.lost >= MOST_LOST:
+        raise RuntimeError(
+            f"The workers of {MOST_LOST} points in a row were lost, each point {RETRIES + 1} times "
+            f"(last: {error}). Most often memory is too small for so many fits at once: give fewer "
+            "workers (n_jobs), smaller networks or fewer rows, then make the same call again."
+        ) from error
+
+
+def _end(study: Any, trial: Any, error: str) -> None:
+    """Mark a trial as failed by an error: it counts, and its point is not queued again."""
+    from optuna.trial import TrialState
+
+    trial.set_user_attr("error", error[:LONGEST_ERROR])
+    study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
 def _write(trial: Any, rows: Sequence[FoldRows], metrics: Mapping[str, float]) -> None:

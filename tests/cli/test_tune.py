@@ -65,8 +65,23 @@ def test_problems_are_one_line(refused, table, tmp_path):
     assert "--search depth: expected some of" in text
     (tmp_path / "own.json").write_text('{"depth": 3}')
     text = refused("tune", table, *SEARCH, "--settings", tmp_path / "own.json", *out)
-    assert "expected keywords of the estimator by name" in text
+    assert "expected keywords of FairMixedEffectsClassifier by name" in text
     assert "got depth" in text
     (tmp_path / "best.json").write_text("[]")
     text = refused("tune", table, *SEARCH, "--baseline", tmp_path / "best.json", *out)
     assert "is not a best.json that this command wrote" in text
+
+
+def test_settings_are_those_of_the_estimator_of_the_task(refused, call, table, tmp_path):
+    roles = ("--target", "visits", "--cluster", "branch", "--sensitive", "sex", "--drop", "loan",
+             "--variant", "nnet", "--quick", "--trials", "1", "--folds", "3", "--turns", "1",
+             "--search", "learning_rate", "--out", tmp_path)  # fmt: skip
+    (tmp_path / "own.json").write_text('{"threshold": 0.4}')
+    text = refused("tune", table, *roles, "--settings", tmp_path / "own.json")
+    assert "expected keywords of FairMixedEffectsRegressor by name" in text
+    assert "got threshold" in text
+    (tmp_path / "own.json").write_text('{"likelihood": "student_t"}')
+    result = call("tune", table, *roles, "--settings", tmp_path / "own.json")
+    assert result.exit_code == 0, result.output
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert best["keywords"]["likelihood"] == "student_t"

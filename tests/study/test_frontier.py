@@ -288,7 +288,9 @@ def test_a_store_goes_on_and_takes_more_weights(fitted):
         ([0, -0.1], r"Invalid value of fairness_weight\['group1'\]: -0.1. Expected a number at "),
         ([0, {"group1": -1}], r"fairness_weight\['group1'\]: -1"),
         ([0, {"height": 0.1}], r"fairness_weight names \['height'\], which are neither"),
-        ([0, {"adversarial": {"height": 0.1}}], r"fairness_weight names \['height'\]"),
+        ([0, {"moment": {"height": 0.1}}], r"fairness_weight names \['height'\]"),
+        ([0, {"adversarial": 1}], r"names \['adversarial'\], which are not in fairness=\['moment"),
+        ([0, {"moment": 1, "group1": 1}], "names penalties beside attributes"),
         ([0, "much"], "fairness_weight.*'much'"),
     ],
 )

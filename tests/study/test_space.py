@@ -4,6 +4,8 @@ import optuna
 import pytest
 
 import pyfairme as pf
+from pyfairme.estimators.settings import strengths
+from pyfairme.model.penalties import Attribute
 from pyfairme.study.space import (
     Choice,
     Real,
@@ -61,11 +63,52 @@ def test_penalties_are_reached_too():
     space = {"fairness_weight[moment][sex]": Real(0, 3), "fairness_weight[adversarial]": Real(0, 3)}
     drawn = {"fairness_weight[moment][sex]": 1.0, "fairness_weight[adversarial]": 2.0}
     assert keywords_of(space, drawn, base)["fairness_weight"] == {
-        "moment": {"sex": 1.0}, "adversarial": 2.0,
+        "moment": {"sex": 1.0, "race": 0.2}, "adversarial": 2.0,
     }  # fmt: skip
     by_penalty = model(fairness_weight={"adversarial": 0.3})
     with pytest.raises(ValueError, match="give a number there, or the same kind of keys"):
         keywords_of({"fairness_weight[sex]": Real(0, 3)}, {"fairness_weight[sex]": 1.0}, by_penalty)
+
+
+@pytest.mark.parametrize(
+    ("given", "full"),
+    [
+        (0.3, {p: {"sex": 0.3, "race": 0.3} for p in ("adversarial", "moment")}),
+        ({"sex": 0.3}, {p: {"sex": 0.3, "race": 0} for p in ("adversarial", "moment")}),
+        ({"moment": 0.3}, {"adversarial": {"sex": 0, "race": 0},
+                           "moment": {"sex": 0.3, "race": 0.3}}),
+        ({"moment": {"race": 0.3}, "adversarial": 0.1},
+         {"adversarial": {"sex": 0.1, "race": 0.1}, "moment": {"sex": 0, "race": 0.3}}),
+    ],
+)  # fmt: skip
+def test_a_search_by_penalty_and_attribute_starts_at_the_estimator(given, full):
+    base = model(fairness=("adversarial", "moment"), fairness_weight=given)
+    space = default_space(base)
+    by_both = {name for name in space if name.startswith("fairness_weight")}
+    assert by_both == {
+        f"fairness_weight[{p}][{a}]" for p in ("adversarial", "moment") for a in ("sex", "race")
+    }
+    assert keywords_of(space, start_of(space, base), base)["fairness_weight"] == full
+    some = {"fairness_weight[moment][sex]": Real(0, 3)}
+    found = keywords_of(some, start_of(some, base), base)["fairness_weight"]
+    spec = tuple(Attribute(name, 0) for name in ("sex", "race"))
+    for penalty, expected in full.items():
+        assert strengths(found.get(penalty, 0), spec).tolist() == list(expected.values())
+
+
+def test_what_is_not_named_is_zero_and_is_started_at():
+    base = model(fairness_weight={"sex": 0.3})
+    space = {"fairness_weight[race]": Real(0.01, 3, log=True, zero=0.1)}
+    found = keywords_of(space, start_of(space, base), base)
+    assert found["fairness_weight"] == {"sex": 0.3, "race": 0}
+
+
+def test_one_penalty_by_name_is_searched_by_name():
+    base = model(fairness="moment", fairness_weight={"moment": 0.3})
+    space = default_space(base)
+    assert {"fairness_weight[moment][sex]", "fairness_weight[moment][race]"} <= set(space)
+    start = keywords_of(space, start_of(space, base), base)
+    assert start["fairness_weight"] == {"moment": {"sex": 0.3, "race": 0.3}}
 
 
 def test_the_default_has_what_the_model_has_and_starts_at_it():

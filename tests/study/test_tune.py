@@ -168,6 +168,8 @@ def test_without_penalty_the_proper_score_is_minimised():
     full = found.frame[found.frame["state"] == "complete"]
     assert found.frame.loc[found.frame["best"], "loss"].item() == full["loss"].min()
     assert found.baseline == {}
+    with pytest.raises(ValueError, match=r"has none: call tune with objective='fairness'"):
+        found.choose(0.01)
     assert (found.frame["value"] == found.frame["loss"]).all()
 
 
@@ -203,6 +205,11 @@ def test_a_study_of_other_settings_is_refused_and_a_finished_one_only_read(tmp_p
     assert more.frame["value"].tolist()[:2] == first.frame["value"].tolist()
     with pytest.raises(ValueError, match=r"made with other settings: max_cost differ"):
         tune(light_model(), data, **{**SEARCH, "max_cost": 0.1}, trials=2, storage=storage)
+    settings = dict(more.study.user_attrs["settings"])
+    del settings["metric definitions"]  # as before accuracy and spreads were those of frontier
+    more.study.set_user_attr("settings", settings)
+    with pytest.raises(ValueError, match=r"other settings: metric definitions differ"):
+        tune(light_model(), data, **SEARCH, trials=3, storage=storage)
 
 
 @pytest.mark.slow
