@@ -35,16 +35,18 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/pyright
 
-# In three runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
+# In four runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
 # on the CPU has crashed in one that did all (a segfault in the stack unwinder).
-PYTEST = $(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --dist loadfile --nbmake --durations=15
+PYTEST = $(TEST_ENV) $(BIN)/pytest -n $(WORKERS) --nbmake --durations=15 --dist
 FIRST := tests/estimators
 SECOND := tests/inference tests/model tests/study
+PAGES := tests/test_docs.py notebooks pyfairme
 
 pytest: $(VENV)/.test
-	$(PYTEST) $(FIRST)
-	$(PYTEST) $(SECOND)
-	$(PYTEST) $(addprefix --ignore=,$(FIRST) $(SECOND))
+	$(PYTEST) loadfile $(FIRST)
+	$(PYTEST) loadfile $(SECOND)
+	$(PYTEST) load $(PAGES)
+	$(PYTEST) loadfile $(addprefix --ignore=,$(FIRST) $(SECOND) $(PAGES))
 
 test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with ArviZ 1.x
 	.venv312/bin/python -c 'import arviz; assert int(arviz.__version__.split(".")[0]) >= 1, arviz.__version__'

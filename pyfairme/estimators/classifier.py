@@ -169,7 +169,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     >>> clf = pf.FairMixedEffectsClassifier("cluster", data.schema.sensitive, random_state=0)
     >>> clf = clf.fit(data.frame, data.target)
     >>> clf.predict_proba(data.frame).shape
-    (600, 2)
+    (900, 2)
     >>> sorted(clf.cluster_effects_["term"].unique())
     ['Intercept']
     """

@@ -158,7 +158,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     Counts, with the log of the time at risk as offset:
 
     >>> import numpy as np
-    >>> data = pf.datasets.make_clustered(rows=600, likelihood="poisson", random_state=0)
+    >>> data = pf.datasets.make_clustered(600, clusters=4, likelihood="poisson", random_state=0)
     >>> counted = data.frame.assign(log_time=np.log(np.tile([1.0, 2.0], 300)))
     >>> reg = pf.FairMixedEffectsRegressor(
     ...     "cluster", likelihood="poisson", offset="log_time", random_state=0

@@ -116,6 +116,7 @@ def test_a_model_of_a_newer_format_says_to_upgrade(
     assert "upgrade pyfairme" in text
 
 
+@pytest.mark.slow
 def test_a_regression_has_no_probability(call, table, tmp_path):
     model, out = tmp_path / "m.pyfairme", tmp_path / "p.tsv"
     call(
@@ -130,6 +131,7 @@ def test_a_regression_has_no_probability(call, table, tmp_path):
     assert f"mean {found['prediction'].mean():.4g}" in result.output
 
 
+@pytest.mark.slow
 def test_three_classes_have_a_probability_each(call, table, loans, tmp_path):
     path = tmp_path / "three.csv"
     grade = pd.cut(loans["income"], [-99, 26, 34, 99], labels=["low", "mid", "top"])

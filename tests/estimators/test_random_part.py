@@ -130,6 +130,7 @@ def test_the_null_band_is_that_of_shuffled_groups(clf, binary):
     assert np.mean(spreads) == pytest.approx(line["null"], rel=0.2)
 
 
+@pytest.mark.slow
 def test_two_factors_and_three_classes(classifier):
     data = pf.datasets.make_clustered(
         rows=400, clusters=4, likelihood="categorical", sensitive_levels=(2, 3), random_state=3

@@ -335,6 +335,7 @@ def test_adapt_needs_random_effects(bare, binary):
         bare.adapt(binary.unseen, binary.y_unseen)
 
 
+@pytest.mark.slow
 def test_adapt_learns_one_factor_at_a_time(classifier, binary):
     def crossed(X, offset=0):
         return X.assign(item=[f"i{(i + offset) % 4}" for i in range(len(X))])

@@ -72,6 +72,7 @@ def test_weights_that_do_are_not():
         finish_module._warn(Weighed({}, 0.3, 0.03, np.zeros(3)))
 
 
+@pytest.mark.slow
 def test_one_member_that_breaks_down_leaves_the_fit_and_is_not_ok(monkeypatch):
     """The other member keeps its own; the broken one has draws of the first stage and k = inf."""
     calls = []

@@ -196,10 +196,10 @@ def test_refine_equals_nuts_up_to_its_noise(whole):
 LEAST = {"cbpp": 0.99, "verbagg": 0.99}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    ["sleepstudy"]
-    + [pytest.param(name, marks=pytest.mark.slow) for name in ("penicillin", "cbpp", "verbagg")],
+    ["sleepstudy", "penicillin", "cbpp", "verbagg"],
 )
 def test_block_given_the_fixed_effects_is_lme4(name, data_dir):
     folder = data_dir / "lme4"
