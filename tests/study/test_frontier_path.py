@@ -16,7 +16,7 @@ from pyfairme.study.workers import jobs_of
 from tests.study.small_study import LIGHT, light_models, small_data
 
 FAIR = pf.FairMixedEffectsClassifier(
-    **LIGHT | {"epochs": 2, "min_steps": 300},
+    **LIGHT | {"epochs": 2, "min_steps": 300, "hidden": (7,)},  # of its own: programs are counted
     fairness="moment",
     threshold=0.4,
     unseen="population",
