@@ -123,8 +123,8 @@ def _ranked(curves: Iterable[Curve], reference: tuple[float, float]) -> Iterator
 
 
 def _order(name: str) -> tuple[bool, bool, str]:
-    """Sort our methods, the mixed prediction of a model first: named before anything is seen."""
-    return name.startswith("GroupThresholds"), ", fixed" in name, name
+    """Sort our methods, the mixed prediction first, by thresholds per group where S may be used."""
+    return not name.startswith("GroupThresholds"), ", fixed" in name, name
 
 
 def write_results(
