@@ -18,7 +18,8 @@ MODELS = {
     "0.3": {"bias": 0.3, "noise": 1.3},
     "1": {"noise": 2.5},
 }
-FAIR = pf.FairMixedEffectsClassifier(**LIGHT, fairness="moment", threshold=0.4, unseen="population")
+OWN = LIGHT | {"hidden": (9,)}  # a structure of no other test: its programs are counted
+FAIR = pf.FairMixedEffectsClassifier(**OWN, fairness="moment", threshold=0.4, unseen="population")
 
 
 def made(runs, choosing=(0,), n_boot=20, unfair="0"):
