@@ -42,9 +42,8 @@ def weights(age: float, sex: float, race: float, marital: float) -> dict[str, fl
     return {"age_bracket": age, "sex": sex, "race": race, "marital_status": marital}
 
 
-# Adversaries of decisions only cost least while groups still differ, and leave in the scores what
-# changes with a person's sex: correlation takes that out. For near equality the adversaries that
-# see scores as well are the better ones.
+# Adversaries of decisions only leave in the scores what changes with a person's sex, so correlation
+# lowers that. For near equality those that see scores as well were cheaper on seed 0.
 MODELS: Mapping[str, Mapping[str, Any]] = {
     UNFAIR: NETWORK,
     "gentle": {

@@ -32,8 +32,8 @@ class Adversarial:
 
     With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
     `Decision`): what separates the groups there is what TPR and FPR are made of. Without
-    ``scores`` it reads decisions only: predictions far from the threshold stay as they are, which
-    costs least accuracy and leaves the scores themselves the most unfair.
+    ``scores`` it reads decisions only: predictions far from the threshold stay as they are,
+    and with them what is unfair in the scores themselves.
     """
 
     width: int = 16
