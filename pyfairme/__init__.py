@@ -6,6 +6,7 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 from pyfairme import datasets, metrics
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
+from pyfairme.estimators.joint_thresholds import JointThresholds
 from pyfairme.estimators.thresholds import GroupThresholds
 from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference.collapse import AdversaryWarning
@@ -22,6 +23,7 @@ __all__ = [
     "FairMixedEffectsRegressor",
     "FairnessWarning",
     "GroupThresholds",
+    "JointThresholds",
     "PosteriorWarning",
     "Schema",
     "__version__",

@@ -40,6 +40,6 @@ def load(path: Any) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     if kind not in known:
         raise ValueError(
             f"{path} holds a {kind!r}, not an estimator. Expected one of {sorted(known)}"
-            f"{'; read it with GroupThresholds.load' if kind == 'GroupThresholds' else ''}."
+            f"{f'; read it with {kind}.load' if kind.endswith('Thresholds') else ''}."
         )
     return state.from_state(known[kind](), saved)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
-from pyfairme.data import Binned, Schema
+from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import first_rows, pick, read_numbers
-from pyfairme.data.schema import Sensitive, attribute_name, components, source
+from pyfairme.data.columns import pick, read_numbers
+from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.data.state import attribute_from, plain
-from pyfairme.estimators import fairness, inputs, state
+from pyfairme.estimators import inputs, policy, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.settings import EFFECTS, check_choice, check_count
 from pyfairme.estimators.threshold_rules import coins, grouped_rules, one_rule, positive_share
@@ -33,7 +32,7 @@ CRITERIA = {  # ours -> fairlearn's
 }
 OBJECTIVES = ("balanced_accuracy", "accuracy")
 KIND = "GroupThresholds"
-GAP_NOTE = "of the model's probability; the thresholds are not in it"
+OTHERWISE = "set criterion=None for one threshold, which needs none."
 
 
 class GroupThresholds(ClassifierMixin, BaseEstimator):
@@ -87,6 +86,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     See Also
     --------
     FairMixedEffectsClassifier : its ``threshold`` and penalties need no S when predicting.
+    JointThresholds : several attributes at once, equal up to a limit, without coins.
 
     References
     ----------
@@ -153,11 +153,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             or a group without positive or without negative rows.
         """
         self._check()
-        frame = self._frame(X)
+        frame = policy.frame_of(self.estimator, X)
         outcome = self.estimator.target_.encode(np.asarray(y).reshape(-1))
         if len(outcome) != len(frame):
             raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
-        attribute = self._learn_groups(frame) if self.needs_sensitive else None
+        entry: Any = self.attribute
+        attribute = policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
         score = self._score(X)
         if attribute is None:
             rules = one_rule(score, outcome, self.objective)
@@ -173,13 +174,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return self
 
     def _check(self) -> None:
-        if not isinstance(self.estimator, FairMixedEffectsClassifier):
-            raise TypeError(
-                "estimator must be a fitted FairMixedEffectsClassifier, got "
-                f"{type(self.estimator).__name__}; for other models use fairlearn's "
-                "ThresholdOptimizer itself."
-            )
-        check_is_fitted(self.estimator)
+        policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, (*CRITERIA, None))
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, OBJECTIVES)
@@ -192,40 +187,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         if not isinstance(self.attribute, str | Binned | tuple | None):
             raise TypeError(
                 "attribute must be a column, a Binned, or a tuple of these for an intersection, "
-                f"got {type(self.attribute).__name__}: one policy has one attribute."
-            )
-        if len(self.estimator.classes_) > 2:
-            raise ValueError(
-                "Thresholds are for two classes, and the classifier has "
-                f"{len(self.estimator.classes_)}: its predict takes the likeliest."
-            )
-
-    def _frame(self, X: Any) -> pd.DataFrame:
-        missing = self.estimator.missing == "category"
-        return inputs.new_frame(self.estimator, X, allow_nan=missing)
-
-    def _learn_groups(self, frame: pd.DataFrame) -> Attribute:
-        entry: Any = self.attribute
-        columns = list(dict.fromkeys(source(part) for part in components(entry)))
-        self._check_columns(columns, frame)
-        Schema.infer(frame[columns], sensitive=(entry,))
-        try:
-            return Attribute.fit(frame, entry)
-        except ValueError as error:
-            raise ValueError(
-                f"No thresholds by group can be chosen on these {len(frame)} rows. {error} With "
-                "criterion=None one threshold needs no groups."
-            ) from error
-
-    def _check_columns(self, columns: Any, frame: pd.DataFrame) -> None:
-        absent = [name for name in columns if name not in frame.columns]
-        if absent:
-            name = attribute_name(self.attribute) if self.attribute is not None else ""
-            raise ValueError(
-                f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
-                "row, and X does not have it. Available columns: "
-                f"{', '.join(map(repr, frame.columns))}. Add it, or set criterion=None for one "
-                "threshold, which needs none."
+                f"got {type(self.attribute).__name__}: one policy has one attribute; "
+                "JointThresholds takes several."
             )
 
     def _score(self, X: Any) -> np.ndarray:
@@ -240,7 +203,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ``estimator.predict_proba``.
         """
         check_is_fitted(self, "thresholds_")
-        share = self._share(X, self._frame(X))
+        share = self._share(X, policy.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -251,7 +214,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         in whatever company and order, and rows with equal values are too.
         """
         check_is_fitted(self, "thresholds_")
-        frame = self._frame(X)
+        frame = policy.frame_of(self.estimator, X)
         return self.classes_[self._decide(frame, self._share(X, frame))]
 
     def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
@@ -259,19 +222,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         attribute = self._groups
         if attribute is None:
             return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
-        self._check_columns(attribute.columns, frame)
-        codes = attribute.encode(frame)
-        if (codes < 0).any():
-            column = attribute.columns[0]
-            values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
-            raise ValueError(
-                f"{(codes < 0).sum()} rows belong to a group of {attribute.name!r} that was not "
-                f"among the rows the thresholds were chosen on, first at rows "
-                f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
-                f"{', ...' if len(values) > 1 else ''}). Known groups are "
-                f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
-                "group, or leave these rows out."
-            )
+        codes = policy.codes_of(attribute, frame, OTHERWISE)
         return positive_share(self.thresholds_, self._score(X), codes)
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
@@ -328,15 +279,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             as they are.
         """
         check_is_fitted(self, "thresholds_")
-        judged = fairness.collect(self.estimator, X, y, self._reported(attributes))
-        frame = self._frame(X)
+        frame = policy.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
-        judged = replace(judged, decision={**judged.decision, self.effects: decision})
-        every = fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
-        lines: Any = every[every["effects"] == self.effects].reset_index(drop=True)
-        gap = lines["metric"] == "counterfactual_gap"
-        lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
-        return lines
+        options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        chosen = self._reported(attributes)
+        return policy.report(self.estimator, (X, y), chosen, self.effects, decision, **options)
 
     def _reported(self, attributes: Any) -> Any:
         if attributes is not None or self.attribute is None:
@@ -412,11 +359,11 @@ def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThre
     estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
     groups = None if saved["groups"] is None else attribute_from(saved["groups"])
     parts = () if groups is None else tuple(p.binned or p.column for p in groups.components)
-    policy = cls(estimator, (parts[0] if len(parts) == 1 else parts) or None, **saved["keywords"])
-    policy.thresholds_ = pd.DataFrame(dict(saved["rules"]))
-    policy._groups, policy._seed, policy.n_rows_ = groups, saved["seed"], saved["rows"]
-    policy.classes_ = estimator.classes_
-    return policy
+    found = cls(estimator, (parts[0] if len(parts) == 1 else parts) or None, **saved["keywords"])
+    found.thresholds_ = pd.DataFrame(dict(saved["rules"]))
+    found._groups, found._seed, found.n_rows_ = groups, saved["seed"], saved["rows"]
+    found.classes_ = estimator.classes_
+    return found
 
 
 def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray) -> None:

@@ -13,9 +13,11 @@ from frontier_problem import ANY, TEST, TRAINING, VALIDATION, Decided, Point, Pr
 
 import pyfairme as pf
 from pyfairme.estimators import inputs
+from pyfairme.estimators.joint_thresholds import JointThresholds
 from pyfairme.estimators.thresholds import GroupThresholds
 
 OURS = "pyfairme"
+LIMITS = (0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.02, 0.01, 0.0)  # of the SDs of TPR and FPR
 
 
 def ours(
@@ -57,11 +59,27 @@ def ours(
         policy.fit(X.iloc[chosen], y[chosen])
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
+    def jointly(setting: str, limit: float) -> Decided:
+        chosen = of.protected[setting]
+        more = tuple(of.entries[name] for name in chosen)
+        policy = JointThresholds(clf, dict.fromkeys(chosen, limit), attributes=more).fit(X)
+        return Decided(np.asarray(policy.predict(test)).astype(np.int8))
+
     name, point = f"{OURS} {variant}", f"weight {weight:g}"
     yield Reading(name, point, of.setting, of.keep, lambda: decide("mixed"))
     yield Reading(f"{name}, fixed", point, of.setting, of.keep, lambda: decide("fixed"))
     if not of.keep:
         return
+    if not weight:  # probabilities of a penalised model are not calibrated in the groups
+        for setting in of.protected:
+            for limit in LIMITS:
+                yield Reading(
+                    f"JointThresholds on {name}",
+                    f"SD at most {limit:g}",
+                    setting,
+                    True,
+                    lambda s=setting, v=limit: jointly(s, v),
+                )
     name = f"GroupThresholds on {name}"
     for setting in of.protected:
         yield Reading(name, f"{point}, off", setting, True, lambda: decide("mixed"))

@@ -122,9 +122,11 @@ def _ranked(curves: Iterable[Curve], reference: tuple[float, float]) -> Iterator
         yield {**line, "cpu_seconds": every[name].seconds}
 
 
-def _order(name: str) -> tuple[bool, bool, str]:
-    """Sort our methods, the mixed prediction first, by thresholds per group where S may be used."""
-    return not name.startswith("GroupThresholds"), ", fixed" in name, name
+def _order(name: str) -> tuple[int, bool, str]:
+    """Sort our methods: by thresholds per group where S may be used, the mixed prediction first."""
+    policies = ("JointThresholds", "GroupThresholds")
+    rank = next((i for i, one in enumerate(policies) if name.startswith(one)), len(policies))
+    return rank, ", fixed" in name, name
 
 
 def write_results(

@@ -1,0 +1,142 @@
+r"""The least loss of accuracy that keeps rates of several attributes within limits.
+
+Let p be right. A rule that decides row i positively with chance d_i has, in expectation,
+
+    TPR_g = sum_{i in g} p_i d_i / sum_{i in g} p_i,
+
+FPR_g with 1 - p_i and the selection rate with 1 in place of p_i; balanced accuracy and accuracy are
+linear in d as well. With limits SD_g(rate_g) <= s the least loss over all d is a convex problem.
+Its dual has a number per attribute, rate and group, those of a rate summing to 0 over its groups,
+
+    max_w  min_d  [ loss(d) + sum_j (w_j . rates_j(d) - sqrt(groups_j) s_j ||w_j||) ],
+
+and decides row i by the sign of p_i reward_i - (1 - p_i) charge_i, where each attribute adds its
+group's part to both. Every w gives a lower bound of the loss (weak duality).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+
+__all__ = ["RATES", "Joint", "Limit", "expected_rates", "gains", "joint_rule"]
+
+RATES = ("tpr", "fpr", "selection_rate")
+SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003, 0.0)  # of the sign, in units of an average row's gain
+
+
+class Limit(NamedTuple):
+    """The largest SD over the groups of an attribute of one rate of `RATES`."""
+
+    attribute: str
+    rate: str
+    sd: float
+
+
+class Joint(NamedTuple):
+    """What the optimum is made of.
+
+    ``reward`` and ``charge`` are those of all rows, ``parts`` what a group of an attribute adds to
+    them, (groups, 2). ``loss`` is the lower bound of the expected loss of accuracy.
+    """
+
+    reward: float
+    charge: float
+    parts: Mapping[str, np.ndarray]
+    loss: float
+
+    def weights(self, codes: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Return reward and charge of rows, each (n,), from their groups ``codes`` (n,)."""
+        added = sum((self.parts[name][codes[name]] for name in self.parts), start=np.zeros((1, 2)))
+        return self.reward + added[:, 0], self.charge + added[:, 1]
+
+
+def gains(p: np.ndarray, objective: str) -> tuple[float, float]:
+    """Return what deciding a positive, and a negative, row positively adds, and takes away."""
+    positives, n = float(p.sum()), len(p)
+    if objective == "accuracy":
+        return 1.0 / n, 1.0 / n
+    return 0.5 / positives, 0.5 / (n - positives)
+
+
+def expected_rates(
+    decision: np.ndarray, p: np.ndarray, codes: np.ndarray, groups: int, rate: str
+) -> np.ndarray:
+    """Return the rate of each group (groups,), expected where ``p`` are probabilities.
+
+    NaN for a group without rows of the outcome.
+    """
+    weight = _weight(p, rate)
+    mass = np.bincount(codes, weight, groups)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(codes, weight * decision, groups) / mass
+
+
+def joint_rule(
+    p: np.ndarray,
+    codes: Mapping[str, np.ndarray],
+    groups: Mapping[str, int],
+    limits: tuple[Limit, ...],
+    objective: str,
+) -> Joint:
+    """Solve the dual problem on rows of probability ``p`` (n,) and groups ``codes`` (n,)."""
+    limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
+    reward, charge = gains(p, objective)
+    parts = {name: np.zeros((number, 2)) for name, number in groups.items()}
+    if not limits:
+        return Joint(reward, charge, parts, 0.0)
+    gain = reward * p - charge * (1 - p)
+    members = [np.eye(groups[limit.attribute])[codes[limit.attribute]] for limit in limits]
+    weights = [_weight(p, one.rate)[:, None] * m for one, m in zip(limits, members, strict=True)]
+    masses = [np.maximum(weight.sum(0), 1e-12) for weight in weights]
+    shares = [weight / mass for weight, mass in zip(weights, masses, strict=True)]
+    table = np.hstack([part - part.mean(1, keepdims=True) for part in shares])  # as if sum(w) = 0
+    sizes = [len(mass) for mass in masses]
+    margins = np.array([np.sqrt(n) * one.sd for n, one in zip(sizes, limits, strict=True)])
+    splits = np.cumsum(sizes)[:-1]
+    w = np.zeros(table.shape[1])
+    for smoothing in SMOOTHING:
+        scale = smoothing * np.abs(gain).mean()
+        w = minimize(
+            _negative_dual, w, (gain, table, splits, margins, scale), jac=True, method="L-BFGS-B",
+            options={"maxiter": 2000, "maxfun": 4000},
+        ).x  # fmt: skip
+    bound = np.maximum(gain, 0).sum() - _negative_dual(w, gain, table, splits, margins, 0.0)[0]
+    for limit, mass, block in zip(limits, masses, np.split(w, splits), strict=True):
+        price = (block - block.mean()) / mass  # of a positive decision in each group
+        parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
+        parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
+    return Joint(reward, charge, parts, max(float(bound), 0.0))
+
+
+def _weight(p: np.ndarray, rate: str) -> np.ndarray:
+    return {"tpr": p, "fpr": 1 - p, "selection_rate": np.ones_like(p)}[rate]
+
+
+def _negative_dual(
+    w: np.ndarray,
+    gain: np.ndarray,
+    table: np.ndarray,
+    splits: np.ndarray,
+    margins: np.ndarray,
+    scale: float,
+) -> tuple[float, np.ndarray]:
+    """Return minus the dual value, the kink of each row rounded by ``scale``, and its gradient."""
+    score = gain - table @ w
+    if scale > 0:
+        chance = 0.5 * (1 + np.tanh(score / (2 * scale)))
+        taken = scale * np.logaddexp(0.0, score / scale)
+    else:
+        chance, taken = (score > 0).astype(float), np.maximum(score, 0)
+    value, slope = taken.sum(), -(table.T @ chance)
+    start = 0
+    for block, margin in zip(np.split(w, splits), margins, strict=True):
+        centred = block - block.mean()
+        norm = np.linalg.norm(centred)
+        value += margin * norm
+        slope[start : start + len(block)] += margin * centred / max(float(norm), 1e-12)
+        start += len(block)
+    return float(value), slope

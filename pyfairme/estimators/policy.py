@@ -1,0 +1,107 @@
+"""What threshold policies share: rows and groups read for a fitted classifier, and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_is_fitted
+
+from pyfairme.data import Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import first_rows
+from pyfairme.data.schema import Sensitive, attribute_name, components, source
+from pyfairme.estimators import fairness, inputs
+from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+
+__all__ = ["check_classifier", "check_columns", "codes_of", "frame_of", "learn_groups", "report"]
+
+GAP_NOTE = "of the model's probability; the thresholds are not in it"
+
+
+def check_classifier(estimator: Any) -> None:
+    """Raise unless ``estimator`` is a fitted classifier of two classes."""
+    if not isinstance(estimator, FairMixedEffectsClassifier):
+        raise TypeError(
+            "estimator must be a fitted FairMixedEffectsClassifier, got "
+            f"{type(estimator).__name__}; for other models use fairlearn's ThresholdOptimizer "
+            "itself."
+        )
+    check_is_fitted(estimator)
+    if len(estimator.classes_) > 2:
+        raise ValueError(
+            "Thresholds are for two classes, and the classifier has "
+            f"{len(estimator.classes_)}: its predict takes the likeliest."
+        )
+
+
+def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
+    """Return new rows as a frame, as the classifier takes them."""
+    return inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+
+
+def learn_groups(entry: Sensitive, frame: pd.DataFrame, otherwise: str) -> Attribute:
+    """Learn the groups of an attribute; ``otherwise`` says what to do without them."""
+    columns = list(dict.fromkeys(source(part) for part in components(entry)))
+    check_columns(attribute_name(entry), columns, frame, otherwise)
+    Schema.infer(frame[columns], sensitive=(entry,))
+    try:
+        return Attribute.fit(frame, entry)
+    except ValueError as error:
+        raise ValueError(
+            f"No thresholds by group can be chosen on these {len(frame)} rows. {error} "
+            f"Otherwise {otherwise}"
+        ) from error
+
+
+def check_columns(name: str, columns: Sequence[str], frame: pd.DataFrame, otherwise: str) -> None:
+    """Raise when a column that the groups are read from is absent."""
+    absent = [column for column in columns if column not in frame.columns]
+    if absent:
+        raise ValueError(
+            f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
+            "row, and X does not have it. Available columns: "
+            f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise}"
+        )
+
+
+def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str) -> np.ndarray:
+    """Return the group of each row (n,); raise for absent columns and for groups never seen."""
+    check_columns(attribute.name, attribute.columns, frame, otherwise)
+    codes = attribute.encode(frame)
+    if (codes < 0).any():
+        column = attribute.columns[0]
+        values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
+        raise ValueError(
+            f"{(codes < 0).sum()} rows belong to a group of {attribute.name!r} that was not "
+            f"among the rows the thresholds were chosen on, first at rows "
+            f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
+            f"{', ...' if len(values) > 1 else ''}). Known groups are "
+            f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
+            "group, or leave these rows out."
+        )
+    return codes
+
+
+def report(
+    estimator: Any,
+    rows: tuple[Any, Any],
+    attributes: Any,
+    effects: str,
+    decision: np.ndarray,
+    **options: Any,
+) -> pd.DataFrame:
+    """Report on ``rows`` (X, y) with the policy's ``decision`` (n,), codes of classes.
+
+    ``options`` are those of `fairness.report`. The lines of ``effects`` only.
+    """
+    judged = fairness.collect(estimator, *rows, attributes)
+    judged = replace(judged, decision={**judged.decision, effects: decision})
+    every = fairness.report(judged, **options)
+    lines: Any = every[every["effects"] == effects].reset_index(drop=True)
+    gap = lines["metric"] == "counterfactual_gap"
+    lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
+    return lines

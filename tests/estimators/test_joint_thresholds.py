@@ -1,0 +1,226 @@
+"""Thresholds of several attributes at once, against linear programming and simulation."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.optimize import linprog
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import balanced_accuracy_score
+
+import pyfairme as pf
+from pyfairme.estimators.joint_rules import Limit, expected_rates, gains, joint_rule
+from pyfairme.metrics import fpr_sd, tpr_sd
+
+BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
+
+
+def rows(n, seed):
+    """Probabilities that differ between the groups of two attributes, two and two."""
+    rng = np.random.default_rng(seed)
+    codes = {"a": rng.integers(2, size=n), "b": (rng.random(n) < 0.3).astype(int)}
+    p = expit(-1 + 0.9 * codes["a"] - 0.7 * codes["b"] + rng.normal(size=n))
+    return p, codes, {"a": 2, "b": 2}
+
+
+def linear_program(p, codes, limits, objective):
+    """Least loss over all d in [0, 1]: of two groups the SD is half their difference."""
+    reward, charge = gains(p, objective)
+    gain = reward * p - charge * (1 - p)
+    table, bounds = [], []
+    for limit in limits:
+        weight = {"tpr": p, "fpr": 1 - p, "selection_rate": np.ones_like(p)}[limit.rate]
+        one, two = ((codes[limit.attribute] == g) * weight for g in (0, 1))
+        gap = one / one.sum() - two / two.sum()
+        table += [gap, -gap]
+        bounds += [2 * limit.sd] * 2
+    found = linprog(-gain, A_ub=np.array(table), b_ub=bounds, bounds=(0, 1), method="highs")
+    assert found.success
+    return np.maximum(gain, 0).sum() + found.fun
+
+
+@pytest.mark.parametrize("objective", ["balanced_accuracy", "accuracy"])
+@pytest.mark.parametrize(
+    "limits",
+    [
+        [("a", "tpr", 0.0)],
+        [("a", "tpr", 0.03), ("b", "tpr", 0.02)],
+        [("a", "tpr", 0.0), ("a", "fpr", 0.0), ("b", "fpr", 0.01)],
+        [("a", "selection_rate", 0.01), ("b", "selection_rate", 0.0)],
+    ],
+)
+def test_no_rule_loses_less(limits, objective):
+    limits = tuple(Limit(*one) for one in limits)
+    p, codes, groups = rows(3000, seed=0)
+    least = linear_program(p, codes, limits, objective)
+    rule = joint_rule(p, codes, groups, limits, objective)
+    reward, charge = rule.weights(codes)
+    decision = p * reward > (1 - p) * charge
+    gain = rule.reward * p - rule.charge * (1 - p)
+    loss = gain[gain > 0].sum() - gain[decision].sum()
+    assert least > 0.0005  # the limits cost something
+    assert rule.loss == pytest.approx(least, rel=0.01)
+    assert rule.loss <= least + 1e-9  # weak duality
+    assert loss == pytest.approx(least, rel=0.05, abs=1e-4)
+    for limit in limits:  # one row of some 800 moves a rate by .001
+        found = expected_rates(decision, p, codes[limit.attribute], 2, limit.rate)
+        assert np.std(found) < limit.sd + 0.002
+
+
+def test_limits_that_do_not_bind_are_one_threshold():
+    p, codes, groups = rows(500, seed=1)
+    rule = joint_rule(
+        p, codes, groups, (Limit("a", "tpr", np.inf), Limit("b", "fpr", 0.9)), "accuracy"
+    )
+    assert rule.loss == 0
+    reward, charge = rule.weights(codes)
+    assert charge / (reward + charge) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_new_rows_keep_the_limits_too():
+    """Known truth: y is drawn from p. Rates of 100,000 new rows have an error of about .003."""
+    limits = tuple(Limit(a, r, 0.01) for a in "ab" for r in ("tpr", "fpr"))
+    p, codes, groups = rows(20_000, seed=2)
+    rule = joint_rule(p, codes, groups, limits, "balanced_accuracy")
+    p, codes, groups = rows(100_000, seed=3)
+    y = np.random.default_rng(4).random(len(p)) < p
+    reward, charge = rule.weights(codes)
+    decision, plain = p * reward > (1 - p) * charge, p * rule.reward > (1 - p) * rule.charge
+    for name in "ab":
+        for sd in (tpr_sd, fpr_sd):
+            before = sd(y, plain, sensitive_features=codes[name])
+            assert sd(y, decision, sensitive_features=codes[name]) < 0.018 < 0.05 < before
+    lost = balanced_accuracy_score(y, plain) - balanced_accuracy_score(y, decision)
+    assert lost == pytest.approx(rule.loss, abs=0.006)
+
+
+@pytest.fixture(scope="module")
+def unfair(binary):
+    clf = pf.FairMixedEffectsClassifier(
+        "cluster", ("group1", "group2"), fairness=None, guide="mean_field", hidden=(8,), epochs=1,
+        min_steps=200, random_state=0, progress=False,
+    )  # fmt: skip
+    return clf.fit(binary.X, binary.y)
+
+
+@pytest.fixture(scope="module")
+def joint(unfair, binary):
+    return pf.JointThresholds(unfair, {"group1": 0.02, "group2": {"tpr": 0.03}}).fit(
+        binary.test, binary.y_test
+    )
+
+
+def test_the_table_says_what_was_reached(joint, unfair, binary):
+    lines = joint.rates_
+    assert lines[["attribute", "rate", "limit"]].values.tolist() == [
+        ["group1", "tpr", 0.02], ["group1", "fpr", 0.02], ["group2", "tpr", 0.03],
+    ]  # fmt: skip
+    assert (lines["before"] > lines["limit"]).any()
+    assert (lines["after"] < lines["limit"] + 0.01).all()  # 200 rows
+    assert 0 <= joint.least_loss_ <= joint.loss_ + 0.002
+    decision = joint.predict(binary.test)
+    observed = tpr_sd(binary.y_test, decision, sensitive_features=binary.test["group2"])
+    assert lines["observed_after"].iloc[2] == pytest.approx(observed)
+    p = unfair.predict_proba(binary.test)[:, 1]
+    assert (decision == (p > joint.row_thresholds(binary.test))).all()
+    assert (joint.predict_proba(binary.test)[:, 1] == decision).all()
+
+
+def test_outcomes_move_no_threshold(joint, unfair, binary):
+    blind = clone(joint).fit(binary.test)
+    assert blind.thresholds_.equals(joint.thresholds_)
+    assert "observed_after" not in blind.rates_
+
+
+def test_a_number_limits_every_attribute(unfair, binary):
+    every = pf.JointThresholds(unfair, np.inf, "demographic_parity", attributes=(BRACKET,))
+    every.fit(binary.test)
+    assert every.rates_["attribute"].tolist() == ["group1", "group2", "bracket"]
+    assert set(every.rates_["rate"]) == {"selection_rate"}
+    assert every.least_loss_ == 0
+    assert every.thresholds_["threshold"].nunique() == 1
+
+
+def test_it_says_that_it_needs_the_groups(joint, unfair):
+    assert joint.needs_sensitive
+    assert "needs S when predicting" in repr(joint)
+    text = joint.describe()
+    assert "NEEDS THE SENSITIVE ATTRIBUTES: 'group1', 'group2'" in text
+    assert re.search(r"- group2 = g1 \(\d+ rows\): p > 0\.\d+", text)
+    assert re.search(r"SD of tpr over group2: 0\.\d+ to 0\.\d+ \(limit 0\.03\)", text)
+    assert "Not fitted yet" in pf.JointThresholds(unfair, 0.1).describe()
+
+
+def test_bad_input_is_refused(unfair, clf, binary):
+    X = binary.test
+    for limits, keywords, message in [
+        ({"age": 0.1}, {}, "limits names 'age', which is no sensitive attribute .*'group1'"),
+        ({"group1": -0.1}, {}, "limit of 'group1' must be a number >= 0.*got -0.1"),
+        ({"group1": {"recall": 0.1}}, {}, "Invalid value of a rate in limits: 'recall'"),
+        ({}, {}, "No attribute to limit"),
+        (0.1, {"criterion": "parity"}, "Invalid value of criterion: 'parity'"),
+        (0.1, {"objective": "auc"}, "Invalid value of objective"),
+        (0.1, {"effects": "all"}, "Invalid value of effects"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            pf.JointThresholds(unfair, limits, **keywords).fit(X)
+    one = X[X["group1"] == "g0"]
+    with pytest.raises(ValueError, match=r"one level only.*leave the attribute out of limits"):
+        pf.JointThresholds(unfair, 0.1).fit(one)
+    found = pf.JointThresholds(unfair, 0.1).fit(X)
+    with pytest.raises(ValueError, match=r"'group2' is not in the frame|does not have it"):
+        found.predict(X.drop(columns="group2"))
+    with pytest.raises(ValueError, match="not among the rows the thresholds were chosen on"):
+        pf.JointThresholds(unfair, {"group2": 0.1}).fit(X[X["group2"] != "g2"]).predict(X)
+    with pytest.raises(ValueError, match="X has 200 rows, y has 3"):
+        found.fit(X, [0, 1, 1])
+    with pytest.raises(NotFittedError):
+        clone(found).predict(X)
+    with pytest.raises(TypeError, match="must be a fitted FairMixedEffectsClassifier, got str"):
+        pf.JointThresholds("model", 0.1).fit(X)
+
+
+def test_probabilities_of_a_penalised_model_are_warned_of(binary):
+    clf = pf.FairMixedEffectsClassifier(
+        "cluster", "group1", fairness="moment", guide="mean_field", hidden=(8,), epochs=1,
+        min_steps=200, random_state=0, progress=False,
+    )  # fmt: skip
+    clf.fit(binary.X, binary.y)
+    with pytest.warns(pf.FairnessWarning, match="fairness='moment'.*not calibrated in the groups"):
+        pf.JointThresholds(clf, 0.1).fit(binary.test)
+
+
+def test_ties_that_break_a_limit_are_warned_of(unfair, binary):
+    with pytest.warns(pf.FairnessWarning, match="above its limit 0: a threshold cannot part rows"):
+        pf.JointThresholds(unfair, 0.0, effects="random").fit(binary.test.iloc[:40])
+
+
+def test_the_report_has_the_policys_decisions(joint, unfair, binary):
+    mine = joint.fairness_report(binary.test, binary.y_test, n_boot=0)
+    found = mine.set_index(["attribute", "group", "metric"])["value"]
+    decision = joint.predict(binary.test)
+    for name in ("group1", "group2"):
+        sd = tpr_sd(binary.y_test, decision, sensitive_features=binary.test[name])
+        assert found[name, "all", "tpr_sd"] == pytest.approx(sd)
+    assert set(mine["effects"]) == {"mixed"}
+
+
+def test_a_saved_policy_decides_alike(unfair, binary, tmp_path):
+    found = pf.JointThresholds(
+        unfair, {"bracket": 0.02, "group1": {"fpr": 0.01}}, attributes=(BRACKET,), effects="fixed"
+    ).fit(binary.test, binary.y_test)
+    found.save(tmp_path / "policy.pyfairme")
+    again = pf.JointThresholds.load(tmp_path / "policy.pyfairme")
+    assert (again.predict(binary.unseen) == found.predict(binary.unseen)).all()
+    assert again.describe() == found.describe()
+    pd.testing.assert_frame_equal(again.rates_, found.rates_)
+    pd.testing.assert_frame_equal(again.thresholds_, found.thresholds_)
+    refitted = again.fit(binary.test)
+    assert refitted.thresholds_.equals(found.thresholds_)
+    with pytest.raises(ValueError, match=r"read it with JointThresholds\.load"):
+        pf.load(tmp_path / "policy.pyfairme")
+    with pytest.raises(ValueError, match="holds a 'JointThresholds', not a GroupThresholds"):
+        pf.GroupThresholds.load(tmp_path / "policy.pyfairme")
