@@ -16,6 +16,7 @@ from pyfairme.cli.problems import one_line_errors, spoken_warnings
 from pyfairme.cli.roles import Roles, parse_sensitive
 from pyfairme.cli.settings import estimator_keywords
 from pyfairme.cli.tables import check_folder, read_table
+from pyfairme.cli.tune_files import read_best, read_settings
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 
@@ -161,9 +162,10 @@ def tune(
                 )
             dataset, planned = _read(Path(source), target, cluster, sensitive, drop), {}
         dataset = some_rows(dataset, rows)
-        own = {} if settings is None else _read_settings(settings, _kind(dataset))
+        kind = _kind(dataset)
+        own = {} if settings is None else read_settings(settings, kind)
         keywords = _keywords(dataset, planned, variant, quick) | own
-        estimator = _make(dataset, keywords)
+        estimator = kind(**keywords)
         found: Any
         with spoken_warnings():
             found = run(
@@ -177,7 +179,7 @@ def tune(
                 space=_space(estimator, dataset, search),
                 objective=objective,
                 max_cost=max_cost,
-                baseline=None if baseline is None else _make(dataset, _read_best(baseline)),
+                baseline=None if baseline is None else read_best(baseline, kind),
                 seen=seen,
                 folds=folds,
                 turns=turns,
@@ -220,10 +222,6 @@ def _kind(dataset: Dataset) -> Any:
     return FairMixedEffectsRegressor
 
 
-def _make(dataset: Dataset, keywords: Mapping[str, Any]) -> Any:
-    return _kind(dataset)(**keywords)
-
-
 def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     """Return the default space, or the part of it that is named."""
     from pyfairme.study.fitting import with_roles
@@ -239,30 +237,6 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
         for name, entry in space.items()
         if not wanted or name.partition("[")[0] in wanted
     }
-
-
-def _read_settings(path: Path, kind: Any) -> dict[str, Any]:
-    """Read keywords of the estimator; lists of a file are the tuples of Python."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"--settings {path} is no JSON file that can be read: {error}") from error
-    known = kind().get_params(deep=False)
-    unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
-    if unknown:
-        raise ValueError(
-            f"--settings {path}: expected keywords of {kind.__name__} by name, such as "
-            f'{{"hidden": [64, 32]}}; got {", ".join(unknown)}.'
-        )
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-
-
-def _read_best(path: Path) -> dict[str, Any]:
-    """Read the keywords of an earlier search."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))["keywords"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a best.json that this command wrote.") from error
 
 
 def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:

@@ -6,11 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import as_tuple, check_choice, check_count
@@ -23,73 +19,13 @@ from pyfairme.study.splits import seen_clusters
 from pyfairme.study.store import SET_BY_STUDY
 from pyfairme.study.trial_frame import Points, choose, trial_frame, warn_if_missing
 from pyfairme.study.trials import Inline, Problem, judge_fold, pose_problem
+from pyfairme.study.tuning import Tuning
 from pyfairme.study.tuning_loop import Search, judge_baseline, run_trials
 
 __all__ = ["Tuning", "tune"]
 
 # Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
 DEFINITIONS = 2
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """What `tune` found.
-
-    Parameters
-    ----------
-    study
-        The study, for all that Optuna does with one.
-    frame
-        One line per trial that counts: number, state ("complete", "pruned", "fail", "running"),
-        value(s), missing (accuracy below what is demanded, 0 or less: none), folds judged, the
-        searched parameters by the names of the space, metrics of the pooled validation rows,
-        seconds, error (of a failed one), on_frontier (no other completed trial is more accurate and
-        fairer), best.
-    best
-        Keywords of the best trial, for the estimator's constructor or `set_params`.
-    estimator
-        Unfitted, with its roles and the best keywords.
-    baseline
-        Metrics of the unfair model on the same folds; empty for ``objective="accuracy"``.
-    held_out
-        Positions of rows that the whole search never touched, one fold of the seen clusters.
-    points
-        What the table and the choice are made from.
-    """
-
-    study: Any = field(repr=False)
-    frame: pd.DataFrame = field(repr=False)
-    best: dict[str, Any]
-    estimator: Any
-    baseline: Mapping[str, float]
-    held_out: np.ndarray = field(repr=False)
-    points: Points = field(repr=False)
-
-    def choose(self, max_cost: float) -> Any:
-        """Return the unfitted estimator of the trial that is fairest for another cost.
-
-        Among completed trials whose accuracy on the pooled validation rows is at least the
-        baseline's minus ``max_cost``, the one with the smallest worst SD.
-
-        Raises
-        ------
-        ValueError
-            After ``objective="accuracy"``, which judges no baseline.
-
-        Warns
-        -----
-        UserWarning
-            When no completed trial is as accurate as demanded; the closest one is returned.
-        """
-        if self.points.aim.objective == "accuracy":
-            raise ValueError(
-                "choose measures costs from a baseline, and a search with objective='accuracy' "
-                "has none: call tune with objective='fairness' or 'frontier'. Its own best is "
-                "in estimator."
-            )
-        trial, missing = choose(self.points, max_cost)
-        warn_if_missing(missing, max_cost)
-        return with_keywords(self.points.base, self.points.keywords(trial))
 
 
 def tune(
@@ -175,6 +111,8 @@ def tune(
 
     Raises
     ------
+    TypeError
+        When ``baseline`` is of another class than ``estimator``.
     ValueError
         When a keyword is out of range, the study of that name had other settings, or no trial could
         be judged to the end.
@@ -205,6 +143,11 @@ def tune(
     check_space(ranges, base)
     unfair = with_keywords(base, {"fairness": None})
     if baseline is not None:
+        if type(baseline) is not type(estimator):
+            raise TypeError(
+                f"baseline must be a {type(estimator).__name__} as the estimator is, got "
+                f"{type(baseline).__name__}: costs compare the same accuracy."
+            )
         unfair = with_roles(baseline, dataset)
     labels = seen_clusters(dataset, seen) if seen is not None else ()
     problem = pose_problem(dataset, labels, folds, turns, random_state)
@@ -231,7 +174,7 @@ def tune(
         aim = Aim(objective, max_cost, unfair_metrics)
         search = Search(study, base, ranges, turns, trials, aim)
         run_trials(search, pool, progress)
-    return _result(search.points, problem)
+    return _result(search.points, problem, unfair)
 
 
 def _pool(engine: str, problem: Problem, n_jobs: int, address: str | None) -> Any:
@@ -243,7 +186,7 @@ def _pool(engine: str, problem: Problem, n_jobs: int, address: str | None) -> An
     return ray_tasks(judge_fold, problem, n_jobs=n_jobs, address=address)
 
 
-def _result(points: Points, problem: Problem) -> Tuning:
+def _result(points: Points, problem: Problem, unfair: Any) -> Tuning:
     best, missing = choose(points, points.aim.max_cost)
     warn_if_missing(missing, points.aim.max_cost)
     keywords = points.keywords(best)
@@ -255,6 +198,8 @@ def _result(points: Points, problem: Problem) -> Tuning:
         baseline=points.aim.baseline[-1] if points.aim.baseline else {},
         held_out=problem.held_out,
         points=points,
+        problem=problem,
+        unfair=unfair,
     )
 
 

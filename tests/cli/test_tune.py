@@ -70,6 +70,9 @@ def test_problems_are_one_line(refused, table, tmp_path):
     (tmp_path / "best.json").write_text("[]")
     text = refused("tune", table, *SEARCH, "--baseline", tmp_path / "best.json", *out)
     assert "is not a best.json that this command wrote" in text
+    (tmp_path / "best.json").write_text('{"keywords": {"likelihood": "poisson"}}')
+    text = refused("tune", table, *SEARCH, "--baseline", tmp_path / "best.json", *out)
+    assert "is not of this data: a FairMixedEffectsClassifier has no likelihood" in text
 
 
 def test_settings_are_those_of_the_estimator_of_the_task(refused, call, table, tmp_path):

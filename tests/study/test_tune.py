@@ -6,17 +6,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from sklearn.base import clone
 
 import pyfairme as pf
-from pyfairme.metrics import non_dominated
+from pyfairme.metrics import non_dominated, tpr_sd
 from pyfairme.study import tune
+from pyfairme.study.fitting import network_seed
 from pyfairme.study.shared_study import counted, open_storage
 from pyfairme.study.splits import seen_clusters
+from pyfairme.study.store import Key
 from pyfairme.study.trials import judge_fold, metrics_of, pose_problem
 from tests.study.small_search import SEARCH, SPACE, light_model, search_data
 
@@ -142,6 +146,28 @@ def test_what_is_set_aside_enters_no_trial(found):
     assert not np.array_equal(other.held_out, problem.held_out)
 
 
+def test_what_was_found_is_judged_on_the_rows_set_aside(found):
+    frame = found.judge(n_boot=20)
+    lines = frame[(frame["effects"] == "mixed") & (frame["attribute"] != "all")]
+    line = lines[(lines["metric"] == "tpr_sd") & (lines["attribute"] == "group1")].iloc[0]
+    assert (line["variant"], line["baseline"], line["folds"]) == ("tuned", "unfair", 1)
+    assert line["n"] == search_data().target.iloc[found.held_out].sum()  # positives: a TPR
+    assert line["low"] < line["difference"] < line["high"]
+    part = found.problem.parts[0]
+    rows = np.sort(np.concatenate([part.training, part.judged]))
+    data = search_data()
+    model = clone(found.estimator).set_params(
+        random_state=network_seed(Key("", found.problem.seed, len(found.problem.parts))),
+        validation_fraction=1 / 4,
+    )
+    model.fit(data.frame.iloc[rows], data.target.iloc[rows])
+    aside: Any = data.frame.iloc[found.held_out]
+    expected = tpr_sd(
+        data.target.iloc[found.held_out], model.predict(aside), sensitive_features=aside["group1"]
+    )
+    assert line["value"] == pytest.approx(expected)
+
+
 def test_the_same_seed_finds_the_same(found):
     again = tune(light_model(), search_data(), **SEARCH, trials=6, storage=None)
     same = ["number", "state", "value", *SPACE]
@@ -190,6 +216,8 @@ def test_what_cannot_be_searched_is_refused():
         tune(model, data, space={"widths": SPACE["learning_rate"]}, storage=None)
     with pytest.raises(ValueError, match="expected Real, Whole, Choice"):
         tune(model, data, space={"learning_rate": 0.1}, storage=None)
+    with pytest.raises(TypeError, match="baseline must be a FairMixedEffectsClassifier"):
+        tune(light_model(), search_data(), **SEARCH, baseline=pf.FairMixedEffectsRegressor())
     with pytest.raises(ValueError, match="turns must lie between 1 and 4"):
         tune(model, data, folds=5, turns=5, storage=None)
 

@@ -1,0 +1,49 @@
+"""What a search found, judged on the rows that it never touched."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+
+from pyfairme.estimators.fairness import collect
+from pyfairme.study.fitting import network_seed
+from pyfairme.study.pooled import Pooled, Runs
+from pyfairme.study.store import Key
+from pyfairme.study.trials import Problem
+
+__all__ = ["HeldOut", "judge_held_out"]
+
+
+class HeldOut(NamedTuple):
+    """A study of one fold, as `pyfairme.study.compare` reads it."""
+
+    dataset: str
+    folds: int
+    runs: Runs
+
+
+def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
+    """Fit copies of the models on all rows of the search, and judge the rows set aside.
+
+    Networks start alike in all models.
+    """
+    part = problem.parts[0]
+    training = np.sort(np.concatenate([part.training, part.judged]))
+    X, y = problem.dataset.frame, problem.dataset.target
+    rows = np.sort(problem.held_out)
+    seed = network_seed(Key("", problem.seed, len(problem.parts)))
+    share = len(part.judged) / len(training)
+    runs = {}
+    for name, estimator in models.items():
+        model: Any = clone(estimator)
+        model.set_params(random_state=seed, validation_fraction=share, progress=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # told by the trials
+            model.fit(X.iloc[training], y.iloc[training])
+            judged = collect(model, X.iloc[rows], y.iloc[rows])
+        runs[name, 0] = Pooled(judged, rows, np.zeros(len(rows), np.int32))
+    return HeldOut(problem.dataset.name or "data", round(1 / share) + 1, runs)
