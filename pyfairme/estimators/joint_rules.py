@@ -10,8 +10,10 @@ Its dual has a number per attribute, rate and group, those of a rate summing to 
 
     max_w  min_d  [ loss(d) + sum_j (w_j . rates_j(d) - sqrt(groups_j) s_j ||w_j||) ],
 
-and decides row i by the sign of p_i reward_i - (1 - p_i) charge_i, where each attribute adds its
-group's part to both. Every w gives a lower bound of the loss (weak duality).
+and decides row i by the sign of its score p_i reward_i - (1 - p_i) charge_i, where each attribute
+adds its group's part to both. Every w gives a lower bound of the loss (weak duality). Rows whose
+score is 0, whole groups where TPR and FPR are to be equal, need a coin: the sign is rounded to
+d_i = 1 / (1 + exp(-score_i / scale)) with a small scale, at whose optimum the limits hold exactly.
 """
 
 from __future__ import annotations
@@ -21,11 +23,21 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
+from scipy.special import expit
 
 __all__ = ["RATES", "Joint", "Limit", "expected_rates", "gains", "joint_rule"]
 
 RATES = ("tpr", "fpr", "selection_rate")
-SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003, 0.0)  # of the sign, in units of an average row's gain
+SMOOTHING = (
+    0.3,
+    0.1,
+    0.03,
+    0.01,
+    0.003,
+)  # scale in units of an average row's gain, from wide to narrow
+PRECISE = 2e-5  # error of the rates at the optimum
+NARROW = 1e-3  # of the norm's kink at 0, rounded, in units of w
+SURE = 12.0  # scores beyond so many scales are decided without a coin
 
 
 class Limit(NamedTuple):
@@ -40,22 +52,32 @@ class Joint(NamedTuple):
     """What the optimum is made of.
 
     ``reward`` and ``charge`` are those of all rows, ``parts`` what a group of an attribute adds to
-    them, (groups, 2). ``loss`` is the lower bound of the expected loss of accuracy.
+    them, (groups, 2). ``least`` is the lower bound of the expected loss of accuracy.
     """
 
     reward: float
     charge: float
     parts: Mapping[str, np.ndarray]
-    loss: float
+    scale: float
+    least: float
 
     def weights(self, codes: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Return reward and charge of rows, each (n,), from their groups ``codes`` (n,)."""
         added = sum((self.parts[name][codes[name]] for name in self.parts), start=np.zeros((1, 2)))
         return self.reward + added[:, 0], self.charge + added[:, 1]
 
+    def chances(self, p: np.ndarray, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the chance of a positive decision, (n,); most are 0 or 1."""
+        reward, charge = self.weights(codes)
+        score = p * reward - (1 - p) * charge
+        if not self.scale:
+            return (score > 0).astype(float)
+        inside = np.clip(score / self.scale, -SURE, SURE)
+        return np.where(np.abs(inside) < SURE, expit(inside), inside > 0)
+
 
 def gains(p: np.ndarray, objective: str) -> tuple[float, float]:
-    """Return what deciding a positive, and a negative, row positively adds, and takes away."""
+    """Return what deciding a positive row positively adds, and a negative one takes away."""
     positives, n = float(p.sum()), len(p)
     if objective == "accuracy":
         return 1.0 / n, 1.0 / n
@@ -87,7 +109,7 @@ def joint_rule(
     reward, charge = gains(p, objective)
     parts = {name: np.zeros((number, 2)) for name, number in groups.items()}
     if not limits:
-        return Joint(reward, charge, parts, 0.0)
+        return Joint(reward, charge, parts, 0.0, 0.0)
     gain = reward * p - charge * (1 - p)
     members = [np.eye(groups[limit.attribute])[codes[limit.attribute]] for limit in limits]
     weights = [_weight(p, one.rate)[:, None] * m for one, m in zip(limits, members, strict=True)]
@@ -97,19 +119,20 @@ def joint_rule(
     sizes = [len(mass) for mass in masses]
     margins = np.array([np.sqrt(n) * one.sd for n, one in zip(sizes, limits, strict=True)])
     splits = np.cumsum(sizes)[:-1]
-    w = np.zeros(table.shape[1])
+    w, scale = np.zeros(table.shape[1]), 0.0
     for smoothing in SMOOTHING:
-        scale = smoothing * np.abs(gain).mean()
+        scale = smoothing * float(np.abs(gain).mean())
+        terms = (gain, table, splits, margins, scale)
         w = minimize(
-            _negative_dual, w, (gain, table, splits, margins, scale), jac=True, method="L-BFGS-B",
-            options={"maxiter": 2000, "maxfun": 4000},
+            _negative_dual, w, terms, method="trust-exact", jac=True, hess=_curvature,
+            options={"gtol": PRECISE, "maxiter": 200},
         ).x  # fmt: skip
     bound = np.maximum(gain, 0).sum() - _negative_dual(w, gain, table, splits, margins, 0.0)[0]
     for limit, mass, block in zip(limits, masses, np.split(w, splits), strict=True):
         price = (block - block.mean()) / mass  # of a positive decision in each group
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
-    return Joint(reward, charge, parts, max(float(bound), 0.0))
+    return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
 
 
 def _weight(p: np.ndarray, rate: str) -> np.ndarray:
@@ -124,10 +147,10 @@ def _negative_dual(
     margins: np.ndarray,
     scale: float,
 ) -> tuple[float, np.ndarray]:
-    """Return minus the dual value, the kink of each row rounded by ``scale``, and its gradient."""
+    """Return minus the dual value and its gradient, kinks rounded; exact where ``scale`` is 0."""
     score = gain - table @ w
     if scale > 0:
-        chance = 0.5 * (1 + np.tanh(score / (2 * scale)))
+        chance = expit(score / scale)
         taken = scale * np.logaddexp(0.0, score / scale)
     else:
         chance, taken = (score > 0).astype(float), np.maximum(score, 0)
@@ -135,8 +158,29 @@ def _negative_dual(
     start = 0
     for block, margin in zip(np.split(w, splits), margins, strict=True):
         centred = block - block.mean()
-        norm = np.linalg.norm(centred)
-        value += margin * norm
-        slope[start : start + len(block)] += margin * centred / max(float(norm), 1e-12)
+        rounded = np.hypot(np.linalg.norm(centred), NARROW if scale > 0 else 0.0)
+        value += margin * rounded
+        slope[start : start + len(block)] += margin * centred / max(rounded, 1e-300)
         start += len(block)
     return float(value), slope
+
+
+def _curvature(
+    w: np.ndarray,
+    gain: np.ndarray,
+    table: np.ndarray,
+    splits: np.ndarray,
+    margins: np.ndarray,
+    scale: float,
+) -> np.ndarray:
+    """Return the second derivatives of `_negative_dual`."""
+    chance = expit((gain - table @ w) / scale)
+    found = (table * (chance * (1 - chance) / scale)[:, None]).T @ table
+    start = 0
+    for block, margin in zip(np.split(w, splits), margins, strict=True):
+        centred, size = block - block.mean(), len(block)
+        rounded = np.hypot(np.linalg.norm(centred), NARROW)
+        inside = np.eye(size) - 1 / size - np.outer(centred, centred) / rounded**2
+        found[start : start + size, start : start + size] += margin / rounded * inside
+        start += size
+    return found

@@ -12,12 +12,15 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import first_rows
+from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.threshold_rules import coins
 
-__all__ = ["check_classifier", "check_columns", "codes_of", "frame_of", "learn_groups", "report"]
+__all__ = [
+    "check_classifier", "check_columns", "codes_of", "decide", "frame_of", "learn_groups", "report",
+]  # fmt: skip
 
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
 
@@ -84,6 +87,38 @@ def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str) -> np.nd
             "group, or leave these rows out."
         )
     return codes
+
+
+def decide(
+    estimator: Any, frame: pd.DataFrame, columns: Sequence[str], share: np.ndarray, seed: int
+) -> np.ndarray:
+    """Decide rows by their chance ``share`` (n,) of a positive decision: 0 or 1, (n,).
+
+    The coin of a row is a hash of the seed and of what the classifier and the groups, read from
+    ``columns``, see of it.
+    """
+    open_ = (share > 0) & (share < 1)
+    decision = (share >= 1).astype(int)
+    if open_.any():  # only then are coins tossed
+        tossed: Any = frame[open_]
+        decision[open_] = coins(_contents(estimator, tossed, columns), seed) < share[open_]
+    return decision
+
+
+def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
+    schema, offset = estimator.design_.schema, estimator.offset
+    numbers = {*schema.numeric, *([offset] if offset is not None else [])}
+    names = sorted({*numbers, *schema.categorical, *schema.cluster, *columns})
+    return pd.DataFrame(
+        {
+            name: read_numbers(pick(frame, name))
+            if name in numbers
+            else inputs.cluster_labels(frame, name)
+            for name in names
+            if name in frame.columns
+        }
+    )
 
 
 def report(

@@ -14,13 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from pyfairme import persistence
 from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.data.state import attribute_from, plain
-from pyfairme.estimators import inputs, policy, state
+from pyfairme.estimators import policy, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.settings import EFFECTS, check_choice, check_count
-from pyfairme.estimators.threshold_rules import coins, grouped_rules, one_rule, positive_share
+from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share
 
 __all__ = ["GroupThresholds"]
 
@@ -226,28 +225,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return positive_share(self.thresholds_, self._score(X), codes)
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
-        open_ = (share > 0) & (share < 1)
-        decision = (share >= 1).astype(int)
-        if open_.any():  # only then are coins tossed
-            tossed: Any = frame[open_]
-            decision[open_] = coins(self._contents(tossed), self._seed) < share[open_]
-        return decision
-
-    def _contents(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
-        schema, offset = self.estimator.design_.schema, self.estimator.offset
-        numbers = {*schema.numeric, *([offset] if offset is not None else [])}
-        groups = () if self._groups is None else self._groups.columns
-        names = sorted({*numbers, *schema.categorical, *schema.cluster, *groups})
-        return pd.DataFrame(
-            {
-                name: read_numbers(pick(frame, name))
-                if name in numbers
-                else inputs.cluster_labels(frame, name)
-                for name in names
-                if name in frame.columns
-            }
-        )
+        columns = () if self._groups is None else self._groups.columns
+        return policy.decide(self.estimator, frame, columns, share, self._seed)
 
     # Reporting ------------------------------------------------------------------------------
 

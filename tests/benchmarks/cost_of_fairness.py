@@ -145,6 +145,7 @@ def _with_policies(found: CrossValidation) -> CrossValidation:
 def _decided(pooled: Pooled, limits: tuple[Limit, ...]) -> Pooled:
     """Decide each fold by thresholds chosen on the seen clusters' rows of the others."""
     codes, groups = _codes(pooled)
+    coins = np.random.default_rng(0)
     decision = dict(pooled.judged.decision)
     for effects in ON:
         p, chosen = pooled.judged.prediction[effects].astype(float), decision[effects].copy()
@@ -153,8 +154,8 @@ def _decided(pooled: Pooled, limits: tuple[Limit, ...]) -> Pooled:
             others = ~here & pooled.judged.seen
             known = {name: code[others] for name, code in codes.items()}
             rule = joint_rule(p[others], known, groups, limits, "balanced_accuracy")
-            reward, charge = rule.weights({name: code[here] for name, code in codes.items()})
-            chosen[here] = p[here] * reward > (1 - p[here]) * charge
+            chance = rule.chances(p[here], {name: code[here] for name, code in codes.items()})
+            chosen[here] = coins.random(here.sum()) < chance
         decision[effects] = chosen
     return replace(pooled, judged=replace(pooled.judged, decision=decision))
 
@@ -190,7 +191,7 @@ def _least(found: CrossValidation) -> Iterator[str]:
                 joint_rule(p, codes, groups, tuple(limits[k] for k in keys), "balanced_accuracy")
                 for keys in sets
             ]
-            costs = ", ".join(f"{100 * one.loss:.2f}" for one in least)
+            costs = ", ".join(f"{100 * one.least:.2f}" for one in least)
             rows.append([str(seed), name, costs])
     names = ", ".join(f"{rate.upper()} {name} {fall:.0%}" for (name, rate), fall in FALLS.items())
     yield "### The least expected cost, seen clusters, mixed prediction"
