@@ -15,6 +15,7 @@ import pyfairme as pf
 from pyfairme.estimators import inputs
 from pyfairme.estimators.joint_thresholds import JointThresholds
 from pyfairme.estimators.thresholds import GroupThresholds
+from pyfairme.model.penalties import PENALTIES
 
 OURS = "pyfairme"
 LIMITS = (0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.02, 0.01, 0.0)  # of the SDs of TPR and FPR
@@ -40,7 +41,7 @@ def ours(
     }
     own = keywords.get("fairness_weight")
     factors = own if isinstance(own, Mapping) else 1.0
-    settings["fairness_weight"] = _scaled(factors, weight, set(of.entries) - set(names))
+    settings["fairness_weight"] = _scaled(factors, weight, {*names, *PENALTIES})
     if not weight:
         settings["fairness"] = None
     rows = np.sort(np.concatenate([of.rows[TRAINING], of.rows[VALIDATION]]))
@@ -93,11 +94,11 @@ def ours(
             )
 
 
-def _scaled(own: Any, weight: float, others: set[str]) -> Any:
-    """Multiply a weight, or all of a dictionary but those of attributes that are not protected."""
+def _scaled(own: Any, weight: float, wanted: set[str]) -> Any:
+    """Multiply a weight, or those of a dictionary that are of protected attributes."""
     if not isinstance(own, Mapping):
         return own * weight
-    return {k: _scaled(v, weight, others) for k, v in own.items() if k not in others}
+    return {k: _scaled(v, weight, wanted) for k, v in own.items() if k in wanted}
 
 
 def _held_out(clf: Any, X: pd.DataFrame, y: np.ndarray) -> np.ndarray:
