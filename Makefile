@@ -13,8 +13,9 @@ ifneq ($(PYFAIRME_DATA),)
 export PYFAIRME_DATA
 endif
 # Annotated shapes are checked (tests/conftest.py); one thread a worker, so that workers do not fight.
+# Tests mostly compile: LLVM's dear passes are left out here, and here only.
 TEST_ENV := PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false)"
+	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1)"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from pyfairme.data.schema import Binned, Schema
-from pyfairme.datasets.dataset import Dataset
+from pyfairme.datasets.dataset import NETWORK, Dataset
 
 __all__ = ["load_adult", "write_bundle"]
 
@@ -20,14 +20,6 @@ ATTRIBUTION = (
     "Becker, B. & Kohavi, R. (1996). Adult [Dataset]. UCI Machine Learning Repository. "
     "https://doi.org/10.24432/C5XW20. CC BY 4.0."
 )
-NETWORK = {
-    "numeric_encoding": "auto",
-    "weight_decay": 3.0,
-    "cluster_weight": 0.1,
-    "fixed_weight": 0.1,
-    "early_stopping": False,
-    "threshold": "smoothed_balanced_accuracy",
-}
 TUNED = {
     "medl": NETWORK,
     # pyfairme tune adult --settings tests/benchmarks/tune.json --search fairness_weight

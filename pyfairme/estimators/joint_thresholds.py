@@ -115,7 +115,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     >>> import pyfairme as pf
     >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
     >>> X, y = data.frame, data.target
-    >>> clf = pf.FairMixedEffectsClassifier("cluster", hidden=(8,), min_steps=100, random_state=0)
+    >>> clf = pf.FairMixedEffectsClassifier(
+    ...     "cluster", guide="mean_field", min_steps=100, random_state=0
+    ... )
     >>> policy = JointThresholds(clf.fit(X[:600], y[:600]), 0.02, attributes=("group1", "group2"))
     >>> policy = policy.fit(X[600:])
     >>> policy.rates_[["attribute", "rate", "limit"]].values.tolist()[0]

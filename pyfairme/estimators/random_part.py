@@ -116,7 +116,9 @@ def random_disparity(
     --------
     >>> import pyfairme as pf
     >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
-    >>> clf = pf.FairMixedEffectsClassifier("cluster", "group1", hidden=(8,), min_steps=100)
+    >>> clf = pf.FairMixedEffectsClassifier(
+    ...     "cluster", "group1", guide="mean_field", min_steps=100, random_state=0
+    ... )
     >>> found = random_disparity(clf.fit(data.frame, data.target), data.frame, by_cluster=False)
     >>> found[found["group"] == "all"]["measure"].tolist()
     ['random_mean', 'tilt', 'random_mean_sd', 'tilt_sd']

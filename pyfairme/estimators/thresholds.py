@@ -96,7 +96,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     >>> import pyfairme as pf
     >>> data = pf.datasets.make_clustered(rows=900, clusters=6, random_state=0)
     >>> X, y = data.frame, data.target
-    >>> clf = pf.FairMixedEffectsClassifier("cluster", hidden=(8,), min_steps=100, random_state=0)
+    >>> clf = pf.FairMixedEffectsClassifier(
+    ...     "cluster", guide="mean_field", min_steps=100, random_state=0
+    ... )
     >>> policy = GroupThresholds(clf.fit(X[:600], y[:600]), "group1")
     >>> policy = policy.fit(X[600:], y[600:])
     >>> policy.needs_sensitive, list(policy.thresholds_["group"])

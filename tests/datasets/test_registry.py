@@ -41,10 +41,22 @@ def test_unknown_names_are_attribute_errors():
 
 
 def test_tuned_keywords_are_those_of_an_estimator_and_its_attributes():
-    adult = datasets.load_adult()
-    for variant, keywords in adult.tuned.items():
-        model = pf.FairMixedEffectsClassifier(**{**pf.VARIANTS[variant], **keywords})
-        weights = model.fairness_weight
+    check_tuned(datasets.load_adult())
+
+
+@pytest.mark.parametrize("name", ["acs_income", "heritage"])
+def test_tuned_keywords_of_data_that_are_not_shipped(data_dir, name):
+    check_tuned(datasets.loaders()[name]())
+
+
+def check_tuned(data):
+    kind = pf.FairMixedEffectsClassifier
+    if data.schema.task == "regression":
+        kind = pf.FairMixedEffectsRegressor
+    assert "medl_adb" in data.tuned
+    for variant, keywords in data.tuned.items():
+        base = {k: v for k, v in pf.VARIANTS[variant].items() if k in kind().get_params(deep=False)}
+        model = kind(**{**base, **keywords})
         if variant == "medl_adb":
-            names = {attribute_name(entry) for entry in adult.schema.sensitive}
-            assert set(weights) == names
+            names = {attribute_name(entry) for entry in data.schema.sensitive}
+            assert set(model.fairness_weight) == names
