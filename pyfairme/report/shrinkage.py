@@ -56,9 +56,7 @@ def shrinkage_frame(estimator: Any, X: Any, y: Any, *, sample_weight: Any = None
     --------
     >>> import pyfairme as pf
     >>> data = pf.datasets.make_clustered(rows=400, clusters=8, likelihood="normal", random_state=0)
-    >>> reg = pf.FairMixedEffectsRegressor(
-    ...     "cluster", hidden=(), guide="mean_field", random_state=0
-    ... )
+    >>> reg = pf.FairMixedEffectsRegressor("cluster", hidden=(), guide="mean_field", random_state=0)
     >>> frame = shrinkage_frame(reg.fit(data.frame, data.target), data.frame, data.target)
     >>> bool((frame["pooled"].abs() < frame["raw"].abs()).mean() > 0.5)
     True
