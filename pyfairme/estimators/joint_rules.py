@@ -1,6 +1,7 @@
 r"""The least loss of accuracy that keeps rates of several attributes within limits.
 
-Let p be right. A rule that decides row i positively with chance d_i has, in expectation,
+Let p_i be the probability that row i is positive given all that the rule reads of it, the groups
+of every attribute among that. A rule that decides it positively with chance d_i expects
 
     TPR_g = sum_{i in g} p_i d_i / sum_{i in g} p_i,
 
@@ -104,12 +105,19 @@ def joint_rule(
     limits: tuple[Limit, ...],
     objective: str,
 ) -> Joint:
-    """Solve the dual problem on rows of probability ``p`` (n,) and groups ``codes`` (n,)."""
-    limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
+    """Solve the dual problem on rows of probability ``p`` (n,) and groups ``codes`` (n,).
+
+    Raises ValueError for a group without rows, whose rate is not defined.
+    """
+    for name, number in groups.items():
+        if (np.bincount(codes[name], minlength=number) == 0).any():
+            raise ValueError(f"Expected rows of every group of {name!r}, and one has none.")
     reward, charge = gains(p, objective)
     parts = {name: np.zeros((number, 2)) for name, number in groups.items()}
-    if not limits:
-        return Joint(reward, charge, parts, 0.0, 0.0)
+    plain = Joint(reward, charge, parts, 0.0, 0.0)
+    if all(_kept(plain.chances(p, codes), p, codes, groups, limit) for limit in limits):
+        return plain
+    limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
     gain = reward * p - charge * (1 - p)
     members = [np.eye(groups[limit.attribute])[codes[limit.attribute]] for limit in limits]
     weights = [_weight(p, one.rate)[:, None] * m for one, m in zip(limits, members, strict=True)]
@@ -133,6 +141,19 @@ def joint_rule(
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
+
+
+def _kept(
+    decision: np.ndarray,
+    p: np.ndarray,
+    codes: Mapping[str, np.ndarray],
+    groups: Mapping[str, int],
+    limit: Limit,
+) -> bool:
+    name = limit.attribute
+    return bool(
+        expected_rates(decision, p, codes[name], groups[name], limit.rate).std() <= limit.sd
+    )
 
 
 def _weight(p: np.ndarray, rate: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import attribute_name
 from pyfairme.data.state import attribute_from, plain
 from pyfairme.estimators import policy, state
+from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.joint_rules import RATES, Joint, Limit, expected_rates, gains, joint_rule
-from pyfairme.estimators.settings import EFFECTS, as_tuple, check_choice
+from pyfairme.estimators.settings import EFFECTS, check_choice
 from pyfairme.estimators.updates import FairnessWarning
 
 __all__ = ["JointThresholds"]
@@ -35,6 +37,8 @@ OBJECTIVES = ("balanced_accuracy", "accuracy")
 OTHERWISE = "leave the attribute out of limits."
 KIND = "JointThresholds"
 MISSED = 0.002  # excess over a limit that is worth a warning
+MOST = 0.5  # share of coins that is
+LARGEST = 0.5  # SD over groups of a rate, half of them 0 and half 1
 
 
 class JointThresholds(ClassifierMixin, BaseEstimator):
@@ -47,14 +51,17 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     that is above a threshold to which every attribute a adds its part for the row's group g_a(i);
     rows close to it are decided by a coin. The parts are those of the least expected loss of
-    accuracy under the given limits: of all rules that read p and the groups, those that toss coins
-    among them, none loses less (a convex problem over the rows, solved by its dual; equalized odds
-    of Hardt, Price & Srebro 2016 is one attribute with limit 0).
+    accuracy under the given limits. If p is the probability of y given all that the rule reads, p
+    and the groups, then of all rules that read no more, those that toss coins among them, none
+    loses less in expectation on the rows of `fit` (a convex problem over the rows, solved by its
+    dual; equalized odds of Hardt, Price & Srebro 2016 is one attribute with limit 0).
 
     Unlike thresholds per cell of an intersection it needs no rows of every cell, unlike
     `GroupThresholds` no outcomes: expected rates are taken from p, which is far less noisy than
-    counts in small groups, and rests on p being calibrated in every group: give a classifier
-    without penalties. The stricter both TPR and FPR are limited, the more rows a coin decides.
+    counts in small groups, and rests on p being calibrated in the groups and their combinations.
+    Give a classifier without penalties and class weights, and rows that it was not trained on: on
+    training rows it is too sure of itself. With y, `fit` warns where p is not calibrated. The
+    stricter both TPR and FPR are limited, the more rows a coin decides.
 
     Whether decisions may depend on S is a legal and an ethical question: two people who differ in S
     alone can be decided differently.
@@ -64,18 +71,17 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     estimator
         A fitted `FairMixedEffectsClassifier` of two classes.
     limits
-        The largest SD over an attribute's groups of their rates: a number for every sensitive
-        attribute of the classifier; ``{"sex": 0.02}``; or by rate, ``{"sex": {"tpr": 0.02}}``, of
-        "tpr", "fpr" and "selection_rate". `rates_` has what the SDs are without limits
-        (``limits=inf``).
+        The largest SD over an attribute's groups of their rates, 0 to .5, or inf for none: a number
+        for every sensitive attribute of the classifier; by attribute, ``{"sex": 0.02}``; or by
+        rate, ``{"sex": {"tpr": 0.02}}``, of "tpr", "fpr" and "selection_rate". Keys are names of
+        the classifier's sensitive attributes, other columns, `Binned`, or tuples of these for an
+        intersection. `rates_` has what the SDs are without limits (``limits=inf``).
     criterion
         Which rates a number limits: those of "equalized_odds" (TPR and FPR), "equal_opportunity"
         (TPR), "false_positive_rate_parity" (FPR) or "demographic_parity" (selection rate).
-    attributes
-        Further sensitive attributes that ``limits`` names: columns, `Binned`, or tuples of these
-        for an intersection.
     effects
-        Probabilities that are decided on: "fixed", "random" or "mixed".
+        Probabilities that are decided on: "fixed", "random" or "mixed". Those of "random" know
+        nothing of S, so that they are not calibrated in the groups.
     objective
         What is lost least: "balanced_accuracy" or "accuracy".
     random_state
@@ -84,18 +90,20 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     rates_
-        One line per limit: attribute, rate, limit, and the SD over groups with one threshold
-        (before) and with these (after), expected from p; where `fit` was given y also as observed
-        on its rows.
+        One line per limit: attribute, rate, limit, and the SD over groups with the one threshold
+        that is best for p (before; not that of the classifier's own decisions) and with these
+        (after), expected from p; where `fit` was given y also as observed on its rows, NaN if a
+        group has no row of the outcome.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
     coins_
         Share of the rows of `fit` that a coin decides.
     loss_
-        Expected loss of accuracy on the rows of `fit`.
+        Expected loss of accuracy on the rows of `fit`, from that of the one best threshold.
     least_loss_
-        A lower bound of it for any rule that keeps the limits, by weak duality.
+        A lower bound of it, by weak duality, for any rule that reads p and the groups and keeps the
+        limits.
     classes_
         The classes; the second is the positive one.
     n_rows_
@@ -118,7 +126,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     >>> clf = pf.FairMixedEffectsClassifier(
     ...     "cluster", guide="mean_field", min_steps=100, random_state=0
     ... )
-    >>> policy = JointThresholds(clf.fit(X[:600], y[:600]), 0.02, attributes=("group1", "group2"))
+    >>> policy = JointThresholds(clf.fit(X[:600], y[:600]), {"group1": 0.02, "group2": 0.02})
     >>> policy = policy.fit(X[600:])
     >>> policy.rates_[["attribute", "rate", "limit"]].values.tolist()[0]
     ['group1', 'tpr', 0.02]
@@ -132,7 +140,6 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits: Any,
         criterion: str = "equalized_odds",
         *,
-        attributes: Any = (),
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
         random_state: Any = 0,
@@ -140,7 +147,6 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.limits = limits
         self.criterion = criterion
-        self.attributes = attributes
         self.effects = effects
         self.objective = objective
         self.random_state = random_state
@@ -158,32 +164,32 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X
-            Rows (n, columns) like those to be decided, with the sensitive attributes among the
-            columns; the rows to be decided themselves will do.
+            Rows (n, columns) like those to be decided, not those that the classifier was trained
+            on, with the sensitive attributes among the columns; the rows to be decided will do.
         y
             Their class (n,), where it is known. It moves no threshold: it adds to ``rates_`` what
-            is observed, so that expected rates can be checked.
+            is observed, and shows whether p is calibrated.
 
         Returns
         -------
         JointThresholds
-            The policy itself.
+            The policy itself; after an error it is as it was before.
 
         Raises
         ------
         TypeError
             When ``estimator`` is no `FairMixedEffectsClassifier`.
         ValueError
-            For bad keywords, an absent column, an attribute of one group, or more than two classes.
+            For bad keywords, an absent column, an attribute of one group, more than two classes, or
+            probabilities that are all 0 or all 1.
 
         Warns
         -----
         FairnessWarning
-            When the classifier was fitted with a penalty, whose probabilities are not calibrated in
-            the groups; when an expected SD exceeds its limit, which should not happen.
+            When p cannot be calibrated in the groups (a penalty, class weights, "random" effects)
+            or, by y, is not; when a coin decides most rows, or all are decided alike.
         """
         policy.check_classifier(self.estimator)
-        _warn_of_penalty(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, OBJECTIVES)
@@ -191,81 +197,74 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         outcome = None if y is None else self.estimator.target_.encode(np.asarray(y).reshape(-1))
         if outcome is not None and len(outcome) != len(frame):
             raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
-        self._groups = self._learn_groups(frame)
-        limits = self._limits()
+        groups, given = self._learn_groups(frame)
+        limits = self._limits(given)
         p = self._score(X).astype(np.float64)
-        codes = {name: groups.encode(frame) for name, groups in self._groups.items()}
-        sizes = {name: len(groups.levels) for name, groups in self._groups.items()}
-        self._rule = joint_rule(p, codes, sizes, limits, self.objective)
-        self.least_loss_, self.n_rows_ = self._rule.least, len(frame)
-        self.classes_ = self.estimator.classes_
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        before, after = self._unlimited(p), self._rule.chances(p, codes)
-        self.coins_ = float(((after > 0) & (after < 1)).mean())
+        if not 0 < p.mean() < 1:
+            raise ValueError(
+                f"The probabilities from {self.effects} effects of all {len(p)} rows are "
+                f"{p[0]:.0f}: no threshold parts them."
+            )
+        codes = {name: one.encode(frame) for name, one in groups.items()}
+        sizes = {name: len(one.levels) for name, one in groups.items()}
+        rule = joint_rule(p, codes, sizes, limits, self.objective)
+        before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
+        after = rule.chances(p, codes)
         reward, charge = gains(p, self.objective)
-        self.loss_ = float((reward * p - charge * (1 - p)) @ (before - after))
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._groups, self._rule, self._seed = groups, rule, seed
         self.rates_ = _rates(limits, codes, sizes, before, after, p, outcome)
-        self.thresholds_ = self._table(codes)
-        _warn_of_excess(self.rates_)
+        self.thresholds_ = _table(rule, groups, codes)
+        self.coins_ = float(((after > 0) & (after < 1)).mean())
+        self.loss_ = float((reward * p - charge * (1 - p)) @ (before - after))
+        self.least_loss_, self.n_rows_ = rule.least, len(frame)
+        self.classes_ = self.estimator.classes_
+        warn_of_beliefs(self.estimator, self.effects, p, codes, groups, outcome)
+        _warn_of_decisions(self.rates_, after, self.coins_)
         return self
 
-    def _learn_groups(self, frame: pd.DataFrame) -> dict[str, Attribute]:
-        """Learn the groups of every limited attribute from these rows."""
-        more = as_tuple(self.attributes)
-        schema = self.estimator.design_.schema
-        entries = {attribute_name(e): e for e in (*schema.sensitive, *more)}
-        if not isinstance(self.limits, Mapping):
-            named = list(entries)
-        else:
-            named = list(self.limits)
-            unknown = [name for name in named if name not in entries]
-            if unknown:
-                raise ValueError(
-                    f"limits names {unknown[0]!r}, which is no sensitive attribute of the "
-                    f"classifier ({', '.join(map(repr, entries)) or 'it has none'}). Name one of "
-                    "these, or give it in attributes=."
-                )
-        if not named:
+    def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
+        """Learn the groups of every limited attribute from these rows; limits by its name."""
+        known = {attribute_name(e): e for e in self.estimator.design_.schema.sensitive}
+        limits = (
+            self.limits if isinstance(self.limits, Mapping) else dict.fromkeys(known, self.limits)
+        )
+        if not limits:
             raise ValueError(
-                "No attribute to limit: the classifier has no sensitive attribute. Give "
-                "attributes=('column',)."
+                "No attribute to limit: limits is empty, or a number while the classifier has no "
+                "sensitive attribute. Name attributes: limits={'column': 0.02}."
             )
-        return {name: policy.learn_groups(entries[name], frame, OTHERWISE) for name in named}
+        groups, given = {}, {}
+        for key, value in limits.items():
+            entry: Any = known.get(key, key) if isinstance(key, str) else key
+            name = attribute_name(entry)
+            if name in groups:
+                raise ValueError(f"limits names {name!r} twice: give one limit per attribute.")
+            groups[name], given[name] = policy.learn_groups(entry, frame, OTHERWISE), value
+        return groups, given
 
-    def _limits(self) -> tuple[Limit, ...]:
+    def _limits(self, by_name: Mapping[str, Any]) -> tuple[Limit, ...]:
         found = []
-        for name in self._groups:
-            given = self.limits[name] if isinstance(self.limits, Mapping) else self.limits
-            plain_ = not isinstance(given, Mapping)
-            by_rate = dict.fromkeys(CRITERIA[self.criterion], given) if plain_ else dict(given)
+        for name, given in by_name.items():
+            single = not isinstance(given, Mapping)
+            rates = CRITERIA[self.criterion]
+            by_rate: dict[str, Any] = dict.fromkeys(rates, given) if single else dict(given)
+            if not by_rate:
+                raise ValueError(f"No rate of {name!r} is limited: name one of {', '.join(RATES)}.")
             for rate, value in by_rate.items():
                 check_choice("a rate in limits", rate, RATES)
-                if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+                number = isinstance(value, Real) and not isinstance(value, bool)
+                sd = float(value) if number else np.nan
+                if not (0 <= sd <= LARGEST or sd == np.inf):
                     raise ValueError(
-                        f"The limit of {name!r} must be a number >= 0, the largest SD over its "
-                        f"groups, got {value!r}."
+                        f"The limit of {name!r} must be a number from 0 to 0.5, the largest SD "
+                        f"over groups that there is, or inf for none; got {value!r}."
                     )
-                found.append(Limit(name, rate, float(value)))
+                found.append(Limit(name, rate, sd))
         return tuple(found)
 
     def _score(self, X: Any) -> np.ndarray:
         return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
-
-    def _unlimited(self, p: np.ndarray) -> np.ndarray:
-        return (p * self._rule.reward > (1 - p) * self._rule.charge).astype(float)
-
-    def _table(self, codes: Mapping[str, np.ndarray]) -> pd.DataFrame:
-        rule, lines = self._rule, []
-        for name, groups in self._groups.items():
-            rows = np.bincount(codes[name], minlength=len(groups.levels))
-            for level, n, (reward, charge) in zip(
-                groups.levels, rows, rule.parts[name], strict=True
-            ):
-                added = (reward / rule.reward, charge / rule.charge)
-                alone = _threshold(rule.reward + reward, rule.charge + charge)
-                lines.append((name, level, int(n), *added, float(alone)))
-        columns = ("attribute", "group", "n", "reward", "charge", "threshold")
-        return pd.DataFrame(lines, columns=list(columns))
 
     # Predicting -----------------------------------------------------------------------------
 
@@ -340,8 +339,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "thresholds_")
         if attributes is None:
             known = self.estimator.design_.schema.sensitive
-            more = [e for e in as_tuple(self.attributes) if e not in known]
-            attributes = (*known, *more)
+            names = {attribute_name(entry) for entry in known}
+            attributes = (*known, *(_entry(g) for n, g in self._groups.items() if n not in names))
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         decision = self._decide(X)
         return policy.report(self.estimator, (X, y), attributes, self.effects, decision, **options)
@@ -355,8 +354,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "thresholds_"):
             return f"{head}\nNot fitted yet."
         lines = [
-            f"- {line['attribute']} = {line['group']} ({line['n']} rows): p > "
-            f"{line['threshold']:.3f} where no other attribute adds anything"
+            f"- {line['attribute']} = {line['group']} ({line['n']} rows): "
+            f"{_above(line['threshold'])} where no other attribute adds anything"
             for line in self.thresholds_.to_dict("records")
         ]
         kept = [
@@ -365,17 +364,21 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             for line in self.rates_.to_dict("records")
         ]
         name = self.objective.replace("_", " ")
+        one = float(_threshold(self._rule.reward, self._rule.charge))
         end = (
-            f"Expected loss of {name}: {self.loss_:.4f} (least possible {self.least_loss_:.4f}).\n"
-            f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows, of which "
-            f"{self.coins_:.1%} are so close to their threshold that a coin decides."
+            f"Expected loss of {name}: {self.loss_:.4f} (least possible {self.least_loss_:.4f}), "
+            f"from that of one threshold, p > {one:.3f}.\n"
+            f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows; a "
+            f"coin decides {self.coins_:.1%} of them."
         )
         return "\n".join([head, *lines, *kept, end])
 
     def _names(self) -> list[str]:
         if hasattr(self, "_groups"):
             return list(self._groups)
-        return list(self.limits) if isinstance(self.limits, Mapping) else ["every attribute"]
+        if isinstance(self.limits, Mapping):
+            return [key if isinstance(key, str) else attribute_name(key) for key in self.limits]
+        return ["every attribute"]
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the policy, and that it reads S."""
@@ -431,8 +434,11 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
         groups = {name: attribute_from(one) for name, one in saved["groups"].items()}
         known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
-        more = tuple(_entry(groups[name]) for name in groups if name not in known)
-        found = cls(estimator, saved["limits"], attributes=more, **saved["keywords"])
+        limits = {
+            name if name in known else _entry(groups[name]): value
+            for name, value in saved["limits"].items()
+        }
+        found = cls(estimator, limits, **saved["keywords"])
         reward, charge, scale, least = saved["rule"]
         parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
         found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
@@ -455,11 +461,32 @@ def _named(names: list[str]) -> str:
 
 def _threshold(reward: Any, charge: Any) -> np.ndarray:
     """Return t such that p reward > (1 - p) charge where p > t, in [0, 1]; NaN for p < t."""
-    total = np.asarray(reward + charge, float)
+    reward, charge = np.asarray(reward, float), np.asarray(charge, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        cut = np.clip(charge / total, 0.0, 1.0)
-    never = np.where(np.asarray(charge) >= 0, 1.0, np.nan)  # and no p, where both are against it
-    return np.where(total > 0, cut, np.where(np.asarray(reward) <= 0, never, np.nan))
+        cut = np.clip(charge / (reward + charge), 0.0, 1.0)
+    always, never = (reward >= 0) & (charge <= 0), (reward <= 0) & (charge >= 0)
+    turned = np.where(reward + charge > 0, cut, np.nan)
+    return np.where(always, 0.0, np.where(never, 1.0, turned))
+
+
+def _above(cut: float) -> str:
+    return f"p > {cut:.3f}" if np.isfinite(cut) else "low p"
+
+
+def _table(
+    rule: Joint, groups: Mapping[str, Attribute], codes: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    lines = []
+    for name, attribute in groups.items():
+        rows = np.bincount(codes[name], minlength=len(attribute.levels))
+        for level, n, (reward, charge) in zip(
+            attribute.levels, rows, rule.parts[name], strict=True
+        ):
+            added = (reward / rule.reward, charge / rule.charge)
+            alone = _threshold(rule.reward + reward, rule.charge + charge)
+            lines.append((name, level, int(n), *added, float(alone)))
+    columns = ("attribute", "group", "n", "reward", "charge", "threshold")
+    return pd.DataFrame(lines, columns=list(columns))
 
 
 def _rates(
@@ -478,30 +505,21 @@ def _rates(
         for prefix, of in sources.items():
             for when, decision in (("before", before), ("after", after)):
                 rates = expected_rates(decision, of, codes[name], sizes[name], rate)
-                line[prefix + when] = float(np.nanstd(rates))  # no row of an outcome: no rate
+                line[prefix + when] = float(np.std(rates))
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def _warn_of_penalty(estimator: Any) -> None:
-    if estimator.fairness is not None and estimator.design_.schema.sensitive:
-        warnings.warn(
-            f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
-            "are pulled together, not calibrated in the groups, so expected rates are off and "
-            "limits are overshot at a needless loss. Give a classifier with fairness=None, or "
-            "compare rates_ with what is observed (fit with y).",
-            FairnessWarning,
-            stacklevel=3,
-        )
-
-
-def _warn_of_excess(rates: pd.DataFrame) -> None:
-    excess: Any = rates[rates["after"] > rates["limit"] + MISSED]
-    for line in excess.to_dict("records"):
-        warnings.warn(
-            f"The expected SD of {line['rate']} over {line['attribute']!r} is "
-            f"{line['after']:.4f}, above its limit {line['limit']:.4g}: the search for thresholds "
-            "did not end well. Give more rows, wider limits or fewer of them.",
-            FairnessWarning,
-            stacklevel=3,
-        )
+def _warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> None:
+    said = [
+        f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
+        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well."
+        for line in rates.to_dict("records")
+        if line["after"] > line["limit"] + MISSED
+    ]
+    if coins > MOST:
+        said.append(f"A coin decides {coins:.0%} of the rows: so strict are the limits.")
+    if (chance == chance[0]).all():
+        said.append("All rows are decided alike: so strict are the limits.")
+    for text in said:
+        warnings.warn(f"{text} Give wider limits or fewer of them.", FairnessWarning, stacklevel=3)

@@ -85,7 +85,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     See Also
     --------
     FairMixedEffectsClassifier : its ``threshold`` and penalties need no S when predicting.
-    JointThresholds : several attributes at once, equal up to a limit, without coins.
+    JointThresholds : several attributes at once, equal up to a limit.
 
     References
     ----------

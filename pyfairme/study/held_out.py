@@ -41,9 +41,11 @@ def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
     for name, estimator in models.items():
         model: Any = clone(estimator)
         model.set_params(random_state=seed, validation_fraction=share, progress=False)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # told by the trials
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             model.fit(X.iloc[training], y.iloc[training])
             judged = collect(model, X.iloc[rows], y.iloc[rows])
+        for text in dict.fromkeys(str(one.message) for one in caught):
+            warnings.warn(f"{name}: {text}", stacklevel=3)
         runs[name, 0] = Pooled(judged, rows, np.zeros(len(rows), np.int32))
     return HeldOut(problem.dataset.name or "data", round(1 / share) + 1, runs)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.estimators.settings import check_count
 from pyfairme.study.compare import compare
+from pyfairme.study.evaluate import check_level
 from pyfairme.study.held_out import judge_held_out
 from pyfairme.study.space import with_keywords
 from pyfairme.study.trial_frame import Points, choose, warn_if_missing
@@ -75,7 +77,19 @@ class Tuning:
             Of the form of `pyfairme.study.compare`, with one fold: the variant "tuned" against the
             baseline "unfair", after ``objective="accuracy"`` against "start", the estimator as it
             was given.
+
+        Raises
+        ------
+        ValueError
+            When ``level`` or ``n_boot`` is out of range.
+
+        Warns
+        -----
+        UserWarning
+            Of what the two fits warned of, with the model's name.
         """
+        check_level(level)
+        check_count("n_boot", n_boot, 0)
         accuracy = self.points.aim.objective == "accuracy"
         name, other = ("start", self.points.base) if accuracy else ("unfair", self.unfair)
         found = judge_held_out(self.problem, {name: other, "tuned": self.estimator})

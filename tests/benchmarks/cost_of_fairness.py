@@ -3,8 +3,9 @@
     python tests/benchmarks/cost_of_fairness.py --seeds 1 2 --store runs/cost_of_fairness
 
 Three models of the same network, all inputs kept, the six largest occupations, ten folds rotated
-and pooled: without fairness, with weak and with strong penalties; and the first one decided by the
-rules of `pyfairme.JointThresholds`, chosen for each fold on the probabilities of the nine others.
+and pooled: without fairness, with weak and with strong penalties. Then the first one, and one with
+a small penalty on sex, decided by the rules of `pyfairme.JointThresholds`, chosen for each fold on
+the probabilities of the nine others.
 Weights and limits were chosen on seed 0, which the figures leave out. Prints each disparity, its
 change and whether it is inside its null band; then the least that the paper's best cells could cost
 if the probabilities without fairness are right. ``--page`` writes the tables into the page between

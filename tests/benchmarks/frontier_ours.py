@@ -61,9 +61,8 @@ def ours(
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
     def jointly(setting: str, limit: float) -> Decided:
-        chosen = of.protected[setting]
-        more = tuple(of.entries[name] for name in chosen)
-        policy = JointThresholds(clf, dict.fromkeys(chosen, limit), attributes=more).fit(X)
+        entries = [of.entries[name] for name in of.protected[setting]]
+        policy = JointThresholds(clf, dict.fromkeys(entries, limit)).fit(X)
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
     name, point = f"{OURS} {variant}", f"weight {weight:g}"

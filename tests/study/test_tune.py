@@ -147,6 +147,8 @@ def test_what_is_set_aside_enters_no_trial(found):
 
 
 def test_what_was_found_is_judged_on_the_rows_set_aside(found):
+    with pytest.raises(ValueError, match="level must lie between 0 and 1, got 90"):
+        found.judge(level=90)
     frame = found.judge(n_boot=20)
     lines = frame[(frame["effects"] == "mixed") & (frame["attribute"] != "all")]
     line = lines[(lines["metric"] == "tpr_sd") & (lines["attribute"] == "group1")].iloc[0]

@@ -1,0 +1,83 @@
+"""Whether probabilities are what a policy without outcomes takes them for: calibrated in groups."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.updates import FairnessWarning
+
+__all__ = ["warn_of_beliefs"]
+
+TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
+
+
+def warn_of_beliefs(
+    estimator: Any,
+    effects: str,
+    p: np.ndarray,
+    codes: Mapping[str, np.ndarray],
+    groups: Mapping[str, Attribute],
+    outcome: np.ndarray | None,
+) -> None:
+    """Warn of what keeps ``p`` (n,) from being calibrated in the groups ``codes`` (n,)."""
+    said = [*_by_design(estimator, effects)]
+    if outcome is not None:
+        said += _by_outcomes(p, codes, groups, outcome)
+    for text in said:
+        warnings.warn(
+            f"{text} So expected rates are off, and thresholds keep other limits than given.",
+            FairnessWarning,
+            stacklevel=3,
+        )
+
+
+def _by_design(estimator: Any, effects: str) -> list[str]:
+    found = []
+    penalised = estimator.fairness is not None and estimator.design_.schema.sensitive
+    if penalised and _any(estimator.fairness_weight):
+        found.append(
+            f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
+            "are pulled together, not calibrated in the groups; give one with fairness=None."
+        )
+    if estimator.class_weight is not None:
+        found.append(
+            f"The classifier was fitted with class_weight={estimator.class_weight!r}: its "
+            "probabilities are of other shares of the classes; give one with class_weight=None."
+        )
+    if effects == "random":
+        found.append("Probabilities from random effects alone do not know the groups.")
+    return found
+
+
+def _any(weight: Any) -> bool:
+    return any(map(_any, weight.values())) if isinstance(weight, Mapping) else bool(weight)
+
+
+def _by_outcomes(
+    p: np.ndarray,
+    codes: Mapping[str, np.ndarray],
+    groups: Mapping[str, Attribute],
+    outcome: np.ndarray,
+) -> list[str]:
+    """Name the worst group whose positives are too many, or too few, to be chance."""
+    worst, text = TOO_FAR, []
+    for name, attribute in groups.items():
+        number = len(attribute.levels)
+        seen, expected, variance = (
+            np.bincount(codes[name], weight, number) for weight in (outcome, p, p * (1 - p))
+        )
+        far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
+        at = int(far.argmax())
+        if far[at] > worst:
+            worst = far[at]
+            text = [
+                f"The probabilities are not calibrated: of the rows with {name} = "
+                f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and {expected[at]:.0f} "
+                f"were expected ({far[at]:.1f} standard errors)."
+            ]
+    return text
