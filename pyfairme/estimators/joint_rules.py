@@ -19,7 +19,7 @@ d_i = 1 / (1 + exp(-score_i / scale)) with a small scale, at whose optimum the l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -176,13 +176,9 @@ def _negative_dual(
     else:
         chance, taken = (score > 0).astype(float), np.maximum(score, 0)
     value, slope = taken.sum(), -(table.T @ chance)
-    start = 0
-    for block, margin in zip(np.split(w, splits), margins, strict=True):
-        centred = block - block.mean()
-        rounded = np.hypot(np.linalg.norm(centred), NARROW if scale > 0 else 0.0)
-        value += margin * rounded
-        slope[start : start + len(block)] += margin * centred / max(rounded, 1e-300)
-        start += len(block)
+    for place, centred, norm, margin in _blocks(w, splits, margins, NARROW if scale > 0 else 0.0):
+        value += margin * norm
+        slope[place] += margin * centred / max(norm, 1e-300)
     return float(value), slope
 
 
@@ -197,11 +193,18 @@ def _curvature(
     """Return the second derivatives of `_negative_dual`."""
     chance = expit((gain - table @ w) / scale)
     found = (table * (chance * (1 - chance) / scale)[:, None]).T @ table
-    start = 0
-    for block, margin in zip(np.split(w, splits), margins, strict=True):
-        centred, size = block - block.mean(), len(block)
-        rounded = np.hypot(np.linalg.norm(centred), NARROW)
-        inside = np.eye(size) - 1 / size - np.outer(centred, centred) / rounded**2
-        found[start : start + size, start : start + size] += margin / rounded * inside
-        start += size
+    for place, centred, norm, margin in _blocks(w, splits, margins, NARROW):
+        size = len(centred)
+        inside = np.eye(size) - 1 / size - np.outer(centred, centred) / norm**2
+        found[place, place] += margin / norm * inside
     return found
+
+
+def _blocks(
+    w: np.ndarray, splits: np.ndarray, margins: np.ndarray, narrow: float
+) -> Iterator[tuple[slice, np.ndarray, float, float]]:
+    """Yield of each limit: where its numbers are, they centred, their rounded norm, its margin."""
+    edges = [0, *splits, len(w)]
+    for start, end, margin in zip(edges, edges[1:], margins, strict=False):
+        centred = w[start:end] - w[start:end].mean()
+        yield slice(start, end), centred, float(np.hypot(np.linalg.norm(centred), narrow)), margin
