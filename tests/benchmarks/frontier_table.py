@@ -243,8 +243,10 @@ def picture(points: pd.DataFrame, task: Task) -> Any:
     """Draw each method's points and convex frontier, a panel per setting; dashed: needs S."""
     seen: Any = points[points["clusters"] == "seen"]
     methods = list(dict.fromkeys(sorted(seen["method"], key=lambda m: ("pyfairme" not in m, m))))
-    figure = empty_figure(4.2 * 3, 4.0 * -(-(len(task.protected) + 1) // 3))
-    panels = figure.subplots(-(-(len(task.protected) + 1) // 3), 3).ravel()
+    cells = len(task.protected) + 1
+    wide = 2 if cells <= 4 else 3
+    figure = empty_figure(4.2 * wide, 4.0 * -(-cells // wide))
+    panels = figure.subplots(-(-cells // wide), wide).ravel()
     marks = "osD^vPX*<>hp"
     for axes, (setting, attributes) in zip(panels, task.protected.items(), strict=False):
         mine = seen[seen["setting"].isin([setting, ANY])]
