@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.data.columns import pick
 from pyfairme.data.schema import Schema
 from pyfairme.datasets.claims import CLAIM_COLUMNS, UNKNOWN, family_column, yearly_summary
-from pyfairme.datasets.dataset import Dataset
+from pyfairme.datasets.dataset import NETWORK, Dataset
 from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file
 
 __all__ = ["load_heritage"]
@@ -73,20 +73,14 @@ FEATURES = {  # the aggregate's names of the yearly features
 }
 PREFIXES = {"specialty": "sp", "place": "ps", "condition": "pcg", "procedure": "pg"}
 
-NETWORK = {
-    "numeric_encoding": "auto",
-    "weight_decay": 3.0,
-    "cluster_weight": 0.1,
-    "fixed_weight": 0.1,
-    "early_stopping": False,
-}
+COUNTS = {name: value for name, value in NETWORK.items() if name != "threshold"}
 TUNED = {
-    "medl": NETWORK,
+    "medl": COUNTS,
     # pyfairme tune heritage --settings tests/benchmarks/tune_counts.json --search fairness_weight
     #   --max-cost 0.01 --trials 30 --folds 5
     #   (validation: worst SD of residuals .0080 -> .0075: there was nothing to gain)
     "medl_adb": {
-        **NETWORK,
+        **COUNTS,
         "fairness": "adversarial",
         "fairness_weight": {"sex": 0.0141, "age_bracket": 0.0},
     },

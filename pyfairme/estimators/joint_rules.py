@@ -29,13 +29,7 @@ from scipy.special import expit
 __all__ = ["RATES", "Joint", "Limit", "expected_rates", "gains", "joint_rule"]
 
 RATES = ("tpr", "fpr", "selection_rate")
-SMOOTHING = (
-    0.3,
-    0.1,
-    0.03,
-    0.01,
-    0.003,
-)  # scale in units of an average row's gain, from wide to narrow
+SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003)  # scales in units of an average row's gain
 PRECISE = 2e-5  # error of the rates at the optimum
 NARROW = 1e-3  # of the norm's kink at 0, rounded, in units of w
 SURE = 12.0  # scores beyond so many scales are decided without a coin

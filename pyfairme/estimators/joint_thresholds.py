@@ -14,14 +14,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
-from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import attribute_name
 from pyfairme.data.state import attribute_from, plain
 from pyfairme.estimators import policy, state
 from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.joint_rules import RATES, Joint, Limit, expected_rates, gains, joint_rule
+from pyfairme.estimators.joint_rules import RATES, Joint, Limit, expected_rates, joint_rule
 from pyfairme.estimators.settings import EFFECTS, check_choice
 from pyfairme.estimators.updates import FairnessWarning
 
@@ -33,7 +32,6 @@ CRITERIA = {  # the rates that a plain number limits
     "false_positive_rate_parity": ("fpr",),
     "demographic_parity": ("selection_rate",),
 }
-OBJECTIVES = ("balanced_accuracy", "accuracy")
 OTHERWISE = "leave the attribute out of limits."
 KIND = "JointThresholds"
 MISSED = 0.002  # excess over a limit that is worth a warning
@@ -57,8 +55,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     dual; equalized odds of Hardt, Price & Srebro 2016 is one attribute with limit 0).
 
     Unlike thresholds per cell of an intersection it needs no rows of every cell, unlike
-    `GroupThresholds` no outcomes: expected rates are taken from p, which is far less noisy than
-    counts in small groups, and rests on p being calibrated in the groups and their combinations.
+    `GroupThresholds` no outcomes: expected rates are taken from p, which is less noisy than counts
+    in small groups, and rests on p being calibrated in the groups and their combinations.
     Give a classifier without penalties and class weights, and rows that it was not trained on: on
     training rows it is too sure of itself. With y, `fit` warns where p is not calibrated. The
     stricter both TPR and FPR are limited, the more rows a coin decides.
@@ -192,11 +190,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, OBJECTIVES)
+        check_choice("objective", self.objective, policy.OBJECTIVES)
         frame = policy.frame_of(self.estimator, X)
-        outcome = None if y is None else self.estimator.target_.encode(np.asarray(y).reshape(-1))
-        if outcome is not None and len(outcome) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
+        outcome = None if y is None else policy.encode(self.estimator, y, frame)
         groups, given = self._learn_groups(frame)
         limits = self._limits(given)
         p = self._score(X).astype(np.float64)
@@ -210,13 +206,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         rule = joint_rule(p, codes, sizes, limits, self.objective)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, codes)
-        reward, charge = gains(p, self.objective)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         self._groups, self._rule, self._seed = groups, rule, seed
         self.rates_ = _rates(limits, codes, sizes, before, after, p, outcome)
         self.thresholds_ = _table(rule, groups, codes)
         self.coins_ = float(((after > 0) & (after < 1)).mean())
-        self.loss_ = float((reward * p - charge * (1 - p)) @ (before - after))
+        self.loss_ = float((rule.reward * p - rule.charge * (1 - p)) @ (before - after))
         self.least_loss_, self.n_rows_ = rule.least, len(frame)
         self.classes_ = self.estimator.classes_
         warn_of_beliefs(self.estimator, self.effects, p, codes, groups, outcome)
@@ -340,7 +335,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if attributes is None:
             known = self.estimator.design_.schema.sensitive
             names = {attribute_name(entry) for entry in known}
-            attributes = (*known, *(_entry(g) for n, g in self._groups.items() if n not in names))
+            more = [policy.entry_of(g) for name, g in self._groups.items() if name not in names]
+            attributes = (*known, *more)
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         decision = self._decide(X)
         return policy.report(self.estimator, (X, y), attributes, self.effects, decision, **options)
@@ -435,7 +431,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         groups = {name: attribute_from(one) for name, one in saved["groups"].items()}
         known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
         limits = {
-            name if name in known else _entry(groups[name]): value
+            name if name in known else policy.entry_of(groups[name]): value
             for name, value in saved["limits"].items()
         }
         found = cls(estimator, limits, **saved["keywords"])
@@ -448,11 +444,6 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         found.least_loss_, found.n_rows_ = least, saved["rows"]
         found.classes_ = estimator.classes_
         return found
-
-
-def _entry(attribute: Attribute) -> Any:
-    parts: tuple[str | Binned, ...] = tuple(p.binned or p.column for p in attribute.components)
-    return parts[0] if len(parts) == 1 else parts
 
 
 def _named(names: list[str]) -> str:

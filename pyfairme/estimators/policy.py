@@ -19,9 +19,11 @@ from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.threshold_rules import coins
 
 __all__ = [
-    "check_classifier", "check_columns", "codes_of", "decide", "frame_of", "learn_groups", "report",
+    "OBJECTIVES", "check_classifier", "check_columns", "codes_of", "decide", "encode", "entry_of",
+    "frame_of", "learn_groups", "report",
 ]  # fmt: skip
 
+OBJECTIVES = ("balanced_accuracy", "accuracy")
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
 
 
@@ -44,6 +46,20 @@ def check_classifier(estimator: Any) -> None:
 def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
     """Return new rows as a frame, as the classifier takes them."""
     return inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+
+
+def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
+    """Return the class of each row of the frame, 0 or 1, (n,)."""
+    outcome = estimator.target_.encode(np.asarray(y).reshape(-1))
+    if len(outcome) != len(frame):
+        raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
+    return outcome
+
+
+def entry_of(attribute: Attribute) -> Sensitive:
+    """Return what the attribute was given as: a column, a `Binned`, or a tuple of these."""
+    parts = tuple(part.binned or part.column for part in attribute.components)
+    return parts[0] if len(parts) == 1 else parts
 
 
 def learn_groups(entry: Sensitive, frame: pd.DataFrame, otherwise: str) -> Attribute:

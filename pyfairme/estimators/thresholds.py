@@ -29,7 +29,6 @@ CRITERIA = {  # ours -> fairlearn's
     "equal_opportunity": "true_positive_rate_parity",
     "false_positive_rate_parity": "false_positive_rate_parity",
 }
-OBJECTIVES = ("balanced_accuracy", "accuracy")
 KIND = "GroupThresholds"
 OTHERWISE = "set criterion=None for one threshold, which needs none."
 
@@ -155,9 +154,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         """
         self._check()
         frame = policy.frame_of(self.estimator, X)
-        outcome = self.estimator.target_.encode(np.asarray(y).reshape(-1))
-        if len(outcome) != len(frame):
-            raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
+        outcome = policy.encode(self.estimator, y, frame)
         entry: Any = self.attribute
         attribute = policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
         score = self._score(X)
@@ -178,7 +175,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, (*CRITERIA, None))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, OBJECTIVES)
+        check_choice("objective", self.objective, policy.OBJECTIVES)
         check_count("grid_size", self.grid_size, 1)
         if self.needs_sensitive and self.attribute is None:
             raise ValueError(
@@ -339,8 +336,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThresholds:
     estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
     groups = None if saved["groups"] is None else attribute_from(saved["groups"])
-    parts = () if groups is None else tuple(p.binned or p.column for p in groups.components)
-    found = cls(estimator, (parts[0] if len(parts) == 1 else parts) or None, **saved["keywords"])
+    entry = None if groups is None else policy.entry_of(groups)
+    found = cls(estimator, entry, **saved["keywords"])
     found.thresholds_ = pd.DataFrame(dict(saved["rules"]))
     found._groups, found._seed, found.n_rows_ = groups, saved["seed"], saved["rows"]
     found.classes_ = estimator.classes_
