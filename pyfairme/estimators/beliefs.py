@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.joint_rules import Members
 from pyfairme.estimators.updates import FairnessWarning
 
 __all__ = ["warn_of_beliefs"]
@@ -20,14 +21,18 @@ def warn_of_beliefs(
     estimator: Any,
     effects: str,
     p: np.ndarray,
-    codes: Mapping[str, np.ndarray],
+    members: Mapping[str, Members],
+    known: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray | None,
 ) -> None:
-    """Warn of what keeps ``p`` (n,) from being calibrated in the groups ``codes`` (n,)."""
+    """Warn of what keeps ``p`` (n,) from being calibrated in the groups.
+
+    ``members`` are those that the policy decides by, ``known`` those that are true.
+    """
     said = [*_by_design(estimator, effects)]
     if outcome is not None:
-        said += _by_outcomes(p, codes, groups, outcome)
+        said += _by_outcomes(p, members, known, groups, outcome)
     for text in said:
         warnings.warn(
             f"{text} So expected rates are off, and thresholds keep other limits than given.",
@@ -60,17 +65,17 @@ def _any(weight: Any) -> bool:
 
 def _by_outcomes(
     p: np.ndarray,
-    codes: Mapping[str, np.ndarray],
+    members: Mapping[str, Members],
+    known: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray,
 ) -> list[str]:
     """Name the worst group whose positives are too many, or too few, to be chance."""
     worst, text = TOO_FAR, []
     for name, attribute in groups.items():
-        number = len(attribute.levels)
-        seen, expected, variance = (
-            np.bincount(codes[name], weight, number) for weight in (outcome, p, p * (1 - p))
-        )
+        each = p[:, None] * members[name].positive  # chance to be positive and of the group
+        seen, expected = outcome @ known[name].positive, each.sum(0)
+        variance = (each * (1 - each)).sum(0)
         far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
         at = int(far.argmax())
         if far[at] > worst:

@@ -1,13 +1,15 @@
 r"""The least loss of accuracy that keeps rates of several attributes within limits.
 
-Let p_i be the probability that row i is positive given all that the rule reads of it, the groups
-of every attribute among that. A rule that decides it positively with chance d_i expects
+Let p_i be the probability that row i is positive and q_ig that it belongs to group g if it is, both
+given all that the rule reads of it; q_ig is 0 or 1 where the rule reads the groups. A rule that
+decides row i positively with chance d_i expects
 
-    TPR_g = sum_{i in g} p_i d_i / sum_{i in g} p_i,
+    TPR_g = sum_i p_i q_ig d_i / sum_i p_i q_ig,
 
-FPR_g with 1 - p_i and the selection rate with 1 in place of p_i; balanced accuracy and accuracy are
-linear in d as well. With limits SD_g(rate_g) <= s the least loss over all d is a convex problem.
-Its dual has a number per attribute, rate and group, those of a rate summing to 0 over its groups,
+FPR_g with 1 - p_i and the q_ig of negative rows, the selection rate with both summed up; balanced
+accuracy and accuracy are linear in d as well. With limits SD_g(rate_g) <= s the least loss over all
+d is a convex problem (Menon & Williamson 2018 for a rule that does not read the groups). Its dual
+has a number per attribute, rate and group, those of a rate summing to 0 over its groups,
 
     max_w  min_d  [ loss(d) + sum_j (w_j . rates_j(d) - sqrt(groups_j) s_j ||w_j||) ],
 
@@ -26,7 +28,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-__all__ = ["RATES", "Joint", "Limit", "expected_rates", "gains", "joint_rule"]
+__all__ = ["RATES", "Joint", "Limit", "Members", "expected_rates", "gains", "joint_rule"]
 
 RATES = ("tpr", "fpr", "selection_rate")
 SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003)  # scales in units of an average row's gain
@@ -43,6 +45,22 @@ class Limit(NamedTuple):
     sd: float
 
 
+class Members(NamedTuple):
+    """Chance that a row belongs to each group of an attribute: if it is positive, if negative.
+
+    Both (n, groups), rows summing to 1.
+    """
+
+    positive: np.ndarray
+    negative: np.ndarray
+
+    @classmethod
+    def of(cls, codes: np.ndarray, groups: int) -> Members:
+        """Return those of rows whose groups ``codes`` (n,) are known."""
+        known = np.eye(groups)[codes]
+        return cls(known, known)
+
+
 class Joint(NamedTuple):
     """What the optimum is made of.
 
@@ -56,14 +74,17 @@ class Joint(NamedTuple):
     scale: float
     least: float
 
-    def weights(self, codes: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Return reward and charge of rows, each (n,), from their groups ``codes`` (n,)."""
-        added = sum((self.parts[name][codes[name]] for name in self.parts), start=np.zeros((1, 2)))
-        return self.reward + added[:, 0], self.charge + added[:, 1]
+    def weights(self, members: Mapping[str, Members]) -> tuple[np.ndarray, np.ndarray]:
+        """Return reward and charge of rows, each (n,), from their groups."""
+        reward, charge = np.full((1,), self.reward), np.full((1,), self.charge)
+        for name, parts in self.parts.items():
+            reward = reward + members[name].positive @ parts[:, 0]
+            charge = charge + members[name].negative @ parts[:, 1]
+        return reward, charge
 
-    def chances(self, p: np.ndarray, codes: Mapping[str, np.ndarray]) -> np.ndarray:
+    def chances(self, p: np.ndarray, members: Mapping[str, Members]) -> np.ndarray:
         """Return the chance of a positive decision, (n,); most are 0 or 1."""
-        reward, charge = self.weights(codes)
+        reward, charge = self.weights(members)
         score = p * reward - (1 - p) * charge
         if not self.scale:
             return (score > 0).astype(float)
@@ -79,42 +100,35 @@ def gains(p: np.ndarray, objective: str) -> tuple[float, float]:
     return 0.5 / positives, 0.5 / (n - positives)
 
 
-def expected_rates(
-    decision: np.ndarray, p: np.ndarray, codes: np.ndarray, groups: int, rate: str
-) -> np.ndarray:
+def expected_rates(decision: np.ndarray, p: np.ndarray, members: Members, rate: str) -> np.ndarray:
     """Return the rate of each group (groups,), expected where ``p`` are probabilities.
 
     NaN for a group without rows of the outcome.
     """
-    weight = _weight(p, rate)
-    mass = np.bincount(codes, weight, groups)
+    weight = _weight(p, members, rate)
     with np.errstate(invalid="ignore"):
-        return np.bincount(codes, weight * decision, groups) / mass
+        return decision @ weight / weight.sum(0)
 
 
 def joint_rule(
-    p: np.ndarray,
-    codes: Mapping[str, np.ndarray],
-    groups: Mapping[str, int],
-    limits: tuple[Limit, ...],
-    objective: str,
+    p: np.ndarray, members: Mapping[str, Members], limits: tuple[Limit, ...], objective: str
 ) -> Joint:
-    """Solve the dual problem on rows of probability ``p`` (n,) and groups ``codes`` (n,).
+    """Solve the dual problem on rows of probability ``p`` (n,) and groups ``members``.
 
     Raises ValueError for a group without rows, whose rate is not defined.
     """
-    for name, number in groups.items():
-        if (np.bincount(codes[name], minlength=number) == 0).any():
+    for name, (positive, negative) in members.items():
+        if ((positive + negative).sum(0) == 0).any():
             raise ValueError(f"Expected rows of every group of {name!r}, and one has none.")
     reward, charge = gains(p, objective)
-    parts = {name: np.zeros((number, 2)) for name, number in groups.items()}
+    parts = {name: np.zeros((one.positive.shape[1], 2)) for name, one in members.items()}
     plain = Joint(reward, charge, parts, 0.0, 0.0)
-    if all(_kept(plain.chances(p, codes), p, codes, groups, limit) for limit in limits):
+    unlimited = plain.chances(p, members)
+    if all(_sd(unlimited, p, members, limit) <= limit.sd for limit in limits):
         return plain
     limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
     gain = reward * p - charge * (1 - p)
-    members = [np.eye(groups[limit.attribute])[codes[limit.attribute]] for limit in limits]
-    weights = [_weight(p, one.rate)[:, None] * m for one, m in zip(limits, members, strict=True)]
+    weights = [_weight(p, members[limit.attribute], limit.rate) for limit in limits]
     masses = [np.maximum(weight.sum(0), 1e-12) for weight in weights]
     shares = [weight / mass for weight, mass in zip(weights, masses, strict=True)]
     table = np.hstack([part - part.mean(1, keepdims=True) for part in shares])  # as if sum(w) = 0
@@ -137,21 +151,14 @@ def joint_rule(
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
 
 
-def _kept(
-    decision: np.ndarray,
-    p: np.ndarray,
-    codes: Mapping[str, np.ndarray],
-    groups: Mapping[str, int],
-    limit: Limit,
-) -> bool:
-    name = limit.attribute
-    return bool(
-        expected_rates(decision, p, codes[name], groups[name], limit.rate).std() <= limit.sd
-    )
+def _sd(decision: np.ndarray, p: np.ndarray, members: Mapping[str, Members], of: Limit) -> float:
+    return float(expected_rates(decision, p, members[of.attribute], of.rate).std())
 
 
-def _weight(p: np.ndarray, rate: str) -> np.ndarray:
-    return {"tpr": p, "fpr": 1 - p, "selection_rate": np.ones_like(p)}[rate]
+def _weight(p: np.ndarray, members: Members, rate: str) -> np.ndarray:
+    """Return how much each row counts in the rate of each group, (n, groups)."""
+    positive, negative = p[:, None] * members.positive, (1 - p)[:, None] * members.negative
+    return {"tpr": positive, "fpr": negative, "selection_rate": positive + negative}[rate]
 
 
 def _negative_dual(

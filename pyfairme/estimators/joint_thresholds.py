@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -17,12 +16,18 @@ from pyfairme import persistence
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import attribute_name
 from pyfairme.data.state import attribute_from, plain
-from pyfairme.estimators import policy, state
+from pyfairme.estimators import membership, policy, state
 from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.joint_rules import RATES, Joint, Limit, expected_rates, joint_rule
+from pyfairme.estimators.joint_rules import RATES, Joint, Limit, Members, joint_rule
+from pyfairme.estimators.joint_tables import (
+    above,
+    rates_table,
+    threshold,
+    thresholds_table,
+    warn_of_decisions,
+)
 from pyfairme.estimators.settings import EFFECTS, check_choice
-from pyfairme.estimators.updates import FairnessWarning
 
 __all__ = ["JointThresholds"]
 
@@ -33,14 +38,13 @@ CRITERIA = {  # the rates that a plain number limits
     "demographic_parity": ("selection_rate",),
 }
 OTHERWISE = "leave the attribute out of limits."
+READ, INFERRED = "read", "inferred"
 KIND = "JointThresholds"
-MISSED = 0.002  # excess over a limit that is worth a warning
-MOST = 0.5  # share of coins that is
 LARGEST = 0.5  # SD over groups of a rate, half of them 0 and half 1
 
 
 class JointThresholds(ClassifierMixin, BaseEstimator):
-    r"""Thresholds of several attributes at once: **reads S of every row it predicts**.
+    r"""Thresholds of several attributes at once; by default **reads S of every row it predicts**.
 
     A policy on top of a fitted classifier, which stays as it is. With p the classifier's
     probability, row i is decided positively where
@@ -54,6 +58,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     loses less in expectation on the rows of `fit` (a convex problem over the rows, solved by its
     dual; equalized odds of Hardt, Price & Srebro 2016 is one attribute with limit 0).
 
+    With ``sensitive="inferred"`` no row to be decided needs its S. In place of r_{a, g_a(i)} stands
+    its mean over the groups by their chances P(g | x_i, y = 1), in place of c_{a, g_a(i)} that by
+    P(g | x_i, y = 0): the form that the best rule has that reads x alone (Menon & Williamson 2018).
+    `fit` learns both chances by logistic regressions on what the classifier sees of a row. Two
+    people who differ in S alone are then decided alike; but x is read for what it says about S, and
+    members of a group who look like another one are decided like that.
+
     Unlike thresholds per cell of an intersection it needs no rows of every cell, unlike
     `GroupThresholds` no outcomes: expected rates are taken from p, which is less noisy than counts
     in small groups, and rests on p being calibrated in the groups and their combinations.
@@ -61,8 +72,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     training rows it is too sure of itself. With y, `fit` warns where p is not calibrated. The
     stricter both TPR and FPR are limited, the more rows a coin decides.
 
-    Whether decisions may depend on S is a legal and an ethical question: two people who differ in S
-    alone can be decided differently.
+    Whether decisions may depend on S, read or inferred, is a legal and an ethical question: where
+    it is read, two people who differ in S alone can be decided differently.
 
     Parameters
     ----------
@@ -77,6 +88,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     criterion
         Which rates a number limits: those of "equalized_odds" (TPR and FPR), "equal_opportunity"
         (TPR), "false_positive_rate_parity" (FPR) or "demographic_parity" (selection rate).
+    sensitive
+        "read": groups are read from every row. "inferred": from rows of `fit` only, which then
+        needs y and, in each group, rows of both classes; the classifier must not read S itself
+        (``drop_sensitive=True``).
     effects
         Probabilities that are decided on: "fixed", "random" or "mixed". Those of "random" know
         nothing of S, so that they are not calibrated in the groups.
@@ -90,8 +105,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     rates_
         One line per limit: attribute, rate, limit, and the SD over groups with the one threshold
         that is best for p (before; not that of the classifier's own decisions) and with these
-        (after), expected from p; where `fit` was given y also as observed on its rows, NaN if a
-        group has no row of the outcome.
+        (after), expected from p and, if they are inferred, the chances of groups; where `fit` was
+        given y also as observed on its rows, NaN if a group has no row of the outcome.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
@@ -115,6 +130,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     References
     ----------
     Hardt, Price & Srebro, "Equality of opportunity in supervised learning", NeurIPS 2016.
+    Menon & Williamson, "The cost of fairness in binary classification", FAT* 2018.
 
     Examples
     --------
@@ -138,6 +154,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits: Any,
         criterion: str = "equalized_odds",
         *,
+        sensitive: str = "read",
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
         random_state: Any = 0,
@@ -145,14 +162,15 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.estimator = estimator
         self.limits = limits
         self.criterion = criterion
+        self.sensitive = sensitive
         self.effects = effects
         self.objective = objective
         self.random_state = random_state
 
     @property
     def needs_sensitive(self) -> bool:
-        """Whether `predict` reads sensitive attributes from X: always."""
-        return True
+        """Whether `predict` reads sensitive attributes from X."""
+        return self.sensitive == READ
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -165,8 +183,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             Rows (n, columns) like those to be decided, not those that the classifier was trained
             on, with the sensitive attributes among the columns; the rows to be decided will do.
         y
-            Their class (n,), where it is known. It moves no threshold: it adds to ``rates_`` what
-            is observed, and shows whether p is calibrated.
+            Their class (n,), where it is known. Where groups are read it moves no threshold: it
+            adds to ``rates_`` what is observed, and shows whether p is calibrated.
 
         Returns
         -------
@@ -179,7 +197,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             When ``estimator`` is no `FairMixedEffectsClassifier`.
         ValueError
             For bad keywords, an absent column, an attribute of one group, more than two classes, or
-            probabilities that are all 0 or all 1.
+            probabilities that are all 0 or all 1; where groups are inferred also without y, for a
+            group without a row of each class, and a classifier that reads S.
 
         Warns
         -----
@@ -189,6 +208,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """
         policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
+        check_choice("sensitive", self.sensitive, (READ, INFERRED))
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy.OBJECTIVES)
         frame = policy.frame_of(self.estimator, X)
@@ -202,20 +222,27 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 f"{p[0]:.0f}: no threshold parts them."
             )
         codes = {name: one.encode(frame) for name, one in groups.items()}
-        sizes = {name: len(one.levels) for name, one in groups.items()}
-        rule = joint_rule(p, codes, sizes, limits, self.objective)
+        known = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
+        chances, members = None, known
+        if self.sensitive == INFERRED:
+            chances = self._learn_chances(groups, codes, outcome, frame, p)
+            members = _inferred(chances, membership.features(self.estimator, frame, p))
+        rule = joint_rule(p, members, limits, self.objective)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
-        after = rule.chances(p, codes)
+        after = rule.chances(p, members)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._groups, self._rule, self._seed = groups, rule, seed
-        self.rates_ = _rates(limits, codes, sizes, before, after, p, outcome)
-        self.thresholds_ = _table(rule, groups, codes)
+        self._groups, self._chances, self._rule, self._seed = groups, chances, rule, seed
+        sources = {"": (p, members)}
+        if outcome is not None:
+            sources["observed_"] = (outcome.astype(float), known)
+        self.rates_ = rates_table(limits, before, after, sources)
+        self.thresholds_ = thresholds_table(rule, groups, codes)
         self.coins_ = float(((after > 0) & (after < 1)).mean())
         self.loss_ = float((rule.reward * p - rule.charge * (1 - p)) @ (before - after))
         self.least_loss_, self.n_rows_ = rule.least, len(frame)
         self.classes_ = self.estimator.classes_
-        warn_of_beliefs(self.estimator, self.effects, p, codes, groups, outcome)
-        _warn_of_decisions(self.rates_, after, self.coins_)
+        warn_of_beliefs(self.estimator, self.effects, p, members, known, groups, outcome)
+        warn_of_decisions(self.rates_, after, self.coins_)
         return self
 
     def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
@@ -237,6 +264,25 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 raise ValueError(f"limits names {name!r} twice: give one limit per attribute.")
             groups[name], given[name] = policy.learn_groups(entry, frame, OTHERWISE), value
         return groups, given
+
+    def _learn_chances(
+        self,
+        groups: Mapping[str, Attribute],
+        codes: Mapping[str, np.ndarray],
+        outcome: np.ndarray | None,
+        frame: pd.DataFrame,
+        p: np.ndarray,
+    ) -> dict[str, np.ndarray]:
+        """Learn by attribute how to infer its groups."""
+        if outcome is None:
+            raise ValueError(
+                "sensitive='inferred' learns who belongs to which group from X and y: give fit(X, "
+                "y), or choose sensitive='read'."
+            )
+        for attribute in groups.values():
+            membership.check_unread(self.estimator, attribute)
+        of = membership.features(self.estimator, frame, p)
+        return {n: membership.learn(one, codes[n], outcome, of) for n, one in groups.items()}
 
     def _limits(self, by_name: Mapping[str, Any]) -> tuple[Limit, ...]:
         found = []
@@ -274,10 +320,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return np.stack([1.0 - share, share], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Decide for each row of X, which must hold the sensitive attributes: classes (n,).
+        """Decide for each row of X: classes (n,). It must hold S, unless that is inferred.
 
         The coin of a row is a hash of ``random_state`` and the values of the columns that the
-        classifier or the groups read: the same row is always decided alike.
+        classifier reads and groups are read from: the same row is always decided alike.
         """
         check_is_fitted(self, "thresholds_")
         return self.classes_[self._decide(X)]
@@ -289,20 +335,29 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         decided negatively.
         """
         check_is_fitted(self, "thresholds_")
-        return _threshold(*self._rule.weights(self._codes(policy.frame_of(self.estimator, X))))
+        frame, p = policy.frame_of(self.estimator, X), self._score(X).astype(np.float64)
+        return threshold(*self._rule.weights(self._members(frame, p)))
 
     def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
-        return self._rule.chances(self._score(X).astype(np.float64), self._codes(frame))
+        p = self._score(X).astype(np.float64)
+        return self._rule.chances(p, self._members(frame, p))
 
     def _decide(self, X: Any) -> np.ndarray:
         frame = policy.frame_of(self.estimator, X)
-        columns = [column for groups in self._groups.values() for column in groups.columns]
+        of = self._groups.values() if self._chances is None else ()
+        columns = [column for groups in of for column in groups.columns]
         share = self._share(X, frame)
         return policy.decide(self.estimator, frame, columns, share, self._seed)
 
-    def _codes(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
-        return {n: policy.codes_of(groups, frame, OTHERWISE) for n, groups in self._groups.items()}
+    def _members(self, frame: pd.DataFrame, p: np.ndarray) -> dict[str, Members]:
+        """Return the groups of new rows by attribute, read or inferred."""
+        if self._chances is not None:
+            return _inferred(self._chances, membership.features(self.estimator, frame, p))
+        return {
+            name: Members.of(policy.codes_of(one, frame, OTHERWISE), len(one.levels))
+            for name, one in self._groups.items()
+        }
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -343,15 +398,16 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""
-        head = (
-            f"One threshold from all of {_named(self._names())}.\n"
+        head = f"One threshold from all of {_named(self._names())}.\n" + (
             f"NEEDS THE SENSITIVE ATTRIBUTES: {_named(self._names())} of every row to predict."
+            if self.needs_sensitive
+            else f"INFERS {_named(self._names())} from covariates: no row to predict needs it."
         )
         if not hasattr(self, "thresholds_"):
             return f"{head}\nNot fitted yet."
         lines = [
             f"- {line['attribute']} = {line['group']} ({line['n']} rows): "
-            f"{_above(line['threshold'])} where no other attribute adds anything"
+            f"{above(line['threshold'])} where no other attribute adds anything"
             for line in self.thresholds_.to_dict("records")
         ]
         kept = [
@@ -360,7 +416,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             for line in self.rates_.to_dict("records")
         ]
         name = self.objective.replace("_", " ")
-        one = float(_threshold(self._rule.reward, self._rule.charge))
+        one = float(threshold(self._rule.reward, self._rule.charge))
         end = (
             f"Expected loss of {name}: {self.loss_:.4f} (least possible {self.least_loss_:.4f}), "
             f"from that of one threshold, p > {one:.3f}.\n"
@@ -380,7 +436,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """Show the policy, and that it reads S."""
         return (
             f"JointThresholds({type(self.estimator).__name__}, limits={self.limits!r}, "
-            f"criterion={self.criterion!r}, effects={self.effects!r})  # needs S when predicting"
+            f"criterion={self.criterion!r}, effects={self.effects!r})  # "
+            + ("needs S when predicting" if self.needs_sensitive else "infers S when predicting")
         )
 
     def __sklearn_clone__(self) -> JointThresholds:
@@ -395,12 +452,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
         for line in self.rates_.to_dict("records"):
             limits[line["attribute"]][line["rate"]] = line["limit"]
-        keywords = ("criterion", "effects", "objective")
+        keywords = ("criterion", "sensitive", "effects", "objective")
+        chances = self._chances and {name: one.tolist() for name, one in self._chances.items()}
         known = self.random_state if isinstance(self.random_state, int) else None
         saved = {
             "estimator": state.to_state(self.estimator),
             "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
             "limits": limits,
+            "chances": chances,
             "groups": {name: plain(groups) for name, groups in self._groups.items()},
             "parts": {name: part.tolist() for name, part in self._rule.parts.items()},
             "rule": [self._rule.reward, self._rule.charge, self._rule.scale, self._rule.least],
@@ -437,6 +496,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         found = cls(estimator, limits, **saved["keywords"])
         reward, charge, scale, least = saved["rule"]
         parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
+        chances = saved.get("chances")
+        found._chances = chances and {name: np.asarray(one) for name, one in chances.items()}
         found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
         found.loss_, found.coins_, found._seed = saved["found"]
         found.rates_ = pd.DataFrame(dict(saved["rates"]))
@@ -450,67 +511,5 @@ def _named(names: list[str]) -> str:
     return ", ".join(map(repr, names))
 
 
-def _threshold(reward: Any, charge: Any) -> np.ndarray:
-    """Return t such that p reward > (1 - p) charge where p > t, in [0, 1]; NaN for p < t."""
-    reward, charge = np.asarray(reward, float), np.asarray(charge, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cut = np.clip(charge / (reward + charge), 0.0, 1.0)
-    always, never = (reward >= 0) & (charge <= 0), (reward <= 0) & (charge >= 0)
-    turned = np.where(reward + charge > 0, cut, np.nan)
-    return np.where(always, 0.0, np.where(never, 1.0, turned))
-
-
-def _above(cut: float) -> str:
-    return f"p > {cut:.3f}" if np.isfinite(cut) else "low p"
-
-
-def _table(
-    rule: Joint, groups: Mapping[str, Attribute], codes: Mapping[str, np.ndarray]
-) -> pd.DataFrame:
-    lines = []
-    for name, attribute in groups.items():
-        rows = np.bincount(codes[name], minlength=len(attribute.levels))
-        for level, n, (reward, charge) in zip(
-            attribute.levels, rows, rule.parts[name], strict=True
-        ):
-            added = (reward / rule.reward, charge / rule.charge)
-            alone = _threshold(rule.reward + reward, rule.charge + charge)
-            lines.append((name, level, int(n), *added, float(alone)))
-    columns = ("attribute", "group", "n", "reward", "charge", "threshold")
-    return pd.DataFrame(lines, columns=list(columns))
-
-
-def _rates(
-    limits: tuple[Limit, ...],
-    codes: Mapping[str, np.ndarray],
-    sizes: Mapping[str, int],
-    before: np.ndarray,
-    after: np.ndarray,
-    p: np.ndarray,
-    outcome: np.ndarray | None,
-) -> pd.DataFrame:
-    lines = []
-    for name, rate, limit in limits:
-        line: dict[str, Any] = {"attribute": name, "rate": rate, "limit": limit}
-        sources = {"": p} if outcome is None else {"": p, "observed_": outcome.astype(float)}
-        for prefix, of in sources.items():
-            for when, decision in (("before", before), ("after", after)):
-                rates = expected_rates(decision, of, codes[name], sizes[name], rate)
-                line[prefix + when] = float(np.std(rates))
-        lines.append(line)
-    return pd.DataFrame(lines)
-
-
-def _warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> None:
-    said = [
-        f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
-        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well."
-        for line in rates.to_dict("records")
-        if line["after"] > line["limit"] + MISSED
-    ]
-    if coins > MOST:
-        said.append(f"A coin decides {coins:.0%} of the rows: so strict are the limits.")
-    if (chance == chance[0]).all():
-        said.append("All rows are decided alike: so strict are the limits.")
-    for text in said:
-        warnings.warn(f"{text} Give wider limits or fewer of them.", FairnessWarning, stacklevel=3)
+def _inferred(chances: Mapping[str, np.ndarray], of: np.ndarray) -> dict[str, Members]:
+    return {name: membership.infer(one, of) for name, one in chances.items()}

@@ -124,8 +124,10 @@ def decide(
 def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
     schema, offset = estimator.design_.schema, estimator.offset
-    numbers = {*schema.numeric, *([offset] if offset is not None else [])}
-    names = sorted({*numbers, *schema.categorical, *schema.cluster, *columns})
+    added = [offset] if offset is not None else []
+    numbers = {*schema.numeric, *added}
+    read = {term.column for term in estimator.design_.terms}
+    names = sorted({*read, *added, *schema.cluster, *columns})
     return pd.DataFrame(
         {
             name: read_numbers(pick(frame, name))

@@ -25,7 +25,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.estimators.joint_rules import Limit, expected_rates, joint_rule
+from pyfairme.estimators.joint_rules import Limit, Members, expected_rates, joint_rule
 from pyfairme.report.markdown import markdown_table
 from pyfairme.study import compare, cross_validate
 from pyfairme.study.crossval import CrossValidation
@@ -160,7 +160,6 @@ def _with_policies(found: CrossValidation) -> CrossValidation:
 
 def _decided(pooled: Pooled, limits: tuple[Limit, ...]) -> Pooled:
     """Decide each fold by thresholds chosen on the seen clusters' rows of the others."""
-    codes, groups = _codes(pooled)
     coins = np.random.default_rng(0)
     decision = dict(pooled.judged.decision)
     for effects in ON:
@@ -168,17 +167,16 @@ def _decided(pooled: Pooled, limits: tuple[Limit, ...]) -> Pooled:
         for fold in np.unique(pooled.fold):
             here = pooled.fold == fold
             others = ~here & pooled.judged.seen
-            known = {name: code[others] for name, code in codes.items()}
-            rule = joint_rule(p[others], known, groups, limits, "balanced_accuracy")
-            chance = rule.chances(p[here], {name: code[here] for name, code in codes.items()})
+            rule = joint_rule(p[others], _members(pooled, others), limits, "balanced_accuracy")
+            chance = rule.chances(p[here], _members(pooled, here))
             chosen[here] = coins.random(here.sum()) < chance
         decision[effects] = chosen
     return replace(pooled, judged=replace(pooled.judged, decision=decision))
 
 
-def _codes(pooled: Pooled) -> tuple[dict[str, np.ndarray], dict[str, int]]:
+def _members(pooled: Pooled, rows: np.ndarray) -> dict[str, Members]:
     found = {a: np.unique(v, return_inverse=True) for a, v in pooled.judged.sensitive.items()}
-    return {a: code for a, (_, code) in found.items()}, {a: len(v) for a, (v, _) in found.items()}
+    return {a: Members.of(code[rows], len(v)) for a, (v, code) in found.items()}
 
 
 def _least(found: CrossValidation) -> Iterator[str]:
@@ -194,17 +192,16 @@ def _least(found: CrossValidation) -> Iterator[str]:
         pooled = found.runs[UNFAIR, seed]
         seen = pooled.judged.seen
         p = pooled.judged.prediction["mixed"][seen].astype(float)
-        every, groups = _codes(pooled)
-        codes = {name: code[seen] for name, code in every.items()}
-        plain = joint_rule(p, codes, groups, (), "balanced_accuracy")
+        members = _members(pooled, seen)
+        plain = joint_rule(p, members, (), "balanced_accuracy")
         decision = (p * plain.reward > (1 - p) * plain.charge).astype(float)
         limits = {}
         for (name, rate), fall in FALLS.items():
-            before = expected_rates(decision, p, codes[name], groups[name], rate).std()
+            before = expected_rates(decision, p, members[name], rate).std()
             limits[name, rate] = Limit(name, rate, (1 - fall) * before)
         for name, sets in wanted.items():
             least = [
-                joint_rule(p, codes, groups, tuple(limits[k] for k in keys), "balanced_accuracy")
+                joint_rule(p, members, tuple(limits[k] for k in keys), "balanced_accuracy")
                 for keys in sets
             ]
             costs = ", ".join(f"{100 * one.least:.2f}" for one in least)

@@ -61,25 +61,27 @@ def ours(
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
     def jointly(setting: str, limit: float) -> Decided:
-        entries = [of.entries[name] for name in of.protected[setting]]
-        policy = JointThresholds(clf, dict.fromkeys(entries, limit)).fit(X)
+        limits = {of.entries[name]: limit for name in of.protected[setting]}
+        read = "read" if of.keep else "inferred"
+        policy = JointThresholds(clf, limits, sensitive=read).fit(X, y)
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
     name, point = f"{OURS} {variant}", f"weight {weight:g}"
     yield Reading(name, point, of.setting, of.keep, lambda: decide("mixed"))
     yield Reading(f"{name}, fixed", point, of.setting, of.keep, lambda: decide("fixed"))
-    if not of.keep:
-        return
     if not weight:  # probabilities of a penalised model are not calibrated in the groups
+        policy = f"JointThresholds{'' if of.keep else ', S inferred,'} on {name}"
         for setting in of.protected:
             for limit in LIMITS:
                 yield Reading(
-                    f"JointThresholds on {name}",
+                    policy,
                     f"SD at most {limit:g}",
                     setting,
-                    True,
+                    of.keep,
                     lambda s=setting, v=limit: jointly(s, v),
                 )
+    if not of.keep:
+        return
     name = f"GroupThresholds on {name}"
     for setting in of.protected:
         yield Reading(name, f"{point}, off", setting, True, lambda: decide("mixed"))

@@ -277,5 +277,5 @@ POINTS = (
         Point("correlation_remover", f"{a:g}", {"alpha": a}, True, ("keep",))
         for a in (0.25, 0.5, 0.75, 1.0)
     ),
-    *(Point("adversarial", f"{a:g}", {"alpha": a}, True) for a in (0.1, 0.3, 1.0)),
+    *(Point("adversarial", f"{a:g}", {"alpha": a}, True) for a in (0.1, 0.3, 1.0, 3.0, 10.0)),
 )

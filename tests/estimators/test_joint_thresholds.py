@@ -12,7 +12,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score
 
 import pyfairme as pf
-from pyfairme.estimators.joint_rules import Limit, expected_rates, gains, joint_rule
+from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.joint_rules import Limit, Members, expected_rates, gains, joint_rule
+from pyfairme.estimators.membership import infer, learn
 from pyfairme.metrics import fpr_sd, tpr_sd
 
 BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
@@ -23,17 +25,31 @@ def rows(n, seed):
     rng = np.random.default_rng(seed)
     codes = {"a": rng.integers(2, size=n), "b": (rng.random(n) < 0.3).astype(int)}
     p = expit(-1 + 0.9 * codes["a"] - 0.7 * codes["b"] + rng.normal(size=n))
-    return p, codes, {"a": 2, "b": 2}
+    return p, {name: Members.of(code, 2) for name, code in codes.items()}
 
 
-def linear_program(p, codes, limits, objective):
+def doubtful(n, seed):
+    """The same where only chances of the groups are known, others for each outcome."""
+    p, members = rows(n, seed)
+    rng = np.random.default_rng(seed + 100)
+    found = {}
+    for name, known in members.items():
+        two = [expit(3 * known.positive[:, 1] - 1.5 + rng.normal(size=n)) for _ in range(2)]
+        found[name] = Members(*(np.stack([1 - q, q], axis=1) for q in two))
+    return p, found
+
+
+def linear_program(p, members, limits, objective):
     """Least loss over all d in [0, 1]: of two groups the SD is half their difference."""
     reward, charge = gains(p, objective)
     gain = reward * p - charge * (1 - p)
     table, bounds = [], []
     for limit in limits:
-        weight = {"tpr": p, "fpr": 1 - p, "selection_rate": np.ones_like(p)}[limit.rate]
-        one, two = ((codes[limit.attribute] == g) * weight for g in (0, 1))
+        positive, negative = members[limit.attribute]
+        weight = np.zeros_like(positive)
+        weight += (limit.rate != "fpr") * p[:, None] * positive
+        weight += (limit.rate != "tpr") * (1 - p)[:, None] * negative
+        one, two = weight.T
         gap = one / one.sum() - two / two.sum()
         table += [gap, -gap]
         bounds += [2 * limit.sd] * 2
@@ -53,12 +69,13 @@ def linear_program(p, codes, limits, objective):
         [("a", "selection_rate", 0.01), ("b", "selection_rate", 0.0)],
     ],
 )
-def test_no_rule_loses_less(limits, objective):
+@pytest.mark.parametrize("draw", [rows, doubtful])
+def test_no_rule_loses_less(draw, limits, objective):
     limits = tuple(Limit(*one) for one in limits)
-    p, codes, groups = rows(3000, seed=0)
-    least = linear_program(p, codes, limits, objective)
-    rule = joint_rule(p, codes, groups, limits, objective)
-    chance = rule.chances(p, codes)
+    p, members = draw(3000, seed=0)
+    least = linear_program(p, members, limits, objective)
+    rule = joint_rule(p, members, limits, objective)
+    chance = rule.chances(p, members)
     gain = rule.reward * p - rule.charge * (1 - p)
     loss = gain[gain > 0].sum() - gain @ chance
     assert least > 0.0005  # the limits cost something
@@ -66,7 +83,7 @@ def test_no_rule_loses_less(limits, objective):
     assert rule.least <= least + 1e-9  # weak duality
     assert loss == pytest.approx(least, rel=0.05, abs=2e-5)
     for limit in limits:
-        found = expected_rates(chance, p, codes[limit.attribute], 2, limit.rate)
+        found = expected_rates(chance, p, members[limit.attribute], limit.rate)
         assert np.std(found) < limit.sd + 5e-4
 
 
@@ -80,11 +97,11 @@ def test_more_groups_have_their_certificate(sd):
     }
     p = expit(-1 + 0.5 * codes["a"] - 0.3 * codes["b"] + rng.normal(size=4000))
     limits = tuple(Limit(name, rate, sd) for name in "ab" for rate in ("tpr", "fpr"))
-    rule = joint_rule(p, codes, {"a": 3, "b": 5}, limits, "balanced_accuracy")
-    chance = rule.chances(p, codes)
+    members = {"a": Members.of(codes["a"], 3), "b": Members.of(codes["b"], 5)}
+    rule = joint_rule(p, members, limits, "balanced_accuracy")
+    chance = rule.chances(p, members)
     for limit in limits:
-        groups = len(rule.parts[limit.attribute])
-        rates_ = expected_rates(chance, p, codes[limit.attribute], groups, limit.rate)
+        rates_ = expected_rates(chance, p, members[limit.attribute], limit.rate)
         assert rates_.std() < sd + 1e-4
     gain = rule.reward * p - rule.charge * (1 - p)
     loss = np.maximum(gain, 0).sum() - gain @ chance
@@ -92,47 +109,87 @@ def test_more_groups_have_their_certificate(sd):
 
 
 def test_a_group_without_rows_is_refused():
-    p, codes, groups = rows(100, seed=0)
+    p, members = rows(100, seed=0)
+    members["a"] = Members(*(np.pad(one, ((0, 0), (0, 1))) for one in members["a"]))
     with pytest.raises(ValueError, match="rows of every group of 'a', and one has none"):
-        joint_rule(p, codes, groups | {"a": 3}, (Limit("a", "tpr", 0.1),), "accuracy")
+        joint_rule(p, members, (Limit("a", "tpr", 0.1),), "accuracy")
 
 
 def test_equal_odds_need_coins_and_looser_limits_few():
-    p, codes, groups = rows(3000, seed=0)
+    p, members = rows(3000, seed=0)
     shares = []
     for sd in (0.0, 0.02):
         limits = tuple(Limit("a", rate, sd) for rate in ("tpr", "fpr"))
-        chance = joint_rule(p, codes, groups, limits, "balanced_accuracy").chances(p, codes)
+        chance = joint_rule(p, members, limits, "balanced_accuracy").chances(p, members)
         shares.append(((chance > 0) & (chance < 1)).mean())
     assert shares[0] > 0.3
     assert shares[1] < 0.05
 
 
 def test_limits_that_do_not_bind_are_one_threshold():
-    p, codes, groups = rows(500, seed=1)
+    p, members = rows(500, seed=1)
     limits = (Limit("a", "tpr", np.inf), Limit("b", "fpr", 0.4))
-    rule = joint_rule(p, codes, groups, limits, "accuracy")
+    rule = joint_rule(p, members, limits, "accuracy")
     assert rule.least == 0
-    reward, charge = rule.weights(codes)
+    reward, charge = rule.weights(members)
     assert charge / (reward + charge) == pytest.approx(0.5)
-    assert set(rule.chances(p, codes)) == {0.0, 1.0}
+    assert set(rule.chances(p, members)) == {0.0, 1.0}
 
 
 def test_new_rows_keep_the_limits_too():
     """Known truth: y is drawn from p. Rates of 100,000 new rows have an error of about .003."""
     limits = tuple(Limit(a, r, 0.01) for a in "ab" for r in ("tpr", "fpr"))
-    p, codes, groups = rows(20_000, seed=2)
-    rule = joint_rule(p, codes, groups, limits, "balanced_accuracy")
-    p, codes, groups = rows(100_000, seed=3)
+    p, members = rows(20_000, seed=2)
+    rule = joint_rule(p, members, limits, "balanced_accuracy")
+    p, members = rows(100_000, seed=3)
     y = np.random.default_rng(4).random(len(p)) < p
-    decision = np.random.default_rng(5).random(len(p)) < rule.chances(p, codes)
+    decision = np.random.default_rng(5).random(len(p)) < rule.chances(p, members)
     plain = p * rule.reward > (1 - p) * rule.charge
     for name in "ab":
         for sd in (tpr_sd, fpr_sd):
-            before = sd(y, plain, sensitive_features=codes[name])
-            assert sd(y, decision, sensitive_features=codes[name]) < 0.018 < 0.05 < before
+            group = members[name].positive[:, 1]
+            before = sd(y, plain, sensitive_features=group)
+            assert sd(y, decision, sensitive_features=group) < 0.018 < 0.05 < before
     lost = balanced_accuracy_score(y, plain) - balanced_accuracy_score(y, decision)
     assert lost == pytest.approx(rule.least, abs=0.006)
+
+
+def proxies(n, seed):
+    """Known truth: y and a proxy x depend on a group that no rule reads."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(2, size=n)
+    x = rng.normal(group, 1.0)
+    given = expit(np.stack([x - 2, x - 1], axis=1))  # P(y = 1 | x, group)
+    y = rng.random(n) < given[np.arange(n), group]
+    share = np.stack([expit(0.5 - x), expit(x - 0.5)], axis=1)  # P(group | x)
+    p = (share * given).sum(1)
+    truth = Members(share * given / p[:, None], share * (1 - given) / (1 - p)[:, None])
+    return x, group, y.astype(int), p, truth
+
+
+def test_groups_that_are_not_read_are_inferred_and_their_limits_kept():
+    """Rates of 100,000 new rows have an error of about .003; those of the true chances alike."""
+    x, group, y, p, truth = proxies(20_000, seed=0)
+    attribute = Attribute.fit(pd.DataFrame({"group": group}), "group")
+    coefficients = learn(attribute, group, y, np.stack([x, np.log(p / (1 - p))], axis=1))
+    limits = tuple(Limit("group", rate, 0.01) for rate in ("tpr", "fpr"))
+    x_, group_, y_, p_, truth_ = proxies(100_000, seed=1)
+    learnt = infer(coefficients, np.stack([x_, np.log(p_ / (1 - p_))], axis=1))
+    for one, other in zip(learnt, truth_, strict=True):
+        assert abs(one - other).mean() < 0.02  # of 7,000 rows of an outcome
+    here = infer(coefficients, np.stack([x, np.log(p / (1 - p))], axis=1))
+    rule = joint_rule(p, {"group": here}, limits, "balanced_accuracy")
+    known = joint_rule(p, {"group": truth}, limits, "balanced_accuracy")
+    read = joint_rule(p, {"group": Members.of(group, 2)}, limits, "balanced_accuracy")
+    assert rule.least == pytest.approx(known.least, rel=0.05)
+    assert read.least != pytest.approx(known.least, rel=0.2)  # p is not P(y | x, group) there
+    plain = p_ * rule.reward > (1 - p_) * rule.charge
+    decision = np.random.default_rng(2).random(len(p_)) < rule.chances(p_, {"group": learnt})
+    for sd in (tpr_sd, fpr_sd):
+        before = sd(y_, plain, sensitive_features=group_)
+        assert sd(y_, decision, sensitive_features=group_) < 0.018 < 0.1 < before
+    lost = balanced_accuracy_score(y_, plain) - balanced_accuracy_score(y_, decision)
+    assert lost == pytest.approx(known.least, abs=0.006)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +199,65 @@ def unfair(binary):
         min_steps=1000, random_state=0, progress=False,
     )  # fmt: skip
     return clf.fit(binary.X, binary.y)
+
+
+@pytest.fixture(scope="module")
+def unread(unfair, binary):
+    clf = clone(unfair).set_params(drop_sensitive=True)
+    return clf.fit(binary.X, binary.y)
+
+
+@pytest.fixture(scope="module")
+def inferred(unread, binary):
+    return pf.JointThresholds(unread, 0.02, sensitive="inferred").fit(binary.X, binary.y)
+
+
+S = ["group1", "group2"]
+
+
+def test_inferred_groups_are_read_of_no_row(inferred, unread, binary):
+    assert not inferred.needs_sensitive
+    assert "infers S" in repr(inferred)
+    assert "INFERS 'group1', 'group2' from covariates" in inferred.describe()
+    assert (inferred.rates_["after"] < 0.021).all()
+    assert inferred.rates_["before"].max() > 0.05
+    decision = inferred.predict(binary.test)
+    bare = binary.test.drop(columns=S)
+    assert (inferred.predict(bare) == decision).all()
+    shuffled = bare.join(binary.test[S].sample(frac=1, random_state=0).set_index(bare.index))
+    assert (inferred.predict(shuffled) == decision).all()
+    p, chance = unread.predict_proba(bare)[:, 1], inferred.predict_proba(bare)[:, 1]
+    assert ((p > inferred.row_thresholds(bare)) == (chance > 0.5)).all()
+    assert (decision == chance)[(chance == 0) | (chance == 1)].all()
+    report = inferred.fairness_report(binary.test, binary.y_test, n_boot=0)
+    found = report.set_index(["attribute", "metric"])["value"]
+    expected = tpr_sd(binary.y_test, decision, sensitive_features=binary.test["group2"])
+    assert found["group2", "tpr_sd"] == pytest.approx(expected)
+
+
+def test_new_clusters_and_a_saved_policy_infer_alike(inferred, binary, tmp_path):
+    inferred.save(tmp_path / "policy.pyfairme")
+    again = pf.JointThresholds.load(tmp_path / "policy.pyfairme")
+    rows = binary.unseen.drop(columns=S)
+    np.testing.assert_array_equal(again.predict_proba(rows), inferred.predict_proba(rows))
+    assert not again.needs_sensitive
+    assert again.describe() == inferred.describe()
+
+
+def test_what_cannot_be_inferred_is_refused(unfair, unread, inferred, binary):
+    X, y = binary.X, binary.y
+    policy = pf.JointThresholds(unread, 0.02, sensitive="inferred")
+    with pytest.raises(ValueError, match=r"from X and y: give fit\(X, y\), or choose"):
+        policy.fit(X)
+    with pytest.raises(ValueError, match=r"The classifier reads 'group1'.*drop_sensitive=True"):
+        pf.JointThresholds(unfair, 0.02, sensitive="inferred").fit(X, y)
+    rare = (X["group2"] != "g2") | (np.asarray(y) == 0)
+    with pytest.raises(ValueError, match="No row with group2 = 'g2' is positive: who belongs"):
+        policy.fit(X[rare], y[rare])
+    with pytest.raises(ValueError, match="Invalid value of sensitive: 'guessed'"):
+        clone(policy).set_params(sensitive="guessed").fit(X, y)
+    with pytest.raises(ValueError, match="need the sensitive column 'group1'"):
+        policy.fit(X.drop(columns="group1"), y)
 
 
 @pytest.fixture(scope="module")
