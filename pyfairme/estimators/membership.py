@@ -74,7 +74,7 @@ def learn(
                 f"{('negative', 'positive')[value]}: who belongs to that group cannot be inferred. "
                 "Give more rows, or join the group with another."
             )
-        model = LogisticRegression(max_iter=STEPS, tol=1e-3).fit(of[rows], codes[rows])
+        model = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows])
         both = np.hstack([model.coef_, model.intercept_[:, None]])
         found.append(both if len(both) > 1 else np.vstack([np.zeros_like(both), both]))
     return np.stack(found)

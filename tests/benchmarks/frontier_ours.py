@@ -13,6 +13,7 @@ from frontier_problem import ANY, TEST, TRAINING, VALIDATION, Decided, Point, Pr
 
 import pyfairme as pf
 from pyfairme.estimators import inputs
+from pyfairme.estimators.joint_rules import Limit, joint_rule
 from pyfairme.estimators.joint_thresholds import JointThresholds
 from pyfairme.estimators.thresholds import GroupThresholds
 from pyfairme.model.penalties import PENALTIES
@@ -61,16 +62,33 @@ def ours(
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
     def jointly(setting: str, limit: float) -> Decided:
-        limits = {of.entries[name]: limit for name in of.protected[setting]}
-        read = "read" if of.keep else "inferred"
-        policy = JointThresholds(clf, limits, sensitive=read).fit(X, y)
+        entries = [of.entries[name] for name in of.protected[setting]]
+        policy = JointThresholds(clf, dict.fromkeys(entries, limit)).fit(X)
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
+
+    chances: dict[str, Any] = {}  # of groups, learnt once for all limits
+
+    def unread(setting: str, limit: float) -> Decided:
+        if not chances:
+            entries = [of.entries[name] for name in of.protected[setting]]
+            once = JointThresholds(clf, dict.fromkeys(entries, np.inf), sensitive="inferred")
+            once.fit(X, y)
+            for part, rows in ((TRAINING, X), (TEST, test)):
+                p = clf.predict_proba(rows)[:, 1].astype(float)
+                chances[part] = p, once._members(rows, p)
+        p, members = chances[TRAINING]
+        limits = tuple(Limit(name, rate, limit) for name in members for rate in ("tpr", "fpr"))
+        rule = joint_rule(p, members, limits, "balanced_accuracy")
+        chance = rule.chances(*chances[TEST])
+        coins = np.random.default_rng(of.seed).random(len(chance))
+        return Decided((coins < chance).astype(np.int8))
 
     name, point = f"{OURS} {variant}", f"weight {weight:g}"
     yield Reading(name, point, of.setting, of.keep, lambda: decide("mixed"))
     yield Reading(f"{name}, fixed", point, of.setting, of.keep, lambda: decide("fixed"))
     if not weight:  # probabilities of a penalised model are not calibrated in the groups
         policy = f"JointThresholds{'' if of.keep else ', S inferred,'} on {name}"
+        by_limit = jointly if of.keep else unread
         for setting in of.protected:
             for limit in LIMITS:
                 yield Reading(
@@ -78,7 +96,7 @@ def ours(
                     f"SD at most {limit:g}",
                     setting,
                     of.keep,
-                    lambda s=setting, v=limit: jointly(s, v),
+                    lambda s=setting, v=limit: by_limit(s, v),
                 )
     if not of.keep:
         return
