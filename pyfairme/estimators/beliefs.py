@@ -22,17 +22,13 @@ def warn_of_beliefs(
     effects: str,
     p: np.ndarray,
     members: Mapping[str, Members],
-    known: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray | None,
 ) -> None:
-    """Warn of what keeps ``p`` (n,) from being calibrated in the groups.
-
-    ``members`` are those that the policy decides by, ``known`` those that are true.
-    """
+    """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred."""
     said = [*_by_design(estimator, effects)]
     if outcome is not None:
-        said += _by_outcomes(p, members, known, groups, outcome)
+        said += _by_outcomes(p, members, groups, outcome)
     for text in said:
         warnings.warn(
             f"{text} So expected rates are off, and thresholds keep other limits than given.",
@@ -55,7 +51,7 @@ def _by_design(estimator: Any, effects: str) -> list[str]:
             "probabilities are of other shares of the classes; give one with class_weight=None."
         )
     if effects == "random":
-        found.append("Probabilities from random effects alone do not know the groups.")
+        found.append("Probabilities from random effects alone know neither groups nor most of x.")
     return found
 
 
@@ -66,23 +62,22 @@ def _any(weight: Any) -> bool:
 def _by_outcomes(
     p: np.ndarray,
     members: Mapping[str, Members],
-    known: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray,
 ) -> list[str]:
     """Name the worst group whose positives are too many, or too few, to be chance."""
     worst, text = TOO_FAR, []
     for name, attribute in groups.items():
-        each = p[:, None] * members[name].positive  # chance to be positive and of the group
-        seen, expected = outcome @ known[name].positive, each.sum(0)
-        variance = (each * (1 - each)).sum(0)
-        far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
-        at = int(far.argmax())
-        if far[at] > worst:
-            worst = far[at]
-            text = [
-                f"The probabilities are not calibrated: of the rows with {name} = "
-                f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and {expected[at]:.0f} "
-                f"were expected ({far[at]:.1f} standard errors)."
-            ]
+        for share in members[name]:  # of each row in each group
+            seen, expected = outcome @ share, p @ share
+            variance = (p * (1 - p)) @ share**2
+            far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
+            at = int(far.argmax())
+            if far[at] > worst:
+                worst = far[at]
+                text = [
+                    f"The probabilities are not calibrated: of the rows with {name} = "
+                    f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and "
+                    f"{expected[at]:.0f} were expected ({far[at]:.1f} standard errors)."
+                ]
     return text

@@ -61,9 +61,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     With ``sensitive="inferred"`` no row to be decided needs its S. In place of r_{a, g_a(i)} stands
     its mean over the groups by their chances P(g | x_i, y = 1), in place of c_{a, g_a(i)} that by
     P(g | x_i, y = 0): the form that the best rule has that reads x alone (Menon & Williamson 2018).
-    `fit` learns both chances by logistic regressions on what the classifier sees of a row. Two
-    people who differ in S alone are then decided alike; but x is read for what it says about S, and
-    members of a group who look like another one are decided like that.
+    `fit` learns both chances by logistic regressions on what the classifier sees of a row; that the
+    limits are kept rests on these too. Two people who differ in S alone are then decided alike; but
+    x is read for what it says about S, and members of a group who look like another one are decided
+    like that.
 
     Unlike thresholds per cell of an intersection it needs no rows of every cell, unlike
     `GroupThresholds` no outcomes: expected rates are taken from p, which is less noisy than counts
@@ -106,7 +107,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         One line per limit: attribute, rate, limit, and the SD over groups with the one threshold
         that is best for p (before; not that of the classifier's own decisions) and with these
         (after), expected from p and, if they are inferred, the chances of groups; where `fit` was
-        given y also as observed on its rows, NaN if a group has no row of the outcome.
+        given y also as observed on its rows, NaN if a group has no row of the outcome. Where groups
+        are inferred these are the rows that it was learnt from how: new rows show more.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
@@ -115,8 +117,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     loss_
         Expected loss of accuracy on the rows of `fit`, from that of the one best threshold.
     least_loss_
-        A lower bound of it, by weak duality, for any rule that reads p and the groups and keeps the
-        limits.
+        A lower bound of it, by weak duality, for any rule that reads p and the groups (or, if these
+        are inferred, the covariates) and keeps the limits.
     classes_
         The classes; the second is the positive one.
     n_rows_
@@ -169,8 +171,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     @property
     def needs_sensitive(self) -> bool:
-        """Whether `predict` reads sensitive attributes from X."""
-        return self.sensitive == READ
+        """Whether `predict` reads sensitive attributes from X: as it was fitted."""
+        inferred = self.sensitive == INFERRED
+        return self._features is None if hasattr(self, "_groups") else not inferred
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -215,7 +218,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         outcome = None if y is None else policy.encode(self.estimator, y, frame)
         groups, given = self._learn_groups(frame)
         limits = self._limits(given)
-        p = self._score(X).astype(np.float64)
+        inferred = self.sensitive == INFERRED
+        if inferred:
+            membership.check_unread(self.estimator, groups.values(), outcome)
+        p = self._score(membership.without(X, groups) if inferred else X)
         if not 0 < p.mean() < 1:
             raise ValueError(
                 f"The probabilities from {self.effects} effects of all {len(p)} rows are "
@@ -223,15 +229,18 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             )
         codes = {name: one.encode(frame) for name, one in groups.items()}
         known = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
-        chances, members = None, known
-        if self.sensitive == INFERRED:
-            chances = self._learn_chances(groups, codes, outcome, frame, p)
-            members = _inferred(chances, membership.features(self.estimator, frame, p))
+        chances, features, members = {}, None, known
+        if inferred and outcome is not None:
+            features = membership.Features.of(self.estimator, self.effects)
+            of = features.read(self.estimator, frame, p)
+            chances = {n: membership.learn(one, codes[n], outcome, of) for n, one in groups.items()}
+            members = {name: membership.infer(one, of) for name, one in chances.items()}
         rule = joint_rule(p, members, limits, self.objective)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, members)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._groups, self._chances, self._rule, self._seed = groups, chances, rule, seed
+        self._groups, self._rule, self._seed = groups, rule, seed
+        self._chances, self._features = chances, features
         sources = {"": (p, members)}
         if outcome is not None:
             sources["observed_"] = (outcome.astype(float), known)
@@ -241,7 +250,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.loss_ = float((rule.reward * p - rule.charge * (1 - p)) @ (before - after))
         self.least_loss_, self.n_rows_ = rule.least, len(frame)
         self.classes_ = self.estimator.classes_
-        warn_of_beliefs(self.estimator, self.effects, p, members, known, groups, outcome)
+        warn_of_beliefs(self.estimator, self.effects, p, members, groups, outcome)
         warn_of_decisions(self.rates_, after, self.coins_)
         return self
 
@@ -265,25 +274,6 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             groups[name], given[name] = policy.learn_groups(entry, frame, OTHERWISE), value
         return groups, given
 
-    def _learn_chances(
-        self,
-        groups: Mapping[str, Attribute],
-        codes: Mapping[str, np.ndarray],
-        outcome: np.ndarray | None,
-        frame: pd.DataFrame,
-        p: np.ndarray,
-    ) -> dict[str, np.ndarray]:
-        """Learn by attribute how to infer its groups."""
-        if outcome is None:
-            raise ValueError(
-                "sensitive='inferred' learns who belongs to which group from X and y: give fit(X, "
-                "y), or choose sensitive='read'."
-            )
-        for attribute in groups.values():
-            membership.check_unread(self.estimator, attribute)
-        of = membership.features(self.estimator, frame, p)
-        return {n: membership.learn(one, codes[n], outcome, of) for n, one in groups.items()}
-
     def _limits(self, by_name: Mapping[str, Any]) -> tuple[Limit, ...]:
         found = []
         for name, given in by_name.items():
@@ -305,7 +295,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return tuple(found)
 
     def _score(self, X: Any) -> np.ndarray:
-        return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
+        return self.estimator.predict_proba(X, effects=self.effects)[:, 1].astype(np.float64)
 
     # Predicting -----------------------------------------------------------------------------
 
@@ -316,7 +306,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         ``estimator.predict_proba``.
         """
         check_is_fitted(self, "thresholds_")
-        share = self._share(X, policy.frame_of(self.estimator, X))
+        _, p, members = self._read(X)
+        share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -332,32 +323,33 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """Return the probability above which each row is decided positively, (n,).
 
         Coins decide rows close to it. NaN where limits are so strict that high probabilities are
-        decided negatively.
+        decided negatively. Where groups are inferred, p is among what they are inferred from, and
+        so is in the threshold too.
         """
         check_is_fitted(self, "thresholds_")
-        frame, p = policy.frame_of(self.estimator, X), self._score(X).astype(np.float64)
-        return threshold(*self._rule.weights(self._members(frame, p)))
-
-    def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
-        """Probability of a positive decision, (n,)."""
-        p = self._score(X).astype(np.float64)
-        return self._rule.chances(p, self._members(frame, p))
+        _, _, members = self._read(X)
+        return threshold(*self._rule.weights(members))
 
     def _decide(self, X: Any) -> np.ndarray:
-        frame = policy.frame_of(self.estimator, X)
-        of = self._groups.values() if self._chances is None else ()
+        frame, p, members = self._read(X)
+        of = self._groups.values() if self._features is None else ()
         columns = [column for groups in of for column in groups.columns]
-        share = self._share(X, frame)
+        share = self._rule.chances(p, members)
         return policy.decide(self.estimator, frame, columns, share, self._seed)
 
-    def _members(self, frame: pd.DataFrame, p: np.ndarray) -> dict[str, Members]:
-        """Return the groups of new rows by attribute, read or inferred."""
-        if self._chances is not None:
-            return _inferred(self._chances, membership.features(self.estimator, frame, p))
-        return {
+    def _read(self, X: Any) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
+        """Return new rows as a frame, their probability (n,), and their groups by attribute."""
+        if self._features is not None:
+            X = membership.without(X, self._groups)
+            frame, p = policy.frame_of(self.estimator, X), self._score(X)
+            of = self._features.read(self.estimator, frame, p)
+            return frame, p, {n: membership.infer(one, of) for n, one in self._chances.items()}
+        frame = policy.frame_of(self.estimator, X)
+        members = {
             name: Members.of(policy.codes_of(one, frame, OTHERWISE), len(one.levels))
             for name, one in self._groups.items()
         }
+        return frame, self._score(X), members
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -405,8 +397,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         )
         if not hasattr(self, "thresholds_"):
             return f"{head}\nNot fitted yet."
+        sure = "" if self.needs_sensitive else "surely "
         lines = [
-            f"- {line['attribute']} = {line['group']} ({line['n']} rows): "
+            f"- {sure}{line['attribute']} = {line['group']} ({line['n']} rows): "
             f"{above(line['threshold'])} where no other attribute adds anything"
             for line in self.thresholds_.to_dict("records")
         ]
@@ -433,7 +426,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return ["every attribute"]
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Show the policy, and that it reads S."""
+        """Show the policy, and whether it reads S."""
         return (
             f"JointThresholds({type(self.estimator).__name__}, limits={self.limits!r}, "
             f"criterion={self.criterion!r}, effects={self.effects!r})  # "
@@ -452,14 +445,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
         for line in self.rates_.to_dict("records"):
             limits[line["attribute"]][line["rate"]] = line["limit"]
-        keywords = ("criterion", "sensitive", "effects", "objective")
-        chances = self._chances and {name: one.tolist() for name, one in self._chances.items()}
+        keywords = ("criterion", "effects", "objective")
         known = self.random_state if isinstance(self.random_state, int) else None
         saved = {
             "estimator": state.to_state(self.estimator),
             "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
             "limits": limits,
-            "chances": chances,
             "groups": {name: plain(groups) for name, groups in self._groups.items()},
             "parts": {name: part.tolist() for name, part in self._rule.parts.items()},
             "rule": [self._rule.reward, self._rule.charge, self._rule.scale, self._rule.least],
@@ -468,6 +459,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             "thresholds": {name: self.thresholds_[name].tolist() for name in self.thresholds_},
             "rows": self.n_rows_,
         }
+        if self._features is not None:
+            saved["keywords"]["sensitive"] = INFERRED
+            saved["inferred"] = {
+                "columns": [list(one) for one in self._features.columns],
+                "clusters": {name: list(one) for name, one in self._features.clusters.items()},
+                "chances": {name: one.tolist() for name, one in self._chances.items()},
+            }
         persistence.save_state(path, saved, kind=KIND)
 
     @classmethod
@@ -496,8 +494,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         found = cls(estimator, limits, **saved["keywords"])
         reward, charge, scale, least = saved["rule"]
         parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
-        chances = saved.get("chances")
-        found._chances = chances and {name: np.asarray(one) for name, one in chances.items()}
+        found._features, found._chances = None, {}
+        if (inferred := saved.get("inferred")) is not None:
+            found._features = membership.Features(
+                tuple((name, mean, scale) for name, mean, scale in inferred["columns"]),
+                {name: tuple(one) for name, one in inferred["clusters"].items()},
+            )
+            found._chances = {n: np.asarray(one) for n, one in inferred["chances"].items()}
         found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
         found.loss_, found.coins_, found._seed = saved["found"]
         found.rates_ = pd.DataFrame(dict(saved["rates"]))
@@ -509,7 +512,3 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
 def _named(names: list[str]) -> str:
     return ", ".join(map(repr, names))
-
-
-def _inferred(chances: Mapping[str, np.ndarray], of: np.ndarray) -> dict[str, Members]:
-    return {name: membership.infer(one, of) for name, one in chances.items()}

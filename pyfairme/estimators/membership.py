@@ -7,7 +7,9 @@ the logit of its probability.
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,38 +17,87 @@ from scipy.special import logit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.frame import as_frame
 from pyfairme.estimators.joint_rules import Members
 
-__all__ = ["check_unread", "features", "infer", "learn"]
+__all__ = ["Features", "check_unread", "infer", "learn", "without"]
 
 MOST_CLUSTERS = 100  # of a factor whose clusters are told apart
 NEVER = 1e-6  # probabilities closer to 0 or 1 count as this
-STEPS = 2000
+STEPS = 2000  # of the search, which ends long before on data sets we have
 
 
-def check_unread(estimator: Any, attribute: Attribute) -> None:
-    """Raise when the classifier itself reads a column of the attribute."""
-    design = estimator.design_
-    read = {*(term.column for term in design.terms), *(one.column for one in design.factors)}
-    both = [column for column in attribute.columns if column in read]
-    if both:
+class Features(NamedTuple):
+    """What groups are inferred from, beside the probability.
+
+    ``columns`` are (name, mean, scale) of the encoded covariates, ``clusters`` the clusters of each
+    factor. Fixed effects know no cluster, random ones no covariate: neither do the features, so
+    that the probability is one given all that they hold.
+    """
+
+    columns: tuple[tuple[str, float, float], ...]
+    clusters: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, estimator: Any, effects: str) -> Features:
+        """Return those of a fitted classifier's probabilities from ``effects``."""
+        factors = estimator.design_.factors if effects != "fixed" else ()
+        few = {one.column: one.levels for one in factors if len(one.levels) <= MOST_CLUSTERS}
+        return cls(_columns(estimator) if effects != "random" else (), few)
+
+    def read(self, estimator: Any, frame: pd.DataFrame, p: np.ndarray) -> np.ndarray:
+        """Return them for rows of probability ``p`` (n,): (n, features).
+
+        Clusters that are not among those learnt from are marked by zeros. Raises ValueError when
+        the classifier's covariates are others now.
+        """
+        if self.columns and self.columns != _columns(estimator):
+            raise ValueError(
+                "The classifier encodes covariates otherwise than when groups were learnt: it was "
+                "fitted again. Fit the policy again too."
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # predicting p has said it
+            batch = estimator.design_.encode(frame)
+        parts = [batch.x] if self.columns else []
+        for factor, codes in zip(estimator.design_.factors, batch.cluster.T, strict=True):
+            if factor.column in self.clusters:
+                labels = np.array([*factor.levels, None], dtype=object)[codes]
+                known = np.array(self.clusters[factor.column], dtype=object)
+                parts.append(labels[:, None] == known)
+        score = logit(np.clip(p, NEVER, 1 - NEVER))[:, None]
+        return np.hstack([*parts, score]).astype(np.float64)
+
+
+def _columns(estimator: Any) -> tuple[tuple[str, float, float], ...]:
+    found = estimator.design_.columns
+    return tuple((one.name, float(one.mean), float(one.scale)) for one in found)
+
+
+def check_unread(estimator: Any, groups: Iterable[Attribute], outcome: np.ndarray | None) -> None:
+    """Raise without outcomes to learn from, or when the classifier itself reads an attribute."""
+    if outcome is None:
         raise ValueError(
-            f"The classifier reads {both[0]!r}, of which sensitive='inferred' makes no use: fit it "
-            "with drop_sensitive=True and the attribute among its sensitive ones (or without the "
-            "column), or choose sensitive='read'."
+            "sensitive='inferred' learns who belongs to which group from X and y: give fit(X, y), "
+            "or choose sensitive='read'."
         )
+    design = estimator.design_
+    clusters = {factor.column for factor in design.factors}
+    read = {*(term.column for term in design.terms), *clusters, estimator.offset}
+    for column in (column for attribute in groups for column in attribute.columns):
+        if column in read:
+            remedy = "fit it with drop_sensitive=True and that among its sensitive attributes, or "
+            raise ValueError(
+                f"The classifier reads {column!r}, so that sensitive='inferred' would not keep it "
+                f"out of decisions: {'' if column in clusters else remedy}choose sensitive='read'."
+            )
 
 
-def features(estimator: Any, frame: pd.DataFrame, p: np.ndarray) -> np.ndarray:
-    """Return what groups are inferred from, (n, features), for rows of probability ``p`` (n,)."""
-    batch = estimator.design_.encode(frame)
-    known = [
-        codes[:, None] == np.arange(len(factor.levels))
-        for factor, codes in zip(estimator.design_.factors, batch.cluster.T, strict=True)
-        if len(factor.levels) <= MOST_CLUSTERS
-    ]
-    score = logit(np.clip(p, NEVER, 1 - NEVER))[:, None]
-    return np.hstack([batch.x, *known, score]).astype(np.float64)
+def without(X: Any, groups: Mapping[str, Attribute]) -> Any:
+    """Return a table without the columns of attributes that nothing may read."""
+    hidden = {column for attribute in groups.values() for column in attribute.columns}
+    frame = as_frame(X)
+    return frame.drop(columns=[column for column in frame.columns if column in hidden])
 
 
 def learn(

@@ -13,8 +13,9 @@ from sklearn.metrics import balanced_accuracy_score
 
 import pyfairme as pf
 from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.joint_rules import Limit, Members, expected_rates, gains, joint_rule
-from pyfairme.estimators.membership import infer, learn
+from pyfairme.estimators.membership import Features, infer, learn
 from pyfairme.metrics import fpr_sd, tpr_sd
 
 BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
@@ -224,6 +225,7 @@ def test_inferred_groups_are_read_of_no_row(inferred, unread, binary):
     decision = inferred.predict(binary.test)
     bare = binary.test.drop(columns=S)
     assert (inferred.predict(bare) == decision).all()
+    assert (inferred.predict(bare.assign(group1=np.inf, group2=None)) == decision).all()
     shuffled = bare.join(binary.test[S].sample(frac=1, random_state=0).set_index(bare.index))
     assert (inferred.predict(shuffled) == decision).all()
     p, chance = unread.predict_proba(bare)[:, 1], inferred.predict_proba(bare)[:, 1]
@@ -244,12 +246,61 @@ def test_new_clusters_and_a_saved_policy_infer_alike(inferred, binary, tmp_path)
     assert again.describe() == inferred.describe()
 
 
+def test_what_was_fitted_says_whether_groups_are_read(joint, inferred, binary, tmp_path):
+    for policy, needs in ((joint, True), (inferred, False)):
+        kept = policy.sensitive
+        policy.set_params(sensitive="inferred" if needs else "read")  # not fitted again
+        assert policy.needs_sensitive is needs
+        policy.save(tmp_path / "policy.pyfairme")
+        policy.set_params(sensitive=kept)
+        again = pf.JointThresholds.load(tmp_path / "policy.pyfairme")
+        assert (again.sensitive, again.needs_sensitive) == (kept, needs)
+        assert (again.predict(binary.test) == policy.predict(binary.test)).all()
+
+
+def test_fixed_effects_infer_groups_from_no_cluster(unread, binary):
+    fixed = pf.JointThresholds(unread, 0.05, sensitive="inferred", effects="fixed")
+    chance = fixed.fit(binary.X, binary.y).predict_proba(binary.test)
+    elsewhere = binary.test.assign(cluster=binary.X["cluster"].iloc[0])
+    np.testing.assert_array_equal(fixed.predict_proba(elsewhere), chance)
+    mixed = pf.JointThresholds(unread, 0.05, sensitive="inferred").fit(binary.X, binary.y)
+    assert (mixed.predict_proba(elsewhere) != mixed.predict_proba(binary.test)).any()
+
+
+def test_features_of_groups_follow_the_classifier_or_stop(unread, binary, monkeypatch):
+    frame, p = binary.test, np.full(len(binary.test), 0.3)
+    learnt = Features.of(unread, "mixed")
+    before = learnt.read(unread, frame, p)
+    clusters = len(learnt.clusters["cluster"])
+    assert before.shape == (len(frame), len(learnt.columns) + clusters + 1)
+    assert (before[:, -1 - clusters : -1].sum(1) == 1).all()
+    unseen = learnt.read(unread, binary.unseen, np.full(len(binary.unseen), 0.3))
+    assert (unseen[:, -1 - clusters : -1] == 0).all()
+    wider = unread.design_.with_clusters("cluster", ["a new one"])
+    with monkeypatch.context() as patch:
+        patch.setattr(unread, "design_", wider)
+        np.testing.assert_array_equal(learnt.read(unread, frame, p), before)
+    other = learnt._replace(columns=learnt.columns[::-1])
+    with pytest.raises(ValueError, match=r"otherwise than when groups were learnt.*policy again"):
+        other.read(unread, frame, p)
+
+
+def test_wrong_probabilities_are_noticed_where_groups_are_inferred(unread):
+    """The standard error is that of outcomes given the chances of groups, not of both."""
+    _, group, y, p, truth = proxies(4000, seed=3)
+    groups = {"group": Attribute.fit(pd.DataFrame({"group": group}), "group")}
+    warn_of_beliefs(unread, "mixed", p, {"group": truth}, groups, y)
+    shifted = expit(np.log(p / (1 - p)) + 0.25)
+    with pytest.warns(pf.FairnessWarning, match="The probabilities are not calibrated"):
+        warn_of_beliefs(unread, "mixed", shifted, {"group": truth}, groups, y)
+
+
 def test_what_cannot_be_inferred_is_refused(unfair, unread, inferred, binary):
     X, y = binary.X, binary.y
     policy = pf.JointThresholds(unread, 0.02, sensitive="inferred")
     with pytest.raises(ValueError, match=r"from X and y: give fit\(X, y\), or choose"):
         policy.fit(X)
-    with pytest.raises(ValueError, match=r"The classifier reads 'group1'.*drop_sensitive=True"):
+    with pytest.raises(ValueError, match=r"reads 'group1', so that.*drop_sensitive=True"):
         pf.JointThresholds(unfair, 0.02, sensitive="inferred").fit(X, y)
     rare = (X["group2"] != "g2") | (np.asarray(y) == 0)
     with pytest.raises(ValueError, match="No row with group2 = 'g2' is positive: who belongs"):
@@ -394,7 +445,7 @@ def test_coins_for_most_rows_are_warned_of(unfair, binary):
 
 def test_rows_that_share_a_probability_are_parted_by_coins(unfair, binary):
     found = pf.JointThresholds(unfair, {"group1": {"selection_rate": 0.0}}, effects="random")
-    with pytest.warns(pf.FairnessWarning, match="random effects alone do not know the groups"):
+    with pytest.warns(pf.FairnessWarning, match="random effects alone know neither groups"):
         found.fit(binary.test.iloc[:40])
     assert found.coins_ > 0
     assert (found.rates_["after"] < 0.002).all()
