@@ -66,7 +66,7 @@ def ours(
         policy = JointThresholds(clf, dict.fromkeys(entries, limit)).fit(X)
         return Decided(np.asarray(policy.predict(test)).astype(np.int8))
 
-    chances: dict[str, Any] = {}  # of groups, learnt once for all limits
+    chances: dict[str, Any] = {}  # probabilities and groups', learnt once for all limits
 
     def unread(setting: str, limit: float) -> Decided:
         if not chances:
@@ -74,8 +74,7 @@ def ours(
             once = JointThresholds(clf, dict.fromkeys(entries, np.inf), sensitive="inferred")
             once.fit(X, y)
             for part, rows in ((TRAINING, X), (TEST, test)):
-                p = clf.predict_proba(rows)[:, 1].astype(float)
-                chances[part] = p, once._members(rows, p)
+                chances[part] = once._read(rows)[1:]
         p, members = chances[TRAINING]
         limits = tuple(Limit(name, rate, limit) for name in members for rate in ("tpr", "fpr"))
         rule = joint_rule(p, members, limits, "balanced_accuracy")
