@@ -16,7 +16,7 @@ endif
 # Tests mostly compile: LLVM's dear passes are left out here, and here only; so are the emitters of fused
 # loops (a quarter less time) where the XLA of an environment knows that flag, since it stops at any other.
 TEST_ENV = PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags)"
+	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags 2> /dev/null)"
 FLAGS = XLA_FLAGS=$(2) $(1)/bin/python -c 'import jax; jax.devices()' 2> /dev/null && \
 	echo $(2) > $(1)/.flags || : > $(1)/.flags
 NO_EMITTERS := --xla_cpu_use_fusion_emitters=false
