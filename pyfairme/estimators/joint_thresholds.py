@@ -186,8 +186,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             Rows (n, columns) like those to be decided, not those that the classifier was trained
             on, with the sensitive attributes among the columns; the rows to be decided will do.
         y
-            Their class (n,), where it is known. Where groups are read it moves no threshold: it
-            adds to ``rates_`` what is observed, and shows whether p is calibrated.
+            Their class (n,), where it is known; where groups are inferred it must be. Where they
+            are read it moves no threshold: it adds to ``rates_`` what is observed, and shows
+            whether p is calibrated.
 
         Returns
         -------
