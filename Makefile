@@ -17,9 +17,9 @@ endif
 # loops (a quarter less time) where the XLA of an environment knows that flag, since it stops at any other.
 TEST_ENV = PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags 2> /dev/null)"
-FLAGS = XLA_FLAGS=$(2) $(1)/bin/python -c 'import jax; jax.devices()' 2> /dev/null && \
-	echo $(2) > $(1)/.flags || : > $(1)/.flags
 NO_EMITTERS := --xla_cpu_use_fusion_emitters=false
+FLAGS = XLA_FLAGS=$(NO_EMITTERS) $(1)/bin/python -c 'import jax; jax.devices()' 2> /dev/null && \
+	echo $(NO_EMITTERS) > $(1)/.flags || : > $(1)/.flags
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -89,12 +89,12 @@ $(VENV)/.runtime: $(VENV)/.created pyproject.toml
 
 $(VENV)/.test: $(VENV)/.created pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group test
-	@$(call FLAGS,$(VENV),$(NO_EMITTERS))
+	@$(call FLAGS,$(VENV))
 	touch $@ $(VENV)/.runtime
 
 .venv312/.test: pyproject.toml
 	$(PYTHON312) -m venv .venv312
 	.venv312/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv312/bin/python -m pip install --quiet --editable . --group test
-	@$(call FLAGS,.venv312,$(NO_EMITTERS))
+	@$(call FLAGS,.venv312)
 	touch $@
