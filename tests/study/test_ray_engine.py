@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import optuna
@@ -39,7 +40,9 @@ def test_an_unknown_engine_is_refused():
 def ray():
     """A local cluster of two workers, for all tests below."""
     ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
+    with warnings.catch_warnings():  # as the engine does: Ray forks and starts another program
+        warnings.filterwarnings("ignore", r"os\.fork\(\) was called", RuntimeWarning)
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error")
     yield ray
     ray.shutdown()
 
