@@ -11,6 +11,7 @@ from pyfairme.estimators.thresholds import GroupThresholds
 from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference.collapse import AdversaryWarning
 from pyfairme.inference.finish import PosteriorWarning
+from pyfairme.notices import DataWarning
 from pyfairme.variants import VARIANTS
 
 __version__ = "0.1.0"
@@ -19,6 +20,7 @@ __all__ = [
     "VARIANTS",
     "AdversaryWarning",
     "Binned",
+    "DataWarning",
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",
     "FairnessWarning",
