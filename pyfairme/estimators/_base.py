@@ -14,6 +14,7 @@ from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import (
+    class_weights,
     fairness,
     inference_data,
     inputs,
@@ -117,8 +118,11 @@ class FairMixedEffects(BaseEstimator):
         """Class codes (n,) by which validation rows are stratified; None for a real target."""
         raise NotImplementedError
 
-    def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
-        raise NotImplementedError
+    def _weights_of_classes(
+        self, y: np.ndarray, weight: np.ndarray | None
+    ) -> dict[Any, float] | None:
+        """Return the weight of each class, by its label; None where classes do not weigh."""
+        return None
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -127,8 +131,11 @@ class FairMixedEffects(BaseEstimator):
         params = self.get_params(deep=False)
         settings.check_settings(params)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
-        by_class = updates.class_weights(self, y)
-        weight = self._row_weights(y, inputs.sample_weights(sample_weight, len(frame)))
+        weight = inputs.sample_weights(sample_weight, len(frame))
+        by_class = self._weights_of_classes(y, weight)
+        if by_class is not None:
+            own = class_weights.of_rows(by_class, y)
+            weight = own if weight is None else own * weight
         there = inputs.counted_rows(weight, len(frame))
         if len(there) < len(frame):
             frame, y = frame.iloc[there].reset_index(drop=True), y[there]

@@ -10,6 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import ClassTarget
+from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
@@ -106,7 +107,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         "smoothed_balanced_accuracy", which depends less on single rows. With more classes the
         likeliest is predicted: leave it as it is.
     class_weight
-        None, "balanced", or {class: weight}; multiplies the sample weights.
+        None, "balanced" (every class has the same sum of sample weights), or {class: weight};
+        multiplies the sample weights.
     learning_rate
         Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
     weight_decay
@@ -373,13 +375,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         number = len(self.classes_)
         return Bernoulli() if number == 2 else Categorical(number)
 
-    def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
-        from sklearn.utils.class_weight import compute_sample_weight
-
-        if self.class_weight is None:
-            return weight
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else by_class * weight
+    def _weights_of_classes(
+        self, y: np.ndarray, weight: np.ndarray | None
+    ) -> dict[Any, float] | None:
+        return class_weights.by_class(self.class_weight, y, weight)
 
     def _check_threshold(self) -> None:
         if isinstance(self.threshold, str):

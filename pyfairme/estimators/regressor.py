@@ -344,9 +344,6 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         (CountTarget if self._counts else RealTarget).fit(y)
         return None
 
-    def _row_weights(self, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
-        return weight
-
     def __sklearn_tags__(self) -> Any:
         """Describe the estimator to scikit-learn."""
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup, pick, read_labels
-from pyfairme.estimators import inputs, settings
+from pyfairme.estimators import class_weights, inputs, settings
 from pyfairme.inference import nuts, predict
 from pyfairme.inference.adapt import adapt as adapt_fit
 from pyfairme.inference.block import typical
@@ -26,7 +26,7 @@ from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage
 from pyfairme.inference.layout import Layout
 from pyfairme.inference.predict import Fit, Query
 
-__all__ = ["FairnessWarning", "adapt", "class_weights", "keep_training", "refine"]
+__all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
 
 LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
 REPLICATES = 50
@@ -40,18 +40,6 @@ def keep_training(estimator: Any, training: Batch | None) -> None:
     """Hold on to the encoded training rows for `refine`, unless they are very many."""
     numbers = sum(np.size(part) for part in training or () if part is not None)
     estimator._training = training if numbers <= LARGEST_KEPT else None
-
-
-def class_weights(estimator: Any, y: Any) -> dict[Any, float] | None:
-    """Return the weight that each class has in a fit to ``y``, which an update's rows have too.
-
-    "balanced" would give others from the few rows of an update. None where classes do not weigh.
-    """
-    weight = estimator._row_weights(y, None)
-    if weight is None:
-        return None
-    classes, first = np.unique(y, return_index=True)
-    return dict(zip(classes.tolist(), weight[first].tolist(), strict=True))
 
 
 # NUTS -------------------------------------------------------------------------------------------
@@ -184,7 +172,7 @@ def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) ->
     weight = inputs.sample_weights(sample_weight, len(frame))
     encoded = estimator.target_.encode(values)
     if estimator._class_weights is not None:
-        own = np.array([estimator._class_weights[label] for label in values.tolist()])
+        own = class_weights.of_rows(estimator._class_weights, values)
         weight = own if weight is None else own * weight
     return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
 

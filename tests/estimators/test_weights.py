@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
 
 import pyfairme as pf
 from pyfairme.estimators.updates import _training_rows
@@ -77,6 +78,51 @@ def test_balanced_class_weight_lifts_the_rare_class(binary, classifier):
     assert rare.mean() < 0.2
     assert plain.predict_proba(binary.test)[:, 1].mean() < 0.25
     assert balanced.predict_proba(binary.test)[:, 1].mean() > 0.35
+
+
+def test_balancing_counts_classes_by_weight(binary, classifier):
+    """As repeated rows would, and as scikit-learn does; the rare class has half of the mass."""
+    rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
+    weight = np.where(rare, 9.0, 1.0)
+    balanced = classifier(**FULL, class_weight="balanced", min_steps=1000, learning_rate=0.01)
+    found = balanced.fit(binary.X, rare, sample_weight=weight)
+    sums = np.bincount(rare, weight)
+    assert found._class_weights == pytest.approx(dict(enumerate(sums.sum() / (2 * sums))))
+    X = pd.get_dummies(binary.X.drop(columns="cluster")).to_numpy(float)
+    oracle = LogisticRegression(class_weight="balanced", C=1e6).fit(X, rare, weight)
+    expected = np.average(oracle.predict_proba(X)[:, 1], weights=weight * own_weight(rare, sums))
+    mean = found.predict_proba(binary.X)[:, 1]
+    mean = np.average(mean, weights=weight * own_weight(rare, sums))
+    assert expected == pytest.approx(0.5, abs=1e-3)
+    assert mean == pytest.approx(expected, abs=0.01)
+    rows = np.repeat(np.arange(400), weight.astype(int))
+    repeated = clone(balanced).fit(binary.X.iloc[rows], rare[rows])
+    np.testing.assert_allclose(
+        repeated.predict_proba(binary.test), found.predict_proba(binary.test), atol=0.01
+    )
+
+
+def own_weight(y, sums):
+    return (sums.sum() / (2 * sums))[y]
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({0: -1.0, 1: 1.0}, r"class_weight of 0 is -1\.0\. Expected a finite .*\[class-weight\]$"),
+        ({0: np.nan}, r"class_weight of 0 is nan\. .*\[class-weight\]$"),
+        ({0: np.inf}, r"class_weight of 0 is inf\. .*\[class-weight\]$"),
+        ({0: "1"}, r"class_weight of 0 is '1'\. .*\[class-weight\]$"),
+        ({0: None}, r"class_weight of 0 is None\. .*\[class-weight\]$"),
+        ({"0": 2.0}, r"names \['0'\], which are not among the classes.*\[class-weight-unknown\]$"),
+        ({0: 1.0, 1: 1.0, 2: 5.0}, r"names \[2\], which are not .*\[class-weight-unknown\]$"),
+        ("x", r"Invalid value of class_weight: 'x'\. .*\[class-weight\]$"),
+        ([1, 2], r"Invalid value of class_weight: \[1, 2\]\. .*\[class-weight\]$"),
+    ],
+)
+def test_class_weights_that_mean_nothing_are_refused(binary, classifier, given, text):
+    with pytest.raises(ValueError, match=text):
+        classifier(class_weight=given).fit(binary.X, binary.y)
 
 
 def test_updates_weigh_classes_as_the_fit_did(binary, classifier, tmp_path):
