@@ -19,7 +19,7 @@ class Batch(NamedTuple):
     cluster
         int32[n, F], one column per grouping factor; -1 for a cluster never seen in training.
     slopes
-        float32[n, q], covariates with random slopes: scaled, not centred.
+        float32[n, q], covariates with random slopes: scaled distances from their origins.
     sensitive
         int32[n, A], one column per sensitive attribute; -1 for a level never seen.
     weight

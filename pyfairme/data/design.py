@@ -66,6 +66,7 @@ class Design:
         drop_sensitive: bool = False,
         drop_first: bool = False,
         numeric_encoding: str = "standard",
+        move_origins: bool = True,
         missing: str = "category",
         offset: str | None = None,
     ) -> "Design":
@@ -87,6 +88,9 @@ class Design:
         numeric_encoding
             "standard": numbers are standardised. "piecewise": they get columns of hat functions
             over knots besides (`pyfairme.data.knots`), which carry no random slopes.
+        move_origins
+            Random slopes on a number whose training values lie all above or all below 0 start at
+            their mean. False: at 0, as the slopes on all other columns.
         missing
             "category": missing levels are a level "(missing)", missing numbers become the training
             median, marked by a column of their own when training rows had any. "raise": an error.
@@ -112,7 +116,12 @@ class Design:
         hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
         attributes = tuple(Attribute.fit(frame, entry) for entry in schema.sensitive)
         terms = fit_terms(
-            frame, schema, hidden, drop_first=drop_first, numeric_encoding=numeric_encoding
+            frame,
+            schema,
+            hidden,
+            drop_first=drop_first,
+            numeric_encoding=numeric_encoding,
+            move_origins=move_origins,
         )
         constant = [term.column for term in terms if not term.columns]
         terms = tuple(term for term in terms if term.columns)

@@ -36,6 +36,8 @@ class Column:
         x = (value - mean) / scale; 0 and 1 for a level.
     knot
         Whether it is one of the hat functions of a number: an input of the network only.
+    origin
+        The value at which a random slope on it adds nothing: (value - origin) / scale.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Column:
     mean: float = 0.0
     scale: float = 1.0
     knot: bool = False
+    origin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class NumericTerm:
         Whether training rows had missing values; a column "<name> missing" then marks them.
     knots
         Of the hat functions that follow (`pyfairme.data.knots`); none by default.
+    origin
+        Where a random slope on the number starts: the mean, if 0 lies outside of the training
+        values; else 0, as in lme4. A slope that starts far from all values cannot be told from an
+        intercept, and no optimiser gets there.
     """
 
     column: str
@@ -71,9 +78,12 @@ class NumericTerm:
     varies: bool
     indicator: bool
     knots: tuple[float, ...] = ()
+    origin: float = 0.0
 
     @classmethod
-    def fit(cls, series: pd.Series, most_knots: int = 0) -> "NumericTerm":
+    def fit(
+        cls, series: pd.Series, most_knots: int = 0, *, move_origin: bool = True
+    ) -> "NumericTerm":
         """Learn from the training rows of one column."""
         values = read_numbers(series)
         there = values[~np.isnan(values)]
@@ -81,6 +91,7 @@ class NumericTerm:
             raise ValueError(_all_missing(series.name))
         scale = float(there.std())
         varies = bool(there.max() > there.min()) and scale > 0
+        outside = bool(there.min() > 0 or there.max() < 0)
         return cls(
             column=str(series.name),
             mean=float(there.mean()),
@@ -89,12 +100,13 @@ class NumericTerm:
             varies=varies,
             indicator=bool(there.size < values.size),
             knots=choose_knots(there, most_knots) if most_knots else (),
+            origin=float(there.mean()) if outside and move_origin else 0.0,
         )
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of x that it makes."""
-        number = Column(self.column, self.column, None, self.mean, self.scale)
+        number = Column(self.column, self.column, None, self.mean, self.scale, origin=self.origin)
         marker = Column(f"{self.column} missing", self.column, MISSING)
         bends = (
             Column(f"{self.column} knot {k + 1}", self.column, knot=True)
@@ -105,14 +117,14 @@ class NumericTerm:
     def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
         """Write its columns into float32[n, width] views; return a warning or None.
 
-        `slopes` gets the number scaled but not centred; it may be the same memory as `x`, which is
-        written last.
+        `slopes` gets the scaled distance from the origin; it may be the same memory as `x`, which
+        is written last.
         """
         values = read_numbers(series)
         gaps = np.isnan(values)
         values = np.where(gaps, self.median, values)
         if self.varies:
-            slopes[:, 0] = values / self.scale
+            slopes[:, 0] = (values - self.origin) / self.scale
             x[:, 0] = (values - self.mean) / self.scale
         plain = int(self.varies) + int(self.indicator)
         if self.knots:

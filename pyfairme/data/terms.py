@@ -23,11 +23,12 @@ def fit_terms(
     *,
     drop_first: bool,
     numeric_encoding: str,
+    move_origins: bool,
 ) -> tuple[Term, ...]:
     """Fit an encoder for each covariate that is not hidden: numbers first, then levels."""
     numbers = [name for name in schema.numeric if name not in hidden]
     most = most_knots(len(numbers), len(frame)) if numeric_encoding == "piecewise" else 0
-    numeric = [NumericTerm.fit(pick(frame, name), most) for name in numbers]
+    numeric = [NumericTerm.fit(pick(frame, v), most, move_origin=move_origins) for v in numbers]
     levels = [name for name in schema.categorical if name not in hidden]
     return (*numeric, *(CategoricalTerm.fit(pick(frame, v), reference=drop_first) for v in levels))
 
@@ -47,7 +48,7 @@ def columns_of(terms: Sequence[Term]) -> tuple[Column, ...]:
 def encode_terms(
     terms: Sequence[Term], frame: pd.DataFrame, slope_positions: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return x, float32[n, p], and its slope columns, float32[n, q], not centred."""
+    """Return x, float32[n, p], and its slope columns, float32[n, q], from their origins."""
     widths = [len(term.columns) for term in terms]
     ends = np.cumsum(widths, dtype=int)
     x = np.zeros((len(frame), sum(widths)), np.float32)

@@ -195,6 +195,7 @@ class FairMixedEffects(BaseEstimator):
             drop_sensitive=self.drop_sensitive,
             drop_first=not tuple(self.hidden),
             numeric_encoding=settings.numeric_encoding(self.numeric_encoding, self.hidden),
+            move_origins=bool(self.random_intercepts),  # else clusters would be alike at the mean
             missing=self.missing,
             offset=self.offset,
         )

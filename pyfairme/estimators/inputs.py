@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import narwhals as nw
@@ -14,6 +13,7 @@ from pyfairme.data import Design, Schema, as_frame
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import MISSING, natural_order, pick, read_labels, read_numbers
 from pyfairme.estimators.settings import as_tuple
+from pyfairme.notices import DataWarning, warn
 
 __all__ = [
     "cluster_labels",
@@ -179,19 +179,19 @@ def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:
 
 
 def warn_of_far_origins(design: Design) -> None:
-    """Warn of slopes on a column whose zero lies far from its values, such as a year.
+    """Warn of slopes that start far from most values of their column, such as years with a 0.
 
-    Slopes are not centred (an intercept means x = 0), so intercept and slope of a cluster are then
-    almost one quantity, which no guide but a full-rank one can tell.
+    The slope starts at 0 where 0 is among the values; if that is a code for something else,
+    intercept and slope of a cluster are almost one quantity and training does not get far.
     """
-    far = [c.name for c in design.slope_columns if abs(c.mean) > FAR_ORIGIN * c.scale]
+    far = [c.name for c in design.slope_columns if abs(c.mean - c.origin) > FAR_ORIGIN * c.scale]
     if far:
-        warnings.warn(
-            f"Random slopes on {', '.join(map(repr, far))}, whose zero lies more than "
-            f"{FAR_ORIGIN:g} standard deviations from its values: the intercepts mean that zero. "
-            "Shift the column so that 0 is among its values (year - 2010), or leave it out of "
-            "random_slopes.",
-            stacklevel=4,
+        warn(
+            f"Random slopes on {', '.join(map(repr, far))} start at 0, which lies more than "
+            f"{FAR_ORIGIN:g} standard deviations from the mean of the values: training will not "
+            "get far. Make zeros that stand for something else missing, shift the column "
+            "(year - 2010), or leave it out of random_slopes. [far-origin]",
+            DataWarning,
         )
 
 

@@ -42,7 +42,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         cluster still feeds the cluster adversary, the splits and the reports.
     random_slopes
         None; "all" encoded columns; "hidden", the last hidden layer; a list of columns; or a
-        dictionary of these by factor.
+        dictionary of these by factor. A slope starts at 0, or at the column's mean where all its
+        training values lie on one side of 0 (and there are random intercepts).
     correlated
         Let a cluster's intercept and slopes correlate, with an LKJ(2) prior on their correlations.
     prior_scale

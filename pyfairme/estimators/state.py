@@ -21,21 +21,24 @@ __all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
 
 def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any) -> Labels:
     """Return the names and units in which the posterior is reported."""
-    terms, scales, means = {}, {}, {}
+    terms, origins, scales, means = {}, {}, {}, {}
     columns = design.slope_columns
     for factor in fit.spec.factors:
         if factor.hidden:
             terms[factor.name] = tuple(f"hidden[{i}]" for i in range(factor.hidden))
+            origins[factor.name] = np.zeros(factor.hidden)
             scales[factor.name] = np.ones(factor.hidden)
             means[factor.name] = np.full(factor.hidden, np.nan)  # activations have no fixed unit
         else:
             terms[factor.name] = tuple(columns[i].name for i in factor.slopes)
+            origins[factor.name] = np.array([columns[i].origin for i in factor.slopes])
             scales[factor.name] = np.array([columns[i].scale for i in factor.slopes])
             means[factor.name] = np.asarray(slope_means)[list(factor.slopes)]
     real = isinstance(target, RealTarget)
     return Labels(
         clusters=dict(design.clusters),
         terms=terms,
+        slope_origin=origins,
         slope_scale=scales,
         slope_mean=means,
         columns=tuple(column.name for column in design.columns),
@@ -62,7 +65,11 @@ def posterior_attrs(estimator: Any) -> dict[str, Any]:
     else:
         guide = estimator.guide_
         note = "Draws come from a variational guide: R-hat and ESS say nothing about them."
-    return {"kind": kind, "conditional_on": given, "guide": guide, "note": note}
+    attrs = {"kind": kind, "conditional_on": given, "guide": guide, "note": note}
+    moved = [f"{c.name} = {c.origin!r}" for c in estimator.design_.slope_columns if c.origin]
+    if moved:  # in full, for who computes with the effects
+        attrs["origin"] = f"Intercepts hold where {', '.join(moved)}; other slopes' columns = 0."
+    return attrs
 
 
 def to_state(estimator: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from pyfairme.data.encoders import Column
 from pyfairme.model.program import ModelSpec
 
 __all__ = ["Learned", "start", "structure", "taken"]
@@ -46,7 +47,7 @@ def structure(estimator: Any, spec: ModelSpec) -> dict[str, str]:
     found |= {
         "likelihood": (type(spec.likelihood).__name__, spec.likelihood.outputs),
         "columns": tuple(column.name for column in design.columns),
-        "slopes": tuple(column.name for column in design.slope_columns),
+        "slopes": tuple(_slope(column) for column in design.slope_columns),
         "clusters": tuple(design.clusters.items()),
         "groups": tuple((one.name, tuple(one.levels)) for one in design.attributes),
         "classes": getattr(estimator.target_, "classes", ()),
@@ -77,6 +78,11 @@ def start(learned: Learned | None, now: Mapping[str, str]) -> list[dict[str, Any
         stacklevel=4,  # start, _fit, fit: the line that called fit
     )
     return None
+
+
+def _slope(column: Column) -> str:
+    """Return a slope's name; one that starts at its column's mean is not one that starts at 0."""
+    return f"{column.name} from its mean" if column.origin else column.name
 
 
 def _short(text: str) -> str:

@@ -32,7 +32,8 @@ class Labels:
     """Names and units that turn draws on the model's scale into draws in the data's units.
 
     ``clusters`` and ``terms`` hold, per factor, the labels of its clusters and of its slope terms;
-    ``slope_scale`` the standard deviation by which each slope's column was divided, and
+    ``slope_origin`` the value of each slope's column at which the slope adds nothing,
+    ``slope_scale`` the standard deviation by which the distance from it was divided, and
     ``slope_mean`` its mean over training rows after that. ``columns``, ``column_mean`` and
     ``column_scale`` describe the columns of x; ``target_mean`` and ``target_scale`` a standardised
     target, ``mean_count`` one of counts.
@@ -40,6 +41,7 @@ class Labels:
 
     clusters: dict[str, tuple[str, ...]]
     terms: dict[str, tuple[str, ...]]
+    slope_origin: dict[str, np.ndarray]
     slope_scale: dict[str, np.ndarray]
     slope_mean: dict[str, np.ndarray]
     columns: tuple[str, ...]

@@ -32,7 +32,11 @@ def _flat(values: np.ndarray) -> np.ndarray:
 
 
 def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
-    """One row per factor, cluster and term: mean, sd and equal-tailed interval of its effect."""
+    """One row per factor, cluster and term: mean, sd and equal-tailed interval of its effect.
+
+    A cluster's intercept is its effect where all its slopes' columns are at their origin, which
+    `variance_components` tells: the slopes multiply distances from there.
+    """
     parts = []
     for variable in variables(fit, labels):
         owner = _owner(fit, variable.name)
@@ -89,8 +93,9 @@ def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.Data
 
     The factor "residual" holds all of a likelihood's own parameters: ``residual_sd``;
     ``residual_scale`` and ``df`` of a Student t; ``concentration`` of a negative binomial.
-    ``origin`` says at which x a standard deviation holds: slopes' columns are not centred, so an
-    intercept's is the one between clusters where all of them are 0.
+    ``origin`` says at which x a standard deviation holds: an intercept's is the one between
+    clusters where its slopes' columns are 0 or, if 0 lies outside of their training values, at the
+    mean of these.
     """
     rows = []
     for variable in variables(fit, labels):
@@ -119,22 +124,29 @@ def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.Data
 def _component_keys(fit: Fit, factor: Factor, labels: Labels, name: str) -> list[dict[str, str]]:
     slopes = name == f"{factor.name}_slopes_sd"
     terms = labels.terms[factor.name] if slopes else ("Intercept",)
-    origin = "slopes' columns = 0" if factor.terms and not slopes else ""
-    if not slopes and 0 < factor.terms <= 3:
-        origin = ", ".join(f"{term} = 0" for term in labels.terms[factor.name])
+    origin = "" if slopes else _origin(labels, factor)
     keys = [{"factor": factor.name, "term": term, "origin": origin} for term in terms]
     if fit.spec.likelihood.outputs > 1:
         return [key | {"class": label} for key in keys for label in labels.classes]
     return keys
 
 
+def _origin(labels: Labels, factor: Factor) -> str:
+    """Say at which values of its slopes' columns a factor's intercepts hold."""
+    at = dict(zip(labels.terms[factor.name], labels.slope_origin[factor.name], strict=True))
+    if len(at) <= 3:
+        return ", ".join(f"{term} = {value:.7g}" for term, value in at.items())
+    moved = "".join(f"{term} = {value:.7g}, " for term, value in at.items() if value)
+    return f"{moved}all other slopes' columns = 0" if moved else "slopes' columns = 0"
+
+
 def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     """Return each factor's intraclass correlation, on the link scale at the training mean of x.
 
     var_f / (sum of var over factors + residual variance), where var_f = tau_0^2 + sum_j rbar_j^2
-    tau_j^2 with rbar the mean of the slopes' columns (plus the covariances of correlated effects);
-    the residual variance is pi^2 / 3 for a
-    logit link, pi^2 / 6 for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
+    tau_j^2 with rbar the mean distance of the slopes' columns from their origins (plus the
+    covariances of correlated effects); the residual variance is pi^2 / 3 for a logit link, pi^2 / 6
+    for each link of a softmax (Gumbel errors), ln(1 + 1/m) for a Poisson and
     ln(1 + 1/m + 1/concentration) for a negative binomial with m the mean count of the training
     rows (Nakagawa, Johnson & Schielzeth 2017), residual_sd^2 for a Normal, residual_scale^2 df /
     (df - 2) for a Student t.

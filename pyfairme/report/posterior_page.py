@@ -125,8 +125,8 @@ def _icc_text(estimator: Any) -> str:
     formula = RESIDUAL_VARIANCE.get(likelihood, "that of the likelihood on its link scale")
     return (
         f"{_table(estimator.icc())}\n\nICC = var_f / (sum of the factors' var + residual variance) "
-        "on the link scale, var_f = tau_0^2 + sum_j m_j^2 tau_j^2 with m_j the mean of the column "
-        f"of slope j; the residual variance is {formula}."
+        "on the link scale, var_f = tau_0^2 + sum_j m_j^2 tau_j^2 with m_j the mean distance of "
+        f"slope j's column from its origin; the residual variance is {formula}."
     )
 
 

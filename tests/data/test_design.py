@@ -45,7 +45,7 @@ def test_shapes_dtypes_and_values(frame):
     scale = np.std([20, 40, 60, 40])
     np.testing.assert_allclose(batch.x[:, 0], (frame["age"] - 40) / scale, rtol=1e-6)
     assert batch.x[:, 1:4].tolist() == [[0, 1, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]]
-    np.testing.assert_allclose(batch.slopes[:, 0], frame["age"] / scale, rtol=1e-6)
+    np.testing.assert_array_equal(batch.slopes[:, 0], batch.x[:, 0])  # no age is 0
     assert batch.slopes[:, 1:].tolist() == batch.x[:, 4:].tolist()
     assert batch.cluster.tolist() == [[1], [0], [0], [1]]
     assert batch.sensitive.tolist() == [[0, 0], [1, 1], [0, 2], [1, 1]]
@@ -98,6 +98,28 @@ def test_two_factors(frame):
     p = len(design.columns)
     assert design.factor_slopes == {"school": (0,), "district": tuple(range(p))}
     assert [column.name for column in design.slope_columns] == names(design)
+
+
+def test_slopes_start_at_zero_where_it_is_among_the_values_else_at_their_mean(frame):
+    table = frame.assign(below=-frame["age"], zero=frame["age"] - 20, both=frame["size"] - 0.25)
+    design = fit(table, slopes={"school": "all"})
+    origins = {c.name: c.origin for c in design.slope_columns if c.level is None}
+    assert origins == {"age": 40.0, "below": -40.0, "size": 0.25, "zero": 0.0, "both": 0.0}
+    slopes = dict(zip(names(design), design.encode(table).slopes.T, strict=True))
+    for column in design.slope_columns[:5]:
+        own = (table[column.name] - column.origin) / column.scale
+        np.testing.assert_allclose(slopes[column.name], own, rtol=1e-6, atol=1e-7)
+    stay = fit(table, slopes={"school": "all"}, move_origins=False)
+    assert not any(column.origin for column in stay.slope_columns)
+    np.testing.assert_allclose(stay.encode(table).slopes[:, 0] * design.columns[0].scale, frame.age)
+
+
+def test_a_state_without_origins_starts_at_zero(frame):
+    design = fit(frame, slopes={"school": "all"})
+    state = design.to_state()
+    for term in state["terms"]:
+        term.pop("origin", None)  # as older files have it
+    assert not any(column.origin for column in Design.from_state(state).columns)
 
 
 def test_slope_columns_are_the_union_in_order_of_x(frame):

@@ -162,6 +162,33 @@ def test_effects_add_up_to_the_prediction_in_original_units(linear):
     assert np.corrcoef(effects["Intercept"], truth[effects.index])[0, 1] > 0.95
 
 
+def test_a_column_far_from_zero_is_centred_as_by_hand(linear):
+    data, reg = linear
+    x1 = data.frame["x1"]
+    far = type(reg)(**reg.get_params() | {"min_steps": 300})
+    far.fit(data.frame.assign(x1=x1 + 1000), data.target)
+    hand = type(reg)(**reg.get_params() | {"min_steps": 300})
+    hand.fit(data.frame.assign(x1=x1 - x1.mean()), data.target)
+    table = far.variance_components_
+    assert table["origin"].tolist() == ["", f"x1 = {x1.mean() + 1000:.7g}", ""]
+    for name in ("variance_components_", "cluster_effects_"):
+        ours, theirs = (getattr(one, name).select_dtypes("number") for one in (far, hand))
+        pd.testing.assert_frame_equal(ours, theirs, rtol=1e-4, atol=1e-4)
+    fixed = [one.fixed_effects_.set_index("term")["mean"] for one in (far, hand)]
+    pd.testing.assert_series_equal(*(one.drop("Intercept") for one in fixed), rtol=1e-4)
+    # the intercept stays that of x = 0, and slopes multiply the distance from the origin
+    moved = fixed[1]["Intercept"] - fixed[1]["x1"] * (x1.mean() + 1000)
+    assert fixed[0]["Intercept"] == pytest.approx(moved, abs=0.05)
+    effects = far.cluster_effects_.pivot(index="cluster", columns="term", values="mean")
+    mine = effects.loc[data.frame["cluster"]]
+    random = mine["Intercept"].to_numpy() + mine["x1"].to_numpy() * (x1 - x1.mean())
+    X = data.frame.assign(x1=x1 + 1000)
+    added = far.predict(X) - far.predict(X, effects="fixed")
+    assert np.abs(added - random).max() < 0.1  # 200 of the draws; the SD of random is above 1
+    assert f"x1 = {x1.mean() + 1000:.4f}"[:12] in group(far).attrs["origin"]
+    assert "origin" not in group(hand).attrs
+
+
 def test_units_of_the_data_are_the_units_of_everything(linear):
     data, reg = linear
     X = data.frame[:1000].assign(x1=10 * data.frame["x1"])

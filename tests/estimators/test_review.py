@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 import pyfairme as pf
 from pyfairme.estimators.fairness import collect, pool, report
+from pyfairme.notices import DataWarning
 
 QUICK = {
     "guide": "mean_field",
@@ -83,8 +84,12 @@ def test_repeated_penalties_are_refused(data):
 def test_slopes_far_from_their_origin_are_warned_of(data):
     frame = data.frame.assign(year=2010 + np.arange(600) % 10)
     clf = pf.FairMixedEffectsClassifier("cluster", fairness=None, random_slopes=["year"], **QUICK)
-    with pytest.warns(UserWarning, match=r"'year', whose zero lies more than 10 standard dev"):
-        clf.fit(frame, data.target)
+    clf.set_params(hidden=(), validation_fraction=0)
+    clf.fit(frame, data.target)  # silent: years start at their mean
+    assert clf.variance_components_["origin"].tolist() == ["year = 2014.5", ""]
+    coded = frame.assign(year=frame["year"].where(frame.index != 7, 0))  # SD 82, mean 2011
+    with pytest.warns(DataWarning, match=r"'year' start at 0, .* than 10 standard .*far-origin\]$"):
+        clf.fit(coded, data.target)
 
 
 def test_importance_finds_what_the_target_was_made_from():
