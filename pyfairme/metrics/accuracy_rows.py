@@ -68,7 +68,7 @@ def _mean(sums: Floats) -> Floats:
 
 
 def _r2(sums: Floats) -> Floats:
-    n, error, first, second = np.moveaxis(sums[..., 0, :], -1, 0)
+    n, error, first, second = np.moveaxis(sums[..., 0, :4], -1, 0)
     return 1 - ratio(error, second - ratio(first**2, n))
 
 

@@ -189,7 +189,7 @@ class _BinomialSampler(NamedTuple):
 
 
 def _binomial_sampler(table: Table, design: Design) -> _BinomialSampler | None:
-    if design.whole or table.columns.shape[1] != 2:
+    if design.whole or table.columns.shape[1] != 2 or table.weight is not None:
         return None
     value = table.columns[:, 1]
     _, first, unit = np.unique(design.unit, return_index=True, return_inverse=True)

@@ -5,7 +5,7 @@ from typing import Any
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.inputs import Floats, as_binary, as_groups
 from pyfairme.metrics.registry import Metric
-from pyfairme.metrics.table import Rows, Table, make_table
+from pyfairme.metrics.table import Rows, Table, effective_rows, make_table
 
 
 def decision_rows(y_true: Any, y_pred: Any, sensitive_features: Any) -> Rows:
@@ -41,6 +41,11 @@ def accuracy(sums: Floats) -> Floats:
     """Return the rate of right decisions of each group, NaN without rows."""
     right = sums[..., 1, 1] + sums[..., 0, 0] - sums[..., 0, 1]
     return ratio(right, sums[..., 0].sum(-1))
+
+
+def effective_decisions(sums: Floats) -> Floats:
+    """Return the effective number of rows of each group and outcome: shape ``(..., G, 2)``."""
+    return effective_rows(sums, columns=2)
 
 
 def positives(sums: Floats) -> Floats:

@@ -5,14 +5,22 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import group_sd, ratio
-from pyfairme.metrics.confusion import confusion, decision_rows, negatives, positives
-from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.confusion import (
+    confusion,
+    decision_rows,
+    effective_decisions,
+    negatives,
+    positives,
+)
+from pyfairme.metrics.inputs import Floats, as_weight
 from pyfairme.metrics.null import equal_rates
 from pyfairme.metrics.registry import Metric
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.table import tabulated, totals, unequal
 
 
-def tpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> float:
+def tpr_sd_corrected(
+    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+) -> float:
     """Compute the spread of true positive rates without its sampling noise.
 
     The observed rates of G groups are ``r_g = p_g + e_g`` with independent binomial errors of
@@ -24,7 +32,7 @@ def tpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> fl
 
     so that ``sqrt(max(0, SD²(r) - (G - 1)/G mean_g v̂_g))`` is returned, with the unbiased
     ``v̂_g = r_g (1 - r_g) / (n_g - 1)``. A group of one row cannot tell its own variance and takes
-    the pooled ``r (1 - r)``. Weights have no place here: the noise is that of counts.
+    the pooled ``r (1 - r)``. With weights n_g is the effective number ``(sum w)² / sum w²``.
 
     Parameters
     ----------
@@ -34,6 +42,8 @@ def tpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> fl
         Shape ``(n,)``: decisions in {0, 1}.
     sensitive_features
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows within their group.
 
     Returns
     -------
@@ -50,11 +60,12 @@ def tpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> fl
     >>> tpr_sd_corrected([1, 1, 1, 1], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
     0.0
     """
-    rows = decision_rows(y_true, y_pred, sensitive_features)
-    return float(_corrected_tpr_sd(totals(confusion(rows))))
+    return float(_corrected_tpr_sd(_sums(y_true, y_pred, sensitive_features, sample_weight)))
 
 
-def fpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> float:
+def fpr_sd_corrected(
+    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+) -> float:
     """Compute the spread of false positive rates without its sampling noise.
 
     As `tpr_sd_corrected`, over negatives.
@@ -67,6 +78,8 @@ def fpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> fl
         Shape ``(n,)``: decisions in {0, 1}.
     sensitive_features
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
+    sample_weight
+        Shape ``(n,)``: weights of rows within their group.
 
     Returns
     -------
@@ -78,11 +91,10 @@ def fpr_sd_corrected(y_true: Any, y_pred: Any, *, sensitive_features: Any) -> fl
     ValueError
         When lengths differ, values are not 0 or 1, or a label is missing.
     """
-    rows = decision_rows(y_true, y_pred, sensitive_features)
-    return float(_corrected_fpr_sd(totals(confusion(rows))))
+    return float(_corrected_fpr_sd(_sums(y_true, y_pred, sensitive_features, sample_weight)))
 
 
-def expected_noise(accepted: Floats, n: Floats) -> Floats:
+def expected_noise(accepted: Floats, n: Floats, effective: Floats | None = None) -> Floats:
     """Estimate how much binomial noise adds to the ddof = 0 variance of rates over groups.
 
     Parameters
@@ -91,6 +103,8 @@ def expected_noise(accepted: Floats, n: Floats) -> Floats:
         Shape ``(..., G)``: positive decisions of each group.
     n
         Shape ``(..., G)``: rows they are out of; groups with 0 are left out.
+    effective
+        Shape ``(..., G)``: as many equally weighted rows are as informative; ``None`` for all.
 
     Returns
     -------
@@ -100,22 +114,32 @@ def expected_noise(accepted: Floats, n: Floats) -> Floats:
     groups = (n > 0).sum(-1)
     rate = np.nan_to_num(ratio(accepted, n))
     pooled = np.nan_to_num(ratio(accepted.sum(-1), n.sum(-1)))[..., None]
-    own = rate * (1 - rate) / np.maximum(n - 1, 1)
-    variance = np.where(n > 1, own, pooled * (1 - pooled)) * (n > 0)
+    effective = n if effective is None else effective
+    own = rate * (1 - rate) / np.maximum(effective - 1, 1)
+    shared = pooled * (1 - pooled) / np.maximum(effective, 1)
+    variance = np.where(effective >= 2, own, shared) * (n > 0)
     return (groups - 1) / np.maximum(groups, 1) ** 2 * variance.sum(-1)
 
 
-def _corrected(accepted: Floats, n: Floats) -> Floats:
-    excess = group_sd(ratio(accepted, n)) ** 2 - expected_noise(accepted, n)
+def _corrected(sums: Floats, outcome: int) -> Floats:
+    accepted, n = sums[..., outcome, 1], sums[..., outcome, 0]
+    noise = expected_noise(accepted, n, effective_decisions(sums)[..., outcome])
+    excess = group_sd(ratio(accepted, n)) ** 2 - noise
     return np.sqrt(np.maximum(excess, 0.0))  # np.maximum keeps NaN
 
 
+def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+    rows = decision_rows(y_true, y_pred, sensitive_features)
+    weight = as_weight(sample_weight, len(rows.y_true))
+    return totals(tabulated(confusion, rows._replace(weight=unequal(weight))))
+
+
 def _corrected_tpr_sd(sums: Floats) -> Floats:
-    return _corrected(sums[..., 1, 1], sums[..., 1, 0])
+    return _corrected(sums, outcome=1)
 
 
 def _corrected_fpr_sd(sums: Floats) -> Floats:
-    return _corrected(sums[..., 0, 1], sums[..., 0, 0])
+    return _corrected(sums, outcome=0)
 
 
 METRICS = (

@@ -10,7 +10,7 @@ from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.notes import note
 from pyfairme.metrics.null import NullValue, summarise_null
 from pyfairme.metrics.registry import Metric, Scope, Task, registered
-from pyfairme.metrics.table import Rows, totals
+from pyfairme.metrics.table import Rows, counted, tabulated, totals
 
 NULL_LEVEL = 0.9  # the 5-95 % band, whatever the level of the intervals
 NULL_DRAWS = {"classification": 1000, "regression": 200}  # a shuffle costs more than a count
@@ -43,12 +43,13 @@ def section_lines(section: Section, sampling: Sampling) -> Iterator[tuple]:
         if (metric.task, metric.scope) == (section.task, scope)
         and all(getattr(section.rows, field) is not None for field in metric.needs)
     ]
-    tables = {metric.tabulate: metric.tabulate(section.rows) for metric in metrics}
-    sums = {tabulate: totals(table) for tabulate, table in tables.items()}
+    tables = {metric.tabulate: tabulated(metric.tabulate, section.rows) for metric in metrics}
+    sums = {tabulate: (totals(table), counted(table)) for tabulate, table in tables.items()}
     replicates = _replicates(metrics, tables, section.design, sampling)
     nulls = _nulls(metrics, tables, sampling.rng)
     for metric in metrics:
-        yield from _lines(section, metric, sums[metric.tabulate], replicates, nulls, sampling.level)
+        mine = sums[metric.tabulate]
+        yield from _lines(section, metric, *mine, replicates, nulls, sampling.level)
 
 
 def _replicates(
@@ -81,13 +82,14 @@ def _lines(
     section: Section,
     metric: Metric,
     sums: Floats,
+    counts: Floats,
     replicates: dict[Metric, Floats],
     nulls: dict[Metric, NullValue],
     level: float,
 ) -> Iterator[tuple]:
     grouped = metric.scope == "group"
     levels = section.rows.levels
-    sizes = metric.group_size(sums)
+    sizes = metric.group_size(counts)
     n = sizes if grouped else [sizes.sum()]
     values = metric.reduce(sums) if metric.value is None else metric.value(sums)
     draws = replicates.get(metric, np.empty((0, len(levels)) if grouped else 0))

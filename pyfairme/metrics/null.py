@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.confusion import decision_rows
-from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.aggregate import ratio
+from pyfairme.metrics.confusion import decision_rows, effective_decisions
+from pyfairme.metrics.inputs import Floats, as_weight
 from pyfairme.metrics.moments import real_rows
 from pyfairme.metrics.registry import Task, find
-from pyfairme.metrics.table import Table, totals
+from pyfairme.metrics.table import Table, tabulated, totals, unequal
 
 
 class NullValue(NamedTuple):
@@ -43,6 +44,7 @@ def null_value(
     task: Task = "classification",
     draws: int = 1000,
     level: float = 0.9,
+    sample_weight: Any = None,
 ) -> NullValue:
     """Simulate a metric for groups that differ by sampling noise only.
 
@@ -64,6 +66,8 @@ def null_value(
         Number of simulated data sets.
     level
         Share of the draws between ``low`` and ``high``.
+    sample_weight
+        Shape ``(n,)``: weights of rows.
 
     Raises
     ------
@@ -83,7 +87,9 @@ def null_value(
     if found.null is None:
         raise ValueError(f"{metric} has no null value: it is not a spread of counts or means.")
     check_rows = decision_rows if task == "classification" else real_rows
-    table = found.tabulate(check_rows(y_true, y_pred, sensitive_features))
+    rows = check_rows(y_true, y_pred, sensitive_features)
+    weight = as_weight(sample_weight, len(rows.y_true))
+    table = tabulated(found.tabulate, rows._replace(weight=unequal(weight)))
     return summarise_null(found.reduce(found.null(table, rng, draws)), level)
 
 
@@ -99,7 +105,8 @@ def summarise_null(values: Floats, level: float) -> NullValue:
 def equal_rates(table: Table, rng: np.random.Generator, draws: int) -> Floats:
     """Draw confusion counts with the pooled TPR and FPR in every group.
 
-    Positive decisions of group g with outcome y are Binomial(n_gy, pooled rate of outcome y).
+    Positive decisions of group g with outcome y are Binomial(n_gy, pooled rate of outcome y); of
+    weighted rows n_gy is their effective number, ``(sum w)² / sum w²``.
 
     Parameters
     ----------
@@ -113,11 +120,11 @@ def equal_rates(table: Table, rng: np.random.Generator, draws: int) -> Floats:
     Returns
     -------
     Floats
-        Shape ``(draws, G, 2, 2)``.
+        Shape ``(draws, G, 2, 2)``; ``(draws, G, 2, 3)`` of a weighted table.
     """
     sums = totals(table)
-    rows, accepted = sums[..., 0].sum(0), sums[..., 1].sum(0)
-    return _binomial_decisions(sums[..., 0], accepted / np.maximum(rows, 1), rng, draws)
+    pooled = ratio(sums[..., 1].sum(0), sums[..., 0].sum(0))
+    return _binomial_decisions(sums, np.nan_to_num(pooled), rng, draws)
 
 
 def equal_selection(table: Table, rng: np.random.Generator, draws: int) -> Floats:
@@ -140,7 +147,7 @@ def equal_selection(table: Table, rng: np.random.Generator, draws: int) -> Float
         Shape ``(draws, G, 2, 2)``.
     """
     sums = totals(table)
-    return _binomial_decisions(sums[..., 0], sums[..., 1].sum() / sums[..., 0].sum(), rng, draws)
+    return _binomial_decisions(sums, sums[..., 1].sum() / sums[..., 0].sum(), rng, draws)
 
 
 def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Floats:
@@ -151,7 +158,7 @@ def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Float
     labels to the same rows, group sizes kept, was as likely. Shuffling labels over the intact rows
     therefore samples the exact null, conditional on the rows and free of assumptions on their
     distribution. Where cells have further axes (bins of the outcome), labels are shuffled within
-    them, so that the null is independence *given* the outcome.
+    them, so that the null is independence *given* the outcome. Sample weights stay with the labels.
 
     Parameters
     ----------
@@ -167,6 +174,8 @@ def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Float
     Floats
         Shape ``(draws, *table.shape, k)``.
     """
+    if table.weight is not None:
+        return _permuted_weights(table, rng, draws)
     inner = int(np.prod(table.shape[1:]))
     order = np.argsort(table.cell % inner, kind="stable")
     cell = table.cell[order]
@@ -181,6 +190,26 @@ def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Float
     return sums
 
 
-def _binomial_decisions(n: Floats, rate: Floats, rng: np.random.Generator, draws: int) -> Floats:
-    accepted = rng.binomial(n.astype(int), np.clip(rate, 0, 1), size=(draws, *n.shape))
-    return np.stack(np.broadcast_arrays(n, accepted), axis=-1).astype(np.float64)
+def _binomial_decisions(sums: Floats, rate: Floats, rng: np.random.Generator, draws: int) -> Floats:
+    """Draw decisions of as many rows as the cells are worth, and scale them to their weight."""
+    size = np.ceil(np.round(effective_decisions(sums), 6)).astype(int)
+    accepted = rng.binomial(size, np.clip(rate, 0, 1), size=(draws, *size.shape))
+    weight = sums[..., 0]
+    drawn = accepted * np.nan_to_num(ratio(weight, size))
+    columns = [weight, drawn, *np.moveaxis(sums[..., 2:], -1, 0)]
+    return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
+
+
+def _permuted_weights(table: Table, rng: np.random.Generator, draws: int) -> Floats:
+    """Shuffle what rows hold, while weights stay with the groups, as their sizes do."""
+    assert table.weight is not None
+    inner = int(np.prod(table.shape[1:]))
+    place = table.cell % inner
+    blocks = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
+    found = []
+    for _ in range(draws):
+        taken = np.empty(len(place), np.intp)
+        for block in blocks:
+            taken[block] = rng.permutation(block)
+        found.append(totals(table._replace(columns=table.columns[taken])))
+    return np.stack(found)

@@ -16,10 +16,11 @@ from pyfairme.metrics.inputs import (
     as_groups,
     as_probability,
     as_real,
+    as_weight,
 )
 from pyfairme.metrics.lines import Sampling, Section, section_lines
 from pyfairme.metrics.registry import Task
-from pyfairme.metrics.table import Rows, ungrouped
+from pyfairme.metrics.table import Rows, unequal, ungrouped
 
 COLUMNS = (
     "attribute",
@@ -45,6 +46,7 @@ def classification_report_frame(
     cluster: Any = None,
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
+    sample_weight: Any = None,
     rng: np.random.Generator,
     n_boot: int = 200,
     level: float = 0.9,
@@ -69,6 +71,9 @@ def classification_report_frame(
     gap
         Instead of ``flipped``: for each attribute the mean over its other levels of the absolute
         change of ``y_prob``, shape ``(n,)``.
+    sample_weight
+        Shape ``(n,)``: weights of rows, such as those of a survey. Values, intervals and null bands
+        are weighted; ``n`` still counts rows.
     rng
         Source of randomness of bootstrap and null values.
     n_boot
@@ -101,6 +106,7 @@ def classification_report_frame(
     n = len(outcome)
     probability = as_probability(y_prob, "y_prob", n)
     rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
+    rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
     sampling = _check_sampling(rng, n_boot, level)
     strata = (outcome.astype(np.intp),)
     clusters = _cluster_codes(cluster, n)
@@ -117,6 +123,7 @@ def regression_report_frame(
     cluster: Any = None,
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
+    sample_weight: Any = None,
     rng: np.random.Generator,
     n_boot: int = 200,
     level: float = 0.9,
@@ -142,6 +149,9 @@ def regression_report_frame(
     gap
         Instead of ``flipped``: for each attribute the mean over its other levels of the absolute
         change of ``y_pred``, shape ``(n,)``.
+    sample_weight
+        Shape ``(n,)``: weights of rows, such as those of a survey. Values, intervals and null bands
+        are weighted; ``n`` still counts rows.
     rng
         Source of randomness of bootstrap and null values.
     n_boot
@@ -164,6 +174,7 @@ def regression_report_frame(
     outcome = as_real(y_true, "y_true")
     n = len(outcome)
     rows = ungrouped(outcome, as_real(y_pred, "y_pred", n))
+    rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
     if log_density is not None:
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
     sampling = _check_sampling(rng, n_boot, level)

@@ -6,6 +6,7 @@ adds there. Point values, bootstrap replicates and null draws are then the same 
 differently weighted or drawn sums, with any number of leading axes.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ class Rows(NamedTuple):
         ``None``.
     log_density
         Shape ``(n,)``: log predictive density of ``y_true``, or ``None``.
+    weight
+        Shape ``(n,)``: sample weights, or ``None`` where every row counts once.
     """
 
     y_true: Floats
@@ -43,6 +46,7 @@ class Rows(NamedTuple):
     y_prob: Floats | None = None
     gap: Floats | None = None
     log_density: Floats | None = None
+    weight: Floats | None = None
 
 
 class Table(NamedTuple):
@@ -56,11 +60,16 @@ class Table(NamedTuple):
         Shape ``(n, k)``: what the row adds to its cell; the first column is 1, the row itself.
     shape
         Axes of the cells; the first is the group, where there are groups.
+    weight
+        Shape ``(n,)``: sample weights, or ``None``. The sums of a weighted table have one column
+        more, the last one: the squared weights, from which `effective_rows` tells how many equally
+        weighted rows are as informative.
     """
 
     cell: Codes
     columns: Floats
     shape: tuple[int, ...]
+    weight: Floats | None = None
 
 
 def ungrouped(y_true: Floats, y_pred: Floats, y_prob: Floats | None = None) -> Rows:
@@ -83,13 +92,46 @@ def make_table(cell: Codes, shape: tuple[int, ...], *values: Floats) -> Table:
     return Table(cell, np.column_stack([np.ones(len(cell)), *values]), shape)
 
 
+def unequal(weight: Floats | None) -> Floats | None:
+    """Return weights, or ``None`` where all are equal: such rows need none."""
+    return None if weight is None or np.ptp(weight) == 0 else weight
+
+
+def tabulated(tabulate: Callable[[Rows], Table], rows: Rows) -> Table:
+    """Return the table of some rows, weighted as they are."""
+    return tabulate(rows)._replace(weight=rows.weight)
+
+
+def effective_rows(sums: Floats, columns: int) -> Floats:
+    """Return how many equally weighted rows a cell is worth: ``(sum w)² / sum w²`` (Kish 1965).
+
+    Parameters
+    ----------
+    sums
+        Shape ``(..., k)`` with the rows first, and of a weighted table the squared weights last.
+    columns
+        Number of columns of the table; sums with no more are unweighted.
+
+    Returns
+    -------
+    Floats
+        Shape ``(...)``: the number of rows where there are no weights.
+    """
+    rows = sums[..., 0]
+    if sums.shape[-1] == columns:
+        return rows
+    squares = sums[..., -1]
+    return np.divide(rows**2, squares, out=np.zeros_like(rows), where=squares > 0)
+
+
 def summing_matrix(table: Table) -> sparse.csr_array:
-    """Return the sparse matrix ``(cells * k, n)`` that maps row weights to sums of cells."""
-    n, k = table.columns.shape
+    """Return the sparse matrix ``(cells * k, n)`` that maps how often rows count to sums."""
+    columns = _weighted_columns(table)
+    n, k = columns.shape
     target = table.cell[:, None] * k + np.arange(k)
     source = np.repeat(np.arange(n), k)
     size = (int(np.prod(table.shape)) * k, n)
-    entries = (table.columns.ravel(), (target.ravel(), source))
+    entries = (columns.ravel(), (target.ravel(), source))
     return sparse.csr_array(sparse.coo_array(entries, shape=size))
 
 
@@ -101,14 +143,27 @@ def totals(table: Table, weight: Floats | None = None) -> Floats:
     table
         Cells and columns of n rows.
     weight
-        Shape ``(n,)``; ``None`` counts every row once.
+        Shape ``(n,)``: multiplies what rows add; ``None`` counts every row once.
 
     Returns
     -------
     Floats
-        Shape ``(*table.shape, k)``.
+        Shape ``(*table.shape, k)``; of a weighted table k + 1, see `Table`.
     """
     cells = int(np.prod(table.shape))
-    columns = table.columns if weight is None else table.columns * weight[:, None]
+    columns = _weighted_columns(table)
+    columns = columns if weight is None else columns * weight[:, None]
     sums = [np.bincount(table.cell, column, minlength=cells) for column in columns.T]
     return np.stack(sums, axis=-1, dtype=np.float64).reshape(*table.shape, -1)
+
+
+def counted(table: Table) -> Floats:
+    """Add up the columns of rows with a weight above 0, each counted once."""
+    used = None if table.weight is None else (table.weight > 0).astype(np.float64)
+    return totals(table._replace(weight=None), used)
+
+
+def _weighted_columns(table: Table) -> Floats:
+    if table.weight is None:
+        return table.columns
+    return np.column_stack([table.columns, table.weight]) * table.weight[:, None]

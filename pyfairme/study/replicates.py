@@ -17,7 +17,7 @@ from pyfairme.metrics.lines import NULL_DRAWS, NULL_LEVEL
 from pyfairme.metrics.notes import note
 from pyfairme.metrics.null import NullValue, permuted_groups, summarise_null
 from pyfairme.metrics.registry import Metric, registered
-from pyfairme.metrics.table import Rows, Table, totals
+from pyfairme.metrics.table import Rows, Table, counted, tabulated, totals
 from pyfairme.study.pooled import Pooled, Runs, check_runs
 from pyfairme.study.sections import ALL, BLOCKS, Section, problems, rows_of, sections
 
@@ -179,7 +179,10 @@ def _metrics(section: Section, rows: Rows) -> list[Metric]:
 
 
 def _tables(metrics: list[Metric], rows: Rows) -> dict[Any, Table]:
-    return {tabulate: tabulate(rows) for tabulate in dict.fromkeys(m.tabulate for m in metrics)}
+    return {
+        tabulate: tabulated(tabulate, rows)
+        for tabulate in dict.fromkeys(m.tabulate for m in metrics)
+    }
 
 
 def _judge(
@@ -191,6 +194,7 @@ def _judge(
 ) -> dict[Metric, _One]:
     """Compute the metrics of one seed: values, replicates, values by fold."""
     sums = {tabulate: totals(table) for tabulate, table in tables.items()}
+    counts = {tabulate: counted(table) for tabulate, table in tables.items()}
     parts: dict[Metric, list[Floats]] = {metric: [] for metric in metrics}
     for block in reweighted(list(tables.values()), section.weights):
         drawn = dict(zip(tables, block, strict=True))
@@ -204,7 +208,9 @@ def _judge(
         draws = np.concatenate(parts[metric]) if parts[metric] else np.empty((0, *value.shape))
         by_fold = np.empty(0) if metric.scope == "group" else metric.reduce(folds[metric.tabulate])
         null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
-        found[metric] = _One(value, draws, by_fold, null, metric.group_size(mine))
+        found[metric] = _One(
+            value, draws, by_fold, null, metric.group_size(counts[metric.tabulate])
+        )
     return found
 
 
@@ -212,7 +218,7 @@ def _by_fold(table: Table, fold: np.ndarray) -> Floats:
     """Add up a table fold by fold: (folds, *shape, k)."""
     numbers, code = np.unique(fold, return_inverse=True)
     cell = code * int(np.prod(table.shape)) + table.cell
-    return totals(Table(cell, table.columns, (len(numbers), *table.shape)))
+    return totals(table._replace(cell=cell, shape=(len(numbers), *table.shape)))
 
 
 def _nulls(
@@ -239,7 +245,12 @@ def _drawn(null: Any, tables: list[Table], section: Section) -> Iterator[Floats]
     def rng() -> np.random.Generator:
         return np.random.default_rng((*section.entropy, 1))
 
-    if null is permuted_groups and all(np.array_equal(t.cell, first.cell) for t in tables[1:]):
+    unweighted = all(table.weight is None for table in tables)
+    if (
+        null is permuted_groups
+        and unweighted
+        and all(np.array_equal(t.cell, first.cell) for t in tables[1:])
+    ):
         joint = first._replace(columns=np.hstack([table.columns for table in tables]))
         yield from np.split(null(joint, rng(), draws), len(tables), axis=-1)
         return
