@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
-__all__ = ["DataWarning", "warn"]
+__all__ = ["DataWarning", "shown", "warn"]
 
 _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
+_MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
 
 
 class DataWarning(UserWarning):
@@ -32,6 +35,24 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         Class of the warning.
     """
     warnings.warn(message, category, stacklevel=_level_of_user())
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, in a few words however large it is.
+
+    Examples
+    --------
+    >>> shown("infre"), shown(range(1000)), shown([1] * 1000)
+    ("'infre'", 'range(0, 1000)', 'a list of 1000 items')
+    """
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple) and shape:
+        return f"a {type(value).__name__} of shape {shape}"
+    sized = isinstance(value, Collection) and not isinstance(value, str | bytes | range)
+    if sized and len(value) > _MOST_ITEMS:
+        return f"a {type(value).__name__} of {len(value)} items"
+    text = repr(value)
+    return text if len(text) <= _MOST_LETTERS else f"{text[:_MOST_LETTERS]}..."
 
 
 def _level_of_user() -> int:

@@ -1,14 +1,18 @@
 """Warnings point at the user's line."""
 
+import re
 import warnings
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import cross_val_score
 
+import pyfairme as pf
 from pyfairme import notices
-from pyfairme.notices import DataWarning, warn
+from pyfairme.notices import DataWarning, shown, warn
 
 
 def test_the_line_of_the_caller_outside_is_named():
@@ -34,3 +38,28 @@ def test_lines_of_scikit_learn_are_passed_over():
         cross_val_score(Estimator(), X, X.x, scoring=told, cv=2)
     mine = [w for w in caught if "odd" in str(w.message)]
     assert {w.filename for w in mine} == {__file__}
+
+
+def test_values_are_shown_in_a_few_words():
+    assert shown(pd.Series(range(300))) == "a Series of shape (300,)"
+    assert shown(np.float64(2.5)) == repr(np.float64(2.5))
+    assert shown(list(range(21))) == "a list of 21 items"
+    assert shown(("a", 1)) == "('a', 1)"
+    assert len(shown("x" * 1000)) < 130
+
+
+def test_warnings_of_a_fit_point_at_the_line_that_called_it():
+    X = pd.DataFrame({"x": np.arange(30.0), "one": 1.0})
+    y = np.arange(30) % 2
+    model = pf.FairMixedEffectsClassifier(hidden=(), min_steps=2, epochs=1, progress=False)
+    with pytest.warns(UserWarning, match=r"left out: 'one'\. \[constant-column\]") as caught:
+        model.fit(X, y)
+    with pytest.warns(UserWarning, match=r"\[unlike-training\]") as later:
+        model.predict(X.assign(x=np.nan))
+    assert {w.filename for w in [*caught, *later]} == {__file__}
+
+
+def test_every_warning_goes_through_notices():
+    root = Path(notices.__file__).parent
+    others = [f for f in root.rglob("*.py") if re.search(r"warnings\.warn\(", f.read_text())]
+    assert others == [Path(notices.__file__)]

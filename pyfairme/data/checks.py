@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 MISSING_POLICIES = ("category", "raise")
+MOST_LISTED = 30  # columns that a message names
 
 
 def check_any_row(frame: pd.DataFrame) -> None:
@@ -42,12 +43,26 @@ def check_present(wanted: Iterable[str], available: Iterable[Any], role: str) ->
     names = [str(name) for name in available]
     for name in wanted:
         if name not in names:
-            near = get_close_matches(str(name), names)
-            hint = f" Did you mean {', '.join(map(repr, near))}?" if near else ""
             raise ValueError(
-                f"The {role} column {name!r} is not in the frame.{hint} "
-                f"Available columns: {', '.join(map(repr, names)) or 'none'}."
+                f"The {role} column {name!r} is not in the frame.{_near(str(name), names)} "
+                f"Available columns: {_listed(names)}. [absent-column]"
             )
+
+
+def _near(name: str, names: list[str]) -> str:
+    renamed = [other for other in names if other.endswith(f"__{name}")]
+    if renamed:
+        return (
+            f" A ColumnTransformer has renamed it {renamed[0]!r}: give that "
+            "verbose_feature_names_out=False."
+        )
+    near = get_close_matches(name, names)
+    return f" Did you mean {', '.join(map(repr, near))}?" if near else ""
+
+
+def _listed(names: list[str]) -> str:
+    more = f", ... ({len(names)} in all)" if len(names) > MOST_LISTED else ""
+    return ", ".join(map(repr, names[:MOST_LISTED])) + more or "none"
 
 
 def check_unique_columns(frame: pd.DataFrame) -> None:

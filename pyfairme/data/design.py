@@ -1,6 +1,5 @@
 """Learn from training rows how a table becomes arrays, and do it."""
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +18,7 @@ from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes
 from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
+from pyfairme.notices import warn
 
 __all__ = ["Batch", "Column", "Design"]
 
@@ -140,7 +140,7 @@ class Design:
         )
         if constant:
             names = ", ".join(map(repr, constant))
-            warnings.warn(f"Constant in the training rows, left out: {names}.", stacklevel=2)
+            warn(f"Constant in the training rows, left out: {names}. [constant-column]")
         return design
 
     @property
@@ -175,7 +175,9 @@ class Design:
         """The positions in x of `slope_columns`."""
         return tuple(sorted({i for _, chosen in self.slopes for i in chosen}))
 
-    def encode(self, frame: Any, *, y: Any = None, weight: Any = None) -> Batch:
+    def encode(
+        self, frame: Any, *, y: Any = None, weight: Any = None, clusters: bool = True
+    ) -> Batch:
         """Turn rows into arrays.
 
         Parameters
@@ -186,6 +188,8 @@ class Design:
             Encoded target, shape (n,), or None.
         weight
             Row weights, shape (n,); ones by default.
+        clusters
+            Whether the cluster columns must be there; else the rows of an absent one have code -1.
 
         Raises
         ------
@@ -201,14 +205,20 @@ class Design:
             are 0) and numbers missing where training rows had all (the median is used).
         """
         frame = as_frame(frame)
-        check_rows(frame, self._needed(frame), self.missing, self.offset)
+        absent = () if clusters else set(self.schema.cluster) - set(frame.columns)
+        needed = [name for name in self._needed(frame) if name not in absent]
+        check_rows(frame, needed, self.missing, self.offset)
         x, slopes = encode_terms(self.terms, frame, self.slope_positions)
         rows = len(frame)
         return Batch(
             x=x,
             y=row_values(y, rows),
             cluster=_stack(
-                [factor.encode(pick(frame, factor.column)) for factor in self.factors], rows
+                [
+                    np.full(rows, -1) if f.column in absent else f.encode(pick(frame, f.column))
+                    for f in self.factors
+                ],
+                rows,
             ),
             slopes=slopes,
             sensitive=_stack([self._groups(item, frame) for item in self.attributes], rows),

@@ -11,8 +11,17 @@ import pandas as pd
 from pyfairme.data.checks import check_any_row, check_present, check_unique_columns
 from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
 from pyfairme.data.frame import as_frame
+from pyfairme.notices import shown
 
-__all__ = ["Binned", "Schema", "Sensitive", "attribute_name", "components", "source"]
+__all__ = [
+    "Binned",
+    "Schema",
+    "Sensitive",
+    "attribute_name",
+    "check_sensitive",
+    "components",
+    "source",
+]
 
 TASKS = ("classification", "regression")
 
@@ -49,12 +58,12 @@ class Binned:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        edges = tuple(float(edge) for edge in self.edges)
+        edges = _edges(self)
         increasing = all(a < b for a, b in pairwise(edges))
         if not edges or not np.isfinite(edges).all() or not increasing:
             raise ValueError(
                 f"Binned({self.column!r}) expected at least one finite edge in strictly increasing "
-                f"order, got {self.edges!r}."
+                f"order, got {shown(self.edges)}. [binned-edges]"
             )
         object.__setattr__(self, "edges", edges)
 
@@ -83,12 +92,42 @@ class Binned:
         return pd.Series(labels, index=column.index, name=self.label, dtype=object)
 
 
+def _edges(binned: Binned) -> tuple[float, ...]:
+    given: Any = binned.edges
+    try:
+        if isinstance(given, str):
+            raise TypeError
+        return tuple(float(edge) for edge in given)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Binned({binned.column!r}) expected cut points, a tuple of numbers such as (30, 45), "
+            f"got {shown(given)}. One cut at 40 is (40,); for three groups of equal size take "
+            f"quantiles, tuple(frame[{binned.column!r}].quantile([1/3, 2/3])). [binned-edges]"
+        ) from None
+
+
 Sensitive = str | Binned | tuple[str | Binned, ...]
 
 
 def components(entry: Sensitive) -> tuple[str | Binned, ...]:
     """Return the parts of a sensitive entry: several for a tuple (an intersection)."""
     return entry if isinstance(entry, tuple) else (entry,)
+
+
+def check_sensitive(entries: Iterable[Any]) -> None:
+    """Refuse a sensitive attribute that is no column name, `Binned`, or tuple of these."""
+    for entry in entries:
+        parts = entry if isinstance(entry, tuple) else (entry,)
+        if parts and all(isinstance(part, str | Binned) for part in parts):
+            continue
+        meant = ""
+        if isinstance(entry, list) and entry and all(isinstance(p, str | Binned) for p in entry):
+            meant = f" For the intersection of these columns write the tuple {tuple(entry)!r}."
+        raise ValueError(
+            f"Invalid sensitive attribute: {shown(entry)}. Expected the name of a column, "
+            f"Binned(column, edges), or a tuple of at least one of these.{meant} "
+            "[sensitive-attribute]"
+        )
 
 
 def attribute_name(entry: Sensitive) -> str:
@@ -208,6 +247,7 @@ def _check_roles(
 ) -> None:
     if task not in TASKS:
         raise ValueError(f"Expected task to be one of {TASKS}, got {task!r}.")
+    check_sensitive(entries)
     parts = [part for entry in entries for part in components(entry)]
     sources = [source(part) for part in parts]
     check_present(clusters, frame.columns, "cluster")

@@ -1,6 +1,5 @@
 """All covariates together: fit their encoders, lay out the columns of x, fill them."""
 
-import warnings
 from collections.abc import Collection, Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ from pyfairme.data.columns import pick
 from pyfairme.data.encoders import CategoricalTerm, Column, NumericTerm
 from pyfairme.data.knots import most_knots
 from pyfairme.data.schema import Schema
+from pyfairme.notices import warn
 
 __all__ = ["Term", "column_inputs", "column_rates", "columns_of", "encode_terms", "fit_terms"]
 
@@ -59,7 +59,7 @@ def encode_terms(
         notes.append(term.encode(pick(frame, term.column), x[:, room], raw[:, room]))
     found = [note for note in notes if note]
     if found:
-        warnings.warn(f"Unlike the training rows: {'; '.join(found)}.", stacklevel=3)
+        warn(f"Unlike the training rows: {'; '.join(found)}. [unlike-training]")
     return x, raw[:, list(slope_positions)]
 
 

@@ -217,16 +217,20 @@ class FairMixedEffects(BaseEstimator):
 
     # Predicting -----------------------------------------------------------------------------
 
-    def _query(self, X: Any, y: np.ndarray | None = None) -> tuple[pd.DataFrame, Query]:
+    def _query(
+        self, X: Any, y: np.ndarray | None = None, effects: str = "mixed"
+    ) -> tuple[pd.DataFrame, Query]:
         check_is_fitted(self)
         frame = inputs.new_frame(self, X, allow_nan=self.missing == "category")
-        batch = self._in_standard_units(self.design_.encode(frame, y=y))
-        found = query(self.fit_, self.design_, frame, batch, self.unseen, self._seed)
-        return frame, found
+        fixed = effects == "fixed"  # these need no cluster, so its column may be absent
+        batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
+        there = set(self.design_.clusters) <= set(frame.columns)
+        policy = self.unseen if not fixed or (there and self.unseen == "raise") else "population"
+        return frame, query(self.fit_, self.design_, frame, batch, policy, self._seed)
 
     def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
         settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._query(X)
+        frame, found = self._query(X, effects=effects)
         return frame, predict.means(found, effects)
 
     def _quantiles(
@@ -235,7 +239,7 @@ class FairMixedEffects(BaseEstimator):
         settings.check_choice("kind", kind, ("mean", "observation"))
         settings.check_choice("effects", effects, settings.EFFECTS)
         settings.check_level(level)
-        frame, found = self._query(X)
+        frame, found = self._query(X, effects=effects)
         at = ((1 - level) / 2, (1 + level) / 2)
         bounds = predict.quantiles(with_draws(found), effects, at, kind, self._seed)
         return frame, predict.means(found, effects), bounds
@@ -244,7 +248,7 @@ class FairMixedEffects(BaseEstimator):
         """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
         inference_data.check_draws(draws)
         settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._query(X)
+        frame, found = self._query(X, effects=effects)
         values = predict.outcomes(with_draws(found), effects, draws, self._seed)
         return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
 
@@ -366,7 +370,7 @@ class FairMixedEffects(BaseEstimator):
             feature, importance, share (of the sum), rank; from large to small.
         """
         settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._query(X)
+        frame, found = self._query(X, effects=effects)
         design = self.design_
         moved = Inputs(column_rates(design.terms, frame), column_inputs(design.columns))
         gradients = mean_absolute_gradients(found, effects, design.slope_positions, moved)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.joint_rules import Members
 from pyfairme.estimators.updates import FairnessWarning
+from pyfairme.notices import warn
 
 __all__ = ["warn_of_beliefs"]
 
@@ -30,10 +30,10 @@ def warn_of_beliefs(
     if outcome is not None:
         said += _by_outcomes(p, members, groups, outcome)
     for text in said:
-        warnings.warn(
-            f"{text} So expected rates are off, and thresholds keep other limits than given.",
+        warn(
+            f"{text} So expected rates are off, and thresholds keep other limits than given. "
+            "[uncalibrated-groups]",
             FairnessWarning,
-            stacklevel=3,
         )
 
 

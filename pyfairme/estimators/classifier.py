@@ -17,6 +17,7 @@ from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
+from pyfairme.notices import shown
 
 __all__ = ["FairMixedEffectsClassifier"]
 
@@ -386,8 +387,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             check_choice("threshold", self.threshold, BEST)
         elif not (is_number(self.threshold) and 0 <= self.threshold <= 1):
             raise ValueError(
-                f"Invalid value of threshold: {self.threshold!r}. Expected a probability between "
-                f"0 and 1, or one of {', '.join(map(repr, BEST))}."
+                f"Invalid value of threshold: {shown(self.threshold)}. Expected a probability "
+                f"between 0 and 1, or one of {', '.join(map(repr, BEST))}. [threshold]"
             )
 
     def _thresholds(self, batch: Any) -> dict[str, float]:

@@ -18,6 +18,7 @@ from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.columns import pick
+from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.inference import predict
@@ -126,6 +127,7 @@ def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attri
     known: dict[Any, Attribute] = {attribute.name: attribute for attribute in design.attributes}
     known |= dict(zip(design.schema.sensitive, design.attributes, strict=True))
     items = design.schema.sensitive if wanted is None else as_tuple(wanted)
+    check_sensitive(items)
     columns = [name for item in items if item in known for name in known[item].columns]
     check_present(columns, frame.columns, "sensitive")
     Schema.infer(frame, sensitive=tuple(item for item in items if item not in known))

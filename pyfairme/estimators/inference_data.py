@@ -19,6 +19,7 @@ from pyfairme.inference import posterior, predict
 from pyfairme.inference.groups import assemble, group
 from pyfairme.inference.predict import Fit, Query
 from pyfairme.inference.prior import prior_draws
+from pyfairme.notices import shown
 
 __all__ = ["check_draws", "outcome_array", "refuse_without_latents", "to_arviz"]
 
@@ -94,7 +95,9 @@ def outcome_array(values: np.ndarray, chains: int, draws: int, index: pd.Index) 
 def check_draws(draws: int) -> None:
     """Raise ValueError unless there is at least one draw."""
     if not _is_count(draws) or draws < 1:
-        raise ValueError(f"draws must be at least 1, got {draws!r}. Give a whole number.")
+        raise ValueError(
+            f"draws must be at least 1, got {shown(draws)}. Give a whole number. [draws]"
+        )
 
 
 def _is_count(value: Any) -> bool:
@@ -103,14 +106,18 @@ def _is_count(value: Any) -> bool:
 
 def _check_numbers(X: Any, y: Any, draws: int | None, prior: int) -> None:
     if y is not None and X is None:
-        raise ValueError("to_arviz got y without X: give the rows that y belongs to as X.")
+        raise ValueError(
+            "to_arviz got y without X: give the rows that y belongs to as X. [y-without-x]"
+        )
     if draws is not None and not (_is_count(draws) and draws >= 1):
         raise ValueError(
-            f"draws must be at least 1, or None for all there are; got {draws!r}. Give a whole "
-            "number."
+            f"draws must be at least 1, or None for all there are; got {shown(draws)}. Give a "
+            "whole number. [draws]"
         )
     if not _is_count(prior) or prior < 0:
-        raise ValueError(f"prior_draws must be at least 0, got {prior!r}. Give a whole number.")
+        raise ValueError(
+            f"prior_draws must be at least 0, got {shown(prior)}. Give a whole number. [draws]"
+        )
 
 
 def _kept(fit: Fit, draws: int | None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import narwhals as nw
@@ -13,7 +14,7 @@ from pyfairme.data import Design, Schema, as_frame
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import MISSING, natural_order, pick, read_labels, read_numbers
 from pyfairme.estimators.settings import as_tuple
-from pyfairme.notices import DataWarning, warn
+from pyfairme.notices import DataWarning, shown, warn
 
 __all__ = [
     "cluster_labels",
@@ -26,6 +27,7 @@ __all__ = [
     "sample_weights",
     "training_frame",
     "warn_of_far_origins",
+    "warn_of_order",
 ]
 
 FAR_ORIGIN = 10.0  # standard deviations
@@ -47,6 +49,13 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
+    _refuse_one_row(X)
+    if np.ndim(y) == 0:
+        raise ValueError(
+            f"y must hold one target per row of X, (n,); got {shown(y)}. Give a column or an "
+            "array, for instance frame['target']. [y-not-rows]"
+        )
+    warn_of_order(X, y, "y")
     if not _is_frame(X):
         _refuse_names(estimator)
         finite: Any = "allow-nan" if allow_nan else True
@@ -76,6 +85,7 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
 
 def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
     """Return rows to predict as a frame with the columns of training."""
+    _refuse_one_row(X)
     if not _is_frame(X):
         if hasattr(estimator, "feature_names_in_"):
             _refuse_names(estimator)
@@ -105,9 +115,53 @@ def _refuse_names(estimator: Any) -> None:
     if _uses_names(estimator):
         raise ValueError(
             "cluster and sensitive are names of columns, so X must be a pandas or polars frame; "
-            "got an array. In a Pipeline, let earlier steps return frames: "
-            "pipeline.set_output(transform='pandas')."
+            "got an array. In a Pipeline, let earlier steps return frames that keep the names: "
+            "pipeline.set_output(transform='pandas'), and in a ColumnTransformer "
+            "verbose_feature_names_out=False. [array-without-names]"
         )
+
+
+def _refuse_one_row(X: Any) -> None:
+    """Refuse one row given as a series or a dictionary, rows of dictionaries, and text."""
+    if isinstance(X, str | bytes):
+        raise TypeError(f"X must be a frame or an array, got the text {shown(X)}. [x-not-rows]")
+    if isinstance(X, Mapping):
+        raise TypeError(
+            "X must be a frame with one line per row, got a dictionary: for one row give "
+            "pandas.DataFrame([row]), for columns pandas.DataFrame(columns). [x-not-rows]"
+        )
+    if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
+        raise TypeError(
+            "X must be a frame with one line per row, got a list of dictionaries: give "
+            "pandas.DataFrame(rows). [x-not-rows]"
+        )
+    if isinstance(X, pd.DataFrame):
+        return
+    if isinstance(nw.from_native(X, pass_through=True, allow_series=True), nw.Series):
+        raise TypeError(
+            "X must be a frame with one line per row, got a series: for one row of a frame give "
+            "frame.iloc[[0]], for one column frame[['column']]. [x-not-rows]"
+        )
+
+
+def warn_of_order(X: Any, given: Any, name: str) -> None:
+    """Warn when ``given`` has the labels of X's rows in another order: it is read by position."""
+    index, other = getattr(X, "index", None), getattr(given, "index", None)
+    if not isinstance(index, pd.Index) or not isinstance(other, pd.Index):
+        return
+    if len(index) == len(other) and not index.equals(other) and _same_labels(index, other):
+        warn(
+            f"{name} has the row labels of X in another order, and rows are matched by position. "
+            f"If {name} belongs to X by label, give {name}.loc[X.index]; if the positions are "
+            f"right, {name}.to_numpy() says so. [other-row-order]",
+            DataWarning,
+        )
+
+
+def _same_labels(index: pd.Index, other: pd.Index) -> bool:
+    if index.nlevels != other.nlevels or not (index.is_unique and other.is_unique):
+        return False
+    return bool(index.isin(other).all())
 
 
 def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.joint_rules import Joint, Limit, Members, expected_rates
 from pyfairme.estimators.updates import FairnessWarning
+from pyfairme.notices import warn
 
 __all__ = ["above", "rates_table", "threshold", "thresholds_table", "warn_of_decisions"]
 
@@ -73,13 +73,20 @@ def warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> 
     """Warn of limits that are not kept, and of decisions that coins make or that are all alike."""
     said = [
         f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
-        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well."
+        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well. "
+        "Give wider limits or fewer of them. [limit-not-kept]"
         for line in rates.to_dict("records")
         if line["after"] > line["limit"] + MISSED
     ]
     if coins > MOST:
-        said.append(f"A coin decides {coins:.0%} of the rows: so strict are the limits.")
+        said.append(
+            f"A coin decides {coins:.0%} of the rows: so strict are the limits. Give wider limits "
+            "or fewer of them. [coin-decisions]"
+        )
     if (chance == chance[0]).all():
-        said.append("All rows are decided alike: so strict are the limits.")
+        said.append(
+            "All rows are decided alike: so strict are the limits. Give wider limits or fewer of "
+            "them. [constant-decision]"
+        )
     for text in said:
-        warnings.warn(f"{text} Give wider limits or fewer of them.", FairnessWarning, stacklevel=3)
+        warn(text, FairnessWarning)

@@ -20,6 +20,7 @@ from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import ADVERSARIAL, CRITERIA, PENALTIES, Attribute
 from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.notices import shown
 
 __all__ = [
     "EFFECTS",
@@ -49,7 +50,11 @@ def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
     """Raise ValueError unless ``value`` is one of ``valid``."""
     valid = tuple(valid)
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
-        raise ValueError(f"Invalid value of {name}: {value!r}. Valid values are {list(valid)}.")
+        hint = " This method takes no y." if name == "effects" and hasattr(value, "shape") else ""
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Valid values are {list(valid)}.{hint} "
+            "[unknown-choice]"
+        )
 
 
 def is_number(value: Any) -> TypeGuard[float]:
@@ -60,19 +65,26 @@ def is_number(value: Any) -> TypeGuard[float]:
 def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> None:
     if not is_number(value) or value < low or (above and value == low):
         what = "greater than" if above else "at least"
-        raise ValueError(f"Invalid value of {name}: {value!r}. Expected a number {what} {low:g}.")
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Expected a number {what} {low:g}. "
+            "[not-a-number]"
+        )
 
 
 def check_count(name: str, value: Any, low: int) -> None:
     """Raise ValueError unless a keyword's value is an integer of at least ``low``."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(f"Invalid value of {name}: {value!r}. Expected an integer >= {low}.")
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Expected an integer >= {low}. [not-a-count]"
+        )
 
 
 def check_level(level: Any) -> None:
     """Raise ValueError unless the coverage of an interval is a number between 0 and 1."""
     if not is_number(level) or not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level!r}; 0.9 means 90 %.")
+        raise ValueError(
+            f"level must lie between 0 and 1, got {shown(level)}; 0.9 means 90 %. [level]"
+        )
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:
@@ -99,8 +111,8 @@ def check_settings(params: Mapping[str, Any]) -> None:
         check_count(name, params[name], low)
     if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
         raise ValueError(
-            f"Invalid value of hidden: {params['hidden']!r}. Expected a tuple of widths, such as "
-            "(64, 32), or () for linear fixed effects."
+            f"Invalid value of hidden: {shown(params['hidden'])}. Expected a tuple of widths, such "
+            "as (64, 32), or () for linear fixed effects. [hidden-widths]"
         )
     for width in params["hidden"]:
         check_count("hidden", width, 1)
@@ -110,7 +122,8 @@ def check_settings(params: Mapping[str, Any]) -> None:
     _check_number("validation_fraction", fraction, 0)
     if fraction >= 1:
         raise ValueError(
-            f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1."
+            f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1. "
+            "[validation-fraction]"
         )
     for name in as_tuple(params["cluster"]):
         if not isinstance(name, str) or not name:
@@ -123,6 +136,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
         raise ValueError(
             f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
             "rename the column."
+        )
+    offset = params["offset"]
+    if offset is not None and not (isinstance(offset, str) and offset):
+        raise ValueError(
+            f"Invalid value of offset: {shown(offset)}. Expected the name of one numeric column, "
+            "or None; to add several, sum them into one column. [offset-name]"
         )
     check_choice("numeric_encoding", params["numeric_encoding"], ("auto", "standard", "piecewise"))
     if params["numeric_encoding"] == "piecewise" and not tuple(params["hidden"]):
@@ -189,13 +208,26 @@ def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
             raise ValueError("random_slopes needs a grouping factor: give cluster='column'.")
         chosen = dict.fromkeys(cluster, random_slopes)
     for factor, terms in chosen.items():
-        if isinstance(terms, str) and terms not in ("all", "hidden"):
-            raise ValueError(
-                f"Invalid value of random_slopes: {terms!r}. Valid values are None, 'all', "
-                "'hidden', a list of columns, or a dictionary of these by factor."
-            )
+        _check_terms(terms)
         chosen[factor] = terms if isinstance(terms, str) else tuple(terms or ())
     return {factor: terms for factor, terms in chosen.items() if terms}
+
+
+def _check_terms(terms: Any) -> None:
+    if terms is None or (isinstance(terms, str) and terms in ("all", "hidden")):
+        return
+    named = isinstance(terms, list | tuple | set | frozenset | np.ndarray)
+    if named and all(isinstance(name, str) for name in terms):
+        return
+    hint = ""
+    if terms is True:
+        hint = " For slopes on every covariate give 'all'."
+    elif isinstance(terms, str):
+        hint = f" For one column write [{terms!r}]."
+    raise ValueError(
+        f"Invalid value of random_slopes: {shown(terms)}. Valid values are None, 'all', "
+        f"'hidden', a list of columns, or a dictionary of these by factor.{hint} [random-slopes]"
+    )
 
 
 def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood) -> ModelSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -25,6 +24,7 @@ from pyfairme.inference.disparity import prediction_gaps
 from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage_weights
 from pyfairme.inference.layout import Layout
 from pyfairme.inference.predict import Fit, Query
+from pyfairme.notices import warn
 
 __all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
 
@@ -152,12 +152,11 @@ def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
         rows = np.bincount(batch.cluster[:, factor.column], batch.weight, len(known))
         without = [label for label, there in zip(known, rows > 0, strict=True) if not there]
         if without:
-            warnings.warn(
+            warn(
                 f"refine got no rows of {len(without)} known clusters of {factor.name!r}: "
                 f"{without[:5]}. Their effects are drawn as those of clusters without data. Give "
-                "all rows that the model was fitted and adapted to.",
+                "all rows that the model was fitted and adapted to. [clusters-without-rows]",
                 PosteriorWarning,
-                stacklevel=5,  # this, _training_rows, refine, refine of the estimator: its caller
             )
 
 
@@ -230,7 +229,7 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
             "take more draws"
         )
     if found:
-        warnings.warn(f"NUTS: {'; '.join(found)}.", PosteriorWarning, stacklevel=4)
+        warn(f"NUTS: {'; '.join(found)}. [nuts]", PosteriorWarning)
 
 
 # New clusters -----------------------------------------------------------------------------------
@@ -345,10 +344,9 @@ def _warn_of_disparity(disparity: pd.DataFrame) -> None:
     if len(grown):
         each = zip(grown["attribute"], grown["before"], grown["after"], strict=True)
         shown = ", ".join(f"{name} {first:.3f} -> {last:.3f}" for name, first, last in each)
-        warnings.warn(
+        warn(
             f"The groups' predictions are further apart than before: {shown} (mean absolute gap; "
             "disparity_ has all). The effects were inferred without a fairness term: keep one with "
-            "fairness_weight=, or look at fairness_report first.",
+            "fairness_weight=, or look at fairness_report first. [disparity-grown]",
             FairnessWarning,
-            stacklevel=5,
         )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
 from pyfairme.data.encoders import Column
 from pyfairme.model.program import ModelSpec
+from pyfairme.notices import warn
 
 __all__ = ["Learned", "start", "structure", "taken"]
 
@@ -72,10 +72,9 @@ def start(learned: Learned | None, now: Mapping[str, str]) -> list[dict[str, Any
         )
     else:
         why = "the file that the estimator was loaded from does not hold where its fit ended"
-    warnings.warn(
-        f"warm_start=True, but {why}: the fit starts afresh.",
+    warn(
+        f"warm_start=True, but {why}: the fit starts afresh. [warm-start]",
         UserWarning,
-        stacklevel=4,  # start, _fit, fit: the line that called fit
     )
     return None
 

@@ -7,7 +7,6 @@ own fit when it has many.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -43,6 +42,7 @@ from pyfairme.inference.svi import bucket, pad
 from pyfairme.inference.weighing import judged_clusters
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import ModelSpec, predictor
+from pyfairme.notices import warn
 
 __all__ = ["adapt"]
 
@@ -131,14 +131,14 @@ def _warn(k: np.ndarray, share: np.ndarray) -> None:
     """
     bad = (((k > RELIABLE) & (share < FEW)) | (share < HARDLY_ANY)).any(axis=0)
     if bad.any():
-        warnings.warn(
+        warn(
             f"adapt: the posterior of the effects is far from Gaussian for {bad.sum()} of the "
             f"{bad.size} new clusters (Pareto's k up to {k[:, bad].max():.2f}; only "
             f"{share[:, bad].min():.0%} of the candidates count in {RARE:.0%} of the draws): their "
             "means, standard deviations and intervals may be off. Look for rows that disagree with "
-            "each other or with all known clusters, label more rows, or fit again with them.",
+            "each other or with all known clusters, label more rows, or fit again with them. "
+            "[adapt-far-from-normal]",
             PosteriorWarning,
-            stacklevel=5,  # _warn, adapt, updates.adapt, adapt of the estimator: who called it
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.inference.pull import pull_of_penalties
 from pyfairme.inference.weighing import JUDGED, Weighed, weigh
 from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.notices import warn
 
 __all__ = [
     "Finished",
@@ -98,13 +98,13 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
     if quick:
         return "block"
     name, per_effect = small[0]
-    warnings.warn(
+    warn(
         f"Clusters of {name!r} have {per_effect:.3g} rows per random effect (median), fewer than "
         f"{FEW_ROWS}: guide='mean_field', chosen as the table is large, understates scales and "
         "intervals of their effects. Predictions suffer little. For the effects give guide='block' "
-        "(slow here), or fewer random_slopes; guide='mean_field' silences this.",
+        "(slow here), or fewer random_slopes; guide='mean_field' silences this. "
+        "[few-rows-per-effect]",
         PosteriorWarning,
-        stacklevel=5,  # choose_guide, settings.guide, _fit, fit: the line that called fit
     )
     return "mean_field"
 
@@ -119,12 +119,11 @@ def _mean_field_of_fixed_effects(spec: ModelSpec) -> str:
         )
     else:
         advice = "For these give guide='block' (slow here), or call refine()."
-    warnings.warn(
+    warn(
         "guide='mean_field', chosen as the model or the table is large, takes the fixed effects of "
         "network_posterior='last_layer' as independent: their standard deviations and intervals "
-        f"may be several times too small. {advice}",
+        f"may be several times too small. {advice} [narrow-fixed-effects]",
         PosteriorWarning,
-        stacklevel=6,  # _mean_field_of_fixed_effects, choose_guide, settings.guide, _fit, fit
     )
     return "mean_field"
 
@@ -218,17 +217,15 @@ def _warn(found: Weighed) -> None:
         limit = ENOUGH
         if found.k <= RELIABLE:
             tail, share, limit = "", f"{found.ess:.1%}", LEAST
-        warnings.warn(
+        warn(
             f"Pareto's k of the hyper-parameters is {found.k:.2f}{tail}, and only "
             f"{share} of the proposals are effective, fewer than {limit:.0%}: the guide "
-            f"does not cover their posterior. {advice}",
+            f"does not cover their posterior. {advice} [pareto-k-scales]",
             PosteriorWarning,
-            stacklevel=7,
         )
     elif hopeless > TOLERATED:
-        warnings.warn(
+        warn(
             f"Pareto's k is above {HOPELESS:g} for {hopeless:.0%} of the clusters: their effects "
-            f"are far from Gaussian. {advice}",
+            f"are far from Gaussian. {advice} [pareto-k-clusters]",
             PosteriorWarning,
-            stacklevel=7,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +23,7 @@ from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.penalties import ADVERSARIAL
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
+from pyfairme.notices import warn
 
 __all__ = ["Result", "lean", "train"]
 
@@ -119,13 +119,12 @@ def _can_infer(spec: ModelSpec) -> bool:
     """Tell whether every factor can have a z-predictor; warn, before a long fit, if one cannot."""
     for factor in spec.factors:
         if factor.clusters > MOST_CLUSTERS:
-            warnings.warn(
+            warn(
                 f"unseen='infer' works up to {MOST_CLUSTERS:,} clusters, and {factor.name!r} has "
                 f"{factor.clusters:,}: no z-predictor is fitted, and predict will refuse rows of "
                 "clusters that were not in the training rows. Choose unseen='population', "
-                "'sample' or 'raise'.",
+                "'sample' or 'raise'. [many-clusters]",
                 UserWarning,
-                stacklevel=5,  # train, _fit, fit: the line that called fit
             )
             return False
     return True
@@ -161,12 +160,11 @@ def _posterior(
         try:
             return finish(spec, guide, one.params, training, weights, number, seed, batch_size)
         except FloatingPointError as error:
-            warnings.warn(
+            warn(
                 f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
                 "narrow. Look for columns of random_slopes whose zero lies far from their values, "
-                "or for columns that nearly determine each other.",
+                "or for columns that nearly determine each other. [block-broke-down]",
                 PosteriorWarning,
-                stacklevel=5,  # _posterior, train, _fit, fit: the line that called fit
             )
             quality = broken_down(spec)
     draws = _draws(spec, guide, one, training, weights, seed)
@@ -285,4 +283,4 @@ def _warn_of_collapse(
     balance = tuple(np.asarray(b) for b in weights.balance)
     found = find_collapse(views, skills, spec.attributes, judged, balance, seed)
     if found:
-        warnings.warn(f"Collapsed: {'; '.join(found)}. {ADVICE}", AdversaryWarning, stacklevel=3)
+        warn(f"Collapsed: {'; '.join(found)}. {ADVICE} [collapsed]", AdversaryWarning)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +16,7 @@ from pandas.util import hash_pandas_object
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import check_choice
+from pyfairme.notices import warn
 from pyfairme.study.evaluate import results_frame
 from pyfairme.study.fitting import Part, parameters, with_roles
 from pyfairme.study.importance_frame import importance_frame
@@ -268,8 +268,7 @@ def _warn_of_versions(configurations: Sequence[Mapping[str, Any]]) -> None:
     if len(made) > 1:
         different = sorted({name for pair in zip(*made, strict=True) if len({*pair}) > 1
                             for name, _ in pair})  # fmt: skip
-        warnings.warn(
+        warn(
             f"The store holds fits made with different versions of {', '.join(different)}: they "
-            "may differ for that reason. For one version, choose another store.",
-            stacklevel=3,
+            "may differ for that reason. For one version, choose another store. [mixed-versions]",
         )

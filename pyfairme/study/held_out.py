@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from pyfairme.estimators.fairness import collect
+from pyfairme.notices import warn
 from pyfairme.study.fitting import network_seed
 from pyfairme.study.pooled import Pooled, Runs
 from pyfairme.study.store import Key
@@ -46,6 +47,6 @@ def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
             model.fit(X.iloc[training], y.iloc[training])
             judged = collect(model, X.iloc[rows], y.iloc[rows])
         for text in dict.fromkeys(str(one.message) for one in caught):
-            warnings.warn(f"{name}: {text}", stacklevel=3)
+            warn(f"{name}: {text}")
         runs[name, 0] = Pooled(judged, rows, np.zeros(len(rows), np.int32))
     return HeldOut(problem.dataset.name or "data", round(1 / share) + 1, runs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics import non_dominated
+from pyfairme.notices import warn
 from pyfairme.study.search import Aim
 from pyfairme.study.shared_study import counted
 from pyfairme.study.space import Choice, keywords_of, values_of
@@ -96,11 +96,10 @@ def best_so_far(points: Points) -> str:
 def warn_if_missing(missing: float, max_cost: float) -> None:
     """Warn when the chosen trial is less accurate than was demanded."""
     if missing > 0:
-        warnings.warn(
+        warn(
             f"No completed trial keeps its accuracy within max_cost={max_cost:g} of the baseline: "
             f"the closest one misses that by {missing:.4f}. Give more trials, a larger max_cost, "
-            "or a space with weaker penalties.",
-            stacklevel=3,
+            "or a space with weaker penalties. [max-cost-missed]",
         )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from pyfairme.notices import warn
 from pyfairme.study.search import Aim
 from pyfairme.study.shared_study import (
     RETRIES,
@@ -198,7 +198,7 @@ def _lose(study: Any, trial: Any, error: WorkerLost, setbacks: _Setbacks) -> Non
         return
     text = f"worker lost {RETRIES + 1} times, given up: {error}"
     _end(study, trial, text)
-    warnings.warn(f"Trial {trial.number}: {text}", stacklevel=4)
+    warn(f"Trial {trial.number}: {text} [worker-lost]")
     setbacks.lost += 1
     if setbacks.lost >= MOST_LOST:
         raise RuntimeError(

@@ -8,6 +8,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import pyfairme as pf
+from pyfairme.notices import DataWarning
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,23 @@ import pyfairme as pf
         ({"sensitive": pf.Binned("group1", (0,))}, r"Binned expected a numeric column, but 'gro"),
         ({"sensitive": "x1"}, r"'x1' has \d+ distinct numbers .* give brackets, for example Bin"),
         ({"offset": "exposure"}, r"column 'exposure' is not in the frame"),
+        (
+            {"offset": ["x1"]},
+            r"offset: \['x1'\]\. Expected the name of one numeric .* \[offset",
+        ),
+        ({"random_slopes": True}, r"random_slopes: True\..* give 'all'\. \[random-slopes\]"),
+        ({"random_slopes": 5}, r"random_slopes: 5\. Valid values are None, 'all', 'hidden', a li"),
+        ({"random_slopes": {"cluster": 5}}, r"random_slopes: 5\. .* \[random-slopes\]"),
+        ({"random_slopes": "x1"}, r"random_slopes: 'x1'\..* For one column write \['x1'\]\."),
+        ({"random_slopes": [5]}, r"random_slopes: \[5\]\. Valid values are None"),
+        (
+            {"sensitive": ["group1", ["group1", "group2"]]},
+            r"attribute: \['group1', 'group2'\].* write the tuple \('group1', 'group2'\)\. \[sens",
+        ),
+        ({"sensitive": [()]}, r"sensitive attribute: \(\)\. Expected the name of a column, Binned"),
+        ({"sensitive": [5]}, r"sensitive attribute: 5\. Expected .* \[sensitive-attribute\]"),
+        ({"unseen": np.arange(9000)}, r"unseen: a ndarray of shape \(9000,\)\. Valid values"),
+        ({"threshold": np.arange(9)}, r"threshold: a ndarray of shape \(9,\)\. .* \[threshold\]"),
         (
             {"threshold": 1.5},
             r"threshold: 1\.5\. Expected a probability between 0 and 1, or one of 'ba",
@@ -240,3 +258,75 @@ def test_a_loss_that_is_not_finite_says_what_to_do(real, regressor):
 def test_outputs_are_frames_of_pandas(clf, binary):
     assert isinstance(clf.predict_interval(binary.test), pd.DataFrame)
     assert isinstance(clf.history_, pd.DataFrame)
+
+
+@pytest.mark.parametrize(
+    ("of", "message"),
+    [
+        (lambda X: X.iloc[0], r"got a series: for one row .* frame\.iloc\[\[0\]\].*\[x-not-r"),
+        (
+            lambda X: X.iloc[0].to_dict(),
+            r"got a dictionary: for one row give pandas\.DataFrame",
+        ),
+        (
+            lambda X: X.to_dict("records"),
+            r"got a list of dictionaries: give pandas\.DataFrame",
+        ),
+        (lambda X: "X", r"a frame or an array, got the text 'X'\. \[x-not-rows\]"),
+    ],
+)
+def test_what_is_no_table_is_named(clf, classifier, binary, of, message):
+    for call in (clf.predict, lambda X: classifier().fit(X, binary.y)):
+        with pytest.raises(TypeError, match=message):
+            call(of(binary.X))
+
+
+@pytest.mark.parametrize("y", [{0: 1, 1: 0}, "target", 3])
+def test_a_target_that_is_no_column_is_named(classifier, binary, y):
+    with pytest.raises(ValueError, match=r"y must hold one target per row .* \[y-not-rows\]"):
+        classifier().fit(binary.X, y)
+
+
+def test_messages_print_no_whole_column(clf, binary):
+    for call in (clf.feature_importance, clf.predict, clf.predict_interval, clf.refine):
+        with pytest.raises(ValueError, match=r"a Series of shape \(400,\)") as raised:
+            call(binary.X, binary.y) if call != clf.refine else call(binary.y)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match=r"This method takes no y\. \[unknown-choice\]"):
+        clf.feature_importance(binary.X, binary.y)
+    with pytest.raises(ValueError, match=r"sensitive attribute: 1\. .*\[sensitive-attribute\]"):
+        clf.fairness_report(binary.X, binary.y, attributes=[1])
+
+
+def test_fixed_effects_need_no_cluster_column(clf, reg, binary, real):
+    bare = binary.test.drop(columns="cluster")
+    for method in (clf.predict, clf.predict_proba, clf.predict_interval, clf.sample_predictive):
+        there, absent = (np.asarray(method(X, effects="fixed")) for X in (binary.test, bare))
+        np.testing.assert_array_equal(absent, there)
+    there, absent = (
+        reg.predict(X, effects="fixed") for X in (real.test, real.test.drop(columns="cluster"))
+    )
+    np.testing.assert_array_equal(absent, there)
+    with pytest.raises(ValueError, match=r"column 'cluster' is not in the frame.*\[absent-co"):
+        clf.predict(bare)
+
+
+def test_a_column_that_a_transformer_renamed_is_named(classifier, binary):
+    renamed = binary.X.rename(columns={"cluster": "remainder__cluster"})
+    with pytest.raises(ValueError, match=r"'remainder__cluster': .* verbose_feature_names_out=F"):
+        classifier().fit(renamed, binary.y)
+    with pytest.raises(ValueError, match=r"in a ColumnTransformer verbose_feature_names_out=False"):
+        classifier().fit(binary.X.to_numpy(), binary.y)
+
+
+def test_rows_of_y_in_another_order_are_told(classifier, binary):
+    shuffled = binary.y.sample(frac=1, random_state=0)
+    with pytest.warns(DataWarning, match=r"y has the row .* give y\.loc\[X\.index\].*\[other-"):
+        classifier().fit(binary.X, shuffled)
+    classifier().fit(binary.X, binary.y.reset_index(drop=True))  # other labels: by position
+
+
+def test_brackets_need_cut_points():
+    for edges in (3, ("a",), "3", None):
+        with pytest.raises(ValueError, match=r"expected cut points.* quantile.*\[binned-edges\]"):
+            pf.Binned("age", edges)
