@@ -9,7 +9,7 @@ from pyfairme.cli.describe import describe_table
 from pyfairme.cli.roles import Roles, check_roles, choose_task, read_target
 from pyfairme.data import Schema
 from pyfairme.data.target import ClassTarget
-from pyfairme.estimators.inputs import held_out, held_out_keys
+from pyfairme.estimators.held_out import held_out, keys_of
 
 __all__ = ["Learning", "Split", "read_learning"]
 
@@ -52,11 +52,11 @@ class Learning:
         return describe_table(self.roles, self.covariates, self.y, self.schema)
 
     def split(self, share: float, seed: int) -> Split:
-        """Hold a share of the rows out; every class, cluster, group and level stays in training."""
+        """Hold out a random share of the rows, stratified by class, of which training keeps one."""
         classes = None
         if self.schema.task == "classification":
             classes = ClassTarget.fit(self.y).encode(self.y)
-        keys = held_out_keys(self.covariates, self.schema)
+        keys = keys_of(self.covariates, self.schema)
         return Split(*held_out(keys, classes, len(self.y), share, seed))
 
     def row_numbers(self) -> list[str]:

@@ -69,8 +69,9 @@ class Design:
         move_origins: bool = True,
         missing: str = "category",
         offset: str | None = None,
+        known: Any = None,
     ) -> "Design":
-        """Learn a design from the training rows, and from no others.
+        """Learn a design from the training rows.
 
         Parameters
         ----------
@@ -96,6 +97,10 @@ class Design:
             median, marked by a column of their own when training rows had any. "raise": an error.
         offset
             Numeric column added on the link scale; it is not a covariate.
+        known
+            Rows whose clusters and groups are known by name, the training rows among them: those
+            that have no training row have codes too, though nothing was learned of them. None: the
+            training rows. All else is learned from the training rows, and from no others.
 
         Raises
         ------
@@ -114,7 +119,8 @@ class Design:
         used = _used_columns(schema, offset)
         check_rows(frame, used, missing, offset)
         hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
-        attributes = tuple(Attribute.fit(frame, entry) for entry in schema.sensitive)
+        every = frame if known is None else as_frame(known)
+        attributes = tuple(Attribute.fit(every, entry) for entry in schema.sensitive)
         terms = fit_terms(
             frame,
             schema,
@@ -129,7 +135,7 @@ class Design:
         design = cls(
             schema=schema,
             terms=terms,
-            factors=tuple(Factor.fit(pick(frame, name)) for name in schema.cluster),
+            factors=tuple(Factor.fit(pick(every, name)) for name in schema.cluster),
             attributes=attributes,
             slopes=resolve_slopes(
                 slopes or {}, factors=schema.cluster, columns=columns, constant=constant
@@ -176,7 +182,13 @@ class Design:
         return tuple(sorted({i for _, chosen in self.slopes for i in chosen}))
 
     def encode(
-        self, frame: Any, *, y: Any = None, weight: Any = None, clusters: bool = True
+        self,
+        frame: Any,
+        *,
+        y: Any = None,
+        weight: Any = None,
+        clusters: bool = True,
+        quiet: bool = False,
     ) -> Batch:
         """Turn rows into arrays.
 
@@ -190,6 +202,8 @@ class Design:
             Row weights, shape (n,); ones by default.
         clusters
             Whether the cluster columns must be there; else the rows of an absent one have code -1.
+        quiet
+            Say nothing of values that are unlike those of the training rows.
 
         Raises
         ------
@@ -208,7 +222,7 @@ class Design:
         absent = () if clusters else set(self.schema.cluster) - set(frame.columns)
         needed = [name for name in self._needed(frame) if name not in absent]
         check_rows(frame, needed, self.missing, self.offset)
-        x, slopes = encode_terms(self.terms, frame, self.slope_positions)
+        x, slopes = encode_terms(self.terms, frame, self.slope_positions, quiet)
         rows = len(frame)
         return Batch(
             x=x,

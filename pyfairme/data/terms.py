@@ -46,7 +46,10 @@ def columns_of(terms: Sequence[Term]) -> tuple[Column, ...]:
 
 
 def encode_terms(
-    terms: Sequence[Term], frame: pd.DataFrame, slope_positions: Sequence[int]
+    terms: Sequence[Term],
+    frame: pd.DataFrame,
+    slope_positions: Sequence[int],
+    quiet: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return x, float32[n, p], and its slope columns, float32[n, q], from their origins."""
     widths = [len(term.columns) for term in terms]
@@ -58,7 +61,7 @@ def encode_terms(
         room = slice(end - width, end)
         notes.append(term.encode(pick(frame, term.column), x[:, room], raw[:, room]))
     found = [note for note in notes if note]
-    if found:
+    if found and not quiet:
         warn(f"Unlike the training rows: {'; '.join(found)}. [unlike-training]")
     return x, raw[:, list(slope_positions)]
 

@@ -24,6 +24,7 @@ from pyfairme.estimators import (
     updates,
     warm,
 )
+from pyfairme.estimators.held_out import held_out, keys_of
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
@@ -150,15 +151,15 @@ class FairMixedEffects(BaseEstimator):
             task="regression" if strata is None else "classification",
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        keys = inputs.held_out_keys(frame, schema) if self.validation_fraction else []
-        rows, held = inputs.held_out(keys, strata, len(frame), self.validation_fraction, seed)
+        keys = keys_of(frame, schema) if self.validation_fraction else []
+        rows, held = held_out(keys, strata, len(frame), self.validation_fraction, seed)
         self._seed, self._class_weights = seed, by_class
         self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
-        self.design_ = self._fit_design(frame.iloc[rows], schema, cluster)
+        self.design_ = self._fit_design(frame, rows, schema, cluster)
         inputs.warn_of_far_origins(self.design_)
         training = self._encode(frame, encoded, weight, rows)
-        validation = self._encode(frame, encoded, weight, held) if len(held) else None
+        validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
         spec = settings.model_spec(params, self.design_, self._likelihood())
         weights = settings.objective_weights(params, spec, training)
         schedule = settings.schedule(params, spec, validation is not None)
@@ -186,11 +187,14 @@ class FairMixedEffects(BaseEstimator):
         self._input_sd = np.asarray(training.x).std(axis=0)
         return training, validation
 
-    def _fit_design(self, frame: pd.DataFrame, schema: Schema, cluster: tuple[str, ...]) -> Design:
+    def _fit_design(
+        self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema, cluster: tuple[str, ...]
+    ) -> Design:
         terms = settings.slope_terms(self.random_slopes, cluster)
         return Design.fit(
-            frame,
+            frame.iloc[rows],
             schema,
+            known=frame,
             slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
             drop_sensitive=self.drop_sensitive,
             drop_first=not tuple(self.hidden),
@@ -201,11 +205,15 @@ class FairMixedEffects(BaseEstimator):
         )
 
     def _encode(
-        self, frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None, rows: np.ndarray
+        self,
+        frame: pd.DataFrame,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        rows: np.ndarray,
+        quiet: bool = False,
     ) -> Batch:
-        batch = self.design_.encode(
-            frame.iloc[rows], y=y[rows], weight=None if weight is None else weight[rows]
-        )
+        own = None if weight is None else weight[rows]
+        batch = self.design_.encode(frame.iloc[rows], y=y[rows], weight=own, quiet=quiet)
         return self._in_standard_units(batch)
 
     def _in_standard_units(self, batch: Batch) -> Batch:

@@ -1,14 +1,42 @@
-"""The threshold of the highest balanced accuracy on held-out rows."""
+"""The threshold of the highest balanced accuracy, and the rows that it is chosen on."""
 
 from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["BEST", "best_threshold"]
+from pyfairme.data import Batch
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["BEST", "best_threshold", "rows_to_choose_on"]
 
 BEST = ("balanced_accuracy", "smoothed_balanced_accuracy")
 BINS = 2000
 EDGE = 1e-6
+FEWEST = 5  # rows of a class, below which its rate moves by more than a fifth with each row
+
+
+def rows_to_choose_on(training: Batch, validation: Batch | None) -> Batch:
+    """Return the validation rows; the training rows where there are none or too few of a class.
+
+    Warns
+    -----
+    DataWarning
+        When validation rows exist, but hold fewer than 5 rows of a class and training rows hold
+        more.
+    """
+    if validation is None:
+        return training
+    few, more = (int(np.bincount(rows.y, minlength=2).min()) for rows in (validation, training))
+    if few >= FEWEST or few >= more:
+        return validation
+    warn(
+        f"The {len(validation.y)} validation rows hold {few} of the rarer class: too few to choose "
+        f"a threshold on, which at least {FEWEST} are needed for. It is chosen on the "
+        f"{len(training.y)} training rows ({more} of that class) instead, which flatter the model: "
+        "raise validation_fraction, or give threshold= a number. [threshold-on-training-rows]",
+        DataWarning,
+    )
+    return training
 
 
 def best_threshold(

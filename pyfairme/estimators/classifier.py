@@ -9,10 +9,10 @@ import pandas as pd
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
-from pyfairme.data import ClassTarget
+from pyfairme.data import Batch, ClassTarget
 from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
-from pyfairme.estimators.best_threshold import BEST, best_threshold
+from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
@@ -105,9 +105,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Numeric column added on the link scale.
     threshold
         Probability from which the positive of two classes is predicted; "balanced_accuracy" chooses
-        it on validation rows (training rows if there are none), for each kind of effects, as does
-        "smoothed_balanced_accuracy", which depends less on single rows. With more classes the
-        likeliest is predicted: leave it as it is.
+        it on validation rows (training rows if there are none, or fewer than 5 of a class), for
+        each kind of effects, as does "smoothed_balanced_accuracy", which depends less on single
+        rows. With more classes the likeliest is predicted: leave it as it is.
     class_weight
         None, "balanced" (every class has the same sum of sample weights), or {class: weight};
         multiplies the sample weights.
@@ -280,7 +280,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         """
         self._check_threshold()
         training, validation = self._fit(X, y, sample_weight)
-        self.threshold_ = self._thresholds(training if validation is None else validation)
+        self.threshold_ = self._thresholds(training, validation)
         return self
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
@@ -391,11 +391,12 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
                 f"between 0 and 1, or one of {', '.join(map(repr, BEST))}. [threshold]"
             )
 
-    def _thresholds(self, batch: Any) -> dict[str, float]:
+    def _thresholds(self, training: Batch, validation: Batch | None) -> dict[str, float]:
         if len(self.classes_) > 2:
             return {}
         if self.threshold not in BEST:
             return dict.fromkeys(EFFECTS, float(self.threshold))
+        batch = rows_to_choose_on(training, validation)
         fit = self.fit_
         query = Query(fit.spec, fit.network, fit.draws, fit.centre, batch, None)
         return {

@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
 
-from pyfairme.data import Design, Schema, as_frame
-from pyfairme.data.attributes import Attribute
+from pyfairme.data import Design, as_frame
 from pyfairme.data.columns import MISSING, natural_order, pick, read_labels, read_numbers
 from pyfairme.estimators.settings import as_tuple
 from pyfairme.notices import DataWarning, shown, warn
@@ -19,8 +18,6 @@ from pyfairme.notices import DataWarning, shown, warn
 __all__ = [
     "cluster_labels",
     "counted_rows",
-    "held_out",
-    "held_out_keys",
     "new_clusters",
     "new_frame",
     "offsets",
@@ -181,48 +178,6 @@ def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
             "a positive class_weight)."
         )
     return there
-
-
-def held_out_keys(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
-    """Return codes (n,) of everything that training rows must hold every value of.
-
-    Clusters, groups, levels of categorical covariates, and gaps in numeric ones: one that only
-    validation rows had would be unknown to the model.
-    """
-    keys = [read_labels(pick(frame, name)).codes for name in (*schema.cluster, *schema.categorical)]
-    keys += [Attribute.fit(frame, entry).encode(frame) for entry in schema.sensitive]
-    gaps = [pick(frame, name).isna().to_numpy() for name in schema.numeric]
-    return keys + [gap.astype(int) for gap in gaps if gap.any()]
-
-
-def held_out(
-    keys: list[np.ndarray], classes: np.ndarray | None, rows_in_all: int, fraction: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split row numbers into training and validation, stratified by class where that is possible.
-
-    Every class and every value of ``keys`` keeps at least one training row, so nothing is unseen
-    by accident.
-    """
-    from sklearn.model_selection import train_test_split  # slow to import
-
-    rows = np.arange(rows_in_all)
-    number = round(fraction * len(rows))
-    if number < 2 or len(rows) - number < 2:
-        return rows, rows[:0]
-    keys = keys if classes is None else [*keys, classes]
-    stratify = None
-    if classes is not None:
-        counts = np.bincount(classes)
-        counts = counts[counts > 0]
-        if counts.min() >= 2 and number >= len(counts) and len(rows) - number >= len(counts):
-            stratify = classes
-    training, validation = train_test_split(
-        rows, test_size=number, random_state=seed, stratify=stratify
-    )
-    alone = np.zeros(len(validation), bool)
-    for key in keys:
-        alone |= ~np.isin(key[validation], key[training])
-    return np.sort(np.concatenate([training, validation[alone]])), np.sort(validation[~alone])
 
 
 def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:

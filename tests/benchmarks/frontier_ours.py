@@ -12,7 +12,7 @@ import pandas as pd
 from frontier_problem import ANY, TEST, TRAINING, VALIDATION, Decided, Point, Problem, Reading
 
 import pyfairme as pf
-from pyfairme.estimators import inputs
+from pyfairme.estimators.held_out import held_out, keys_of
 from pyfairme.estimators.joint_rules import Limit, joint_rule
 from pyfairme.estimators.joint_thresholds import JointThresholds
 from pyfairme.estimators.thresholds import GroupThresholds
@@ -121,8 +121,8 @@ def _scaled(own: Any, weight: float, wanted: set[str]) -> Any:
 
 def _held_out(clf: Any, X: pd.DataFrame, y: np.ndarray) -> np.ndarray:
     """Return the rows that the estimator validated on, as it chose them."""
-    keys = inputs.held_out_keys(X, clf.design_.schema)
-    return inputs.held_out(keys, clf._strata(y), len(y), clf.validation_fraction, clf._seed)[1]
+    keys = keys_of(X, clf.design_.schema)
+    return held_out(keys, clf._strata(y), len(y), clf.validation_fraction, clf._seed)[1]
 
 
 def our_points(variants: Sequence[str], weights: Sequence[float]) -> Iterator[Point]:

@@ -1,6 +1,7 @@
 """Every mistake has a message that says what was expected, what came and what to do."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -229,21 +230,31 @@ def test_missing_numbers_under_raise(binary, classifier):
         classifier(missing="raise").fit(holed, binary.y)
 
 
-def test_a_gap_or_level_is_never_known_to_validation_rows_alone(binary, classifier):
-    """Whatever row is held out, no warning about unknown levels is due (warnings are errors)."""
+def test_whatever_row_is_held_out_the_fit_says_nothing(binary, classifier):
+    """A level, a gap, a cluster or a group may be validation's alone (warnings are errors)."""
     rare = binary.X.assign(
-        town=np.where(np.arange(400) == 7, "rare", "common"),
+        town=np.where(np.arange(400) < 9, np.arange(400).astype(str), "common"),
         x1=binary.X["x1"].mask(np.arange(400) == 11),
         group1=np.where(np.arange(400) == 13, "g7", binary.X["group1"]),
+        cluster=np.where(np.arange(400) < 20, np.arange(400).astype(str), binary.X["cluster"]),
     )
+    alone = 0
     for seed in range(3):
         estimator = classifier(
-            random_state=seed, validation_fraction=0.5, hidden=(), unseen="population"
+            random_state=seed, validation_fraction=0.5, hidden=(), unseen="raise", min_steps=100
         )
         fitted = estimator.fit(rare, binary.y)
         assert fitted.design_.attributes[0].levels == ("g0", "g1", "g7")
-        assert [c.name for c in fitted.design_.columns if "rare" in c.name or "missing" in c.name]
-        assert np.isfinite(fitted.predict_proba(rare)).all()
+        columns = {c.name for c in fitted.design_.columns}
+        assert "x1 missing" in columns  # the only gap trains: else there would be none to learn
+        alone += len({f"town[{level}]" for level in range(9)} - columns)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Unlike the training rows")
+            assert np.isfinite(fitted.predict_proba(rare)).all()  # no cluster is unknown
+            report = fitted.fairness_report(rare, binary.y, n_boot=0)
+        assert set(report["group"].dropna()) >= {"g0", "g1", "g7"}
+        assert set(fitted.cluster_effects_["cluster"]) == set(rare["cluster"])
+    assert alone > 3  # of 27, half expected
 
 
 def test_a_loss_that_is_not_finite_says_what_to_do(real, regressor):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 
 import pyfairme as pf
-from pyfairme.estimators import inputs
+from pyfairme.estimators import held_out as held_out_rows
 
 ADVERSARIAL = {"fairness": "adversarial", "min_steps": 600, "learning_rate": 5e-3}
 
@@ -97,8 +97,8 @@ def test_early_stopping_keeps_the_best_epoch(binary, classifier):
 
 def held_out(estimator, case):
     """Numbers of the rows that `fit` held out."""
-    keys = inputs.held_out_keys(case.X, estimator.design_.schema)
-    _, held = inputs.held_out(keys, case.y.to_numpy(), len(case.X), 0.1, estimator._seed)
+    keys = held_out_rows.keys_of(case.X, estimator.design_.schema)
+    _, held = held_out_rows.held_out(keys, case.y.to_numpy(), len(case.X), 0.1, estimator._seed)
     assert len(held) == 40
     return held
 
@@ -146,6 +146,24 @@ def test_threshold_without_held_out_rows_is_that_of_the_training_rows(binary, cl
     best = max(balanced_accuracy_score(binary.y, proba >= t) for t in np.unique(proba))
     mine = balanced_accuracy_score(binary.y, fitted.predict(binary.X))
     assert mine == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("threshold", ["balanced_accuracy", "smoothed_balanced_accuracy"])
+def test_threshold_of_a_rare_class_is_chosen_on_training_rows(binary, classifier, threshold):
+    """4 positives of 400, of which the 40 validation rows have none or one: .97 can be had."""
+    x = np.linspace(-2, 2, 400)
+    noise = 0.3 * np.random.default_rng(0).normal(size=400)
+    y = ((x + noise).argsort().argsort() > 395).astype(int)
+    X = pd.DataFrame({"cluster": binary.X["cluster"].to_numpy(), "x": x})
+    estimator = classifier(
+        threshold=threshold, sensitive=(), fairness=None, hidden=(), unseen="population"
+    )
+    expected = r"40 validation rows hold 0 of the rarer class.*\[threshold-on-training-rows\]$"
+    with pytest.warns(pf.notices.DataWarning, match=expected) as caught:
+        fitted = estimator.fit(X, y)
+    assert caught[0].filename == __file__  # the user's line
+    assert balanced_accuracy_score(y, fitted.predict(X)) > 0.9
+    assert fitted.threshold_["mixed"] < 0.2
 
 
 def test_a_number_is_the_threshold_of_all_effects(binary, classifier):
