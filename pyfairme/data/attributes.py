@@ -49,7 +49,7 @@ class Component:
             raise ValueError(
                 f"The sensitive column {part!r} has {len(labels.names)} distinct numbers "
                 f"(at most {MOST_NUMERIC_LEVELS} are taken as groups): give brackets, for example "
-                f"Binned({part!r}, edges=(...))."
+                f"Binned({part!r}, edges=(...)). [many-numbers]"
             )
         value_of = dict(zip(reversed(labels.names), reversed(labels.values), strict=True))
         levels = tuple(natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())]))
@@ -131,7 +131,7 @@ class Attribute:
             raise ValueError(
                 f"The sensitive attribute {name!r} has one level only ({levels[0]!r}) in the "
                 "training rows: fairness compares groups, so at least two are needed. Drop it, or "
-                "give training rows of other groups."
+                "give training rows of other groups. [one-group]"
             )
         columns = tuple(source(part) for part in components(entry))
         picked = tuple(tuple(int(i) for i in cell) for cell in cells)

@@ -24,7 +24,9 @@ MOST_LISTED = 30  # columns that a message names
 def check_any_row(frame: pd.DataFrame) -> None:
     """Refuse an empty frame."""
     if len(frame) == 0:
-        raise ValueError("Expected a frame with at least one row, got 0 rows (0 samples).")
+        raise ValueError(
+            "Expected a frame with at least one row, got 0 rows (0 samples). [no-rows]"
+        )
 
 
 def check_missing(frame: pd.DataFrame, columns: Iterable[str], advice: str) -> None:
@@ -34,7 +36,7 @@ def check_missing(frame: pd.DataFrame, columns: Iterable[str], advice: str) -> N
         if gaps.any():
             raise ValueError(
                 f"Column {column!r} has {gaps.sum()} missing values (NaN or null), first at rows "
-                f"{first_rows(frame.index, gaps)}: {advice}"
+                f"{first_rows(frame.index, gaps)}: {advice} [missing-values]"
             )
 
 
@@ -71,7 +73,7 @@ def check_unique_columns(frame: pd.DataFrame) -> None:
     if len(repeated):
         raise ValueError(
             f"Expected unique column names, got duplicated ones: {', '.join(map(repr, repeated))}. "
-            "Rename or drop them."
+            "Rename or drop them. [column-twice]"
         )
 
 

@@ -103,7 +103,7 @@ def _mixed_kind(series: pd.Series) -> str:
         raise TypeError(
             f"Column {series.name!r} holds values of type {', '.join(strange)}; the argument must "
             "be a table in which each value is a string, a number or a boolean: unpack it into "
-            "columns of its own, or drop it."
+            "columns of its own, or drop it. [nested-values]"
         )
     text = any(issubclass(kind, str) for kind in found)
     return "categorical" if text else "numeric"
@@ -112,7 +112,7 @@ def _mixed_kind(series: pd.Series) -> str:
 def _complex_message(series: pd.Series) -> str:
     return (
         f"Complex data not supported: column {series.name!r} has dtype {series.dtype}; use its "
-        "real and imaginary parts, or modulus and angle, as columns."
+        "real and imaginary parts, or modulus and angle, as columns. [complex-numbers]"
     )
 
 
@@ -120,7 +120,7 @@ def _time_message(series: pd.Series) -> str:
     return (
         f"Column {series.name!r} holds dates, times or intervals (dtype {series.dtype}), which "
         "have no one meaning as a covariate: turn it into a number (days since a start, hour of "
-        "day) or into text (month, weekday), or drop it."
+        "day) or into text (month, weekday), or drop it. [dates]"
     )
 
 
@@ -136,7 +136,8 @@ def read_numbers(series: pd.Series) -> np.ndarray:
         first = series.to_numpy(dtype=object)[series.notna().to_numpy()][0]
         raise ValueError(
             f"Expected numbers in column {series.name!r}, got text (dtype {series.dtype}, first "
-            f"value {first!r}): convert it, for example with pandas.to_numeric, as in training."
+            f"value {first!r}): convert it, for example with pandas.to_numeric, as in training. "
+            "[text-for-numbers]"
         )
     if isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
         return np.full(len(series), np.nan)
@@ -150,7 +151,8 @@ def _check_finite(series: pd.Series, values: np.ndarray) -> None:
     if infinite.any():
         raise ValueError(
             f"Column {series.name!r} has {infinite.sum()} infinite (inf) values, first at rows "
-            f"{first_rows(series.index, infinite)}: correct them or make them missing."
+            f"{first_rows(series.index, infinite)}: correct them or make them missing. "
+            "[infinite-values]"
         )
 
 

@@ -237,7 +237,7 @@ def _check_frame(frame: pd.DataFrame) -> None:
     if odd:
         raise TypeError(
             f"Expected column names that are strings, got {odd[:3]}: rename them, for example "
-            "frame.columns = frame.columns.astype(str)."
+            "frame.columns = frame.columns.astype(str). [column-names]"
         )
     check_unique_columns(frame)
 
@@ -255,12 +255,18 @@ def _check_roles(
     _refuse_repeats(clusters, "cluster column")
     _refuse_repeats([attribute_name(entry) for entry in entries], "sensitive attribute")
     for entry in entries:
+        if not components(entry):
+            raise ValueError(
+                "An intersection in sensitive is an empty tuple, (): give it two or more columns, "
+                "such as ('sex', 'race'). [empty-intersection]"
+            )
         _refuse_repeats([source(p) for p in components(entry)], "column of an intersection")
     both = sorted(set(clusters) & set(sources))
     if both:
         raise ValueError(
             f"Column {both[0]!r} is both cluster and sensitive: the cluster is never an input of "
-            "the network, a sensitive attribute may be. Choose one role, or copy the column."
+            "the network, a sensitive attribute may be. Choose one role, or copy the "
+            "column. [two-roles]"
         )
     plain = {part for part in parts if isinstance(part, str)}
     mixed = [p.column for p in parts if isinstance(p, Binned) and p.column in plain]
@@ -274,7 +280,7 @@ def _refuse_repeats(names: Iterable[str], what: str) -> None:
     names = list(names)
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ValueError(f"The {what} {repeated[0]!r} is given twice: name it once.")
+        raise ValueError(f"The {what} {repeated[0]!r} is given twice: name it once. [given-twice]")
 
 
 def _check_binned(kinds: dict[str, str], entries: tuple[Sensitive, ...]) -> None:
@@ -282,5 +288,6 @@ def _check_binned(kinds: dict[str, str], entries: tuple[Sensitive, ...]) -> None
         if isinstance(part, Binned) and kinds[part.column] != "numeric":
             raise ValueError(
                 f"Binned expected a numeric column, but {part.column!r} is {kinds[part.column]}: "
-                "name the column itself to use its levels, or convert it to numbers."
+                "name the column itself to use its levels, or convert it to numbers. "
+                "[binned-not-numeric]"
             )

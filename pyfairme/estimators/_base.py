@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
@@ -24,6 +22,7 @@ from pyfairme.estimators import (
     updates,
     warm,
 )
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.held_out import held_out, keys_of
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
@@ -150,7 +149,7 @@ class FairMixedEffects(BaseEstimator):
             sensitive=settings.as_tuple(self.sensitive),
             task="regression" if strata is None else "classification",
         )
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = settings.seed_from(self.random_state)
         keys = keys_of(frame, schema) if self.validation_fraction else []
         rows, held = held_out(keys, strata, len(frame), self.validation_fraction, seed)
         self._seed, self._class_weights = seed, by_class
@@ -228,7 +227,7 @@ class FairMixedEffects(BaseEstimator):
     def _query(
         self, X: Any, y: np.ndarray | None = None, effects: str = "mixed"
     ) -> tuple[pd.DataFrame, Query]:
-        check_is_fitted(self)
+        check_fitted(self)
         frame = inputs.new_frame(self, X, allow_nan=self.missing == "category")
         fixed = effects == "fixed"  # these need no cluster, so its column may be absent
         batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
@@ -264,7 +263,7 @@ class FairMixedEffects(BaseEstimator):
 
     @property
     def _labels(self) -> posterior.Labels:
-        check_is_fitted(self)
+        check_fitted(self)
         return state.labels(
             self.design_, self.fit_, self.target_, self._slope_means, getattr(self, "classes_", ())
         )
@@ -536,7 +535,7 @@ class FairMixedEffects(BaseEstimator):
 
     def save(self, path: Any) -> None:
         """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it."""
-        check_is_fitted(self)
+        check_fitted(self)
         persistence.save_state(path, state.to_state(self), kind=type(self).__name__)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
@@ -20,6 +19,7 @@ from pyfairme.data.checks import check_present
 from pyfairme.data.columns import pick
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
@@ -60,7 +60,7 @@ class Judged:
 
 def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
     if len(target) != len(X):
         raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")

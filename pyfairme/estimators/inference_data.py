@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Batch, Design, RealTarget
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.estimators import inputs, state
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.unseen import query
 from pyfairme.inference import posterior, predict
 from pyfairme.inference.groups import assemble, group
@@ -42,7 +42,7 @@ class Rows(NamedTuple):
 
 def refuse_without_latents(estimator: Any, asked: str) -> None:
     """Raise AttributeError when nothing was drawn, as the model has no latent variable."""
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if not estimator.fit_.draws:
         raise AttributeError(
             f"{asked} needs latent variables, and this model has none: give cluster='column' "

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
 from pyfairme.data.attributes import Attribute
@@ -19,6 +17,7 @@ from pyfairme.data.state import attribute_from, plain
 from pyfairme.estimators import membership, policy, state
 from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.joint_rules import RATES, Joint, Limit, Members, joint_rule
 from pyfairme.estimators.joint_tables import (
     above,
@@ -27,7 +26,7 @@ from pyfairme.estimators.joint_tables import (
     thresholds_table,
     warn_of_decisions,
 )
-from pyfairme.estimators.settings import EFFECTS, check_choice
+from pyfairme.estimators.settings import EFFECTS, check_choice, seed_from
 
 __all__ = ["JointThresholds"]
 
@@ -239,7 +238,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         rule = joint_rule(p, members, limits, self.objective)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, members)
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = seed_from(self.random_state)
         self._groups, self._rule, self._seed = groups, rule, seed
         self._chances, self._features = chances, features
         sources = {"": (p, members)}
@@ -306,7 +305,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         It is 0 or 1 but for rows that a coin decides. The probability of the outcome is that of
         ``estimator.predict_proba``.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         _, p, members = self._read(X)
         share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
@@ -317,7 +316,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         The coin of a row is a hash of ``random_state`` and the values of the columns that the
         classifier reads and groups are read from: the same row is always decided alike.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         return self.classes_[self._decide(X)]
 
     def row_thresholds(self, X: Any) -> np.ndarray:
@@ -327,7 +326,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         decided negatively. Where groups are inferred, p is among what they are inferred from, and
         so is in the threshold too.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         _, _, members = self._read(X)
         return threshold(*self._rule.weights(members))
 
@@ -379,7 +378,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             Of the same form, with the lines of the policy's ``effects`` only, as of
             `GroupThresholds.fairness_report`.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         if attributes is None:
             known = self.estimator.design_.schema.sensitive
             names = {attribute_name(entry) for entry in known}
@@ -442,7 +441,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def save(self, path: Any) -> None:
         """Write classifier and policy to one file, without pickle; `JointThresholds.load` reads."""
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
         for line in self.rates_.to_dict("records"):
             limits[line["attribute"]][line["rate"]] = line["limit"]

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
@@ -16,6 +15,7 @@ from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.threshold_rules import coins
 
 __all__ = [
@@ -35,7 +35,7 @@ def check_classifier(estimator: Any) -> None:
             f"{type(estimator).__name__}; for other models use fairlearn's ThresholdOptimizer "
             "itself."
         )
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if len(estimator.classes_) > 2:
         raise ValueError(
             "Thresholds are for two classes, and the classifier has "

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data.columns import natural_order
 from pyfairme.estimators import fairness, inputs
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference.predict import Query
 from pyfairme.inference.random_disparity import MEASURES, cell_sums
 
@@ -123,7 +123,7 @@ def random_disparity(
     >>> found[found["group"] == "all"]["measure"].tolist()
     ['random_mean', 'tilt', 'random_mean_sd', 'tilt_sd']
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
     if not estimator.fit_.spec.factors:

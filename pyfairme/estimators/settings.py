@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any, TypeGuard
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.schema import attribute_name
@@ -38,10 +39,12 @@ __all__ = [
     "objective_weights",
     "penalised_views",
     "schedule",
+    "seed_from",
     "slope_terms",
     "strengths",
 ]
 
+SINGLE = np.finfo(np.float32)
 MOST_CORRELATED = 20  # effects of a cluster
 UNSEEN = ("infer", "population", "sample", "raise")
 
@@ -69,6 +72,11 @@ def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> 
             f"Invalid value of {name}: {shown(value)}. Expected a number {what} {low:g}. "
             "[not-a-number]"
         )
+    if value != 0 and not SINGLE.tiny <= abs(value) <= SINGLE.max:
+        raise ValueError(
+            f"Invalid value of {name}: {value!r}. Training computes in single precision: expected "
+            f"0 or a number from {SINGLE.tiny:.0e} to {SINGLE.max:.0e}. [single-precision]"
+        )
 
 
 def check_count(name: str, value: Any, low: int) -> None:
@@ -87,11 +95,22 @@ def check_level(level: Any) -> None:
         )
 
 
+def seed_from(random_state: Any) -> int:
+    """Return a seed from a keyword ``random_state``: one it holds, or one drawn from it."""
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise ValueError(
+            f"Invalid value of random_state: {shown(random_state)}. Expected a whole number from 0 "
+            "to 2**32 - 1, a numpy.random.RandomState, or None. [random-state]"
+        ) from error
+
+
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """Return one name or attribute, a list of them or None as a tuple."""
     if value is None:
         return ()
-    if isinstance(value, str | Binned) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Binned) or not isinstance(value, Iterable):
         return (value,)
     return tuple(value)
 
@@ -129,13 +148,13 @@ def check_settings(params: Mapping[str, Any]) -> None:
         if not isinstance(name, str) or not name:
             raise ValueError(
                 f"Invalid value of cluster: {params['cluster']!r}. Expected the name of a column "
-                "(text, not empty), a list of names, or None."
+                "(text, not empty), a list of names, or None. [cluster-name]"
             )
     taken = sorted(set(as_tuple(params["cluster"])) & {"chain", "draw"})
     if taken:
         raise ValueError(
             f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
-            "rename the column."
+            "rename the column. [reserved-name]"
         )
     offset = params["offset"]
     if offset is not None and not (isinstance(offset, str) and offset):
@@ -147,7 +166,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
     if params["numeric_encoding"] == "piecewise" and not tuple(params["hidden"]):
         raise ValueError(
             "numeric_encoding='piecewise' needs a hidden layer: with hidden=() the fixed effects "
-            "are linear in the numbers. Use numeric_encoding='auto'."
+            "are linear in the numbers. Use numeric_encoding='auto'. [piecewise-linear]"
         )
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
@@ -156,12 +175,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
     if len(adversaries) > 1:
         raise ValueError(
             f"fairness names {adversaries}, and one adversary per attribute is enough: "
-            "'decision_adversarial' sees all that the others see."
+            "'decision_adversarial' sees all that the others see. [two-adversaries]"
         )
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
             "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
-            "Use guide='mean_field'."
+            "Use guide='mean_field'. [prior-off]"
         )
     check_choice("unseen", params["unseen"], UNSEEN)
     check_choice("missing", params["missing"], ("category", "raise"))
@@ -172,7 +191,9 @@ def check_settings(params: Mapping[str, Any]) -> None:
     for name in ("fairness", "fairness_on"):
         chosen = as_tuple(params[name])
         if len(set(chosen)) < len(chosen):
-            raise ValueError(f"Invalid value of {name}: {params[name]!r} names one of them twice.")
+            raise ValueError(
+                f"Invalid value of {name}: {params[name]!r} names one of them twice. [given-twice]"
+            )
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         _check_number(f"fairness_on[{view!r}]", multiplier, 0)
@@ -200,12 +221,15 @@ def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
         unknown = sorted(set(random_slopes) - set(cluster))
         if unknown:
             raise ValueError(
-                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}."
+                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}. "
+                "[slopes-factor]"
             )
         chosen = dict(random_slopes)
     else:
         if not cluster:
-            raise ValueError("random_slopes needs a grouping factor: give cluster='column'.")
+            raise ValueError(
+                "random_slopes needs a grouping factor: give cluster='column'. [slopes-factor]"
+            )
         chosen = dict.fromkeys(cluster, random_slopes)
     for factor, terms in chosen.items():
         _check_terms(terms)
@@ -240,12 +264,14 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     if likelihood.target != "class" and params["criterion"] == "equal_opportunity" and penalties:
         raise ValueError(
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
-            "or count target does not have: use 'equalized_odds' or 'demographic_parity'."
+            "or count target does not have: use 'equalized_odds' or 'demographic_parity'. "
+            "[target-without-classes]"
         )
     if likelihood.target != "class" and any("decision" in name for name in penalties):
         raise ValueError(
             f"fairness={params['fairness']!r} looks at decisions, which a real or count target "
-            "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'."
+            "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'. "
+            "[target-without-classes]"
         )
     wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
     if not factors and wanted:
@@ -276,7 +302,9 @@ def _factors(
     for position, (name, levels) in enumerate(design.clusters.items()):
         on_hidden = terms.get(name) == "hidden"
         if on_hidden and not hidden:
-            raise ValueError("random_slopes='hidden' needs a hidden layer: hidden=() has none.")
+            raise ValueError(
+                "random_slopes='hidden' needs a hidden layer: hidden=() has none. [slopes-hidden]"
+            )
         factor = Factor(
             name=name,
             clusters=len(levels),
@@ -348,7 +376,7 @@ def check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
     if penalties and idle:
         raise ValueError(
             f"fairness_weight names {idle}, which are not in fairness={list(penalties)}: add them "
-            "there, or leave their weights out."
+            "there, or leave their weights out. [penalty-off]"
         )
 
 
@@ -388,7 +416,7 @@ def _strengths(weight: Any, penalty: str, attributes: tuple[Attribute, ...]) -> 
         if unknown:
             raise ValueError(
                 f"fairness_weight names {unknown}, which are neither sensitive attributes {names} "
-                f"nor penalties {list(PENALTIES)}."
+                f"nor penalties {list(PENALTIES)}. [weight-of-nothing]"
             )
     else:
         given = dict.fromkeys(names, weight)

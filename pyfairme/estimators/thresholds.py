@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme import persistence
 from pyfairme.data import Binned
@@ -18,7 +16,8 @@ from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.data.state import attribute_from, plain
 from pyfairme.estimators import policy, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.settings import EFFECTS, check_choice, check_count
+from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators.settings import EFFECTS, check_choice, check_count, seed_from
 from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share
 
 __all__ = ["GroupThresholds"]
@@ -168,7 +167,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self.classes_ = self.estimator.classes_
-        self._seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._seed = seed_from(self.random_state)
         return self
 
     def _check(self) -> None:
@@ -200,7 +199,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         It is 0 or 1 but for randomised rules. The probability of the outcome is that of
         ``estimator.predict_proba``.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         share = self._share(X, policy.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
@@ -211,7 +210,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         the columns that the classifier or the groups read: the same row is always decided alike,
         in whatever company and order, and rows with equal values are too.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         frame = policy.frame_of(self.estimator, X)
         return self.classes_[self._decide(frame, self._share(X, frame))]
 
@@ -256,7 +255,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             counterfactual gap are those of the classifier's probabilities, which thresholds leave
             as they are.
         """
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         frame = policy.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
@@ -300,7 +299,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def save(self, path: Any) -> None:
         """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads."""
-        check_is_fitted(self, "thresholds_")
+        check_fitted(self, "thresholds_")
         keywords = ("criterion", "effects", "objective", "grid_size")
         known = self.random_state if isinstance(self.random_state, int) else None
         rules = {name: self.thresholds_[name].tolist() for name in self.thresholds_}

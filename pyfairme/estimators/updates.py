@@ -10,11 +10,11 @@ from typing import Any
 import jax
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup, pick, read_labels
 from pyfairme.estimators import class_weights, inputs, settings
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference import nuts, predict
 from pyfairme.inference.adapt import adapt as adapt_fit
 from pyfairme.inference.block import typical
@@ -55,7 +55,7 @@ def refine(
     progress: Any,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.refine`."""
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     for name, value in (("draws", draws), ("chains", chains), ("warmup", warmup)):
         settings.check_count(name, value, 1)
     if draws < FEWEST_DRAWS:
@@ -237,7 +237,7 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
 
 def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: Any) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     fit: Fit = estimator.fit_
     if not fit.spec.factors:
         raise ValueError(

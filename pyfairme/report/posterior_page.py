@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.estimators import inputs
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table
 from pyfairme.report.caterpillar import plot_caterpillar
 from pyfairme.report.coverage_plot import plot_coverage
@@ -81,7 +81,7 @@ def posterior_report(
     ValueError
         When X and y differ in length or hold what training did not allow.
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     unit = unit or _unit(estimator)

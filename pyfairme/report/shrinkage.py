@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from pyfairme.estimators import inputs
+from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference.predict import Query, mean_link
 from pyfairme.model.effects import Factor
 from pyfairme.report.unpooled import Rows, unpooled_shifts
@@ -61,7 +61,7 @@ def shrinkage_frame(estimator: Any, X: Any, y: Any, *, sample_weight: Any = None
     >>> bool((frame["pooled"].abs() < frame["raw"].abs()).mean() > 0.5)
     True
     """
-    check_is_fitted(estimator)
+    check_fitted(estimator)
     fit = estimator.fit_
     if not fit.spec.factors:
         raise ValueError(

@@ -1,0 +1,15 @@
+"""Refuse what needs a fit before there is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+__all__ = ["check_fitted"]
+
+
+def check_fitted(estimator: Any, attributes: Any = None) -> None:
+    """Raise scikit-learn's `NotFittedError` unless ``estimator`` is fitted."""
+    message = "This %(name)s instance is not fitted yet: call fit(X, y), or load a saved one."
+    check_is_fitted(estimator, attributes, msg=f"{message} [not-fitted]")
