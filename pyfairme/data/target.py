@@ -67,7 +67,7 @@ class ClassTarget:
         if len(classes) < 2:
             raise ValueError(
                 "A classifier needs samples of at least 2 classes in y, got 1 class: "
-                f"{classes.tolist()[0]!r}."
+                f"{classes.tolist()[0]!r}. [one-class]"
             )
         return cls(tuple(classes.tolist()), classes.dtype.str if values.dtype != object else "O")
 

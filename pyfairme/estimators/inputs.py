@@ -175,7 +175,7 @@ def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
     if len(there) == 0:
         raise ValueError(
             "Every row has weight 0: give at least one row a positive sample_weight (and its class "
-            "a positive class_weight)."
+            "a positive class_weight). [no-weight]"
         )
     return there
 
