@@ -255,11 +255,6 @@ def _check_roles(
     _refuse_repeats(clusters, "cluster column")
     _refuse_repeats([attribute_name(entry) for entry in entries], "sensitive attribute")
     for entry in entries:
-        if not components(entry):
-            raise ValueError(
-                "An intersection in sensitive is an empty tuple, (): give it two or more columns, "
-                "such as ('sex', 'race'). [empty-intersection]"
-            )
         _refuse_repeats([source(p) for p in components(entry)], "column of an intersection")
     both = sorted(set(clusters) & set(sources))
     if both:
