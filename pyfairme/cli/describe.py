@@ -11,7 +11,8 @@ from pyfairme.cli.problems import WIDTH
 from pyfairme.cli.roles import Roles
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import label_of, pick, read_labels
+from pyfairme.data.clusters import Grouping, factor_name, read_clusters
+from pyfairme.data.columns import label_of, pick
 
 __all__ = ["describe_fit", "describe_table", "shell_words"]
 
@@ -34,8 +35,8 @@ def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema:
         How the covariates are read.
     """
     lines = [_line("target", _target(y, schema.task))]
-    for name in roles.cluster:
-        lines.append(_line("cluster", _sizes(name, pick(covariates, name))))
+    for entry in schema.cluster:
+        lines.append(_line("cluster", _sizes(covariates, entry)))
     for entry in schema.sensitive:
         attribute = Attribute.fit(covariates, entry)
         counts = zip(attribute.levels, attribute.counts, strict=True)
@@ -76,10 +77,10 @@ def _target(y: pd.Series, task: str) -> str:
     return f"{y.name} (classes): {', '.join(shown)}{positive}"
 
 
-def _sizes(name: str, series: pd.Series) -> str:
-    sizes = np.bincount(read_labels(series).codes + 1)  # first: missing
+def _sizes(frame: pd.DataFrame, entry: Grouping) -> str:
+    sizes = np.bincount(read_clusters(frame, entry).codes + 1)  # first: missing
     sizes = sizes[sizes > 0]
-    return f"{name}: {len(sizes)} clusters of {sizes.min():,} to {sizes.max():,} rows"
+    return f"{factor_name(entry)}: {len(sizes)} clusters of {sizes.min():,} to {sizes.max():,} rows"
 
 
 def describe_fit(model: Any, rows: int, seconds: float) -> str:

@@ -12,7 +12,7 @@ from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.learning import Learning, Split, read_learning
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import Roles, parse_sensitive
+from pyfairme.cli.roles import Roles, parse_clusters, parse_sensitive
 from pyfairme.cli.settings import estimator_keywords
 from pyfairme.cli.tables import check_output, read_table, write_table
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
@@ -31,7 +31,11 @@ def fit(
     ],
     cluster: Annotated[
         Names,
-        typer.Option(metavar="COLUMN", help="Column that groups rows; again for a crossed factor."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column that groups rows; again for a crossed factor; school/class for classes "
+            "numbered anew in each school.",
+        ),
     ] = None,
     sensitive: Annotated[
         Names,
@@ -201,7 +205,7 @@ def fit(
         size = f"{table.name}: {len(frame):,} rows, {len(frame.columns)} columns"
         roles = Roles(
             target=target,
-            cluster=tuple(cluster or ()),
+            cluster=parse_clusters(cluster or (), frame),
             sensitive=parse_sensitive(sensitive or (), frame),
             dropped=tuple(drop or ()),
             categorical=tuple(categorical or ()),

@@ -94,4 +94,4 @@ def _needed(model: Any, judge: bool) -> list[str]:
         sensitive = []
     offset = [] if design.offset is None else [design.offset]
     covariates = [term.column for term in design.terms]
-    return list(dict.fromkeys([*covariates, *design.clusters, *sensitive, *offset]))
+    return list(dict.fromkeys([*covariates, *design.schema.cluster_columns, *sensitive, *offset]))

@@ -133,8 +133,8 @@ def _by_class(
 def _seen(model: Any, frame: pd.DataFrame) -> np.ndarray:
     """Rows all of whose clusters training had; all of them for a model without clusters."""
     seen = np.ones(len(frame), bool)
-    for name, known in model.design_.clusters.items():
-        seen &= np.isin(cluster_labels(frame, name).astype(str), known)
+    for factor in model.design_.factors:
+        seen &= np.isin(cluster_labels(frame, factor.entry).astype(str), factor.levels)
     return seen
 
 

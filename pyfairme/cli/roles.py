@@ -9,10 +9,18 @@ import pandas as pd
 
 from pyfairme.cli.tables import check_columns
 from pyfairme.data import Binned, Schema
+from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import column_kind, label_of, pick
 from pyfairme.data.schema import Sensitive
 
-__all__ = ["Roles", "check_roles", "choose_task", "parse_sensitive", "read_target"]
+__all__ = [
+    "Roles",
+    "check_roles",
+    "choose_task",
+    "parse_clusters",
+    "parse_sensitive",
+    "read_target",
+]
 
 MOST_CLASSES = 50
 
@@ -36,7 +44,7 @@ class Roles:
     """
 
     target: str
-    cluster: tuple[str, ...]
+    cluster: tuple[Grouping, ...]
     sensitive: tuple[Sensitive, ...]
     dropped: tuple[str, ...]
     categorical: tuple[str, ...]
@@ -55,6 +63,22 @@ class Roles:
             )
         except TypeError as error:  # nested values of a Parquet file
             raise ValueError(str(error)) from error
+
+
+def parse_clusters(texts: Sequence[str], frame: pd.DataFrame) -> tuple[Grouping, ...]:
+    """Read grouping factors as they are typed: ``school/class`` is nested, a column's name itself.
+
+    Examples
+    --------
+    >>> parse_clusters(["school/class"], pd.DataFrame({"school": [1], "class": [1]}))
+    (('school', 'class'),)
+    """
+    found: list[Grouping] = []
+    for text in texts:
+        path = tuple(part.strip() for part in text.split("/"))
+        nested = text not in frame.columns and len(path) > 1
+        found.append(path if nested else text)
+    return tuple(found)
 
 
 def parse_sensitive(
@@ -135,16 +159,21 @@ def check_roles(roles: Roles, frame: pd.DataFrame) -> None:
         With the option's name and the nearest column.
     """
     check_columns([roles.target], frame, "--target")
-    check_columns(roles.cluster, frame, "--cluster")
+    grouping = _columns(roles.cluster)
+    check_columns(grouping, frame, "--cluster")
     check_columns(roles.dropped, frame, "--drop")
     check_columns(roles.categorical, frame, "--categorical")
-    _one_role("--target", [roles.target], "--cluster", roles.cluster)
-    for option, names in (("--target", [roles.target]), ("--cluster", roles.cluster)):
+    _one_role("--target", [roles.target], "--cluster", grouping)
+    for option, names in (("--target", [roles.target]), ("--cluster", grouping)):
         _one_role(option, names, "--sensitive", _sources(roles.sensitive))
-    named = [roles.target, *roles.cluster]
+    named = [roles.target, *grouping]
     used = [*named, *_sources(roles.sensitive), *roles.categorical]
     _one_role("--drop", roles.dropped, "something that is used", used)
     _one_role("--categorical", roles.categorical, "--target or --cluster", named)
+
+
+def _columns(cluster: Iterable[Grouping]) -> list[str]:
+    return list(dict.fromkeys(name for entry in cluster for name in factor_columns(entry)))
 
 
 def _sources(sensitive: Iterable[Sensitive]) -> list[str]:

@@ -20,6 +20,7 @@ __all__ = [
     "pick",
     "read_labels",
     "read_numbers",
+    "times_as_text",
 ]
 
 MISSING = "(missing)"
@@ -50,13 +51,15 @@ def pick(frame: pd.DataFrame, column: str) -> pd.Series:
     return cast(pd.Series, frame[column])
 
 
-def column_kind(series: pd.Series) -> str:
+def column_kind(series: pd.Series, role: str = "covariate") -> str:
     """Tell whether a column holds numbers, levels or nothing.
 
     Parameters
     ----------
     series
         One column, shape (n,).
+    role
+        What the column is to be, for the messages.
 
     Returns
     -------
@@ -79,18 +82,18 @@ def column_kind(series: pd.Series) -> str:
     if types.is_numeric_dtype(dtype):
         return "numeric"
     if dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype):
-        raise ValueError(_time_message(series))
-    return _content_kind(series)
+        raise ValueError(_time_message(series, role))
+    return _content_kind(series, role)
 
 
-def _content_kind(series: pd.Series) -> str:
+def _content_kind(series: pd.Series, role: str) -> str:
     content = pd.api.types.infer_dtype(series, skipna=True)
     if content in ("string", "empty"):
         return "categorical" if content == "string" else "empty"
     if content in _NUMERIC_CONTENT:
         return "numeric"
     if content in _TIME_CONTENT:
-        raise ValueError(_time_message(series))
+        raise ValueError(_time_message(series, role))
     return _mixed_kind(series)
 
 
@@ -116,12 +119,28 @@ def _complex_message(series: pd.Series) -> str:
     )
 
 
-def _time_message(series: pd.Series) -> str:
+def _time_message(series: pd.Series, role: str) -> str:
     return (
         f"Column {series.name!r} holds dates, times or intervals (dtype {series.dtype}), which "
-        "have no one meaning as a covariate: turn it into a number (days since a start, hour of "
+        f"have no one meaning as a {role}: turn it into a number (days since a start, hour of "
         "day) or into text (month, weekday), or drop it. [dates]"
     )
+
+
+def times_as_text(series: pd.Series) -> pd.Series:
+    """Return a column of dates, times, periods or intervals as text, and any other as it is.
+
+    A time at midnight is its date, whatever the other rows hold: "2024-05-01".
+    """
+    dtype = series.dtype
+    timed = dtype.kind in "mM" or isinstance(dtype, pd.PeriodDtype | pd.IntervalDtype)
+    if not timed and pd.api.types.is_object_dtype(dtype):
+        timed = pd.api.types.infer_dtype(series, skipna=True) in _TIME_CONTENT
+    if not timed:
+        return series
+    text = [None if pd.isna(value) else str(value) for value in series]
+    text = [t and t.removesuffix(" 00:00:00") for t in text]
+    return pd.Series(text, index=series.index, name=series.name, dtype=object)
 
 
 def read_numbers(series: pd.Series) -> np.ndarray:

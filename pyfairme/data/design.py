@@ -80,7 +80,7 @@ class Design:
         schema
             Roles of the columns, from `Schema.infer`.
         slopes
-            For a grouping factor, "all" or the covariates with random slopes.
+            For a grouping factor, by name, "all" or the covariates with random slopes.
         drop_sensitive
             Keep sensitive columns (and the source of a `Binned`) out of x. They may then be absent
             from the frames of `encode`: an attribute whose column is not there has code -1.
@@ -115,7 +115,7 @@ class Design:
             Once, naming the covariates that are constant and therefore left out.
         """
         frame = as_frame(frame)
-        check_options(missing, offset, (*schema.cluster, *schema.sensitive_columns))
+        check_options(missing, offset, (*schema.cluster_columns, *schema.sensitive_columns))
         used = _used_columns(schema, offset)
         check_rows(frame, used, missing, offset)
         hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
@@ -135,10 +135,10 @@ class Design:
         design = cls(
             schema=schema,
             terms=terms,
-            factors=tuple(Factor.fit(pick(every, name)) for name in schema.cluster),
+            factors=tuple(Factor.fit(every, entry) for entry in schema.cluster),
             attributes=attributes,
             slopes=resolve_slopes(
-                slopes or {}, factors=schema.cluster, columns=columns, constant=constant
+                slopes or {}, factors=schema.factor_names, columns=columns, constant=constant
             ),
             missing=missing,
             offset=offset,
@@ -219,7 +219,8 @@ class Design:
             are 0) and numbers missing where training rows had all (the median is used).
         """
         frame = as_frame(frame)
-        absent = () if clusters else set(self.schema.cluster) - set(frame.columns)
+        columns = () if clusters else self.schema.cluster_columns
+        absent = set(columns) - set(frame.columns)
         needed = [name for name in self._needed(frame) if name not in absent]
         check_rows(frame, needed, self.missing, self.offset)
         x, slopes = encode_terms(self.terms, frame, self.slope_positions, quiet)
@@ -229,8 +230,8 @@ class Design:
             y=row_values(y, rows),
             cluster=_stack(
                 [
-                    np.full(rows, -1) if f.column in absent else f.encode(pick(frame, f.column))
-                    for f in self.factors
+                    np.full(rows, -1) if absent & set(factor.columns) else factor.encode(frame)
+                    for factor in self.factors
                 ],
                 rows,
             ),
@@ -269,6 +270,10 @@ class Design:
         check_present(names[attribute_name].columns, frame.columns, "sensitive")
         return names[attribute_name].flip(frame)
 
+    def factor(self, name: str) -> Factor:
+        """Return the grouping factor of a name."""
+        return next(factor for factor in self.factors if factor.column == name)
+
     def with_clusters(self, column: str, labels: Sequence[str]) -> "Design":
         """Return the design with more clusters of a factor, after those it has."""
         factors = tuple(
@@ -302,7 +307,7 @@ class Design:
             for name in self.schema.sensitive_columns
             if name in frame.columns or not self.drop_sensitive
         ]
-        needed = [*covariates, *self.schema.cluster, *sensitive, *_optional(self.offset)]
+        needed = [*covariates, *self.schema.cluster_columns, *sensitive, *_optional(self.offset)]
         return list(dict.fromkeys(needed))
 
     def _groups(self, attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
@@ -327,5 +332,6 @@ def _stack(codes: list[np.ndarray], rows: int) -> np.ndarray:
 
 
 def _used_columns(schema: Schema, offset: str | None) -> list[str]:
-    roles = (*schema.numeric, *schema.categorical, *schema.cluster, *schema.sensitive_columns)
+    covariates = (*schema.numeric, *schema.categorical)
+    roles = (*covariates, *schema.cluster_columns, *schema.sensitive_columns)
     return list(dict.fromkeys([*roles, *_optional(offset)]))

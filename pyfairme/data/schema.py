@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.checks import check_any_row, check_present, check_unique_columns
+from pyfairme.data.clusters import Grouping, factor_columns, factor_name, factors_of
 from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
 from pyfairme.data.frame import as_frame
 from pyfairme.notices import shown
@@ -157,7 +158,8 @@ class Schema:
     task
         "classification" or "regression".
     cluster
-        Grouping factors; they are neither numeric nor categorical covariates.
+        Grouping factors, a column each, or for a nested one the path of columns down to it:
+        ``("school", ("school", "class"))``. Their columns are no covariates.
     sensitive
         Column names, `Binned`, or tuples of these for intersections.
     numeric, categorical
@@ -167,7 +169,7 @@ class Schema:
 
     target: str | None
     task: str
-    cluster: tuple[str, ...]
+    cluster: tuple[Grouping, ...]
     sensitive: tuple[Sensitive, ...]
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
@@ -177,7 +179,7 @@ class Schema:
         cls,
         frame: Any,
         *,
-        cluster: str | Sequence[str] = (),
+        cluster: str | Sequence[Grouping] = (),
         sensitive: Sensitive | Sequence[Sensitive] = (),
         target: str | None = None,
         task: str = "classification",
@@ -190,7 +192,9 @@ class Schema:
             The table, pandas or polars, shape (n, columns). If it holds the target, that is not a
             covariate.
         cluster
-            Name or names of the grouping factors.
+            Name or names of the grouping factors, which are crossed. A tuple inside the sequence
+            is a path of nested ones: ``[("school", "class")]``, with classes numbered anew in each
+            school, gives the factors "school" and "school:class".
         sensitive
             One sensitive attribute or a sequence of them; a tuple inside is an intersection.
         target, task
@@ -205,19 +209,37 @@ class Schema:
         TypeError
             For column names that are not strings and for nested values.
         """
-        clusters = (cluster,) if isinstance(cluster, str) else tuple(cluster)
+        clusters = factors_of(cluster)
         entries = (sensitive,) if isinstance(sensitive, str | Binned) else tuple(sensitive)
         frame = as_frame(frame)
         _check_frame(frame)
         _check_roles(frame, clusters, entries, task)
-        kinds = {name: column_kind(pick(frame, name)) for name in frame.columns}
-        _check_binned(kinds, entries)
+        grouping = {name for entry in clusters for name in factor_columns(entry)}
         parts = [part for entry in entries for part in components(entry)]
+        roles = dict.fromkeys(map(source, parts), "sensitive attribute")
+        kinds = {
+            name: column_kind(pick(frame, name), roles.get(name, "covariate"))
+            for name in frame.columns
+            if name not in grouping
+        }
+        _check_binned(kinds, entries)
         kinds |= {part: "categorical" for part in parts if isinstance(part, str)}
-        covariates = [name for name in kinds if name not in clusters and name != target]
+        covariates = [name for name in kinds if name != target]
         numeric = tuple(name for name in covariates if kinds[name] == "numeric")
         categorical = tuple(name for name in covariates if kinds[name] != "numeric")
         return cls(target, task, clusters, entries, numeric, categorical)
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """Names of the grouping factors: of nested ones such as "school:class"."""
+        return tuple(map(factor_name, self.cluster))
+
+    @property
+    def cluster_columns(self) -> tuple[str, ...]:
+        """Columns that grouping factors are read from, each once."""
+        return tuple(
+            dict.fromkeys(name for entry in self.cluster for name in factor_columns(entry))
+        )
 
     @property
     def attribute_names(self) -> tuple[str, ...]:
@@ -243,20 +265,23 @@ def _check_frame(frame: pd.DataFrame) -> None:
 
 
 def _check_roles(
-    frame: pd.DataFrame, clusters: tuple[str, ...], entries: tuple[Sensitive, ...], task: str
+    frame: pd.DataFrame, clusters: tuple[Grouping, ...], entries: tuple[Sensitive, ...], task: str
 ) -> None:
     if task not in TASKS:
         raise ValueError(f"Expected task to be one of {TASKS}, got {task!r}.")
     check_sensitive(entries)
     parts = [part for entry in entries for part in components(entry)]
     sources = [source(part) for part in parts]
-    check_present(clusters, frame.columns, "cluster")
+    grouping = [name for entry in clusters for name in factor_columns(entry)]
+    check_present(dict.fromkeys(grouping), frame.columns, "cluster")
     check_present(sources, frame.columns, "sensitive")
-    _refuse_repeats(clusters, "cluster column")
+    _refuse_repeats(map(factor_name, clusters), "cluster column")
+    for entry in clusters:
+        _refuse_repeats(factor_columns(entry), "column of a nested factor")
     _refuse_repeats([attribute_name(entry) for entry in entries], "sensitive attribute")
     for entry in entries:
         _refuse_repeats([source(p) for p in components(entry)], "column of an intersection")
-    both = sorted(set(clusters) & set(sources))
+    both = sorted(set(grouping) & set(sources))
     if both:
         raise ValueError(
             f"Column {both[0]!r} is both cluster and sensitive: the cluster is never an input of "

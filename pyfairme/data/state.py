@@ -26,7 +26,7 @@ def schema_from(state: Mapping[str, Any]) -> Schema:
     return Schema(
         target=state["target"],
         task=state["task"],
-        cluster=tuple(state["cluster"]),
+        cluster=tuple(e if isinstance(e, str) else tuple(e) for e in state["cluster"]),
         sensitive=tuple(_entry(item) for item in state["sensitive"]),
         numeric=tuple(state["numeric"]),
         categorical=tuple(state["categorical"]),
@@ -42,7 +42,8 @@ def term_from(state: Mapping[str, Any]) -> NumericTerm | CategoricalTerm:
 
 def factor_from(state: Mapping[str, Any]) -> Factor:
     """Rebuild a grouping factor."""
-    return Factor(state["column"], tuple(state["levels"]))
+    path = tuple(state.get("path", ()))  # files of before have none
+    return Factor(state["column"], tuple(state["levels"]), path)
 
 
 def attribute_from(state: Mapping[str, Any]) -> Attribute:

@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.columns import MISSING, lookup, natural_order, pick, read_labels, read_numbers
+from pyfairme.data.clusters import Grouping, factor_name, read_clusters
+from pyfairme.data.columns import (
+    MISSING,
+    Labels,
+    lookup,
+    natural_order,
+    pick,
+    read_labels,
+    read_numbers,
+)
 from pyfairme.data.schema import Schema, Sensitive
 
 __all__ = ["NETWORK", "Dataset"]
@@ -74,8 +83,7 @@ class Dataset:
             (ddof = 1), low and high (smallest and largest value); NaN where there is no number.
             Clusters from large to small, the rest in the order of their levels.
         """
-        clusters = [pick(self.frame, name) for name in self.schema.cluster]
-        tables = [_by_size(_level_counts(series, "cluster")) for series in clusters]
+        tables = [_by_size(_cluster_counts(self.frame, entry)) for entry in self.schema.cluster]
         tables += [_group_counts(self.frame, entry) for entry in self.schema.sensitive]
         numbers = [pick(self.frame, name) for name in self.schema.numeric]
         tables += [_number_summary(series, "covariate") for series in numbers]
@@ -86,11 +94,18 @@ class Dataset:
         return counts.assign(percent=percent).reindex(columns=DESCRIPTION)
 
 
+def _cluster_counts(frame: pd.DataFrame, entry: Grouping) -> pd.DataFrame:
+    return _counts(read_clusters(frame, entry), "cluster", factor_name(entry))
+
+
 def _level_counts(series: pd.Series, role: str) -> pd.DataFrame:
-    labels = read_labels(series)
+    return _counts(read_labels(series), role, str(series.name))
+
+
+def _counts(labels: Labels, role: str, feature: str) -> pd.DataFrame:
     levels = natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())])
     counts = np.bincount(lookup(labels, levels), minlength=len(levels))
-    return _table(role, str(series.name), levels, counts)
+    return _table(role, feature, levels, counts)
 
 
 def _by_size(table: pd.DataFrame) -> pd.DataFrame:

@@ -142,10 +142,9 @@ class FairMixedEffects(BaseEstimator):
             weight = None if weight is None else weight[there]
         learned = warm.taken(self)  # a refit that fails must not leave half of each model
         strata = self._strata(y)
-        cluster = settings.as_tuple(self.cluster)
         schema = Schema.infer(
             frame,
-            cluster=cluster,
+            cluster=settings.as_tuple(self.cluster),
             sensitive=settings.as_tuple(self.sensitive),
             task="regression" if strata is None else "classification",
         )
@@ -155,7 +154,7 @@ class FairMixedEffects(BaseEstimator):
         self._seed, self._class_weights = seed, by_class
         self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
-        self.design_ = self._fit_design(frame, rows, schema, cluster)
+        self.design_ = self._fit_design(frame, rows, schema)
         inputs.warn_of_far_origins(self.design_)
         training = self._encode(frame, encoded, weight, rows)
         validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
@@ -186,10 +185,8 @@ class FairMixedEffects(BaseEstimator):
         self._input_sd = np.asarray(training.x).std(axis=0)
         return training, validation
 
-    def _fit_design(
-        self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema, cluster: tuple[str, ...]
-    ) -> Design:
-        terms = settings.slope_terms(self.random_slopes, cluster)
+    def _fit_design(self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema) -> Design:
+        terms = settings.slope_terms(self.random_slopes, schema.factor_names)
         return Design.fit(
             frame.iloc[rows],
             schema,

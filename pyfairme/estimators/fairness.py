@@ -16,7 +16,7 @@ import pandas as pd
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
-from pyfairme.data.columns import pick
+from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
@@ -77,7 +77,7 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
     else:
         unit = np.log(getattr(estimator.target_, "scale", 1.0))
         density = {e: predict.log_density(found, e) - unit for e in EFFECTS}
-    cluster = [inputs.cluster_labels(frame, name) for name in estimator.design_.clusters]
+    cluster = [inputs.cluster_labels(frame, entry) for entry in _finest(design)]
     return Judged(
         y=target if classes else np.asarray(y, np.float64).reshape(-1),
         prediction=prediction,
@@ -117,8 +117,15 @@ def _predict(estimator: Any, frame: pd.DataFrame, seen: np.ndarray) -> dict[str,
 
 def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
     """Rows all of whose clusters training saw, (n,), whatever is predicted for the others."""
-    known = [factor.encode(pick(frame, factor.column)) >= 0 for factor in design.factors]
+    known = [factor.encode(frame) >= 0 for factor in design.factors]
     return np.logical_and.reduce(known) if known else np.ones(len(frame), bool)
+
+
+def _finest(design: Design) -> list[Grouping]:
+    """Return the factors whose labels tell the clusters apart: "7:2" names school 7 as well."""
+    entries = design.schema.cluster
+    outer = {columns[:-1] for columns in map(factor_columns, entries)}
+    return [entry for entry in entries if factor_columns(entry) not in outer]
 
 
 def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:

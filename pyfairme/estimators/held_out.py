@@ -9,6 +9,7 @@ import pandas as pd
 
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.clusters import read_clusters
 from pyfairme.data.columns import pick, read_labels
 
 __all__ = ["held_out", "keys_of"]
@@ -16,7 +17,8 @@ __all__ = ["held_out", "keys_of"]
 
 def keys_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
     """Return codes (n,) of clusters, groups, categorical covariates, and gaps in numeric ones."""
-    keys = [read_labels(pick(frame, name)).codes for name in (*schema.cluster, *schema.categorical)]
+    keys = [read_clusters(frame, entry).codes for entry in schema.cluster]
+    keys += [read_labels(pick(frame, name)).codes for name in schema.categorical]
     keys += [Attribute.fit(frame, entry).encode(frame) for entry in schema.sensitive]
     gaps = [pick(frame, name).isna().to_numpy() for name in schema.numeric]
     return keys + [gap.astype(int) for gap in gaps if gap.any()]

@@ -220,12 +220,12 @@ def _columns(design: Design, frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
     """Columns of X that the model uses: numbers as numbers, clusters and levels as text."""
     roles = design.schema
     used = [term.column for term in design.terms]
-    used += [*roles.cluster, *(c for c in roles.sensitive_columns if c in frame.columns)]
+    used += [*roles.cluster_columns, *(c for c in roles.sensitive_columns if c in frame.columns)]
     used += [] if design.offset is None else [design.offset]
     found = {}
     for name in dict.fromkeys(used):
         column = pick(frame, name)
-        if name in roles.cluster or column_kind(column) == "categorical":
+        if name in roles.cluster_columns or column_kind(column) == "categorical":
             values = inputs.cluster_labels(frame, name).astype(str)
         else:
             values = read_numbers(column)

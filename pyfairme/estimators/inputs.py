@@ -11,7 +11,8 @@ import pandas as pd
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
 
 from pyfairme.data import Design, as_frame
-from pyfairme.data.columns import MISSING, natural_order, pick, read_labels, read_numbers
+from pyfairme.data.clusters import Grouping, read_clusters
+from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.estimators.settings import as_tuple
 from pyfairme.notices import DataWarning, shown, warn
 
@@ -206,13 +207,16 @@ def warn_of_far_origins(design: Design) -> None:
 
 def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
     """Labels of a factor's clusters that training never saw, in natural order."""
-    labels = read_labels(pick(frame, column))
+    labels = design.factor(column).read(frame)
     known = set(design.clusters[column])
     gaps = [MISSING] * bool((labels.codes < 0).any())
     return natural_order({*labels.names, *gaps} - known)
 
 
-def cluster_labels(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """Return each row's cluster label as text, "(missing)" where there is none."""
-    labels = read_labels(pick(frame, column))
+def cluster_labels(frame: pd.DataFrame, factor: Grouping) -> np.ndarray:
+    """Return each row's cluster label as text, "(missing)" where there is none.
+
+    ``factor`` is a column, or the path of columns down to a nested factor.
+    """
+    labels = read_clusters(frame, factor)
     return np.array([*labels.names, MISSING], dtype=object)[labels.codes]

@@ -82,7 +82,7 @@ def check_unread(estimator: Any, groups: Iterable[Attribute], outcome: np.ndarra
             "or choose sensitive='read'."
         )
     design = estimator.design_
-    clusters = {factor.column for factor in design.factors}
+    clusters = set(design.schema.cluster_columns)
     read = {*(term.column for term in design.terms), *clusters, estimator.offset}
     for column in (column for attribute in groups for column in attribute.columns):
         if column in read:

@@ -127,7 +127,7 @@ def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd
     added = [offset] if offset is not None else []
     numbers = {*schema.numeric, *added}
     read = {term.column for term in estimator.design_.terms}
-    names = sorted({*read, *added, *schema.cluster, *columns})
+    names = sorted({*read, *added, *schema.cluster_columns, *columns})
     return pd.DataFrame(
         {
             name: read_numbers(pick(frame, name))

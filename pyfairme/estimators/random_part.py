@@ -157,7 +157,7 @@ def _places(estimator: Any, frame: pd.DataFrame, by_cluster: bool) -> Places:
     names = [("all", "all")]
     factors = estimator.fit_.spec.factors if by_cluster else ()
     for factor in factors:
-        labels = inputs.cluster_labels(frame, factor.name)
+        labels = inputs.cluster_labels(frame, estimator.design_.factor(factor.name).entry)
         ordered = natural_order(set(labels))
         position = {label: len(names) + i for i, label in enumerate(ordered)}
         codes.append(np.array([position[label] for label in labels]))

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
+from pyfairme.data.clusters import factor_name, factors_of
 from pyfairme.data.schema import attribute_name
 from pyfairme.inference.finish import check_size, choose_guide
 from pyfairme.inference.guides import GUIDES
@@ -144,13 +145,16 @@ def check_settings(params: Mapping[str, Any]) -> None:
             f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1. "
             "[validation-fraction]"
         )
-    for name in as_tuple(params["cluster"]):
-        if not isinstance(name, str) or not name:
+    clusters = as_tuple(params["cluster"])
+    for entry in clusters:
+        path = entry if isinstance(entry, tuple) else (entry,)
+        if not path or not all(isinstance(name, str) and name for name in path):
             raise ValueError(
                 f"Invalid value of cluster: {params['cluster']!r}. Expected the name of a column "
-                "(text, not empty), a list of names, or None. [cluster-name]"
+                "(text, not empty), a list of names, or None; a tuple inside the list names nested "
+                "columns, the outermost first: [('school', 'class')]. [cluster-name]"
             )
-    taken = sorted(set(as_tuple(params["cluster"])) & {"chain", "draw"})
+    taken = sorted({factor_name(entry) for entry in factors_of(clusters)} & {"chain", "draw"})
     if taken:
         raise ValueError(
             f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
@@ -214,17 +218,20 @@ def multipliers(fairness_on: Any) -> dict[str, float]:
 
 
 def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
-    """Return, per factor with slopes, "all", "hidden" or the covariates that carry them."""
+    """Return, per factor with slopes, "all", "hidden" or the covariates that carry them.
+
+    ``cluster`` has the names of the factors; a nested one may be called by its path too.
+    """
     if random_slopes is None:
         return {}
     if isinstance(random_slopes, Mapping):
-        unknown = sorted(set(random_slopes) - set(cluster))
+        chosen = {factor_name(factor): terms for factor, terms in random_slopes.items()}
+        unknown = sorted(set(chosen) - set(cluster))
         if unknown:
             raise ValueError(
-                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}. "
-                "[slopes-factor]"
+                f"random_slopes names {unknown}, which are not among the grouping factors "
+                f"{list(cluster)}. [slopes-factor]"
             )
-        chosen = dict(random_slopes)
     else:
         if not cluster:
             raise ValueError(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.columns import lookup, pick, read_labels
+from pyfairme.data.columns import lookup
 from pyfairme.estimators.inputs import new_clusters
 from pyfairme.inference.membership import MOST_CLUSTERS, memberships
 from pyfairme.inference.new_clusters import with_new_clusters
@@ -78,7 +78,7 @@ def _sampled(fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch, seed: 
         grown = Fit(spec, fit.network, draws, fit.centre)
         spec, draws = with_new_clusters(grown, position, labels, seeds)
         known = [*design.clusters[factor.name], *labels]
-        codes[:, factor.column] = lookup(read_labels(pick(frame, factor.name)), known)
+        codes[:, factor.column] = lookup(design.factor(factor.name).read(frame), known)
     return Query(spec, fit.network, draws, fit.centre, batch._replace(cluster=codes), None)
 
 

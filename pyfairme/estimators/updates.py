@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import jax
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch
-from pyfairme.data.columns import lookup, pick, read_labels
+from pyfairme.data.columns import lookup
 from pyfairme.estimators import class_weights, inputs, settings
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference import nuts, predict
@@ -250,7 +251,9 @@ def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: A
     name = fit.spec.factors[position].name
     batch = _encoded(estimator, frame, y, sample_weight)
     codes = batch.cluster.copy()
-    codes[:, fit.spec.factors[position].column] = lookup(read_labels(pick(frame, name)), labels)
+    codes[:, fit.spec.factors[position].column] = lookup(
+        estimator.design_.factor(name).read(frame), labels
+    )
     strength = settings.strengths(fairness_weight, fit.spec.attributes)
     local = batch._replace(cluster=codes, weight=batch.weight / kl_weight)  # as in refine
     grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed)
@@ -274,13 +277,20 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
             f"adapt found no new cluster in {known}: every row's cluster is known, and adapt "
             "leaves known clusters as they are. To learn from more of their rows, fit again."
         )
+    paths = [estimator.design_.factor(name).columns for name in names]
+    if len(new) > 1 and all(b[: len(a)] == a for a, b in pairwise(sorted(paths, key=len))):
+        raise ValueError(
+            f"adapt found new clusters in the nested factors {names}: it learns one factor at a "
+            f"time, and a new {names[0]!r} brings clusters of its own in the others. Fit again "
+            f"with these rows, or give rows of known {names[0]!r} only. [adapt-nested]"
+        )
     if len(new) > 1:
         raise ValueError(
             f"adapt found new clusters in {names}: give rows that are new in one of them only, and "
             "adapt to the other one after that."
         )
     ((position, labels),) = new.items()
-    own = inputs.cluster_labels(frame, factors[position].name)
+    own = inputs.cluster_labels(frame, estimator.design_.factor(factors[position].name).entry)
     others = sorted(set(own) - set(labels))
     if others:
         raise ValueError(

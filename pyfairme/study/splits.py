@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
-from pyfairme.data.columns import lookup, pick, read_labels
+from pyfairme.data.clusters import factor_columns, read_clusters
+from pyfairme.data.columns import lookup
 from pyfairme.datasets import Dataset
 
 __all__ = ["Rotation", "rotations", "seen_clusters", "seen_rows", "some_rows", "strata"]
@@ -40,7 +41,7 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     Parameters
     ----------
     dataset
-        Data with exactly one cluster column.
+        Data with exactly one cluster column, or nested ones: then the outermost is split by.
     number
         How many clusters to choose.
 
@@ -61,12 +62,15 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     >>> seen_clusters(pf.datasets.load_adult(), 2)
     ('Prof-specialty', 'Craft-repair')
     """
-    if len(dataset.schema.cluster) != 1:
+    outermost = {factor_columns(entry)[0] for entry in dataset.schema.cluster}
+    if len(outermost) != 1:
         raise ValueError(
-            f"Expected one cluster column to split by, got {list(dataset.schema.cluster)}."
+            f"Expected one cluster column to split by, got {list(dataset.schema.cluster)}: crossed "
+            "factors cannot be split by one of them alone. [split-by-cluster]"
         )
     table = dataset.describe()
-    labels = table.loc[table["role"] == "cluster", "category"]
+    first = (table["role"] == "cluster") & (table["feature"] == next(iter(outermost)))
+    labels = table.loc[first, "category"]
     if not 0 < number < len(labels):
         raise ValueError(
             f"number must lie between 1 and {len(labels) - 1}, so that some of the {len(labels)} "
@@ -144,7 +148,7 @@ def seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.nda
     rows = np.arange(len(dataset.frame))
     if not seen:
         return rows, rows[:0]
-    column = read_labels(pick(dataset.frame, dataset.schema.cluster[0]))
+    column = read_clusters(dataset.frame, dataset.schema.cluster[0])
     inside = lookup(column, list(seen)) >= 0
     return rows[inside], rows[~inside]
 
