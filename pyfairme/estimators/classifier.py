@@ -38,7 +38,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     ----------
     cluster
         Column(s) of X that name the cluster of a row: grouping factor(s). Never an input of the
-        network. None: no random effects.
+        network. Several are crossed; a tuple inside the list is a path of nested ones, as lme4's
+        school/class: ``[("school", "class")]`` has the factors "school" and "school:class", whose
+        clusters are called "7:2". None: no random effects.
     sensitive
         Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
         these for intersections.
