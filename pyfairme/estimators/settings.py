@@ -229,8 +229,8 @@ def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
         unknown = sorted(set(chosen) - set(cluster))
         if unknown:
             raise ValueError(
-                f"random_slopes names {unknown}, which are not among the grouping factors "
-                f"{list(cluster)}. [slopes-factor]"
+                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}. "
+                "[slopes-factor]"
             )
     else:
         if not cluster:
