@@ -45,6 +45,8 @@ def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema:
     levels = [f"{c} ({covariates[c].nunique()} levels)" for c in schema.categorical]
     lines.append(_line("numeric", ", ".join(schema.numeric) or "none"))
     lines.append(_line("categorical", ", ".join(levels) or "none"))
+    if roles.weight is not None:
+        lines.append(_line("weight", roles.weight))
     if roles.dropped:
         lines.append(_line("dropped", ", ".join(roles.dropped)))
     gaps = {name: int(pick(covariates, name).isna().sum()) for name in covariates}

@@ -54,6 +54,12 @@ def fit(
             metavar="COLUMN", help="Column of numbers that are codes, not amounts, once for each."
         ),
     ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
+        ),
+    ] = None,
     drop_missing_target: Annotated[
         bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
     ] = False,
@@ -209,6 +215,7 @@ def fit(
             sensitive=parse_sensitive(sensitive or (), frame),
             dropped=tuple(drop or ()),
             categorical=tuple(categorical or ()),
+            weight=weight,
         )
         learning = read_learning(frame, roles, task, likelihood, drop_missing=drop_missing_target)
         gone = f"; {learning.left_out:,} rows without a target are left out"
@@ -218,7 +225,11 @@ def fit(
         _say_split(learning, split)
         start = time.perf_counter()
         with spoken_warnings():
-            estimator.fit(learning.covariates.iloc[split.training], learning.y.iloc[split.training])
+            estimator.fit(
+                learning.covariates.iloc[split.training],
+                learning.y.iloc[split.training],
+                sample_weight=learning.weights(split.training),
+            )
         seconds = time.perf_counter() - start
         estimator.save(out)
         typer.echo(f"\n{describe_fit(estimator, len(split.training), seconds)}")
@@ -226,7 +237,7 @@ def fit(
             _judge(estimator, learning, split.held)
         if held_out_rows is not None:
             write_table(learning.frame.iloc[split.held], held_out_rows)
-        _say_next(out, target, held_out_rows)
+        _say_next(out, target, held_out_rows, weight)
 
 
 def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Any:
@@ -250,16 +261,21 @@ def _say_split(learning: Learning, split: Split) -> None:
 
 def _judge(estimator: Any, learning: Learning, held: np.ndarray) -> None:
     with spoken_warnings():
-        report = estimator.fairness_report(learning.covariates.iloc[held], learning.y.iloc[held])
+        report = estimator.fairness_report(
+            learning.covariates.iloc[held],
+            learning.y.iloc[held],
+            sample_weight=learning.weights(held),
+        )
     typer.echo(f"\nOn the held-out rows:\n\n{fairness_text(report)}")
 
 
-def _say_next(out: Path, target: str, held_out_rows: Path | None) -> None:
+def _say_next(out: Path, target: str, held_out_rows: Path | None, weight: str | None) -> None:
     size = out.stat().st_size / 1024
     typer.echo(f"\nThe model is in {out} ({size:,.0f} kB). Next:")
     rows = "NEW_ROWS.csv" if held_out_rows is None else held_out_rows
     predict = ["pyfairme", "predict", out, "NEW_ROWS.csv", "--out", "predictions.csv"]
-    report = ["pyfairme", "report", out, rows, "--target", target, "--out", "report"]
+    weighted = [] if weight is None else ["--weight", weight]
+    report = ["pyfairme", "report", out, rows, "--target", target, *weighted, "--out", "report"]
     typer.echo(f"  {shell_words(predict)}")
     typer.echo(f"  {shell_words(report)}")
     if held_out_rows is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.cli.describe import describe_table
-from pyfairme.cli.roles import Roles, check_roles, choose_task, read_target
+from pyfairme.cli.roles import Roles, check_roles, choose_task, read_target, read_weight
 from pyfairme.data import Schema
 from pyfairme.data.target import ClassTarget
 from pyfairme.estimators.held_out import held_out, keys_of
@@ -34,6 +34,8 @@ class Learning:
         The columns that the estimator sees.
     y
         The target.
+    weight
+        Weights of the rows, or None.
     roles, schema
         Roles of the columns, as given and as read.
     left_out
@@ -46,6 +48,11 @@ class Learning:
     roles: Roles
     schema: Schema
     left_out: int
+    weight: pd.Series | None = None
+
+    def weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the weights of some rows, or None where rows count alike."""
+        return None if self.weight is None else self.weight.to_numpy(np.float64)[rows]
 
     def described(self) -> str:
         """Say which column has which role."""
@@ -100,4 +107,5 @@ def read_learning(
         roles=roles,
         schema=roles.schema(covariates, chosen),
         left_out=len(frame) - len(rows),
+        weight=read_weight(rows, roles.weight),
     )

@@ -11,7 +11,7 @@ import typer
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
 from pyfairme.cli.models import load_model, rows_for_model, set_unseen
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import parse_sensitive, read_target
+from pyfairme.cli.roles import parse_sensitive, read_target, read_weight
 from pyfairme.cli.tables import check_columns, check_folder, read_table
 from pyfairme.data.columns import label_of
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
@@ -40,6 +40,12 @@ def report(
             help="Attribute to judge, also one that the model does not protect; as --sensitive of "
             "fit, once for each.",
             show_default="those of the model",
+        ),
+    ] = None,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
         ),
     ] = None,
     by_cluster: Annotated[
@@ -86,13 +92,20 @@ def report(
         attributes = parse_sensitive(attribute, every, "--attribute") if attribute else None
         rows = rows_for_model(fitted, every, table, judge=attributes is None)
         frame, y = read_target(rows, target, drop_missing=drop_missing_target)
-        X = frame.drop(columns=target)
+        counted = read_weight(frame, weight)
+        X = frame.drop(columns=[target] if weight is None else [target, weight])
         _check_effects(effects)
 
         def judged(by_cluster: bool) -> pd.DataFrame:
             with spoken_warnings():
                 return fitted.fairness_report(
-                    X, y, by_cluster=by_cluster, attributes=attributes, n_boot=n_boot, level=level
+                    X,
+                    y,
+                    by_cluster=by_cluster,
+                    attributes=attributes,
+                    n_boot=n_boot,
+                    level=level,
+                    sample_weight=counted,
                 )
 
         found = judged(False)

@@ -20,6 +20,7 @@ __all__ = [
     "parse_clusters",
     "parse_sensitive",
     "read_target",
+    "read_weight",
 ]
 
 MOST_CLASSES = 50
@@ -41,6 +42,8 @@ class Roles:
         Columns that are not used.
     categorical
         Columns of numbers that are codes of levels.
+    weight
+        The column with the weights of the rows, if there is one.
     """
 
     target: str
@@ -48,10 +51,12 @@ class Roles:
     sensitive: tuple[Sensitive, ...]
     dropped: tuple[str, ...]
     categorical: tuple[str, ...]
+    weight: str | None = None
 
     def covariates(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return all columns that the estimator sees; codes become categories of numbers."""
-        kept = frame.drop(columns=[self.target, *self.dropped])
+        weight = () if self.weight is None else (self.weight,)
+        kept = frame.drop(columns=[self.target, *weight, *self.dropped])
         codes = {name: pick(kept, name).astype("category") for name in self.categorical}
         return kept.assign(**codes)
 
@@ -170,6 +175,9 @@ def check_roles(roles: Roles, frame: pd.DataFrame) -> None:
     used = [*named, *_sources(roles.sensitive), *roles.categorical]
     _one_role("--drop", roles.dropped, "something that is used", used)
     _one_role("--categorical", roles.categorical, "--target or --cluster", named)
+    if roles.weight is not None:
+        check_columns([roles.weight], frame, "--weight")
+        _one_role("--weight", [roles.weight], "something else", [*used, *roles.dropped])
 
 
 def _columns(cluster: Iterable[Grouping]) -> list[str]:
@@ -216,6 +224,32 @@ def read_target(
     if y.dtype.kind == "f" and (y % 1 == 0).all():
         y = y.astype(np.int64)
     return frame, y
+
+
+def read_weight(frame: pd.DataFrame, weight: str | None) -> pd.Series | None:
+    """Return the column of weights, or None for no name.
+
+    Raises
+    ------
+    ValueError
+        When the column is absent, is text, or holds gaps or negative numbers.
+    """
+    if weight is None:
+        return None
+    check_columns([weight], frame, "--weight")
+    column = pick(frame, weight)
+    if column_kind(column) != "numeric":
+        raise ValueError(
+            f"--weight needs numbers, and column {weight!r} has {_first_text(column)!r}: correct "
+            "it, or name another column. [weight-not-numeric]"
+        )
+    wrong = column.isna() | (column < 0) | np.isinf(column.astype(np.float64))
+    if wrong.any():
+        raise ValueError(
+            f"--weight {weight}: {wrong.sum():,} rows have no finite weight of at least 0: correct "
+            "them, or leave these rows out. [weight-not-finite]"
+        )
+    return column
 
 
 def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:

@@ -59,6 +59,12 @@ def tune(
     trials: Annotated[
         int, typer.Option(min=1, help="Trials of the study in all, by however many processes.")
     ] = 100,
+    weight: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
+        ),
+    ] = None,
     objective: Annotated[
         str,
         typer.Option(
@@ -160,7 +166,7 @@ def tune(
                 raise ValueError(
                     f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN."
                 )
-            dataset, planned = _read(Path(source), target, cluster, sensitive, drop), {}
+            dataset, planned = _read(Path(source), target, cluster, sensitive, drop, weight), {}
         dataset = some_rows(dataset, rows)
         kind = _kind(dataset)
         own = {} if settings is None else read_settings(settings, kind)
@@ -189,7 +195,14 @@ def tune(
     _say(found, out)
 
 
-def _read(path: Path, target: str, cluster: str | None, sensitive: Names, drop: Names) -> Dataset:
+def _read(
+    path: Path,
+    target: str,
+    cluster: str | None,
+    sensitive: Names,
+    drop: Names,
+    weight: str | None,
+) -> Dataset:
     """Read a table with its roles."""
     frame = read_table(path)
     roles = Roles(
@@ -198,10 +211,12 @@ def _read(path: Path, target: str, cluster: str | None, sensitive: Names, drop: 
         sensitive=parse_sensitive(sensitive or (), frame),
         dropped=tuple(drop or ()),
         categorical=(),
+        weight=weight,
     )
     learning = read_learning(frame, roles, "auto", None, drop_missing=False)
     schema = replace(learning.schema, target=target)
-    return Dataset(learning.covariates, learning.y, schema, name=path.name.split(".")[0])
+    name = path.name.split(".")[0]
+    return Dataset(learning.covariates, learning.y, schema, name=name, weight=learning.weight)
 
 
 def _keywords(

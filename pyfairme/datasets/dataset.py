@@ -57,6 +57,9 @@ class Dataset:
         Under which terms the data may be used, and whom to credit.
     probes
         Names of made-up columns, see `pyfairme.study.add_probes`.
+    weight
+        Weight of each row, shape (n,), such as a survey's: training and every metric of a study
+        count rows by it. None: alike. It is no column of the frame, or it would be a covariate.
     """
 
     frame: pd.DataFrame
@@ -68,6 +71,11 @@ class Dataset:
     licence: str = ""
     attribution: str = ""
     probes: tuple[str, ...] = ()
+    weight: pd.Series | None = None
+
+    def weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the weights of some rows by their position, or None where rows count alike."""
+        return None if self.weight is None else np.asarray(self.weight, np.float64)[rows]
 
     def describe(self) -> pd.DataFrame:
         """Summarise the columns, as tables 1 and 2 of the paper do.

@@ -488,6 +488,7 @@ class FairMixedEffects(BaseEstimator):
         *,
         n_boot: int = 200,
         level: float = 0.9,
+        sample_weight: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -504,6 +505,10 @@ class FairMixedEffects(BaseEstimator):
             Bootstrap replicates behind the intervals.
         level
             Coverage of the intervals.
+        sample_weight
+            Weight of each row, (n,), such as a survey's: every metric is that of the weighted rows,
+            and intervals and null bands know how many rows of equal weight they are worth (the
+            effective sample size, Kish 1965). None: rows count alike.
 
         Returns
         -------
@@ -516,7 +521,7 @@ class FairMixedEffects(BaseEstimator):
         Rows of a level that training never saw are the group "(new level)"; a block that holds such
         rows has no counterfactual gap, as there is no telling what their other levels are.
         """
-        judged = fairness.collect(self, X, y, attributes)
+        judged = fairness.collect(self, X, y, attributes, sample_weight)
         return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
 
     def random_disparity(

@@ -24,11 +24,15 @@ def warn_of_beliefs(
     members: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray | None,
+    mass: np.ndarray | float = 1.0,
 ) -> None:
-    """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred."""
+    """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred.
+
+    Rows count by their weight ``mass`` (n,).
+    """
     said = [*_by_design(estimator, effects)]
     if outcome is not None:
-        said += _by_outcomes(p, members, groups, outcome)
+        said += _by_outcomes(p, members, groups, outcome, mass)
     for text in said:
         warn(
             f"{text} So expected rates are off, and thresholds keep other limits than given. "
@@ -64,13 +68,15 @@ def _by_outcomes(
     members: Mapping[str, Members],
     groups: Mapping[str, Attribute],
     outcome: np.ndarray,
+    mass: np.ndarray | float,
 ) -> list[str]:
     """Name the worst group whose positives are too many, or too few, to be chance."""
     worst, text = TOO_FAR, []
     for name, attribute in groups.items():
         for share in members[name]:  # of each row in each group
-            seen, expected = outcome @ share, p @ share
-            variance = (p * (1 - p)) @ share**2
+            counted = (share.T * mass).T
+            seen, expected = outcome @ counted, p @ counted
+            variance = (p * (1 - p)) @ counted**2
             far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
             at = int(far.argmax())
             if far[at] > worst:

@@ -43,7 +43,7 @@ class Judged:
     and attribute, the mean over the attribute's other levels of abs(p - p under the flip) (eqs. 6
     and 7), shaped like the prediction, NaN in rows of a level never trained on. ``sensitive`` has a
     label per row and attribute; ``classes`` the labels, () for regression; ``seed`` is that of the
-    bootstrap.
+    bootstrap; ``weight`` (n,) how much each row counts, None: alike.
     """
 
     y: np.ndarray
@@ -56,9 +56,12 @@ class Judged:
     seen: np.ndarray
     classes: tuple[Any, ...]
     seed: int
+    weight: np.ndarray | None = None
 
 
-def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
+def collect(
+    estimator: Any, X: Any, y: Any, attributes: Any = None, sample_weight: Any = None
+) -> Judged:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
     check_fitted(estimator)
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
@@ -89,6 +92,7 @@ def collect(estimator: Any, X: Any, y: Any, attributes: Any = None) -> Judged:
         seen=seen,
         classes=classes,
         seed=estimator._seed,
+        weight=inputs.sample_weights(sample_weight, len(frame)),
     )
 
 
@@ -210,6 +214,8 @@ def pool(parts: Iterable[Judged]) -> Judged:
 
     def joined(pick: Any) -> Any:
         picked = [pick(part) for part in parts]
+        if any(one is None for one in picked):
+            return None
         if isinstance(picked[0], Mapping):
             return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
         return np.concatenate(picked)
@@ -274,6 +280,7 @@ def _one(judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: flo
         "rng": np.random.default_rng(judged.seed),
         "n_boot": n_boot,
         "level": level,
+        "sample_weight": None if judged.weight is None else judged.weight[rows],
     }
     y, prediction = judged.y[rows], judged.prediction[effects][rows]
     if judged.decision:

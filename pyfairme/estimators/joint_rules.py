@@ -92,72 +92,92 @@ class Joint(NamedTuple):
         return np.where(np.abs(inside) < SURE, expit(inside), inside > 0)
 
 
-def gains(p: np.ndarray, objective: str) -> tuple[float, float]:
-    """Return what deciding a positive row positively adds, and a negative one takes away."""
-    positives, n = float(p.sum()), len(p)
+def gains(p: np.ndarray, objective: str, mass: np.ndarray | None = None) -> tuple[float, float]:
+    """Return what deciding a positive row positively adds, and a negative one takes away.
+
+    Rows of probability ``p`` (n,) count by their weight ``mass`` (n,); None: alike.
+    """
+    mass = np.ones(len(p)) if mass is None else mass
+    positives, n = float(p @ mass), float(mass.sum())
     if objective == "accuracy":
         return 1.0 / n, 1.0 / n
     return 0.5 / positives, 0.5 / (n - positives)
 
 
-def expected_rates(decision: np.ndarray, p: np.ndarray, members: Members, rate: str) -> np.ndarray:
+def expected_rates(
+    decision: np.ndarray, p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float = 1.0
+) -> np.ndarray:
     """Return the rate of each group (groups,), expected where ``p`` are probabilities.
 
-    NaN for a group without rows of the outcome.
+    Rows count by their weight ``mass`` (n,). NaN for a group without rows of the outcome.
     """
-    weight = _weight(p, members, rate)
+    weight = _weight(p, members, rate, mass)
     with np.errstate(invalid="ignore"):
         return decision @ weight / weight.sum(0)
 
 
 def joint_rule(
-    p: np.ndarray, members: Mapping[str, Members], limits: tuple[Limit, ...], objective: str
+    p: np.ndarray,
+    members: Mapping[str, Members],
+    limits: tuple[Limit, ...],
+    objective: str,
+    mass: np.ndarray | None = None,
 ) -> Joint:
     """Solve the dual problem on rows of probability ``p`` (n,) and groups ``members``.
 
-    Raises ValueError for a group without rows, whose rate is not defined.
+    Rows count by their weight ``mass`` (n,); None: alike. Raises ValueError for a group without
+    rows, whose rate is not defined.
     """
+    mass = np.ones(len(p)) if mass is None else mass
     for name, (positive, negative) in members.items():
-        if ((positive + negative).sum(0) == 0).any():
+        if ((positive + negative).T @ mass == 0).any():
             raise ValueError(f"Expected rows of every group of {name!r}, and one has none.")
-    reward, charge = gains(p, objective)
+    reward, charge = gains(p, objective, mass)
     parts = {name: np.zeros((one.positive.shape[1], 2)) for name, one in members.items()}
     plain = Joint(reward, charge, parts, 0.0, 0.0)
     unlimited = plain.chances(p, members)
-    if all(_sd(unlimited, p, members, limit) <= limit.sd for limit in limits):
+    if all(_sd(unlimited, p, members, limit, mass) <= limit.sd for limit in limits):
         return plain
     limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
     gain = reward * p - charge * (1 - p)
-    weights = [_weight(p, members[limit.attribute], limit.rate) for limit in limits]
-    masses = [np.maximum(weight.sum(0), 1e-12) for weight in weights]
-    shares = [weight / mass for weight, mass in zip(weights, masses, strict=True)]
+    weights = [_weight(p, members[limit.attribute], limit.rate, 1.0) for limit in limits]
+    totals = [np.maximum(mass @ weight, 1e-12) for weight in weights]
+    shares = [weight / total for weight, total in zip(weights, totals, strict=True)]
     table = np.hstack([part - part.mean(1, keepdims=True) for part in shares])  # as if sum(w) = 0
-    sizes = [len(mass) for mass in masses]
+    sizes = [len(total) for total in totals]
     margins = np.array([np.sqrt(n) * one.sd for n, one in zip(sizes, limits, strict=True)])
     splits = np.cumsum(sizes)[:-1]
     w, scale = np.zeros(table.shape[1]), 0.0
     for smoothing in SMOOTHING:
-        scale = smoothing * float(np.abs(gain).mean())
-        terms = (gain, table, splits, margins, scale)
+        scale = smoothing * float(np.average(np.abs(gain), weights=mass))
+        terms = (gain, table, mass, splits, margins, scale)
         w = minimize(
             _negative_dual, w, terms, method="trust-exact", jac=True, hess=_curvature,
             options={"gtol": PRECISE, "maxiter": 200},
         ).x  # fmt: skip
-    bound = np.maximum(gain, 0).sum() - _negative_dual(w, gain, table, splits, margins, 0.0)[0]
-    for limit, mass, block in zip(limits, masses, np.split(w, splits), strict=True):
-        price = (block - block.mean()) / mass  # of a positive decision in each group
+    exact = _negative_dual(w, gain, table, mass, splits, margins, 0.0)[0]
+    bound = mass @ np.maximum(gain, 0) - exact
+    for limit, total, block in zip(limits, totals, np.split(w, splits), strict=True):
+        price = (block - block.mean()) / total  # of a positive decision in each group
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
 
 
-def _sd(decision: np.ndarray, p: np.ndarray, members: Mapping[str, Members], of: Limit) -> float:
-    return float(expected_rates(decision, p, members[of.attribute], of.rate).std())
+def _sd(
+    decision: np.ndarray,
+    p: np.ndarray,
+    members: Mapping[str, Members],
+    of: Limit,
+    mass: np.ndarray,
+) -> float:
+    return float(expected_rates(decision, p, members[of.attribute], of.rate, mass).std())
 
 
-def _weight(p: np.ndarray, members: Members, rate: str) -> np.ndarray:
+def _weight(p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float) -> np.ndarray:
     """Return how much each row counts in the rate of each group, (n, groups)."""
-    positive, negative = p[:, None] * members.positive, (1 - p)[:, None] * members.negative
+    positive = (mass * p)[:, None] * members.positive
+    negative = (mass * (1 - p))[:, None] * members.negative
     return {"tpr": positive, "fpr": negative, "selection_rate": positive + negative}[rate]
 
 
@@ -165,6 +185,7 @@ def _negative_dual(
     w: np.ndarray,
     gain: np.ndarray,
     table: np.ndarray,
+    mass: np.ndarray,
     splits: np.ndarray,
     margins: np.ndarray,
     scale: float,
@@ -176,7 +197,7 @@ def _negative_dual(
         taken = scale * np.logaddexp(0.0, score / scale)
     else:
         chance, taken = (score > 0).astype(float), np.maximum(score, 0)
-    value, slope = taken.sum(), -(table.T @ chance)
+    value, slope = mass @ taken, -(table.T @ (mass * chance))
     for place, centred, norm, margin in _blocks(w, splits, margins, NARROW if scale > 0 else 0.0):
         value += margin * norm
         slope[place] += margin * centred / max(norm, 1e-300)
@@ -187,13 +208,14 @@ def _curvature(
     w: np.ndarray,
     gain: np.ndarray,
     table: np.ndarray,
+    mass: np.ndarray,
     splits: np.ndarray,
     margins: np.ndarray,
     scale: float,
 ) -> np.ndarray:
     """Return the second derivatives of `_negative_dual`."""
     chance = expit((gain - table @ w) / scale)
-    found = (table * (chance * (1 - chance) / scale)[:, None]).T @ table
+    found = (table * (mass * chance * (1 - chance) / scale)[:, None]).T @ table
     for place, centred, norm, margin in _blocks(w, splits, margins, NARROW):
         size = len(centred)
         inside = np.eye(size) - 1 / size - np.outer(centred, centred) / norm**2

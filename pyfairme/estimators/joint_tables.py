@@ -56,14 +56,18 @@ def rates_table(
     before: np.ndarray,
     after: np.ndarray,
     sources: Mapping[str, tuple[np.ndarray, Mapping[str, Members]]],
+    mass: np.ndarray,
 ) -> pd.DataFrame:
-    """Return the SDs of both decisions, by each source of outcomes and groups."""
+    """Return the SDs of both decisions, by each source of outcomes and groups.
+
+    Rows count by their weight ``mass`` (n,).
+    """
     lines = []
     for name, rate, limit in limits:
         line: dict[str, Any] = {"attribute": name, "rate": rate, "limit": limit}
         for prefix, (outcome, members) in sources.items():
             for when, decision in (("before", before), ("after", after)):
-                rates = expected_rates(decision, outcome, members[name], rate)
+                rates = expected_rates(decision, outcome, members[name], rate, mass)
                 line[prefix + when] = float(np.std(rates))
         lines.append(line)
     return pd.DataFrame(lines)

@@ -176,7 +176,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None) -> JointThresholds:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> JointThresholds:
         """Choose the thresholds; the classifier stays as it is.
 
         Parameters
@@ -188,6 +188,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             Their class (n,), where it is known; where groups are inferred it must be. Where they
             are read it moves no threshold: it adds to ``rates_`` what is observed, and shows
             whether p is calibrated.
+        sample_weight
+            Weight of each row, (n,): rates, loss and limits are those of the weighted rows, as of
+            the population that a survey's weights stand for. None: rows count alike.
 
         Returns
         -------
@@ -216,6 +219,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_choice("objective", self.objective, policy.OBJECTIVES)
         frame = policy.frame_of(self.estimator, X)
         outcome = None if y is None else policy.encode(self.estimator, y, frame)
+        mass = policy.masses(sample_weight, len(frame))
         groups, given = self._learn_groups(frame)
         limits = self._limits(given)
         inferred = self.sensitive == INFERRED
@@ -233,9 +237,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if inferred and outcome is not None:
             features = membership.Features.of(self.estimator, self.effects)
             of = features.read(self.estimator, frame, p)
-            chances = {n: membership.learn(one, codes[n], outcome, of) for n, one in groups.items()}
+            chances = {
+                name: membership.learn(one, codes[name], outcome, of, mass)
+                for name, one in groups.items()
+            }
             members = {name: membership.infer(one, of) for name, one in chances.items()}
-        rule = joint_rule(p, members, limits, self.objective)
+        rule = joint_rule(p, members, limits, self.objective, mass)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, members)
         seed = seed_from(self.random_state)
@@ -244,13 +251,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         sources = {"": (p, members)}
         if outcome is not None:
             sources["observed_"] = (outcome.astype(float), known)
-        self.rates_ = rates_table(limits, before, after, sources)
+        self.rates_ = rates_table(limits, before, after, sources, mass)
         self.thresholds_ = thresholds_table(rule, groups, codes)
-        self.coins_ = float(((after > 0) & (after < 1)).mean())
-        self.loss_ = float((rule.reward * p - rule.charge * (1 - p)) @ (before - after))
+        self.coins_ = float(np.average((after > 0) & (after < 1), weights=mass))
+        gain = mass * (rule.reward * p - rule.charge * (1 - p))
+        self.loss_ = float(gain @ (before - after))
         self.least_loss_, self.n_rows_ = rule.least, len(frame)
         self.classes_ = self.estimator.classes_
-        warn_of_beliefs(self.estimator, self.effects, p, members, groups, outcome)
+        warn_of_beliefs(self.estimator, self.effects, p, members, groups, outcome, mass)
         warn_of_decisions(self.rates_, after, self.coins_)
         return self
 
@@ -362,12 +370,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         *,
         n_boot: int = 200,
         level: float = 0.9,
+        sample_weight: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level
+        X, y, by_cluster, n_boot, level, sample_weight
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -386,7 +395,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             attributes = (*known, *more)
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         decision = self._decide(X)
-        return policy.report(self.estimator, (X, y), attributes, self.effects, decision, **options)
+        return policy.report(
+            self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options
+        )
 
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""

@@ -101,9 +101,15 @@ def without(X: Any, groups: Mapping[str, Attribute]) -> Any:
 
 
 def learn(
-    attribute: Attribute, codes: np.ndarray, outcome: np.ndarray, of: np.ndarray
+    attribute: Attribute,
+    codes: np.ndarray,
+    outcome: np.ndarray,
+    of: np.ndarray,
+    mass: np.ndarray | None = None,
 ) -> np.ndarray:
     """Fit both regressions to rows of groups ``codes`` (n,), ``outcome`` (n,) and features ``of``.
+
+    Rows count by their weight ``mass`` (n,); None: alike.
 
     Returns
     -------
@@ -125,7 +131,8 @@ def learn(
                 f"{('negative', 'positive')[value]}: who belongs to that group cannot be inferred. "
                 "Give more rows, or join the group with another."
             )
-        model = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows])
+        weight = None if mass is None else mass[rows]
+        model = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows], weight)
         both = np.hstack([model.coef_, model.intercept_[:, None]])
         found.append(both if len(both) > 1 else np.vstack([np.zeros_like(both), both]))
     return np.stack(found)

@@ -20,7 +20,7 @@ from pyfairme.estimators.threshold_rules import coins
 
 __all__ = [
     "OBJECTIVES", "check_classifier", "check_columns", "codes_of", "decide", "encode", "entry_of",
-    "frame_of", "learn_groups", "report",
+    "frame_of", "learn_groups", "masses", "report",
 ]  # fmt: skip
 
 OBJECTIVES = ("balanced_accuracy", "accuracy")
@@ -54,6 +54,15 @@ def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
     if len(outcome) != len(frame):
         raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
     return outcome
+
+
+def masses(sample_weight: Any, rows: int) -> np.ndarray:
+    """Return checked weights of mean 1, (n,); ones where there are none."""
+    weight = inputs.sample_weights(sample_weight, rows)
+    if weight is None:
+        return np.ones(rows)
+    inputs.counted_rows(weight, rows)
+    return weight / weight.mean()
 
 
 def entry_of(attribute: Attribute) -> Sensitive:
@@ -141,17 +150,19 @@ def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd
 
 def report(
     estimator: Any,
-    rows: tuple[Any, Any],
+    rows: tuple[Any, Any, Any],
     attributes: Any,
     effects: str,
     decision: np.ndarray,
     **options: Any,
 ) -> pd.DataFrame:
-    """Report on ``rows`` (X, y) with the policy's ``decision`` (n,), codes of classes.
+    """Report on ``rows`` with the policy's ``decision`` (n,), codes of classes.
 
-    ``options`` are those of `fairness.report`. The lines of ``effects`` only.
+    ``rows`` are X, y and sample_weight, ``options`` those of `fairness.report`. The lines of
+    ``effects`` only.
     """
-    judged = fairness.collect(estimator, *rows, attributes)
+    X, y, sample_weight = rows
+    judged = fairness.collect(estimator, X, y, attributes, sample_weight)
     judged = replace(judged, decision={**judged.decision, effects: decision})
     every = fairness.report(judged, **options)
     lines: Any = every[every["effects"] == effects].reset_index(drop=True)

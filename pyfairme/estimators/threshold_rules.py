@@ -12,7 +12,10 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-__all__ = ["coins", "grouped_rules", "one_rule", "positive_share"]
+__all__ = ["coins", "grouped_rules", "one_rule", "positive_share", "repeats"]
+REPEATS = 50  # of a row of average weight
+MOST_REPEATED = 5_000_000  # rows in all
+WHOLE = 1e-6  # error of a multiple
 
 
 class _Given(BaseEstimator):
@@ -28,10 +31,33 @@ class _Given(BaseEstimator):
         return True
 
 
-def one_rule(score: np.ndarray, outcome: np.ndarray, objective: str) -> pd.DataFrame:
+def repeats(mass: np.ndarray) -> np.ndarray:
+    """Return how often each row stands for its weight ``mass`` (n,) of mean 1.
+
+    Weights that are multiples of the least one are kept exactly, others to a fiftieth of the mean;
+    a row of any weight stands once at least.
+
+    Examples
+    --------
+    >>> repeats(np.array([0.5, 1.5, 0.0, 2.0])).tolist()
+    [1, 3, 0, 4]
+    >>> repeats(np.array([0.7, 1.3])).tolist()
+    [35, 65]
+    """
+    shares = mass / mass[mass > 0].min()
+    if np.abs(shares - np.round(shares)).max() < WHOLE and shares.sum() <= MOST_REPEATED:
+        return np.round(shares).astype(int)
+    each = min(REPEATS, max(1, MOST_REPEATED // len(mass)))
+    return np.where(mass > 0, np.maximum(np.round(each * mass), 1), 0).astype(int)
+
+
+def one_rule(
+    score: np.ndarray, outcome: np.ndarray, objective: str, mass: np.ndarray | None = None
+) -> pd.DataFrame:
     """Return the one threshold of the highest (balanced) accuracy: the highest of equals.
 
-    It lies halfway between two neighbouring scores (n,), so that rounding moves no row.
+    Rows count by their weight ``mass`` (n,); None: alike. The threshold lies halfway between two
+    neighbouring scores (n,), so that rounding moves no row.
     """
     from sklearn.metrics import roc_curve  # slow to import
 
@@ -41,8 +67,8 @@ def one_rule(score: np.ndarray, outcome: np.ndarray, objective: str) -> pd.DataF
             f"All {len(outcome)} rows are of one class, so no threshold is better than another. "
             "Give rows of both classes."
         )
-    fpr, tpr, cuts = roc_curve(outcome, score, drop_intermediate=False)
-    share = positives / len(outcome) if objective == "accuracy" else 0.5
+    fpr, tpr, cuts = roc_curve(outcome, score, sample_weight=mass, drop_intermediate=False)
+    share = np.average(outcome, weights=mass) if objective == "accuracy" else 0.5
     best = int(np.argmax(np.round(share * tpr + (1 - share) * (1 - fpr), 12)))
     cuts[0] = np.inf
     below = cuts[best + 1] if best + 1 < len(cuts) else -np.inf

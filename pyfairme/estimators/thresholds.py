@@ -18,7 +18,7 @@ from pyfairme.estimators import policy, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.settings import EFFECTS, check_choice, check_count, seed_from
-from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share
+from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share, repeats
 
 __all__ = ["GroupThresholds"]
 
@@ -129,7 +129,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any) -> GroupThresholds:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GroupThresholds:
         """Choose the thresholds; the classifier stays as it is.
 
         Parameters
@@ -137,6 +137,10 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         X, y
             Held-out rows (n, columns) and their class (n,), the sensitive attribute among the
             columns; on training rows the classifier is too sure of itself.
+        sample_weight
+            Weight of each row, (n,): rates are those of the weighted rows, as of the population
+            that a survey's weights stand for. fairlearn counts rows, so each is repeated in
+            proportion to its weight (to a fiftieth of the mean weight). None: rows count alike.
 
         Returns
         -------
@@ -157,13 +161,18 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         entry: Any = self.attribute
         attribute = policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
         score = self._score(X)
+        mass = policy.masses(sample_weight, len(frame))
         if attribute is None:
-            rules = one_rule(score, outcome, self.objective)
+            rules = one_rule(score, outcome, self.objective, mass)
         else:
             codes = attribute.encode(frame)
-            _check_outcomes(attribute, codes, outcome)
+            _check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
+            times = repeats(mass) if sample_weight is not None else np.ones(len(mass), int)
+            repeated = [np.repeat(part, times) for part in (score, outcome, codes)]
             chosen = CRITERIA[str(self.criterion)]
-            rules = grouped_rules(score, outcome, codes, chosen, self.objective, self.grid_size)
+            rules = grouped_rules(*repeated, chosen, self.objective, self.grid_size)
+            rules["n"] = np.bincount(codes, minlength=len(rules))
+            rules["positives"] = np.bincount(codes, outcome, minlength=len(rules)).astype(int)
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self.classes_ = self.estimator.classes_
@@ -237,12 +246,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         *,
         n_boot: int = 200,
         level: float = 0.9,
+        sample_weight: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level
+        X, y, by_cluster, n_boot, level, sample_weight
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -260,7 +270,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         decision = self._decide(frame, self._share(X, frame))
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         chosen = self._reported(attributes)
-        return policy.report(self.estimator, (X, y), chosen, self.effects, decision, **options)
+        return policy.report(
+            self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options
+        )
 
     def _reported(self, attributes: Any) -> Any:
         if attributes is not None or self.attribute is None:

@@ -226,7 +226,8 @@ def fingerprint(dataset: Dataset) -> str:
     """Return a hash of the table and its target, so that a store is not used for other data."""
     digest = hashlib.sha256(repr(list(dataset.frame.columns)).encode())
     hashed: Any = hash_pandas_object
-    for part in (dataset.frame, dataset.target):
+    weight = () if dataset.weight is None else (pd.Series(np.asarray(dataset.weight)),)
+    for part in (dataset.frame, dataset.target, *weight):
         digest.update(hashed(part, index=False).to_numpy().tobytes())
     return digest.hexdigest()[:16]
 

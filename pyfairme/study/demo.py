@@ -200,9 +200,12 @@ def _fit_and_judge(variant: str, dataset: Dataset, part: _Part, protocol: Protoc
         random_state=protocol.seed,
         progress=False,
         **VARIANTS[variant],
-    ).fit(X.iloc[part.training], y.iloc[part.training])
+    ).fit(
+        X.iloc[part.training], y.iloc[part.training], sample_weight=dataset.weights(part.training)
+    )
     fitted = time.perf_counter()
-    judged = collect(estimator, X.iloc[part.judged], y.iloc[part.judged])
+    weight = dataset.weights(part.judged)
+    judged = collect(estimator, X.iloc[part.judged], y.iloc[part.judged], sample_weight=weight)
     seconds = {"fit": fitted - start, "judge": time.perf_counter() - fitted}
     return _Fitted(variant, estimator, judged, seconds)
 

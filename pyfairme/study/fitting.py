@@ -114,7 +114,8 @@ def _fit(key: Key, estimator: Any, dataset: Dataset, part: Part, before: Any) ->
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(dataset.frame.iloc[part.training], dataset.target.iloc[part.training])
+        X, y = dataset.frame.iloc[part.training], dataset.target.iloc[part.training]
+        model.fit(X, y, sample_weight=dataset.weights(part.training))
     return _Fitted(model, time.perf_counter() - start, [str(one.message) for one in caught])
 
 
@@ -126,7 +127,7 @@ def _judge(
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        judged = collect(model, X, y)
+        judged = collect(model, X, y, sample_weight=dataset.weights(part.judged))
         done = time.perf_counter()
         importance = _importance(model, X, judged, network_seed(key))
     told = [*fitted.warnings, *(str(one.message) for one in caught)]

@@ -34,7 +34,8 @@ def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
     """
     part = problem.parts[0]
     training = np.sort(np.concatenate([part.training, part.judged]))
-    X, y = problem.dataset.frame, problem.dataset.target
+    dataset = problem.dataset
+    X, y = dataset.frame, dataset.target
     rows = np.sort(problem.held_out)
     seed = network_seed(Key("", problem.seed, len(problem.parts)))
     share = len(part.judged) / len(training)
@@ -44,8 +45,9 @@ def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
         model.set_params(random_state=seed, validation_fraction=share, progress=False)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            model.fit(X.iloc[training], y.iloc[training])
-            judged = collect(model, X.iloc[rows], y.iloc[rows])
+            model.fit(X.iloc[training], y.iloc[training], sample_weight=dataset.weights(training))
+            weight = dataset.weights(rows)
+            judged = collect(model, X.iloc[rows], y.iloc[rows], sample_weight=weight)
         for text in dict.fromkeys(str(one.message) for one in caught):
             warn(f"{name}: {text}")
         runs[name, 0] = Pooled(judged, rows, np.zeros(len(rows), np.int32))

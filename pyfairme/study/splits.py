@@ -162,4 +162,5 @@ def some_rows(dataset: Dataset, rows: int | None, seed: int = 0) -> Dataset:
         dataset,
         frame=dataset.frame.iloc[chosen].reset_index(drop=True),
         target=dataset.target.iloc[chosen].reset_index(drop=True),
+        weight=None if dataset.weight is None else pd.Series(np.asarray(dataset.weight)[chosen]),
     )

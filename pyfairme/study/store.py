@@ -23,6 +23,7 @@ __all__ = ["Key", "Store", "judged_frame", "read_judged"]
 
 SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
+WEIGHT = "weight"  # only where rows have one
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
 # whatever the estimator says
@@ -59,19 +60,22 @@ def judged_frame(judged: Judged, row: np.ndarray, fold: int) -> pd.DataFrame:
     """
     columns: dict[str, Any] = {"row": row, "fold": np.full(len(row), fold, np.int32)}
     columns |= {name: getattr(judged, name) for name in SINGLE}
+    if judged.weight is not None:
+        columns[WEIGHT] = judged.weight
     for field in NESTED:
         columns |= dict(_flat(field, getattr(judged, field)))
     frame = pd.DataFrame(columns)
     text = frame.select_dtypes(exclude=["number", "bool"]).columns
     frame = frame.astype(dict.fromkeys(text, "category"))
-    small = frame.select_dtypes("float64").columns.drop("y", errors="ignore")
+    small = frame.select_dtypes("float64").columns.drop(["y", WEIGHT], errors="ignore")
     return frame.astype(dict.fromkeys(small, np.float32))
 
 
 def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Judged:
     """Return the rows of `judged_frame` as they were judged."""
     nested: dict[str, Any] = {field: {} for field in NESTED}
-    for name in frame.columns.drop([*OWN, *SINGLE]):
+    weight = _array(frame[WEIGHT]) if WEIGHT in frame else None
+    for name in frame.columns.drop([*OWN, *SINGLE]).drop(WEIGHT, errors="ignore"):
         *path, last = name.split(SEPARATOR)
         branch = nested
         for step in path:
@@ -82,6 +86,7 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Jud
         **{field: _stacked(tree) for field, tree in nested.items()},
         classes=classes,
         seed=seed,
+        weight=weight,
     )
 
 

@@ -49,7 +49,7 @@ class FoldRows(NamedTuple):
 
     ``y`` and ``decision`` are class codes (``decision`` empty for regression), ``prediction``
     P(second class), P of every class (n, K), or real; ``sensitive`` codes per attribute, -1 for a
-    level that training never saw.
+    level that training never saw; ``weight`` how much each row counts.
     """
 
     y: np.ndarray
@@ -57,6 +57,7 @@ class FoldRows(NamedTuple):
     decision: np.ndarray
     log_density: np.ndarray
     sensitive: dict[str, np.ndarray]
+    weight: np.ndarray
     classes: int
     seconds: float
     warnings: tuple[str, ...]
@@ -158,11 +159,13 @@ def judge_fold(problem: Problem, estimator: Any, fold: int) -> FoldRows:
         validation_fraction=part.validation_fraction,
         progress=False,
     )
-    X, y = problem.dataset.frame, problem.dataset.target
+    dataset = problem.dataset
+    X, y = dataset.frame, dataset.target
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        model.fit(X.iloc[part.training], y.iloc[part.training])
+        weight = dataset.weights(part.training)
+        model.fit(X.iloc[part.training], y.iloc[part.training], sample_weight=weight)
         rows = X.iloc[part.judged]
         judged = collect(model, rows, y.iloc[part.judged], attributes=())  # no flips: not needed
     return FoldRows(
@@ -171,6 +174,7 @@ def judge_fold(problem: Problem, estimator: Any, fold: int) -> FoldRows:
         decision=judged.decision.get("mixed", np.empty(0)),
         log_density=judged.log_density.get("mixed", np.empty(0)),
         sensitive={a.name: a.encode(rows) for a in model.design_.attributes},
+        weight=np.ones(len(rows)) if (given := dataset.weights(part.judged)) is None else given,
         classes=len(judged.classes),
         seconds=time.perf_counter() - start,
         warnings=tuple(dict.fromkeys(str(warning.message) for warning in caught)),
@@ -193,29 +197,29 @@ def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
         its variance. ``worst_sd``: the largest TPR, FPR or residual SD; ``mse_sd`` only stands
         beside it. An SD that is not defined on these rows is left out.
     """
-    y, prediction, decision = (
+    y, prediction, decision, weight = (
         np.concatenate([getattr(fold, name) for fold in folds])
-        for name in ("y", "prediction", "decision")
+        for name in ("y", "prediction", "decision", "weight")
     )
     classes = folds[0].classes
     if classes == 0:
         density = np.concatenate([fold.log_density for fold in folds])
-        found = {"loss": -float(density.mean())}
+        found = {"loss": -float(np.average(density, weights=weight))}
     elif classes == 2:
         found = {
-            "loss": metrics.log_loss(y, prediction.astype(np.float64)),
-            "auroc": metrics.auroc(y, prediction),
+            "loss": metrics.log_loss(y, prediction.astype(np.float64), sample_weight=weight),
+            "auroc": metrics.auroc(y, prediction, sample_weight=weight),
         }
     else:
         given = np.clip(prediction[np.arange(len(y)), y].astype(np.float64), 1e-12, None)
-        found = {"loss": -float(np.log(given).mean())}
+        found = {"loss": -float(np.average(np.log(given), weights=weight))}
     goal = GOALS["classification" if classes else "regression"]
     judged = decision if classes else prediction
     score = getattr(metrics, goal.accuracy)
-    scores = [score(one, two) for one, two in _problems(y, judged, classes)]
+    scores = [score(one, two, sample_weight=weight) for one, two in _problems(y, judged, classes)]
     found["accuracy"] = float(np.mean(scores))
     spreads = {
-        (name, attribute): _spread(name, y, judged, _joined(folds, attribute), classes)
+        (name, attribute): _spread(name, (y, judged, weight), _joined(folds, attribute), classes)
         for attribute in folds[0].sensitive
         for name in (*goal.spreads, *goal.beside_spreads)
     }
@@ -230,19 +234,26 @@ def _joined(folds: Sequence[FoldRows], attribute: str) -> np.ndarray:
     return np.concatenate([fold.sensitive[attribute] for fold in folds])
 
 
-def _spread(name: str, y: np.ndarray, judged: np.ndarray, group: np.ndarray, classes: int) -> float:
+def _spread(
+    name: str,
+    rows: tuple[np.ndarray, np.ndarray, np.ndarray],
+    group: np.ndarray,
+    classes: int,
+) -> float:
     """Return an SD over the groups of one attribute; rows of unknown levels take no part.
 
-    That of a regression has the unit of the target or its square, and is divided by it.
+    ``rows`` are outcomes, what is judged, and weights. That of a regression has the unit of the
+    target or its square, and is divided by it.
     """
     known = group >= 0
-    y, judged, group = y[known], judged[known], group[known]
+    y, judged, weight = (part[known] for part in rows)
+    shared = {"sensitive_features": group[known], "sample_weight": weight}
     spread = getattr(metrics, name)
-    values = [
-        spread(one, two, sensitive_features=group) for one, two in _problems(y, judged, classes)
-    ]
+    values = [spread(one, two, **shared) for one, two in _problems(y, judged, classes)]
     there = [value for value in values if not np.isnan(value)]
-    unit = 1.0 if classes else float(np.std(y)) ** UNITS[name]
+    mean = np.average(y, weights=weight)
+    sd = float(np.sqrt(np.average((y - mean) ** 2, weights=weight)))
+    unit = 1.0 if classes else sd ** UNITS[name]
     return max(there) / unit if there and unit else np.nan
 
 

@@ -215,3 +215,27 @@ def test_help_shows_examples_and_keeps_the_width(call, command, width, monkeypat
     assert max(map(len, result.output.splitlines())) <= int(width)
     assert "noqa" not in result.output
     assert "\b" not in result.output
+
+
+def test_a_column_of_weights_counts_rows_and_is_no_covariate(
+    call, refused, loans, as_csv, tmp_path
+):
+    counted = loans.assign(people=np.where(loans["sex"] == "f", 4.0, 1.0))
+    table = as_csv(counted)
+    out, kept = tmp_path / "weighted.pyfairme", tmp_path / "kept.csv"
+    arguments = ("fit", table, *ROLES, *QUICK, "--drop", "loan", "--weight", "people")
+    result = call(*arguments, "--out", out, "--held-out-rows", kept)
+    assert result.exit_code == 0, result.output
+    assert "weight" in result.output
+    assert "--weight people" in result.output
+    assert "people" not in pf.load(out).feature_names_in_
+    folders = [tmp_path / "with", tmp_path / "without"]
+    judge = ("report", out, kept, "--target", "repaid", "--n-boot", "0", "--out")
+    assert call(*judge, folders[0], "--weight", "people").exit_code == 0
+    assert call(*judge, folders[1]).exit_code == 0
+    values = [pd.read_csv(f / "fairness_report.csv").query("metric == 'auroc'") for f in folders]
+    assert (values[0]["value"].to_numpy() != values[1]["value"].to_numpy()).all()
+    text = refused("fit", table, *ROLES, "--weight", "sex", "--out", out)
+    assert "given as --weight" in text
+    negative = as_csv(counted.assign(people=-1.0))
+    assert "[weight-not-finite]" in refused(*arguments[:1], negative, *arguments[2:], "--out", out)
