@@ -8,7 +8,7 @@ import numpy as np
 from pyfairme.metrics.bootstrap import Weights, draw_weights, resampling_design
 from pyfairme.metrics.inputs import Codes, Floats, as_groups
 from pyfairme.metrics.registry import Task
-from pyfairme.metrics.table import Rows
+from pyfairme.metrics.table import Rows, unequal
 from pyfairme.study.pooled import Pooled, Runs, common_labels
 
 __all__ = ["ALL", "BLOCKS", "Section", "problems", "rows_of", "sections"]
@@ -119,6 +119,7 @@ def _rows(section: Section, run: Pooled, effects: str, code: int | None) -> Rows
     density = judged.log_density.get(effects)
     grouped: dict[str, Any] = {"group": section.group, "levels": section.levels}
     grouped["gap"] = None if gap is None else column(gap)
+    grouped["weight"] = None if judged.weight is None else unequal(judged.weight[at])
     prediction = column(judged.prediction[effects])
     if section.task == "regression":
         outcome = np.asarray(judged.y[at], np.float64)

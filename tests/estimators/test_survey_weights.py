@@ -54,8 +54,8 @@ def test_a_report_counts_rows_by_their_weight(clf, binary, times):
     pd.testing.assert_series_equal(both[0][exact], both[1][exact], check_exact=False, rtol=1e-6)
 
 
-def test_weights_of_a_survey_show_what_the_rows_hide(clf, binary):
-    """Women of one kind stand for many: a parity of almost 0 among the rows is .2 among people."""
+def test_weights_of_a_survey_show_what_the_rows_hide():
+    """Women of one kind stand for many: a parity of 0 among rows is 1/6 among people."""
     rng = np.random.default_rng(1)
     group = np.where(rng.random(4000) < 0.5, "f", "m")
     rich = rng.random(4000) < 0.5
@@ -66,17 +66,6 @@ def test_weights_of_a_survey_show_what_the_rows_hide(clf, binary):
     people = metrics.demographic_parity(*args, sensitive_features=group, sample_weight=weight)
     assert rows < 0.04
     assert people == pytest.approx(1 / 2 - 1 / 3, abs=0.04)
-    frame = metrics.classification_report_frame(
-        decision,
-        decision * 0.8 + 0.1,
-        decision,
-        sensitive={"sex": group},
-        sample_weight=weight,
-        rng=rng,
-    )
-    line = frame.query("metric == 'demographic_parity'").iloc[0]
-    assert line["value"] == pytest.approx(people)
-    assert line["low"] < 1 / 2 - 1 / 3 < line["high"]
 
 
 @pytest.mark.parametrize(
