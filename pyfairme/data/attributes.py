@@ -10,6 +10,7 @@ import pandas as pd
 from pyfairme.data.columns import MISSING, column_kind, lookup, natural_order, pick, read_labels
 from pyfairme.data.columns import read_numbers as numbers_of
 from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
+from pyfairme.metrics.names import join_names
 
 __all__ = ["Attribute", "Component"]
 
@@ -96,7 +97,8 @@ class Attribute:
     name
         Name of the column, of the brackets, or of the parts joined with " x ".
     levels
-        Levels that training rows have; those of an intersection are joined with " & ".
+        Levels that training rows have; those of an intersection are joined with " & ",
+        a level that itself has this sign in quotation marks.
     columns
         The columns it is read from.
     counts
@@ -124,7 +126,7 @@ class Attribute:
         seen = np.flatnonzero(rows)
         cells, counts = np.stack(np.unravel_index(seen, shape), axis=1), rows[seen]
         levels = [
-            " & ".join(part.levels[i] for part, i in zip(parts, cell, strict=True))
+            join_names([part.levels[i] for part, i in zip(parts, cell, strict=True)], " & ")
             for cell in cells
         ]
         if len(levels) < 2:

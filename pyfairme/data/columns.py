@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple, cast
@@ -11,6 +12,7 @@ import pandas as pd
 
 __all__ = [
     "MISSING",
+    "NEW_LEVEL",
     "Labels",
     "column_kind",
     "first_rows",
@@ -24,6 +26,8 @@ __all__ = [
 ]
 
 MISSING = "(missing)"
+NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
+_RESERVED = re.compile(rf'("*)({re.escape(MISSING)}|{re.escape(NEW_LEVEL)})("*)')
 _NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
 _TIME_CONTENT = {"date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period"}
 
@@ -179,7 +183,9 @@ def read_labels(series: pd.Series) -> Labels:
     """Return a column as labels.
 
     A label is `str(value)`; whole numbers lose their ".0", so that a column of ids that became
-    float through missing values keeps its labels, and 7, 7.0 and "7" are the same level.
+    float through missing values keeps its labels, and 7, 7.0 and "7" are the same level. A text
+    "(missing)" or "(new level)" is put in quotation marks: without them these words stand for
+    gaps and for levels that training never saw.
 
     Raises
     ------
@@ -190,7 +196,13 @@ def read_labels(series: pd.Series) -> Labels:
         _check_finite(series, series.to_numpy(dtype=np.float64, na_value=np.nan))
     codes, distinct = pd.factorize(series, use_na_sentinel=True)
     values = list(distinct)
-    return Labels(codes, [label_of(value) for value in values], values)
+    return Labels(codes, [_apart(label_of(value)) for value in values], values)
+
+
+def _apart(label: str) -> str:
+    """Put a label that reads as one of our own words in quotation marks, one pair more if it is."""
+    found = _RESERVED.fullmatch(label)
+    return f'"{label}"' if found and found[1] == found[3] else label
 
 
 def label_of(value: Any) -> str:
@@ -213,9 +225,13 @@ def label_of(value: Any) -> str:
 def lookup(labels: Labels, levels: Sequence[str]) -> np.ndarray:
     """Return int64[n] positions in `levels`; -1 for a label that is not among them.
 
-    A missing value is at "(missing)" when that is a level.
+    A missing value is at "(missing)" when that is a level. So is a text "(missing)" where training
+    had no such text, as somebody may have written it for gaps.
     """
     position = {level: i for i, level in enumerate(levels)}
+    for word in (MISSING, NEW_LEVEL):  # also of models saved before these words were quoted
+        if word in position:
+            position.setdefault(_apart(word), position[word])
     table = [position.get(name, -1) for name in labels.names] + [position.get(MISSING, -1)]
     return np.asarray(table, dtype=np.int64)[labels.codes]
 

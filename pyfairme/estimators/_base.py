@@ -31,6 +31,7 @@ from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.importance import Inputs, mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import lean, train
+from pyfairme.metrics.inputs import check_count, check_share
 from pyfairme.model.likelihoods import Likelihood
 
 
@@ -521,6 +522,8 @@ class FairMixedEffects(BaseEstimator):
         Rows of a level that training never saw are the group "(new level)"; a block that holds such
         rows has no counterfactual gap, as there is no telling what their other levels are.
         """
+        check_count(n_boot, "n_boot")
+        check_share(level)
         judged = fairness.collect(self, X, y, attributes, sample_weight)
         return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
 

@@ -17,16 +17,17 @@ from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.clusters import Grouping, factor_columns
+from pyfairme.data.columns import NEW_LEVEL
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
+from pyfairme.metrics.names import join_names
 
 __all__ = ["NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
-NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 COLUMNS = (
     "effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high",
     "null", "null_low", "null_high", "n", "note",
@@ -189,10 +190,12 @@ def _join(columns: list[np.ndarray], rows: int) -> np.ndarray:
     """One label per row from the labels of all factors."""
     if not columns:
         return np.full(rows, "all", dtype=object)
-    joined = columns[0]
-    for column in columns[1:]:
-        joined = joined + " / " + column
-    return joined
+    if len(columns) == 1:
+        return columns[0]
+    rows_of = pd.MultiIndex.from_arrays(columns)
+    codes, cells = rows_of.factorize()
+    names = [join_names([str(part) for part in cell], " / ") for cell in cells]
+    return np.array(names, dtype=object)[codes]
 
 
 def pool(parts: Iterable[Judged]) -> Judged:

@@ -17,6 +17,7 @@ from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.threshold_rules import coins
+from pyfairme.metrics.inputs import check_count, check_share
 
 __all__ = [
     "OBJECTIVES", "check_classifier", "check_columns", "codes_of", "decide", "encode", "entry_of",
@@ -161,6 +162,8 @@ def report(
     ``rows`` are X, y and sample_weight, ``options`` those of `fairness.report`. The lines of
     ``effects`` only.
     """
+    check_count(options["n_boot"], "n_boot")
+    check_share(options["level"])
     X, y, sample_weight = rows
     judged = fairness.collect(estimator, X, y, attributes, sample_weight)
     judged = replace(judged, decision={**judged.decision, effects: decision})

@@ -185,7 +185,10 @@ def r2(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
 
     outcome = as_real(y_true, "y_true")
     if np.ptp(outcome) == 0:
-        raise ValueError("r2 needs outcomes that vary, got the same value in every row of y_true.")
+        raise ValueError(
+            "r2 needs outcomes that vary, got the same value in every row of y_true. "
+            "[constant-outcome]"
+        )
     prediction = as_real(y_pred, "y_pred", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
     return float(sk.r2_score(outcome, prediction, sample_weight=weight))
@@ -196,6 +199,6 @@ def _both_outcomes(y_true: Any, metric: str) -> Floats:
     if np.ptp(outcome) == 0:
         raise ValueError(
             f"{metric} needs both outcomes in y_true, got only {outcome[0]:g}; "
-            "evaluate on rows that contain both."
+            "evaluate on rows that contain both. [one-outcome]"
         )
     return outcome

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.inputs import Floats, as_binary, as_groups, as_probability, as_weight
+from pyfairme.metrics.inputs import (
+    Floats,
+    as_binary,
+    as_groups,
+    as_probability,
+    as_weight,
+    check_count,
+)
 from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import Rows, Table, make_table, totals
 
@@ -57,8 +64,7 @@ def calibration_error_by_group(
     >>> error.tolist()
     [0.25, 0.5]
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}.")
+    bins = check_count(bins, "bins", 1)
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))
     groups = as_groups(sensitive_features, n=len(outcome))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap, ratio
-from pyfairme.metrics.inputs import Codes, Floats, as_weight
+from pyfairme.metrics.inputs import Codes, Floats, as_weight, check_count
 from pyfairme.metrics.moments import real_rows
 from pyfairme.metrics.null import permuted_groups
 from pyfairme.metrics.registry import Metric
@@ -63,8 +63,7 @@ def conditional_demographic_disparity(
     ... )
     2.0
     """
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}.")
+    bins = check_count(bins, "bins", 1)
     rows = real_rows(y_true, y_pred, sensitive_features)
     table = predictions_by_outcome(rows, bins)
     return float(_disparity(totals(table, as_weight(sample_weight, len(rows.y_true)))))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.draws import as_draws, row_slices
-from pyfairme.metrics.inputs import Floats, as_real
+from pyfairme.metrics.inputs import Floats, as_numbers, as_real
 from pyfairme.metrics.proportion import proportion_interval
 
 __all__ = ["coverage_table"]
@@ -72,9 +72,11 @@ def coverage_table(
     """
     outcome = as_real(y, "y")
     matrix = as_draws(draws, len(outcome))
-    wanted = np.asarray(list(levels), np.float64)
+    wanted = as_numbers(list(levels), "levels")
     if wanted.size == 0 or not ((wanted > 0) & (wanted < 1)).all():
-        raise ValueError(f"levels must lie between 0 and 1, got {wanted.tolist()}; 0.9 means 90 %.")
+        raise ValueError(
+            f"levels must lie between 0 and 1, got {wanted.tolist()}; 0.9 means 90 %. [level-range]"
+        )
     found = _intervals(outcome, matrix, wanted)
     shares = [proportion_interval(hit, groups=groups, level=confidence) for hit in found.covered]
     return pd.DataFrame(

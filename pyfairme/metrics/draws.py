@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from pyfairme.metrics.inputs import as_numbers
+
 __all__ = ["as_draws", "row_slices"]
 
 NUMBERS = 4_000_000  # of one slice of the draws, which bounds the memory of copies
@@ -33,15 +35,17 @@ def as_draws(draws: Any, n: int) -> np.ndarray:
     (2, 2)
     """
     array = np.asarray(draws)
+    if np.ma.isMaskedArray(draws) and np.ma.getmaskarray(draws).any():
+        as_numbers(draws, "draws")  # refuses it
     if array.ndim not in (2, 3) or array.shape[-1] != n or array.size == 0:
         raise ValueError(
             f"draws must have shape (draws, {n}) or (chain, draw, {n}), the rows of y last; got "
-            f"shape {array.shape}. estimator.sample_predictive(X) has the right one."
+            f"shape {array.shape}. estimator.sample_predictive(X) has the right one. [draws-shape]"
         )
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise ValueError(
             f"draws must hold finite numbers, got dtype {array.dtype} or values that are missing "
-            "or infinite; pass the draws of outcomes, classes as 0, 1, ..."
+            "or infinite; pass the draws of outcomes, classes as 0, 1, ... [draws-numbers]"
         )
     return array.reshape(-1, n)
 

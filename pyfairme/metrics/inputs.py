@@ -1,11 +1,14 @@
 """Check what callers pass in, once, at the border of the package."""
 
+import numbers
 import re
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from pyfairme.metrics.names import distinct_names, join_names
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 BRACKET = re.compile(
@@ -47,9 +50,11 @@ def as_real(values: Any, name: str, n: int | None = None) -> Floats:
     ValueError
         When it is not numeric, one-dimensional, finite, and of length ``n``.
     """
-    vector = _numbers(values, name)
+    vector = as_numbers(values, name)
     if vector.ndim != 1:
-        raise ValueError(f"{name} must be one-dimensional, got shape {vector.shape}.")
+        raise ValueError(
+            f"{name} must be one-dimensional, got shape {vector.shape}. [metric-shape]"
+        )
     _check_length(len(vector), name, n)
     _check_finite(vector, name)
     return vector
@@ -68,7 +73,7 @@ def as_binary(values: Any, name: str, n: int | None = None) -> Floats:
     if odd.size:
         raise ValueError(
             f"{name} must be 0 or 1 in every row, got {odd[0]:g} among others; "
-            "apply a decision threshold or encode the positive class as 1 first."
+            "apply a decision threshold or encode the positive class as 1 first. [not-binary]"
         )
     return vector
 
@@ -86,7 +91,7 @@ def as_probability(values: Any, name: str, n: int | None = None) -> Floats:
     if odd.size:
         raise ValueError(
             f"{name} must lie between 0 and 1, got {odd[0]:g} among others; "
-            "pass probabilities, not logits or percentages."
+            "pass probabilities, not logits or percentages. [not-probability]"
         )
     return vector
 
@@ -105,7 +110,7 @@ def as_weight(values: Any, n: int) -> Floats | None:
     if (weight < 0).any() or not weight.any():
         raise ValueError(
             "sample_weight must be non-negative with a positive sum, "
-            f"got minimum {weight.min():g} and sum {weight.sum():g}."
+            f"got minimum {weight.min():g} and sum {weight.sum():g}. [metric-weights]"
         )
     return weight
 
@@ -127,10 +132,11 @@ def as_flipped(values: Any, name: str, n: int) -> Floats:
     ValueError
         When the shape is wrong or a cell is not finite (a level a row cannot be given).
     """
-    matrix = _numbers(values, name)
+    matrix = as_numbers(values, name)
     if matrix.ndim != 2 or matrix.shape[1] == 0:
         raise ValueError(
-            f"{name} must have shape (n, number of levels - 1), got shape {matrix.shape}."
+            f"{name} must have shape (n, number of levels - 1), got shape {matrix.shape}. "
+            "[metric-shape]"
         )
     _check_length(len(matrix), name, n)
     _check_finite(matrix, name, "a level that a row cannot take must be dropped beforehand")
@@ -144,7 +150,9 @@ def as_groups(labels: Any, name: str = "sensitive_features", n: int | None = Non
     ----------
     labels
         Shape ``(n,)`` of any labels, or a frame ``(n, A)`` whose columns are intersected: a group
-        is then an observed combination, named ``"Black & Female"``.
+        is then an observed combination, named ``"Black & Female"``; a label that itself contains
+        `` & `` is put in quotes there. Labels of several types that print alike stay apart: of 1
+        and ``"1"`` the text is shown in quotes.
     name
         What the caller calls it; used in messages.
     n
@@ -166,21 +174,125 @@ def as_groups(labels: Any, name: str = "sensitive_features", n: int | None = Non
         if missing := int(pd.isna(column).sum()):
             raise ValueError(
                 f"{name} has {missing} missing label(s); drop those rows or give them a label "
-                'of their own such as "unknown".'
+                'of their own such as "unknown". [missing-label]'
             )
     parts = [_factorise(column) for column in columns]
     return parts[0] if len(parts) == 1 else _intersect(parts)
 
 
+def as_numbers(values: Any, name: str) -> Floats:
+    """Return ``values`` as floats of any shape; what is missing becomes NaN.
+
+    Parameters
+    ----------
+    values
+        Numbers, or text of numbers, in a list, array, or series.
+    name
+        What the caller calls it; used in messages.
+
+    Raises
+    ------
+    ValueError
+        For text, complex numbers, dates and durations, and masked arrays that hide a value.
+
+    Examples
+    --------
+    >>> as_numbers(np.ma.array([1.0, 2.0], mask=[False, False]), "y_pred")
+    array([1., 2.])
+    """
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        hidden = int(np.ma.getmaskarray(values).sum())
+        raise ValueError(
+            f"{name} is a masked array that hides {hidden} value(s), which nothing looks at: "
+            "leave these rows out, here and in all other arguments. [masked-values]"
+        )
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:  # lists of unequal length
+        raise _no_numbers(values, name) from error
+    if array.dtype.kind == "c" or _holds(array, complex | np.complexfloating):
+        raise ValueError(
+            f"{name} must hold real numbers, got complex ones (dtype {array.dtype}): pass the "
+            "real part or the modulus. [complex-values]"
+        )
+    if array.dtype.kind in "mM" or _holds(array, np.datetime64 | np.timedelta64):
+        raise ValueError(
+            f"{name} must hold numbers, got dates or durations (dtype {array.dtype}): count days, "
+            "or another unit, from a start. [dates-as-numbers]"
+        )
+    try:
+        return np.asarray(values, dtype=np.float64)  # a nullable column knows its gaps
+    except (TypeError, ValueError) as error:
+        raise _no_numbers(values, name) from error
+
+
+def _holds(array: np.ndarray, kind: Any) -> bool:
+    return array.dtype == object and any(isinstance(value, kind) for value in array.flat)
+
+
+def _no_numbers(values: Any, name: str) -> ValueError:
+    return ValueError(f"{name} must hold numbers only, got {_brief(values)}. [not-numeric]")
+
+
+def check_count(value: Any, name: str, least: int = 0) -> int:
+    """Return a whole number of at least ``least``; raise ValueError for anything else.
+
+    Examples
+    --------
+    >>> check_count(3, "bins", 1)
+    3
+    """
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(
+            f"{name} must be a whole number of at least {least}, got {value!r}. [not-a-count]"
+        )
+    return int(value)
+
+
+def check_share(value: Any, name: str = "level") -> float:
+    """Return a number between 0 and 1, ends excluded; raise ValueError for anything else."""
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    share = float(value) if number else -1.0
+    if not 0 < share < 1:  # NaN is refused as well
+        raise ValueError(
+            f"{name} must lie between 0 and 1, got {value!r}; 0.9 means 90 %. [level-range]"
+        )
+    return share
+
+
+def as_rng(rng: Any, name: str = "rng") -> np.random.Generator:
+    """Return a generator: the one given, or that of a seed.
+
+    Raises
+    ------
+    ValueError
+        For anything but a `numpy.random.Generator` and a whole number of at least 0. ``None``
+        would make results that cannot be repeated.
+    """
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, numbers.Integral) and not isinstance(rng, bool) and int(rng) >= 0:
+        return np.random.default_rng(int(rng))
+    raise ValueError(
+        f"{name} must be a numpy.random.Generator or a seed (0, 1, ...), got {rng!r}: give "
+        "numpy.random.default_rng(0), for example. [no-generator]"
+    )
+
+
 def _columns(labels: Any, name: str) -> list[pd.Series]:
     if hasattr(labels, "columns"):
         columns = [labels[column] for column in labels.columns]
+    elif np.ma.isMaskedArray(labels) and labels.ndim == 2:
+        columns = [labels[:, column] for column in range(labels.shape[1])]
     elif np.ndim(labels) == 2 and not isinstance(labels, pd.Series):
         columns = list(np.asarray(labels, dtype=object).T)
     else:
         columns = [labels]
     if not columns or np.ndim(columns[0]) != 1:
-        raise ValueError(f"{name} must be one column of labels or a frame, got {_brief(labels)}.")
+        raise ValueError(
+            f"{name} must be one column of labels or a frame, got {_brief(labels)}. [groups-shape]"
+        )
     return [_series(column) for column in columns]
 
 
@@ -191,18 +303,22 @@ def _series(column: Any) -> pd.Series:
         return pd.Series(column)
     if isinstance(column, list | tuple):  # np.asarray would turn None next to strings into "None"
         return pd.Series(column, dtype=object)
+    if np.ma.isMaskedArray(column):  # a hidden label is a missing one
+        shown = np.array(column, dtype=object)
+        shown[np.ma.getmaskarray(column)] = None
+        return pd.Series(shown, dtype=object)
     return pd.Series(np.asarray(column))
 
 
 def _factorise(column: pd.Series) -> Groups:
     if isinstance(column.dtype, pd.CategoricalDtype):
-        levels = tuple(str(level) for level in column.cat.categories)
+        levels = distinct_names(column.cat.categories)
         return Groups(column.cat.codes.to_numpy(dtype=np.intp), levels)
     codes, labels = pd.factorize(column)
     order = _sorted_positions(list(labels))
     rank = np.empty(len(order), dtype=np.intp)
     rank[order] = np.arange(len(order))
-    return Groups(rank[codes], tuple(str(labels[position]) for position in order))
+    return Groups(rank[codes], distinct_names([labels[position] for position in order]))
 
 
 def _sorted_positions(labels: list[Any]) -> list[int]:
@@ -229,29 +345,24 @@ def _intersect(parts: list[Groups]) -> Groups:
     observed, codes = np.unique(joint, return_inverse=True)
     positions = zip(*np.unravel_index(observed, shape), strict=True)
     levels = tuple(
-        " & ".join(part.levels[at] for part, at in zip(parts, where, strict=True))
+        join_names([part.levels[at] for part, at in zip(parts, where, strict=True)], " & ")
         for where in positions
     )
     return Groups(codes.astype(np.intp), levels)
 
 
-def _numbers(values: Any, name: str) -> Floats:
-    try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must hold numbers only, got {_brief(values)}.") from error
-
-
 def _check_length(length: int, name: str, n: int | None) -> None:
     if length == 0:
-        raise ValueError(f"{name} is empty; at least one row is needed.")
+        raise ValueError(f"{name} is empty; at least one row is needed. [no-rows]")
     if n is not None and length != n:
-        raise ValueError(f"{name} has {length} rows, expected {n}: one for each row of y_true.")
+        raise ValueError(
+            f"{name} has {length} rows, expected {n}: one for each row of y_true. [lengths-differ]"
+        )
 
 
 def _check_finite(array: Floats, name: str, advice: str = "drop or fill those rows first") -> None:
     if bad := int((~np.isfinite(array)).sum()):
-        raise ValueError(f"{name} has {bad} missing or infinite value(s); {advice}.")
+        raise ValueError(f"{name} has {bad} missing or infinite value(s); {advice}. [not-finite]")
 
 
 def _brief(values: Any) -> str:

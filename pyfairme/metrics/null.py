@@ -12,7 +12,7 @@ import numpy as np
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.confusion import decision_rows, effective_decisions
-from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.inputs import Floats, as_rng, as_weight, check_count, check_share
 from pyfairme.metrics.moments import real_rows
 from pyfairme.metrics.registry import Task, find
 from pyfairme.metrics.table import Table, tabulated, totals, unequal
@@ -40,7 +40,7 @@ def null_value(
     y_pred: Any,
     *,
     sensitive_features: Any,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     task: Task = "classification",
     draws: int = 1000,
     level: float = 0.9,
@@ -59,7 +59,7 @@ def null_value(
     sensitive_features
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     rng
-        Source of randomness.
+        Source of randomness, or its seed.
     task
         ``"classification"`` or ``"regression"``.
     draws
@@ -85,7 +85,10 @@ def null_value(
     """
     found = find(metric, task)
     if found.null is None:
-        raise ValueError(f"{metric} has no null value: it is not a spread of counts or means.")
+        raise ValueError(
+            f"{metric} has no null value: it is not a spread of counts or means. [no-null-value]"
+        )
+    rng, draws, level = as_rng(rng), check_count(draws, "draws", 1), check_share(level)
     check_rows = decision_rows if task == "classification" else real_rows
     rows = check_rows(y_true, y_pred, sensitive_features)
     weight = as_weight(sample_weight, len(rows.y_true))

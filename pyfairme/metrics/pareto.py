@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.inputs import Floats, as_numbers
 
 __all__ = ["hypervolume", "non_dominated", "on_hull"]
 
@@ -117,7 +117,7 @@ def hypervolume(
     Returns
     -------
     float
-        0 when no model beats the reference.
+        0 when no model beats the reference, NaN when there are models and all have a NaN.
 
     Raises
     ------
@@ -133,6 +133,8 @@ def hypervolume(
     """
     a, d = _points(accuracy, disparity)
     start, ceiling = _reference(reference)
+    if len(a) and (np.isnan(a) | np.isnan(d)).all():
+        return float("nan")
     better = (a > start) & (d < ceiling)
     a, d = a[better], d[better]
     chosen = np.flatnonzero(on_hull(a, d)) if convex else _staircase(a, d)
@@ -147,20 +149,21 @@ def hypervolume(
 
 
 def _points(accuracy: Any, disparity: Any) -> tuple[Floats, Floats]:
-    a, d = np.asarray(accuracy, np.float64), np.asarray(disparity, np.float64)
+    a, d = as_numbers(accuracy, "accuracy"), as_numbers(disparity, "disparity")
     if a.ndim != 1 or a.shape != d.shape:
         raise ValueError(
             "accuracy and disparity must be vectors of one length, one value per model; got shapes "
-            f"{a.shape} and {d.shape}."
+            f"{a.shape} and {d.shape}. [lengths-differ]"
         )
     return a, d
 
 
 def _reference(reference: Any) -> tuple[float, float]:
-    pair = np.asarray(reference, np.float64)
+    pair = as_numbers(reference, "reference")
     if pair.shape != (2,) or not np.isfinite(pair).all():
         raise ValueError(
-            f"reference must be two finite numbers, accuracy and disparity, got {reference!r}."
+            "reference must be two finite numbers, accuracy and disparity, "
+            f"got {reference!r}. [reference-point]"
         )
     return float(pair[0]), float(pair[1])
 

@@ -76,5 +76,6 @@ def _refuse_ties(equal: Floats) -> None:
     if ties > MOST_TIES:
         raise ValueError(
             f"{100 * ties:.0f} % of the outcomes equal one of their draws, so they are discrete, "
-            "and their PIT is not uniform even for the right model: pass discrete=True."
+            "and their PIT is not uniform even for the right model: pass discrete=True. "
+            "[discrete-outcomes]"
         )

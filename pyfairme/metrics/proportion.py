@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats, as_binary, as_groups
+from pyfairme.metrics.inputs import Floats, as_binary, as_groups, check_share
 
 __all__ = ["Proportion", "proportion_interval"]
 
@@ -50,8 +50,7 @@ def proportion_interval(hits: Any, *, groups: Any = None, level: float = 0.9) ->
     """
     from scipy.special import ndtri, stdtrit
 
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+    level = check_share(level)
     hit = as_binary(hits, "hits")
     share = float(hit.mean())
     if groups is None:
@@ -62,7 +61,7 @@ def proportion_interval(hits: Any, *, groups: Any = None, level: float = 0.9) ->
         if number < 2:
             raise ValueError(
                 "groups has 1 group: between how many groups the share varies cannot be told from "
-                "one. Leave groups out, or pass the labels of the clusters."
+                "one. Leave groups out, or pass the labels of the clusters. [one-group]"
             )
         size = _effective_size(hit, codes, number)
         quantile = float(stdtrit(number - 1, (1 + level) / 2))

@@ -104,7 +104,9 @@ def find(name: str, task: Task) -> Metric:
     """
     known = {m.name: m for m in registered() if m.task == task and m.scope == "attribute"}
     if name not in known:
-        raise ValueError(f"Unknown {task} metric {name!r}. Known ones: {', '.join(known)}.")
+        raise ValueError(
+            f"Unknown {task} metric {name!r}. Known ones: {', '.join(known)}. [unknown-metric]"
+        )
     return known[name]
 
 

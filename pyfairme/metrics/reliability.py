@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.inputs import Codes, Floats, as_binary, as_groups, as_probability
+from pyfairme.metrics.inputs import Codes, Floats, as_binary, as_groups, as_probability, check_count
 from pyfairme.metrics.proportion import proportion_interval
 
 __all__ = ["ece", "reliability_table"]
@@ -116,11 +116,12 @@ def ece(y_true: Any, y_prob: Any, *, bins: int = BINS, strategy: str = "quantile
 
 
 def _bins(probability: Floats, bins: int, strategy: str) -> Codes:
-    if bins < 1:
-        raise ValueError(f"bins must be at least 1, got {bins}.")
+    bins = check_count(bins, "bins", 1)
     if strategy == "uniform":
         return np.minimum((probability * bins).astype(np.intp), bins - 1)
     if strategy != "quantile":
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}; got {strategy!r}.")
+        raise ValueError(
+            f"strategy must be one of {', '.join(STRATEGIES)}; got {strategy!r}. [unknown-value]"
+        )
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins)) if bins > 1 else []
     return np.searchsorted(edges, probability, side="left")

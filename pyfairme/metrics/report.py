@@ -16,7 +16,10 @@ from pyfairme.metrics.inputs import (
     as_groups,
     as_probability,
     as_real,
+    as_rng,
     as_weight,
+    check_count,
+    check_share,
 )
 from pyfairme.metrics.lines import Sampling, Section, section_lines
 from pyfairme.metrics.registry import Task
@@ -47,7 +50,7 @@ def classification_report_frame(
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
     sample_weight: Any = None,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
 ) -> pd.DataFrame:
@@ -75,7 +78,7 @@ def classification_report_frame(
         Shape ``(n,)``: weights of rows, such as those of a survey. Values, intervals and null bands
         are weighted; ``n`` still counts rows.
     rng
-        Source of randomness of bootstrap and null values.
+        Source of randomness of bootstrap and null values, or its seed.
     n_boot
         Bootstrap replicates; 0 leaves the intervals empty.
     level
@@ -102,12 +105,12 @@ def classification_report_frame(
     intervals of ``tpr_sd`` held the truth in 0 to 91 % of simulations. The corrected SDs take that
     noise off in each replicate, and their intervals held it in 92 to 95 %: read those.
     """
+    sampling = _check_sampling(rng, n_boot, level)
     outcome = as_binary(y_true, "y_true")
     n = len(outcome)
     probability = as_probability(y_prob, "y_prob", n)
     rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
-    sampling = _check_sampling(rng, n_boot, level)
     strata = (outcome.astype(np.intp),)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
@@ -124,7 +127,7 @@ def regression_report_frame(
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
     sample_weight: Any = None,
-    rng: np.random.Generator,
+    rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
     log_density: Any = None,
@@ -153,7 +156,7 @@ def regression_report_frame(
         Shape ``(n,)``: weights of rows, such as those of a survey. Values, intervals and null bands
         are weighted; ``n`` still counts rows.
     rng
-        Source of randomness of bootstrap and null values.
+        Source of randomness of bootstrap and null values, or its seed.
     n_boot
         Bootstrap replicates; 0 leaves the intervals empty.
     level
@@ -171,24 +174,20 @@ def regression_report_frame(
     ValueError
         When lengths differ, values are not finite, or a label is missing.
     """
+    sampling = _check_sampling(rng, n_boot, level)
     outcome = as_real(y_true, "y_true")
     n = len(outcome)
     rows = ungrouped(outcome, as_real(y_pred, "y_pred", n))
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
     if log_density is not None:
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
-    sampling = _check_sampling(rng, n_boot, level)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
     return _frame(_sections("regression", rows, sensitive, gaps, clusters, ()), sampling)
 
 
-def _check_sampling(rng: np.random.Generator, n_boot: int, level: float) -> Sampling:
-    if n_boot < 0:
-        raise ValueError(f"n_boot must be 0 or more, got {n_boot}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
-    return Sampling(rng, n_boot, level)
+def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
+    return Sampling(as_rng(rng), check_count(n_boot, "n_boot"), check_share(level))
 
 
 def _cluster_codes(cluster: Any, n: int) -> Codes:
@@ -224,11 +223,12 @@ def _gaps(
         if unknown := sorted(str(key) for key in given if key not in sensitive):
             raise ValueError(
                 f"{name} has attributes that sensitive does not: {', '.join(unknown)}. "
-                f"Expected some of {', '.join(map(str, sensitive))}."
+                f"Expected some of {', '.join(map(str, sensitive))}. [unknown-attribute]"
             )
     if both := sorted(str(key) for key in flips if key in gaps):
         raise ValueError(
-            f"flipped and gap both have {', '.join(both)}: give one of the two for an attribute."
+            f"flipped and gap both have {', '.join(both)}: give one of the two for an attribute. "
+            "[flipped-and-gap]"
         )
     found = {key: as_real(values, f"gap[{str(key)!r}]", n) for key, values in gaps.items()}
     for key, values in flips.items():

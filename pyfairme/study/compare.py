@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.inputs import check_count, check_share
 from pyfairme.study.before_after import HIGHER_IS_BETTER, SMALLEST
-from pyfairme.study.evaluate import check_level
 from pyfairme.study.paired import (
     bootstrap_interval,
     bootstrap_p,
@@ -121,7 +121,15 @@ def compare(
         When a baseline is not among the models, nothing is left to compare with it, or a model has
         other seeds.
     """
-    check_level(level)
+    if not hasattr(results, "runs"):
+        raise TypeError(
+            f"results must be what cross_validate returned, got {type(results).__name__}. "
+            "[no-study]"
+        )
+    check_share(level)
+    for name, value in (("n_boot", n_boot), ("seed", seed)):
+        if value is not None:
+            check_count(value, name)
     found = replicates
     if found is None and n_boot is None and seed is None:
         found = getattr(results, "replicates", None)

@@ -14,16 +14,26 @@ import numpy as np
 import pandas as pd
 from pandas.util import hash_pandas_object
 
+from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.settings import check_choice
+from pyfairme.estimators.settings import as_tuple
 from pyfairme.notices import warn
+from pyfairme.study.arguments import (
+    check_dataset,
+    check_engine,
+    check_folds,
+    check_protocol,
+    check_report,
+    named_models,
+    seeds_of,
+)
 from pyfairme.study.evaluate import results_frame
 from pyfairme.study.fitting import Part, parameters, with_roles
 from pyfairme.study.importance_frame import importance_frame
 from pyfairme.study.pooled import Pooled
 from pyfairme.study.replicates import Replicates, replicate
 from pyfairme.study.splits import rotations, seen_clusters, seen_rows, strata
-from pyfairme.study.store import Key, Store, read_judged
+from pyfairme.study.store import Key, Store, check_stored_name, read_judged
 from pyfairme.study.workers import jobs_of, run_jobs
 
 __all__ = ["CrossValidation", "cross_validate"]
@@ -67,7 +77,7 @@ class CrossValidation:
             raise ValueError(
                 f"Only {self.turns} of {self.folds} rotations were judged, so the seeds judged "
                 "different rows, which have no common metrics: judge all rotations (turns=None), "
-                "or one seed."
+                "or one seed. [partial-turns]"
             )
         return replicate(self.runs, n_boot=self.n_boot)
 
@@ -173,12 +183,21 @@ def cross_validate(
     Raises
     ------
     ValueError
-        When the store holds another study, or the data cannot be split like that.
+        When the store holds another study, a value is out of range, or the data cannot be split
+        like that; all of it before the first fit.
+    TypeError
+        When ``dataset`` is no `Dataset`, or a model no estimator.
     """
-    check_choice("engine", engine, ("local", "ray"))
-    models = dict(estimators) if isinstance(estimators, Mapping) else {"model": estimators}
-    models = {name: with_roles(model, dataset) for name, model in models.items()}
-    chosen = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    check_dataset(dataset)
+    check_folds(folds, turns)
+    check_protocol(seen=seen, path=path, store=store)
+    check_engine(engine, n_jobs, address, progress)
+    check_report(n_boot, level)
+    chosen = seeds_of(seeds)
+    models = {name: with_roles(model, dataset) for name, model in named_models(estimators).items()}
+    for model in models.values():
+        for entry in as_tuple(model.sensitive):
+            check_stored_name(attribute_name(entry))
     labels = seen_clusters(dataset, seen) if seen is not None else ()
     with tempfile.TemporaryDirectory(prefix="pyfairme-") as temporary:
         study = {

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.inputs import check_share
 from pyfairme.study.paired import bootstrap_interval
 from pyfairme.study.pooled import Pooled, Runs
 from pyfairme.study.replicates import Line, Replicates, replicate
@@ -51,7 +52,7 @@ def evaluate(
     ValueError
         When the runs do not cover the same rows, or ``n_boot`` or ``level`` are out of range.
     """
-    check_level(level)
+    check_share(level)
     return results_frame(replicate(runs, n_boot=n_boot, seed=seed), dataset=dataset, level=level)
 
 
@@ -65,15 +66,9 @@ def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -
     dataset, level
         As of `evaluate`.
     """
-    check_level(level)
+    check_share(level)
     records = [(dataset, *_record(line, level)) for line in replicates.lines]
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
-
-
-def check_level(level: float) -> None:
-    """Raise ValueError when a coverage is not between 0 and 1."""
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
 
 
 def _interval(value: float, draws: np.ndarray, level: float) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from pyfairme.estimators.settings import is_number
+from pyfairme.study.arguments import check_max_cost
 from pyfairme.study.crossval import CrossValidation
 from pyfairme.study.frontier_choice import Choice, cheapest_fair, choice_of
 from pyfairme.study.frontier_points import Area, Curve, area, curves, pick, points_frame
@@ -166,8 +166,7 @@ class Frontier:
             When ``max_cost`` is negative, no penalised point costs that little, nothing may be
             chosen (``choosing_seeds=()``), or effects, clusters or attributes are not there.
         """
-        if not is_number(max_cost) or max_cost < 0:
-            raise ValueError(f"max_cost must be a number of at least 0, got {max_cost!r}.")
+        check_max_cost(max_cost)
         if not self.choosing_seeds:
             raise ValueError(
                 "choosing_seeds=() keeps all seeds for reporting: give frontier at least one."

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import check_count
+from pyfairme.study.arguments import check_dataset, check_estimator, seeds_of
 from pyfairme.study.crossval import cross_validate
 from pyfairme.study.fitting import with_roles
 from pyfairme.study.frontier import Frontier
@@ -85,12 +86,16 @@ def frontier(
     >>> clf = pf.FairMixedEffectsClassifier(**pf.VARIANTS["medl_adb"])  # doctest: +SKIP
     >>> frontier(clf, adult, seen=6).choose(max_cost=0.01).estimator  # doctest: +SKIP
     """
+    check_dataset(dataset)
+    check_estimator(estimator)
     model = with_roles(estimator, dataset)
     by_label, unfair = labelled(weights, model)
-    every = tuple(range(seeds)) if isinstance(seeds, int) else tuple(seeds)
+    every = seeds_of(seeds)
     choosing = every[:1] if choosing_seeds is None else tuple(choosing_seeds)
     if stray := [seed for seed in choosing if seed not in every]:
-        raise ValueError(f"choosing_seeds must be among the seeds {list(every)}, got {stray}.")
+        raise ValueError(
+            f"choosing_seeds must be among the seeds {list(every)}, got {stray}. [seeds]"
+        )
     by_label = ascending(by_label, model) if path else by_label
     copies: dict[str, Any] = {label: clone(model) for label in by_label}
     models = {label: copies[label].set_params(fairness_weight=w) for label, w in by_label.items()}
@@ -119,7 +124,9 @@ def _shorter(model: Any, path: bool, epochs: int | None) -> dict[str, int]:
     """Return the schedule of a path's points after the first."""
     if not path:
         if epochs is not None:
-            raise ValueError(f"path_epochs={epochs!r} is of a path: give path=True, or leave it.")
+            raise ValueError(
+                f"path_epochs={epochs!r} is of a path: give path=True, or leave it. [path-epochs]"
+            )
         return {}
     whole, steps = model.epochs, model.min_steps
     chosen = -(-whole // SHORTER) if epochs is None else epochs

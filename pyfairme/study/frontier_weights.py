@@ -41,12 +41,14 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
     """
     given = list(weights)
     if not given:
-        raise ValueError("weights is empty: give the strengths to try, such as [0, 0.1, 0.3].")
+        raise ValueError(
+            "weights is empty: give the strengths to try, such as [0, 0.1, 0.3]. [frontier-weights]"
+        )
     if not estimator.fairness or not estimator.sensitive:
         raise ValueError(
             "A frontier needs a penalty and attributes to protect; the estimator has "
             f"fairness={estimator.fairness!r} and sensitive={estimator.sensitive!r}. Give both, "
-            "such as **pf.VARIANTS['medl_adb']."
+            "such as **pf.VARIANTS['medl_adb']. [no-penalty]"
         )
     attributes = _attributes(estimator)
     for weight in given:
@@ -54,11 +56,12 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
         check_penalties_on(weight, as_tuple(estimator.fairness))
     found = {_label(weight): weight for weight in given}
     if len(found) < len(given):
-        raise ValueError(f"weights has a value twice: {given}. Leave one out.")
+        raise ValueError(f"weights has a value twice: {given}. Leave one out. [frontier-weights]")
     unfair = [label for label, weight in found.items() if not _strength(weight, attributes)[0]]
     if len(unfair) != 1:
         raise ValueError(
-            f"weights must have 0 once, the unfair point that costs are measured from; got {given}."
+            "weights must have 0 once, the unfair point that costs are measured from; "
+            f"got {given}. [frontier-weights]"
         )
     return found, unfair[0]
 
@@ -88,7 +91,7 @@ def _strength(weight: Any, attributes: tuple[Attribute, ...]) -> tuple[float, fl
     if named and not by_penalty:
         raise ValueError(
             f"The weight {weight!r} names penalties beside attributes: give {{attribute: number}}, "
-            "or {penalty: number or {attribute: number}}."
+            "or {penalty: number or {attribute: number}}. [frontier-weights]"
         )
     every = weight.values() if by_penalty else [weight]
     found = np.concatenate([strengths(one, attributes) for one in every])

@@ -10,6 +10,9 @@ import pandas as pd
 
 from pyfairme.data import ClassTarget, Design, Schema
 from pyfairme.datasets import Dataset
+from pyfairme.estimators.settings import is_number
+from pyfairme.metrics.inputs import as_rng, check_count
+from pyfairme.study.arguments import check_dataset
 
 __all__ = ["add_probes"]
 
@@ -77,8 +80,9 @@ def add_probes(
     >>> probed.probes
     ('probe1', 'probe2')
     """
+    check_dataset(dataset)
+    rng = as_rng(random_state, "random_state")
     names = _names(dataset, number, strength, target_part)
-    rng = np.random.default_rng(random_state)
     signal = _signal(dataset, target_part)
     noise = rng.normal(size=(len(signal), number))
     probes = _residual(strength * signal[:, None] + noise, _covariates(dataset))
@@ -94,16 +98,20 @@ def add_probes(
 def _names(dataset: Dataset, number: int, strength: float, part: float) -> tuple[str, ...]:
     if len(dataset.schema.cluster) != 1:
         raise ValueError(
-            f"Probes need one cluster column, this schema has {list(dataset.schema.cluster)}."
+            f"Probes need one cluster column, this schema has {list(dataset.schema.cluster)}. "
+            "[probe-cluster]"
         )
-    if number < 1:
-        raise ValueError(f"Expected number >= 1, got {number}.")
+    check_count(number, "number", 1)
     for name, value in (("strength", strength), ("target_part", part)):
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"Expected {name} to be finite and >= 0, got {value}.")
+        if not (is_number(value) and value >= 0):
+            raise ValueError(
+                f"Expected {name} to be a finite number >= 0, got {value!r}. [probe-strength]"
+            )
     names = tuple(f"probe{j}" for j in range(1, number + 1))
     if taken := sorted({*names} & {str(name) for name in dataset.frame.columns}):
-        raise ValueError(f"The data have columns called {', '.join(taken)} already: rename them.")
+        raise ValueError(
+            f"The data have columns called {', '.join(taken)} already: rename them. [probe-names]"
+        )
     return names
 
 
@@ -123,7 +131,7 @@ def _amounts(dataset: Dataset) -> np.ndarray:
     if len(target.classes) > 2:
         raise ValueError(
             f"Probes follow an amount or two classes; this target has {len(target.classes)}: add "
-            "them to a data set with one class against the rest."
+            "them to a data set with one class against the rest. [probe-classes]"
         )
     return target.encode(dataset.target).astype(np.float64)
 

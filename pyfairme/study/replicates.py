@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyfairme.metrics.bootstrap import reweighted
-from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.inputs import Floats, check_count
 from pyfairme.metrics.lines import NULL_DRAWS, NULL_LEVEL
 from pyfairme.metrics.notes import note
 from pyfairme.metrics.null import NullValue, permuted_groups, summarise_null
@@ -120,8 +120,7 @@ def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
     ValueError
         When the runs do not cover the same rows, or ``n_boot`` is negative.
     """
-    if n_boot < 0:
-        raise ValueError(f"n_boot must be 0 or more, got {n_boot}.")
+    check_count(n_boot, "n_boot")
     check_runs(runs)
     seeds: dict[str, tuple[int, ...]] = {}
     for variant, number in runs:

@@ -29,6 +29,10 @@ GRACE = 120.0  # without a beat: dead
 RETRIES = 2  # of one point whose process died: it may be what kills it
 LOCKED = 60  # seconds that a writer waits for a SQLite file
 ATTEMPTS = 20  # to create the tables, when several processes do so at once
+_EXPECTED = (
+    "storage must be a URL of a database (sqlite:///tune.db), the path of a journal file, a "
+    "storage of Optuna, or None"
+)
 
 
 def open_storage(storage: Any) -> Any:
@@ -39,18 +43,32 @@ def open_storage(storage: Any) -> Any:
     storage
         A URL ("sqlite:///tune.db", "postgresql://..."), the path of a journal file, a storage of
         Optuna, or None: in memory.
+
+    Raises
+    ------
+    ValueError
+        When it is none of these, or cannot be opened.
     """
     import optuna
+    from sqlalchemy.exc import SQLAlchemyError
 
     if storage is None:
         return optuna.storages.InMemoryStorage()
-    if isinstance(storage, str) and "://" in storage:
-        return _open_database(storage)
-    if isinstance(storage, str | Path):
+    if isinstance(storage, optuna.storages.BaseStorage):
+        return storage
+    if not isinstance(storage, str | Path):
+        raise ValueError(f"{_EXPECTED}; got {storage!r}. [tuning-storage]")
+    try:
+        if isinstance(storage, str) and "://" in storage:
+            return _open_database(storage)
         from optuna.storages.journal import JournalFileBackend
 
         return optuna.storages.JournalStorage(JournalFileBackend(str(storage)))
-    return storage
+    except (SQLAlchemyError, OSError, ImportError, ValueError) as error:
+        why = str(error).splitlines()[0]
+        raise ValueError(
+            f"The storage {str(storage)!r} cannot be opened: {why}. {_EXPECTED}. [tuning-storage]"
+        ) from error
 
 
 def _open_database(url: str) -> Any:
@@ -62,8 +80,8 @@ def _open_database(url: str) -> Any:
     for attempt in range(ATTEMPTS):
         try:
             return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
-        except DatabaseError:
-            if attempt == ATTEMPTS - 1:
+        except DatabaseError as error:
+            if attempt == ATTEMPTS - 1 or "unable to open" in str(error):  # no such folder
                 raise
             time.sleep(0.1 * (attempt + 1))
     raise AssertionError

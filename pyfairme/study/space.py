@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 
+def _is_range(entry: Real | Whole) -> bool:
+    return entry.low < entry.high and not (entry.log and entry.low <= 0)
+
+
 @dataclass(frozen=True)
 class Real:
     """A number between two bounds.
@@ -58,9 +62,11 @@ class Real:
 
     def __post_init__(self) -> None:
         """Refuse what is no range."""
-        if not self.low < self.high or (self.log and self.low <= 0) or not 0 <= self.zero < 1:
+        numbers = all(map(is_number, (self.low, self.high, self.zero)))
+        if not numbers or not _is_range(self) or not 0 <= self.zero < 1:
             raise ValueError(
-                f"{self!r} is no range: expected low < high (log: above 0) and 0 <= zero < 1."
+                f"{self!r} is no range: expected numbers with low < high (log: above 0) and "
+                "0 <= zero < 1. [space-range]"
             )
 
     def distribution(self) -> Any:
@@ -94,6 +100,15 @@ class Whole:
     high: int
     log: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what is no range."""
+        whole = all(is_number(end) and end == int(end) for end in (self.low, self.high))
+        if not whole or not _is_range(self):
+            raise ValueError(
+                f"{self!r} is no range: expected whole numbers with low < high (log: above 0). "
+                "[space-range]"
+            )
+
     def distribution(self) -> Any:
         """Return the distribution that Optuna draws from."""
         from optuna.distributions import IntDistribution
@@ -116,6 +131,12 @@ class Choice:
     values: tuple[Any, ...]
 
     def __init__(self, *values: Any) -> None:
+        if len({repr(value) for value in values}) < 2:
+            raise ValueError(
+                f"Choice needs at least two different values, one after the other, as in "
+                f"Choice(None, 'balanced'); got {values!r}. To hold a keyword at one value, set it "
+                "on the estimator. [space-range]"
+            )
         object.__setattr__(self, "values", values)
 
     def distribution(self) -> Any:
@@ -246,12 +267,12 @@ def check_space(space: Mapping[str, Any], base: Any) -> None:
         keyword, _ = _path(name)
         if keyword not in known:
             raise ValueError(
-                f"The space names {name!r}, and {keyword!r} is no keyword of {base!r}."
+                f"The space names {name!r}, and {keyword!r} is no keyword of {base!r}. [space]"
             )
         if not hasattr(entry, "distribution") and not hasattr(entry, "to_external_repr"):
             raise ValueError(
                 f"The range of {name!r} is {entry!r}: expected Real, Whole, Choice, or a "
-                "distribution of Optuna."
+                "distribution of Optuna. [space]"
             )
 
 
@@ -279,7 +300,7 @@ def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
     if first not in PENALTIES and _by_penalty(value):
         raise ValueError(
             f"The space reaches into {keyword} by {first!r}, and the estimator's own has the keys "
-            f"{sorted(_named(value))}: give a number there, or the same kind of keys."
+            f"{sorted(_named(value))}: give a number there, or the same kind of keys. [space]"
         )
     return _by_attribute(base, value)
 

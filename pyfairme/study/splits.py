@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from pyfairme.data.clusters import factor_columns, read_clusters
 from pyfairme.data.columns import lookup
 from pyfairme.datasets import Dataset
+from pyfairme.study.arguments import check_folds
 
 __all__ = ["Rotation", "rotations", "seen_clusters", "seen_rows", "some_rows", "strata"]
 
@@ -74,7 +75,7 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     if not 0 < number < len(labels):
         raise ValueError(
             f"number must lie between 1 and {len(labels) - 1}, so that some of the {len(labels)} "
-            f"clusters are seen and some are not; got {number}."
+            f"clusters are seen and some are not; got {number}. [seen-clusters]"
         )
     return tuple(labels.head(number))
 
@@ -110,14 +111,13 @@ def rotations(y: Any, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
     [12, 4, 4]
     """
     labels = np.asarray(y)
-    if folds < 3:
-        raise ValueError(f"folds must be at least 3 (training, validation, test), got {folds}.")
+    check_folds(folds, None)
     classes, counts = np.unique(labels, return_counts=True)
     if counts.min() < folds:
         smallest = classes[counts.argmin()]
         raise ValueError(
             f"Class {smallest!s} has {counts.min()} rows, fewer than the {folds} folds: use fewer "
-            "folds or merge classes."
+            "folds or merge classes. [small-class]"
         )
     splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
     tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels)]

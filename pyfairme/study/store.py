@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import pandas as pd
 
 from pyfairme.estimators.fairness import Judged
 
-__all__ = ["Key", "Store", "judged_frame", "read_judged"]
+__all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
 
 SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
@@ -90,14 +91,24 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Jud
     )
 
 
+def check_stored_name(name: str) -> None:
+    """Refuse the name of an attribute that would not come back from a stored column's name."""
+    if SEPARATOR in name:
+        raise ValueError(
+            f"The attribute {name!r} has a {SEPARATOR!r} in its name, which separates the parts of "
+            "a stored column's name: rename it. [attribute-name]"
+        )
+    if re.fullmatch(r"#\d+", name):
+        raise ValueError(
+            f"The attribute {name!r} is called as the stored columns of classes are: rename it. "
+            "[attribute-name]"
+        )
+
+
 def _flat(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            if SEPARATOR in key:
-                raise ValueError(
-                    f"The attribute {key!r} has a {SEPARATOR!r} in its name, which separates the "
-                    "parts of a stored column's name: rename it."
-                )
+            check_stored_name(key)
             yield from _flat(f"{name}{SEPARATOR}{key}", inner)
     elif value.ndim == 2:
         yield from ((f"{name}{SEPARATOR}#{k}", column) for k, column in enumerate(value.T))
@@ -134,7 +145,8 @@ class Store:
     Raises
     ------
     ValueError
-        When the folder holds the fits of another study.
+        When the folder holds the fits of another study, or fits and no ``study.json``, so that
+        nobody knows which data they are of.
     """
 
     def __init__(self, folder: str | Path, study: Mapping[str, Any]) -> None:
@@ -144,6 +156,12 @@ class Store:
         plain = json.loads(json.dumps(study))
         if path.exists():
             _check_same(json.loads(path.read_text(encoding="utf-8")), plain, path)
+        elif next((self.folder / "fits").glob("*/*.*"), None) is not None:
+            raise ValueError(
+                f"{self.folder} holds fits and no {path.name}, which says of what data and folds "
+                "they are: restore it, choose another store, or delete the folder to start anew. "
+                "[store-without-study]"
+            )
         else:
             _write(path, _json(plain))
 
@@ -197,5 +215,5 @@ def _check_same(there: Mapping[str, Any], now: Mapping[str, Any], path: Path) ->
         raise ValueError(
             f"{path} was written with other settings: {', '.join(different)} differ (for example "
             f"{name}: {there.get(name)!r} there, {now.get(name)!r} now). Choose another store, or "
-            "delete that one to start anew."
+            "delete that one to start anew. [other-study]"
         )

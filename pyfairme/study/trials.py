@@ -20,6 +20,7 @@ from sklearn.base import clone
 from pyfairme import metrics
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness import collect
+from pyfairme.study.arguments import check_folds
 from pyfairme.study.fitting import Part, network_seed
 from pyfairme.study.frontier_points import GOALS
 from pyfairme.study.splits import rotations, seen_rows, strata
@@ -131,10 +132,7 @@ def pose_problem(
     seed = FIRST_SEED + random_state
     known, _ = seen_rows(dataset, seen)
     tests = [turn.test for turn in rotations(strata(dataset)[known], folds, seed)]
-    if turns is not None and not 1 <= turns < folds:
-        raise ValueError(
-            f"turns must lie between 1 and {folds - 1}, one fold less than folds; got {turns}."
-        )
+    check_folds(folds, turns, 1)
     aside, *judged = tests
     parts = tuple(
         Part(

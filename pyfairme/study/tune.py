@@ -10,6 +10,14 @@ from typing import Any
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import as_tuple, check_choice, check_count
+from pyfairme.study.arguments import (
+    check_dataset,
+    check_engine,
+    check_estimator,
+    check_folds,
+    check_max_cost,
+    check_protocol,
+)
 from pyfairme.study.crossval import fingerprint
 from pyfairme.study.fitting import plain, with_roles
 from pyfairme.study.search import OBJECTIVES, Aim, make_pruner, make_sampler
@@ -129,15 +137,27 @@ def tune(
         point is given up because its workers were lost.
     """
     check_count("trials", trials, 1)
-    check_choice("engine", engine, ("local", "ray"))
     check_choice("objective", objective, ("auto", *OBJECTIVES))
+    check_count("random_state", random_state, 0)
+    check_dataset(dataset)
+    check_estimator(estimator)
+    check_folds(folds, turns, 1)
+    check_protocol(seen=seen, path=False, store=None)
+    check_engine(engine, n_jobs, address, progress)
+    check_max_cost(max_cost)
     base = with_roles(estimator, dataset)
     if objective == "auto":
         objective = "fairness" if as_tuple(base.fairness) else "accuracy"
     if objective != "accuracy" and not base.sensitive:
         raise ValueError(
             f"objective={objective!r} needs sensitive attributes, and neither the estimator nor "
-            "the data set names one: set sensitive=, or use objective='accuracy'."
+            "the data set names one: set sensitive=, or use objective='accuracy'. "
+            "[nothing-to-protect]"
+        )
+    if space is not None and (not isinstance(space, Mapping) or not space):
+        raise ValueError(
+            "space must map names of keywords to ranges, with at least one to search; "
+            f"got {space!r}. None is the default space. [space]"
         )
     ranges = dict(default_space(base) if space is None else space)
     check_space(ranges, base)
@@ -146,7 +166,7 @@ def tune(
         if type(baseline) is not type(estimator):
             raise TypeError(
                 f"baseline must be a {type(estimator).__name__} as the estimator is, got "
-                f"{type(baseline).__name__}: costs compare the same accuracy."
+                f"{type(baseline).__name__}: costs compare the same accuracy. [baseline-class]"
             )
         unfair = with_roles(baseline, dataset)
     labels = seen_clusters(dataset, seen) if seen is not None else ()
@@ -234,6 +254,7 @@ def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler:
     elif different := [key for key in settings if there.get(key) != json.loads(text)[key]]:
         raise ValueError(
             f"The study {title!r} was made with other settings: {', '.join(different)} differ. "
-            "Choose another name, or leave name out: then other settings are another study."
+            "Choose another name, or leave name out: then other settings are another study. "
+            "[other-study]"
         )
     return study

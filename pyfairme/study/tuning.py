@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.estimators.settings import check_count
+from pyfairme.metrics.inputs import check_share
 from pyfairme.study.compare import compare
-from pyfairme.study.evaluate import check_level
 from pyfairme.study.held_out import judge_held_out
 from pyfairme.study.space import with_keywords
 from pyfairme.study.trial_frame import Points, choose, warn_if_missing
@@ -88,7 +88,7 @@ class Tuning:
         UserWarning
             Of what the two fits warned of, with the model's name.
         """
-        check_level(level)
+        check_share(level)
         check_count("n_boot", n_boot, 0)
         accuracy = self.points.aim.objective == "accuracy"
         name, other = ("start", self.points.base) if accuracy else ("unfair", self.unfair)

@@ -236,7 +236,7 @@ def test_renaming_groups_and_reordering_rows_changes_nothing():
 
 
 def test_bins_are_checked():
-    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="bins must be a whole number of at least 1, got 0"):
         pm.conditional_demographic_disparity([0], [0], sensitive_features=["a"], bins=0)
-    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="bins must be a whole number of at least 1, got 0"):
         pm.calibration_error_by_group([0], [0], sensitive_features=["a"], bins=0)

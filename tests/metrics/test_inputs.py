@@ -3,7 +3,16 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from pyfairme.metrics.inputs import as_binary, as_flipped, as_groups, as_probability, as_real
+from pyfairme.metrics.inputs import (
+    as_binary,
+    as_flipped,
+    as_groups,
+    as_probability,
+    as_real,
+    as_rng,
+    check_count,
+    check_share,
+)
 from pyfairme.metrics.inputs import as_weight as weight
 
 
@@ -14,7 +23,8 @@ def test_levels_are_sorted_by_value_not_by_text():
 
 
 def test_labels_of_mixed_types_stay_apart():
-    assert as_groups([1, "1", "b"]).levels == ("1", "1", "b")
+    assert as_groups([1, "1", "b"]).levels == ("1", '"1"', "b")
+    assert as_groups(pd.Categorical([1, "1"])).levels == ("1", '"1"')
 
 
 def test_categorical_keeps_order_and_empty_levels():
@@ -31,6 +41,64 @@ def test_a_frame_is_the_intersection_of_its_columns(frame):
     groups = as_groups(table)
     assert groups.levels == ("B & 0", "B & 1", "W & 0")
     assert groups.codes.tolist() == [1, 2, 0, 2]
+
+
+def test_labels_with_the_joiner_in_them_do_not_melt():
+    parts = [("p & q", "r"), ("p", "q & r"), ("p &", "r"), ("p", "& r"), ('"p', "r"), ('""p', "r")]
+    groups = as_groups(np.array(parts, dtype=object))
+    assert len(set(groups.levels)) == len(parts)
+    assert {'"p & q" & r', 'p & "q & r"'} < set(groups.levels)
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        (np.array([1, 0], complex), "complex-values"),
+        ([1j, 0], "complex-values"),
+        (np.array([1j, 0], dtype=object), "complex-values"),
+        (np.ma.array([1.0, 0.0], mask=[True, False]), "masked-values"),
+        (pd.to_datetime(["2020-01-01", "2020-01-02"]), "dates-as-numbers"),
+        (pd.to_timedelta([1, 2], unit="D"), "dates-as-numbers"),
+        (np.array(["2020-01-01", "NaT"], "datetime64[s]"), "dates-as-numbers"),
+        (np.array([np.datetime64("2020-01-01"), 1], dtype=object), "dates-as-numbers"),
+        (pl.Series([1, 0]).cast(pl.Date), "dates-as-numbers"),
+    ],
+)
+@pytest.mark.parametrize("check", [as_real, as_binary, as_probability, lambda v, _: weight(v, 2)])
+def test_what_only_looks_like_numbers_is_refused(check, values, code):
+    with pytest.raises(ValueError, match=rf"\[{code}\]$"):
+        check(values, "y")
+
+
+def test_a_mask_that_hides_nothing_is_no_mask():
+    assert as_real(np.ma.array([1.0, 2.0], mask=[False, False]), "y").tolist() == [1, 2]
+
+
+def test_hidden_labels_are_missing():
+    labels = np.ma.array(["a", "b"], mask=[True, False])
+    with pytest.raises(ValueError, match="has 1 missing label"):
+        as_groups(labels)
+    with pytest.raises(ValueError, match="has 1 missing label"):
+        as_groups(np.ma.array([["a", "b"], ["c", "d"]], mask=[[1, 0], [0, 0]]))
+
+
+@pytest.mark.parametrize("value", [1.5, -1, "x", True, None, np.nan])
+def test_what_is_no_count_is_refused(value):
+    with pytest.raises(ValueError, match=r"bins must be a whole number of at least 1.*-count\]$"):
+        check_count(value, "bins", 1)
+
+
+@pytest.mark.parametrize("value", [0, 1, "x", True, None, np.nan])
+def test_what_is_no_share_is_refused(value):
+    with pytest.raises(ValueError, match=r"level must lie between 0 and 1.*\[level-range\]$"):
+        check_share(value)
+
+
+def test_a_seed_is_a_generator():
+    assert as_rng(3).random() == np.random.default_rng(3).random()
+    for rng in (None, -1, 1.5, "x", np.random.RandomState(0)):
+        with pytest.raises(ValueError, match=r"Generator or a seed.*\[no-generator\]$"):
+            as_rng(rng)
 
 
 def test_a_matrix_is_the_intersection_of_its_columns():

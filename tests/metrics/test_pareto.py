@@ -44,7 +44,8 @@ def test_corners_are_non_dominated_and_no_model_lies_below_them(models):
         assert a[-1] == np.nanmax(accuracy[marked])
         assert d[0] == np.nanmin(disparity[marked])
         assert (np.interp(accuracy[marked], a, d) <= disparity[marked] + 1e-9).all()
-        slopes = np.diff(d) / np.diff(a)
+        with np.errstate(over="ignore"):  # steps of denormal size
+            slopes = np.diff(d) / np.diff(a)
         assert (np.diff(slopes) >= -1e-6 * np.abs(slopes[1:])).all()
 
 
@@ -60,7 +61,11 @@ def test_the_area_is_the_share_of_random_points_that_are_dominated(models, seed)
         covered |= (a <= accuracy) & (d >= disparity)
     box = (1 - start) * ceiling
     error = 5 * np.sqrt(0.25 / len(a)) * box
-    assert hypervolume(*models.T, REFERENCE) == pytest.approx(covered.mean() * box, abs=error)
+    found = hypervolume(*models.T, REFERENCE)
+    if len(models) and np.isnan(models).any(axis=1).all():
+        assert np.isnan(found)  # nothing is known of any model
+        return
+    assert found == pytest.approx(covered.mean() * box, abs=error)
 
 
 @given(MODELS)

@@ -70,7 +70,7 @@ def test_clusters_widen_the_intervals():
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="one of quantile, uniform; got 'equal'"):
         reliability_table([0, 1], [0.1, 0.2], strategy="equal")
-    with pytest.raises(ValueError, match="bins must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="bins must be a whole number of at least 1, got 0"):
         ece([0, 1], [0.1, 0.2], bins=0)
     with pytest.raises(ValueError, match="y_prob must lie between 0 and 1, got 20"):
         ece([0, 1], [0.1, 20])

@@ -258,7 +258,7 @@ def test_gaps_stand_for_the_flips_they_come_from(table):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"n_boot": -1}, "n_boot must be 0 or more, got -1"),
+        ({"n_boot": -1}, "n_boot must be a whole number of at least 0, got -1"),
         ({"level": 90}, "level must lie between 0 and 1, got 90; 0.9 means 90 %"),
         ({"flipped": {"sex": [[0.5]]}}, "flipped has attributes that sensitive does not: sex. "),
         ({"gap": {"sex": [0.5]}}, "gap has attributes that sensitive does not: sex. "),
