@@ -12,6 +12,7 @@ from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import (
+    after_fit,
     class_weights,
     fairness,
     inference_data,
@@ -131,6 +132,7 @@ class FairMixedEffects(BaseEstimator):
         """Fit, and return the training and the validation batch."""
         params = self.get_params(deep=False)
         settings.check_settings(params)
+        inputs.warn_of_order(X, sample_weight, "sample_weight")
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
         weight = inputs.sample_weights(sample_weight, len(frame))
         by_class = self._weights_of_classes(y, weight)
@@ -180,6 +182,7 @@ class FairMixedEffects(BaseEstimator):
                 start=start,
             )
         self._learned = warm.Learned(structure, result.params)
+        self._fitted_params = after_fit.remember(self)
         updates.keep_training(self, training)
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = self._mean_slopes(training)
@@ -222,10 +225,15 @@ class FairMixedEffects(BaseEstimator):
 
     # Predicting -----------------------------------------------------------------------------
 
+    def _check_use(self) -> None:
+        """Raise unless the estimator is fitted, and to the keywords that it has now."""
+        check_fitted(self)
+        after_fit.check_unchanged(self)
+
     def _query(
         self, X: Any, y: np.ndarray | None = None, effects: str = "mixed"
     ) -> tuple[pd.DataFrame, Query]:
-        check_fitted(self)
+        self._check_use()
         frame = inputs.new_frame(self, X, allow_nan=self.missing == "category")
         fixed = effects == "fixed"  # these need no cluster, so its column may be absent
         batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
@@ -539,8 +547,14 @@ class FairMixedEffects(BaseEstimator):
     # Files ----------------------------------------------------------------------------------
 
     def save(self, path: Any) -> None:
-        """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it."""
-        check_fitted(self)
+        """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it.
+
+        Raises
+        ------
+        ValueError
+            When keywords were changed after fit that only another fit can obey.
+        """
+        self._check_use()
         persistence.save_state(path, state.to_state(self), kind=type(self).__name__)
 
     def __getstate__(self) -> dict[str, Any]:

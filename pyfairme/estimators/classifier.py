@@ -13,6 +13,7 @@ from pyfairme.data import Batch, ClassTarget
 from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
+from pyfairme.estimators.inputs import warn_of_order
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
@@ -284,6 +285,44 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         training, validation = self._fit(X, y, sample_weight)
         self.threshold_ = self._thresholds(training, validation)
         return self
+
+    def set_params(self, **params: Any) -> FairMixedEffectsClassifier:
+        """Set keywords; after fit, a number as ``threshold`` and ``unseen`` take effect at once.
+
+        Other keywords take effect in the next fit: until then, what they were changed for raises.
+
+        Parameters
+        ----------
+        **params
+            Keywords of the constructor.
+
+        Returns
+        -------
+        FairMixedEffectsClassifier
+            The estimator itself.
+        """
+        super().set_params(**params)
+        self._apply_threshold()
+        return self
+
+    def _apply_threshold(self) -> None:
+        """Decide by a number that ``threshold`` was set to after fit."""
+        fitted = getattr(self, "_fitted_params", {})
+        two = hasattr(self, "fit_") and len(self.classes_) == 2
+        if two and is_number(self.threshold) and fitted.get("threshold") != self.threshold:
+            self._check_threshold()
+            self.threshold_ = dict.fromkeys(EFFECTS, float(self.threshold))
+            self._fitted_params = {**fitted, "threshold": self.threshold}
+
+    def _check_use(self) -> None:
+        self._apply_threshold()
+        super()._check_use()
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of `predict` on rows X (n, columns) of class y (n,)."""
+        warn_of_order(X, y, "y")
+        warn_of_order(X, sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
         """Predict classes (n,), from "fixed", "random" or "mixed" effects."""

@@ -65,6 +65,8 @@ def collect(
 ) -> Judged:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
     check_fitted(estimator)
+    inputs.warn_of_order(X, y, "y")
+    inputs.warn_of_order(X, sample_weight, "sample_weight")
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
     if len(target) != len(X):
         raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")

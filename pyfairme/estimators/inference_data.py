@@ -52,6 +52,7 @@ def refuse_without_latents(estimator: Any, asked: str) -> None:
 
 def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> Any:
     """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
+    estimator._check_use()
     labels: posterior.Labels = estimator._labels
     refuse_without_latents(estimator, "to_arviz")
     _check_numbers(X, y, draws, prior)
@@ -134,6 +135,7 @@ def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
 def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> Rows:
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     _check_size(len(frame), draws, prior, 1 if y is None else 2)
+    inputs.warn_of_order(frame, y, "y")
     encoded = None if y is None else estimator.target_.encode(y)
     batch = estimator._in_standard_units(estimator.design_.encode(frame, y=encoded))
     observed = encoded

@@ -48,7 +48,7 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
     _refuse_one_row(X)
-    if np.ndim(y) == 0:
+    if np.asarray(y).ndim == 0:
         raise ValueError(
             f"y must hold one target per row of X, (n,); got {shown(y)}. Give a column or an "
             "array, for instance frame['target']. [y-not-rows]"

@@ -58,7 +58,7 @@ class Features(NamedTuple):
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # predicting p has said it
-            batch = estimator.design_.encode(frame)
+            batch = estimator.design_.encode(frame, clusters=bool(self.clusters))
         parts = [batch.x] if self.columns else []
         for factor, codes in zip(estimator.design_.factors, batch.cluster.T, strict=True):
             if factor.column in self.clusters:

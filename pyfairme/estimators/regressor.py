@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 
 from pyfairme.data import CountTarget, RealTarget
 from pyfairme.estimators._base import FairMixedEffects
+from pyfairme.estimators.inputs import warn_of_order
 from pyfairme.estimators.settings import check_choice
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
 
@@ -272,6 +273,12 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         self._fit(X, y, sample_weight)
         return self
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R squared of `predict` on rows X (n, columns) of target y (n,)."""
+        warn_of_order(X, y, "y")
+        warn_of_order(X, sample_weight, "sample_weight")
+        return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
         """Predict the posterior mean of E[y] (n,), from "fixed", "random" or "mixed" effects."""

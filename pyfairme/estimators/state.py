@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
-from pyfairme.estimators import settings
+from pyfairme.estimators import after_fit, settings
 from pyfairme.estimators.warm import Learned
 from pyfairme.inference.posterior import Labels
 from pyfairme.inference.predict import Fit
@@ -78,7 +78,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
     if _spec(estimator) != fit.spec:
         raise ValueError(
             "The keywords were changed after fit and describe another model than the fitted one: "
-            "fit again, or set them back, before saving."
+            "fit again, or set them back, before saving. [changed-after-fit]"
         )
     weights = estimator._class_weights
     if weights is not None:  # in the order of classes_
@@ -142,6 +142,7 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
     )
     if state.get("learned") is not None:  # older files have none
         estimator._learned = _rich_learned(state["learned"])
+    estimator._fitted_params = after_fit.remember(estimator)
     return estimator
 
 

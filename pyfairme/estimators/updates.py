@@ -15,7 +15,6 @@ import pandas as pd
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
 from pyfairme.estimators import class_weights, inputs, settings
-from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference import nuts, predict
 from pyfairme.inference.adapt import adapt as adapt_fit
 from pyfairme.inference.block import typical
@@ -56,7 +55,7 @@ def refine(
     progress: Any,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.refine`."""
-    check_fitted(estimator)
+    estimator._check_use()
     for name, value in (("draws", draws), ("chains", chains), ("warmup", warmup)):
         settings.check_count(name, value, 1)
     if draws < FEWEST_DRAWS:
@@ -124,6 +123,12 @@ def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
 
 def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
     """Return the rows of the last fit and of `adapt`, or those given, encoded."""
+    if X is None and not (y is None and sample_weight is None):
+        given = "sample_weight" if y is None else "y"
+        raise ValueError(
+            f"refine got {given} without X: give the training rows as X=, y= and sample_weight= "
+            "together, or none of them for the rows of the last fit. [y-without-x]"
+        )
     if X is None:
         kept = getattr(estimator, "_training", None)
         if kept is None:
@@ -133,6 +138,8 @@ def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
                 "refine(X=X, y=y), with the rows that adapt has learned from among them."
             )
         return kept
+    if y is None:
+        raise ValueError("refine got X without y: give the targets of its rows too. [x-without-y]")
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     for factor in estimator.fit_.spec.factors:
         new = inputs.new_clusters(estimator.design_, frame, factor.name)
@@ -163,6 +170,8 @@ def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
 
 def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
     """Encode labelled rows; classes weigh what they did in the fit."""
+    inputs.warn_of_order(frame, y, "y")
+    inputs.warn_of_order(frame, sample_weight, "sample_weight")
     values = np.asarray(y).reshape(-1)
     if len(values) != len(frame):
         raise ValueError(
@@ -238,7 +247,7 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
 
 def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: Any) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
-    check_fitted(estimator)
+    estimator._check_use()
     fit: Fit = estimator.fit_
     if not fit.spec.factors:
         raise ValueError(

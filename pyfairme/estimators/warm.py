@@ -30,6 +30,7 @@ def taken(estimator: Any) -> Learned | None:
     nothing but itself.
     """
     fitted = estimator.__dict__.pop("fit_", None) is not None
+    estimator.__dict__.pop("disparity_", None)  # of an earlier `adapt` or `refine`
     learned = getattr(estimator, "_learned", None)
     if not estimator.warm_start or not (fitted or learned):
         return None

@@ -1,5 +1,6 @@
 """Fitted estimators come back from a file, in another process, bit for bit."""
 
+import copy
 import io
 import json
 import pickle
@@ -192,11 +193,12 @@ def test_an_estimator_of_an_array_has_no_names(binary, classifier, tmp_path):
 
 def test_keywords_changed_after_fit_are_noticed(binary, classifier, tmp_path):
     estimator = classifier().fit(binary.X, binary.y)
-    estimator.set_params(unseen="population", fairness_weight=2.0).save(tmp_path / "model")
-    assert pf.load(tmp_path / "model").unseen == "population"
-    estimator.set_params(hidden=(16,))
-    with pytest.raises(ValueError, match=r"changed after fit .* fit again, or set them back"):
-        estimator.save(tmp_path / "model")
+    estimator.set_params(unseen="population", threshold=0.9).save(tmp_path / "model")
+    found = pf.load(tmp_path / "model")
+    assert (found.unseen, found.threshold_["mixed"]) == ("population", 0.9)
+    for changed in ({"fairness_weight": 2.0}, {"hidden": (16,)}, {"cluster": "group2"}):
+        with pytest.raises(ValueError, match=r"changed after fit .* fit again, or set them back"):
+            copy.copy(estimator).set_params(**changed).save(tmp_path / "model")
 
 
 def test_only_fitted_estimators_are_saved(classifier, tmp_path):
