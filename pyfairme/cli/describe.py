@@ -13,6 +13,7 @@ from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.clusters import Grouping, factor_name, read_clusters
 from pyfairme.data.columns import label_of, pick
+from pyfairme.data.target import ClassTarget, class_order
 
 __all__ = ["describe_fit", "describe_table", "shell_words"]
 
@@ -20,7 +21,9 @@ LABEL = 15
 MANY = 12
 
 
-def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema) -> str:
+def describe_table(
+    roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema, positive: Any = None
+) -> str:
     """Say which column has which role, with the balance of target, clusters and groups.
 
     Parameters
@@ -33,8 +36,10 @@ def describe_table(roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema:
         The target, (n,).
     schema
         How the covariates are read.
+    positive
+        The positive class of two; None: the last one.
     """
-    lines = [_line("target", _target(y, schema.task))]
+    lines = [_line("target", _target(y, schema.task, positive))]
     for entry in schema.cluster:
         lines.append(_line("cluster", _sizes(covariates, entry)))
     for entry in schema.sensitive:
@@ -65,18 +70,21 @@ def _line(label: str, text: str) -> str:
     )
 
 
-def _target(y: pd.Series, task: str) -> str:
+def _target(y: pd.Series, task: str, positive: Any) -> str:
     if task == "regression":
         low, high = y.min(), y.max()
         return (
             f"{y.name} (amounts): mean {y.mean():.4g}, SD {y.std(ddof=0):.4g}, "
             f"from {low:.4g} to {high:.4g}"
         )
-    shares = y.value_counts(normalize=True).sort_index()
-    counts = y.value_counts()
-    shown = [f"{label_of(v)} {counts[v]:,} ({100 * shares[v]:.1f} %)" for v in shares.index]
-    positive = f"; the positive class is {label_of(shares.index[-1])}" if len(shown) == 2 else ""
-    return f"{y.name} (classes): {', '.join(shown)}{positive}"
+    target = ClassTarget.fit(y, class_order(y), positive)
+    counts = np.bincount(target.encode(y))
+    shown = [
+        f"{label_of(label)} {count:,} ({100 * count / len(y):.1f} %)"
+        for label, count in zip(target.classes, counts, strict=True)
+    ]
+    last = f"; the positive class is {label_of(target.classes[-1])}" if len(shown) == 2 else ""
+    return f"{y.name} (classes): {', '.join(shown)}{last}"
 
 
 def _sizes(frame: pd.DataFrame, entry: Grouping) -> str:

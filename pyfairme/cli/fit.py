@@ -29,6 +29,14 @@ def fit(
     target: Annotated[
         str, typer.Option(metavar="COLUMN", help="Column to predict.", show_default=False)
     ],
+    positive: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The positive class of two, such as approved.",
+            show_default="the last in alphabetical order",
+        ),
+    ] = None,
     cluster: Annotated[
         Names,
         typer.Option(
@@ -216,6 +224,7 @@ def fit(
             dropped=tuple(drop or ()),
             categorical=tuple(categorical or ()),
             weight=weight,
+            positive=positive,
         )
         learning = read_learning(frame, roles, task, likelihood, drop_missing=drop_missing_target)
         gone = f"; {learning.left_out:,} rows without a target are left out"
@@ -243,7 +252,7 @@ def fit(
 def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Any:
     keywords = estimator_keywords(learning.roles, learning.covariates, variant, options)
     if learning.schema.task == "classification":
-        return FairMixedEffectsClassifier(**keywords)
+        return FairMixedEffectsClassifier(**keywords, pos_label=learning.positive)
     if keywords.pop("threshold", None) is not None:
         raise ValueError("--threshold is for classification: leave it out.")
     return FairMixedEffectsRegressor(**keywords)

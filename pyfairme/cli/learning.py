@@ -1,12 +1,20 @@
 """A table with roles: what is to be learned from what, and which rows are held out."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pyfairme.cli.describe import describe_table
-from pyfairme.cli.roles import Roles, check_roles, choose_task, read_target, read_weight
+from pyfairme.cli.roles import (
+    Roles,
+    check_roles,
+    choose_task,
+    find_positive,
+    read_target,
+    read_weight,
+)
 from pyfairme.data import Schema
 from pyfairme.data.target import ClassTarget
 from pyfairme.estimators.held_out import held_out, keys_of
@@ -40,6 +48,8 @@ class Learning:
         Roles of the columns, as given and as read.
     left_out
         How many rows had no target.
+    positive
+        The positive class, where one was named.
     """
 
     frame: pd.DataFrame
@@ -49,6 +59,7 @@ class Learning:
     schema: Schema
     left_out: int
     weight: pd.Series | None = None
+    positive: Any = None
 
     def weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return the weights of some rows, or None where rows count alike."""
@@ -56,7 +67,7 @@ class Learning:
 
     def described(self) -> str:
         """Say which column has which role."""
-        return describe_table(self.roles, self.covariates, self.y, self.schema)
+        return describe_table(self.roles, self.covariates, self.y, self.schema, self.positive)
 
     def split(self, share: float, seed: int) -> Split:
         """Hold out a random share of the rows, stratified by class, of which training keeps one."""
@@ -108,4 +119,5 @@ def read_learning(
         schema=roles.schema(covariates, chosen),
         left_out=len(frame) - len(rows),
         weight=read_weight(rows, roles.weight),
+        positive=find_positive(y, roles.positive, chosen),
     )

@@ -110,6 +110,8 @@ def report(
 
         found = judged(False)
         typer.echo(textwrap.fill(f"{table.name}: {_rows(found, len(every) - len(frame))}", WIDTH))
+        if "positive" in found.attrs:
+            typer.echo(f"positive class: {label_of(found.attrs['positive'])}")
         typer.echo("")
         typer.echo(fairness_text(found, effects, level))
         tables = {"fairness_report.csv": (found, "every metric and group, with notes")}

@@ -12,11 +12,13 @@ from pyfairme.data import Binned, Schema
 from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import column_kind, label_of, pick
 from pyfairme.data.schema import Sensitive
+from pyfairme.data.target import ClassTarget, class_order
 
 __all__ = [
     "Roles",
     "check_roles",
     "choose_task",
+    "find_positive",
     "parse_clusters",
     "parse_sensitive",
     "read_target",
@@ -44,6 +46,8 @@ class Roles:
         Columns of numbers that are codes of levels.
     weight
         The column with the weights of the rows, if there is one.
+    positive
+        The positive class as it is typed; None: the last one.
     """
 
     target: str
@@ -52,6 +56,7 @@ class Roles:
     dropped: tuple[str, ...]
     categorical: tuple[str, ...]
     weight: str | None = None
+    positive: str | None = None
 
     def covariates(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return all columns that the estimator sees; codes become categories of numbers."""
@@ -250,6 +255,31 @@ def read_weight(frame: pd.DataFrame, weight: str | None) -> pd.Series | None:
             "them, or leave these rows out. [weight-not-finite]"
         )
     return column
+
+
+def find_positive(y: pd.Series, positive: str | None, task: str) -> Any:
+    """Return the class that is called ``positive``, None for None.
+
+    Raises
+    ------
+    ValueError
+        For a regression, and when there is no such class of two.
+    """
+    if positive is None:
+        return None
+    classes = list(ClassTarget.fit(y, class_order(y)).classes) if task == "classification" else []
+    if len(classes) != 2:
+        raise ValueError(
+            f"--positive {positive} is for a target of two classes, and {y.name!r} has "
+            f"{len(classes) or 'amounts'}: leave it out. [pos-label]"
+        )
+    for label in classes:
+        if label_of(label) == positive:
+            return label
+    raise ValueError(
+        f"--positive {positive} is none of the classes of {y.name!r}: "
+        f"{', '.join(map(label_of, classes))}. [pos-label]"
+    )
 
 
 def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:

@@ -1,13 +1,35 @@
 """Targets: class labels to codes, real targets to standard units, counts checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 
-__all__ = ["ClassTarget", "CountTarget", "RealTarget"]
+__all__ = ["ClassTarget", "CountTarget", "RealTarget", "class_order"]
+
+
+def class_order(y: Any) -> tuple[Any, ...] | None:
+    """Return the classes of an ordered target in their order; None for any other target.
+
+    Ordered are a pandas Categorical with ``ordered=True`` and a polars Enum.
+
+    Examples
+    --------
+    >>> class_order(pd.Categorical(["low", "high"], ["low", "high"], ordered=True))
+    ('low', 'high')
+    """
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+        y = y.iloc[:, 0]
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype):
+        return tuple(dtype.categories.tolist()) if dtype.ordered else None
+    native = nw.from_native(y, pass_through=True, allow_series=True)
+    if isinstance(native, nw.Series) and isinstance(native.dtype, nw.Enum):
+        return tuple(native.dtype.categories)
+    return None
 
 
 def _column(y: Any) -> np.ndarray:
@@ -42,7 +64,8 @@ class ClassTarget:
     Parameters
     ----------
     classes
-        Labels in sorted order, as Python values.
+        Labels as Python values, sorted or in the order of an ordered target; of two, the last is
+        the positive one.
     dtype
         NumPy dtype of the training labels ("object" for text in objects).
 
@@ -57,8 +80,25 @@ class ClassTarget:
     dtype: str
 
     @classmethod
-    def fit(cls, y: Any) -> "ClassTarget":
-        """Learn the classes of y, shape (n,); raise ValueError when there is only one."""
+    def fit(
+        cls, y: Any, order: Sequence[Any] | None = None, pos_label: Any = None
+    ) -> "ClassTarget":
+        """Learn the classes of y.
+
+        Parameters
+        ----------
+        y
+            Labels, shape (n,).
+        order
+            The order of the classes, from `class_order`; None sorts them.
+        pos_label
+            The positive class of two, which is put last; None leaves them in their order.
+
+        Raises
+        ------
+        ValueError
+            When there is only one class, or ``pos_label`` is none of two.
+        """
         values = _column(y)
         try:
             classes = np.unique(values)
@@ -69,7 +109,17 @@ class ClassTarget:
                 "A classifier needs samples of at least 2 classes in y, got 1 class: "
                 f"{classes.tolist()[0]!r}. [one-class]"
             )
-        return cls(tuple(classes.tolist()), classes.dtype.str if values.dtype != object else "O")
+        labels = classes.tolist()
+        if order is not None:
+            labels = [label for label in order if label in labels]
+        if pos_label is not None:
+            labels = _positive_last(labels, pos_label)
+        return cls(tuple(labels), classes.dtype.str if values.dtype != object else "O")
+
+    @property
+    def is_sorted(self) -> bool:
+        """Whether the classes are sorted, as scikit-learn's are."""
+        return list(self.classes) == np.unique(self.labels).tolist()
 
     @property
     def labels(self) -> np.ndarray:
@@ -96,6 +146,21 @@ class ClassTarget:
     def from_state(cls, state: Mapping[str, Any]) -> "ClassTarget":
         """Rebuild from `to_state`."""
         return cls(tuple(state["classes"]), state["dtype"])
+
+
+def _positive_last(labels: list[Any], pos_label: Any) -> list[Any]:
+    if len(labels) > 2:
+        raise ValueError(
+            f"pos_label={pos_label!r} is for two classes, and y has {len(labels)}: {labels[:10]}. "
+            "Leave it out: reports compare each class with the rest. [pos-label]"
+        )
+    if pos_label not in labels:
+        raise ValueError(
+            f"pos_label={pos_label!r} is none of the classes of y, {labels}: give one of these "
+            "(text and numbers are not alike; cross_val_predict(method='predict_proba') of "
+            "scikit-learn passes classes on as 0 and 1). [pos-label]"
+        )
+    return sorted(labels, key=lambda label: label == pos_label)
 
 
 @dataclass(frozen=True)

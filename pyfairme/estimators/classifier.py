@@ -10,9 +10,11 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
+from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
+from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.inputs import warn_of_order
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
@@ -111,6 +113,11 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         it on validation rows (training rows if there are none, or fewer than 5 of a class), for
         each kind of effects, as does "smoothed_balanced_accuracy", which depends less on single
         rows. With more classes the likeliest is predicted: leave it as it is.
+    pos_label
+        The positive class of two, the favourable one where decisions are judged; it comes last in
+        ``classes_``. None: the last in the order of an ordered target (a pandas Categorical with
+        ``ordered=True``, a polars Enum), else the last in sorted order, so of "approved" and
+        "denied" the latter.
     class_weight
         None, "balanced" (every class has the same sum of sample weights), or {class: weight};
         multiplies the sample weights.
@@ -142,7 +149,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     Attributes
     ----------
     classes_
-        The classes, sorted; of two, the second is the positive one.
+        The classes, sorted unless the target is ordered or ``pos_label`` is given; of two, the
+        second is the positive one.
     threshold_
         Threshold per kind of effects: {"fixed": ..., "random": ..., "mixed": ...}; empty with more
         than two classes.
@@ -207,6 +215,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         missing: str = "category",
         offset: str | None = None,
         threshold: Any = 0.5,
+        pos_label: Any = None,
         class_weight: Any = None,
         learning_rate: float = 1e-3,
         weight_decay: float = 3.0,
@@ -254,6 +263,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             warm_start=warm_start,
         )
         self.threshold = threshold
+        self.pos_label = pos_label
         self.class_weight = class_weight
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsClassifier:
@@ -282,6 +292,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             When the loss stops being finite.
         """
         self._check_threshold()
+        self._order = class_order(y)
         training, validation = self._fit(X, y, sample_weight)
         self.threshold_ = self._thresholds(training, validation)
         return self
@@ -340,6 +351,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     def predict_proba(self, X: Any, effects: str = "mixed") -> np.ndarray:
         """Predict posterior mean probabilities (n, K), columns in the order of ``classes_``."""
         _, probability = self._means(X, effects)
+        if not self.target_.is_sorted:
+            warn_of_scorers(self.target_.classes)
         return probability.astype(np.float64)
 
     def predict_interval(
@@ -399,13 +412,14 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return self._outcomes(X, draws, effects)
 
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> ClassTarget:
-        target = ClassTarget.fit(y)
+        target = ClassTarget.fit(y, self._order, self.pos_label)
         self.classes_ = target.labels
         return target
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
-        target = ClassTarget.fit(y)
+        target = ClassTarget.fit(y, self._order, self.pos_label)
         check_classification_targets(y)
+        warn_of_classes(target.classes, target.encode(y), chosen=self._is_order_given)
         number = len(target.classes)
         if number > 2 and self.threshold != 0.5:
             raise ValueError(
@@ -413,6 +427,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
                 "likeliest is predicted. Leave threshold at 0.5."
             )
         return target.encode(y)
+
+    @property
+    def _is_order_given(self) -> bool:
+        return self._order is not None or self.pos_label is not None
 
     def _likelihood(self) -> Likelihood:
         number = len(self.classes_)

@@ -244,7 +244,11 @@ def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd
                 part.insert(1, "clusters", name)
                 part.insert(4, "class", label)
                 blocks.append(part)
-    return pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
+    frame = pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
+    if len(judged.classes) == 2:
+        positive = judged.classes[-1]
+        frame.attrs["positive"] = positive.item() if isinstance(positive, np.generic) else positive
+    return frame
 
 
 def _against_the_rest(judged: Judged) -> Iterable[tuple[Any, Judged]]:

@@ -4,10 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats, as_binary, as_probability, as_real, as_weight
+from pyfairme.metrics.inputs import (
+    Floats,
+    as_binary,
+    as_decisions,
+    as_positive,
+    as_probability,
+    as_real,
+    as_weight,
+)
 
 
-def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
+def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None) -> float:
     """Compute the area under the receiver operating characteristic.
 
     The probability that a positive is scored above a negative, ties counting one half.
@@ -20,6 +28,8 @@ def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
         Shape ``(n,)``: predicted probabilities, or any score that grows with them.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes then need not be 0 and 1.
 
     Raises
     ------
@@ -33,13 +43,16 @@ def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     """
     from sklearn import metrics as sk  # slow to import
 
+    y_true = as_positive(y_true, pos_label, "y_true")
     outcome = _both_outcomes(y_true, "auroc")
     score = as_real(y_prob, "y_prob", len(outcome))
     weight = as_weight(sample_weight, len(outcome))
     return float(sk.roc_auc_score(outcome, score, sample_weight=weight))
 
 
-def balanced_accuracy(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+def balanced_accuracy(
+    y_true: Any, y_pred: Any, *, sample_weight: Any = None, pos_label: Any = None
+) -> float:
     """Compute the mean of true positive and true negative rate.
 
     Parameters
@@ -50,6 +63,8 @@ def balanced_accuracy(y_true: Any, y_pred: Any, *, sample_weight: Any = None) ->
         Shape ``(n,)``: decisions in {0, 1}.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Raises
     ------
@@ -61,6 +76,7 @@ def balanced_accuracy(y_true: Any, y_pred: Any, *, sample_weight: Any = None) ->
     >>> balanced_accuracy([0, 0, 1, 1], [0, 1, 1, 1])
     0.75
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     from sklearn import metrics as sk  # slow to import
 
     outcome = _both_outcomes(y_true, "balanced_accuracy")
@@ -69,7 +85,9 @@ def balanced_accuracy(y_true: Any, y_pred: Any, *, sample_weight: Any = None) ->
     return float(sk.balanced_accuracy_score(outcome, decision, sample_weight=weight))
 
 
-def log_loss(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
+def log_loss(
+    y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None
+) -> float:
     """Compute the mean of -log of the probability given to what happened.
 
     Parameters
@@ -80,6 +98,8 @@ def log_loss(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
         Shape ``(n,)``: predicted probabilities, kept off 0 and 1 by the machine's precision.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes then need not be 0 and 1.
 
     Raises
     ------
@@ -91,6 +111,7 @@ def log_loss(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     >>> round(log_loss([0, 1], [0.5, 0.5]), 3)
     0.693
     """
+    y_true = as_positive(y_true, pos_label, "y_true")
     from sklearn import metrics as sk  # slow to import
 
     outcome = as_binary(y_true, "y_true")
@@ -99,7 +120,7 @@ def log_loss(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     return float(sk.log_loss(outcome, score, sample_weight=weight, labels=[0, 1]))
 
 
-def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
+def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None) -> float:
     """Compute the mean squared difference of predicted probability and outcome.
 
     Parameters
@@ -110,6 +131,8 @@ def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
         Shape ``(n,)``: predicted probabilities.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes then need not be 0 and 1.
 
     Raises
     ------
@@ -121,6 +144,7 @@ def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None) -> float:
     >>> brier([0, 1], [0.5, 1.0])
     0.125
     """
+    y_true = as_positive(y_true, pos_label, "y_true")
     from sklearn import metrics as sk  # slow to import
 
     outcome = as_binary(y_true, "y_true")

@@ -11,6 +11,7 @@ from pyfairme.metrics.inputs import (
     Floats,
     as_binary,
     as_groups,
+    as_positive,
     as_probability,
     as_weight,
     check_count,
@@ -27,6 +28,7 @@ def calibration_error_by_group(
     *,
     sensitive_features: Any,
     sample_weight: Any = None,
+    pos_label: Any = None,
     bins: int = BINS,
 ) -> pd.Series:
     """Compute the expected calibration error of each group.
@@ -45,6 +47,8 @@ def calibration_error_by_group(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes then need not be 0 and 1.
     bins
         Number of equally wide bins of [0, 1].
 
@@ -65,6 +69,7 @@ def calibration_error_by_group(
     [0.25, 0.5]
     """
     bins = check_count(bins, "bins", 1)
+    y_true = as_positive(y_true, pos_label, "y_true")
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))
     groups = as_groups(sensitive_features, n=len(outcome))
@@ -80,6 +85,7 @@ def worst_group_calibration_error(
     *,
     sensitive_features: Any,
     sample_weight: Any = None,
+    pos_label: Any = None,
     bins: int = BINS,
 ) -> float:
     """Compute the largest expected calibration error over groups.
@@ -96,6 +102,8 @@ def worst_group_calibration_error(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes then need not be 0 and 1.
     bins
         Number of equally wide bins of [0, 1].
 
@@ -104,6 +112,7 @@ def worst_group_calibration_error(
     float
         In [0, 1].
     """
+    y_true = as_positive(y_true, pos_label, "y_true")
     error = calibration_error_by_group(
         y_true,
         y_prob,

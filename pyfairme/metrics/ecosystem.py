@@ -6,14 +6,19 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.confusion import confusion, decision_rows, fpr, selection_rate, tpr
-from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates, equal_selection
 from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import totals
 
 
 def equalized_odds_difference(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute fairlearn's equalized odds difference.
 
@@ -30,6 +35,8 @@ def equalized_odds_difference(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -46,11 +53,17 @@ def equalized_odds_difference(
     >>> equalized_odds_difference([1, 1, 0, 0], [1, 0, 0, 0], sensitive_features=["a", "b"] * 2)
     1.0
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return _equalized_odds(_sums(y_true, y_pred, sensitive_features, sample_weight))
 
 
 def demographic_parity_difference(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute fairlearn's demographic parity difference.
 
@@ -67,6 +80,8 @@ def demographic_parity_difference(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -83,6 +98,7 @@ def demographic_parity_difference(
     >>> demographic_parity_difference([1, 0, 1, 0], [1, 1, 0, 1], sensitive_features=[0, 0, 1, 1])
     0.5
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return _parity(_sums(y_true, y_pred, sensitive_features, sample_weight))
 
 

@@ -4,14 +4,19 @@ from typing import Any
 
 from pyfairme.metrics.aggregate import group_sd
 from pyfairme.metrics.confusion import confusion, decision_rows, fpr, negatives, positives, tpr
-from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates
 from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import totals
 
 
 def tpr_sd(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the standard deviation over groups of the true positive rate.
 
@@ -29,6 +34,8 @@ def tpr_sd(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -45,11 +52,17 @@ def tpr_sd(
     >>> tpr_sd([1, 1, 1, 1], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
     0.25
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return float(group_sd(tpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
 
 
 def fpr_sd(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the standard deviation over groups of the false positive rate.
 
@@ -65,6 +78,8 @@ def fpr_sd(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -81,6 +96,7 @@ def fpr_sd(
     >>> fpr_sd([0, 0, 0, 0], [1, 1, 0, 0], sensitive_features=["a", "a", "b", "b"])
     0.5
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return float(group_sd(fpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
 
 

@@ -12,14 +12,19 @@ from pyfairme.metrics.confusion import (
     negatives,
     positives,
 )
-from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates
 from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import tabulated, totals, unequal
 
 
 def tpr_sd_corrected(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the spread of true positive rates without its sampling noise.
 
@@ -44,6 +49,8 @@ def tpr_sd_corrected(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -60,11 +67,17 @@ def tpr_sd_corrected(
     >>> tpr_sd_corrected([1, 1, 1, 1], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
     0.0
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return float(_corrected_tpr_sd(_sums(y_true, y_pred, sensitive_features, sample_weight)))
 
 
 def fpr_sd_corrected(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the spread of false positive rates without its sampling noise.
 
@@ -80,6 +93,8 @@ def fpr_sd_corrected(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -91,6 +106,7 @@ def fpr_sd_corrected(
     ValueError
         When lengths differ, values are not 0 or 1, or a label is missing.
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return float(_corrected_fpr_sd(_sums(y_true, y_pred, sensitive_features, sample_weight)))
 
 

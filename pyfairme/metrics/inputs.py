@@ -78,6 +78,54 @@ def as_binary(values: Any, name: str, n: int | None = None) -> Floats:
     return vector
 
 
+def as_positive(values: Any, pos_label: Any, name: str) -> Any:
+    """Return labels as 1 for the positive class and 0 for the other one.
+
+    Without ``pos_label`` the values come back as they are: 0 and 1 are checked by `as_binary`.
+
+    Raises
+    ------
+    ValueError
+        When there are more than two labels, or two others than the positive one.
+
+    Examples
+    --------
+    >>> as_positive(["denied", "approved"], "approved", "y_true")
+    array([0., 1.])
+    """
+    if pos_label is None:
+        return values
+    labels = list(dict.fromkeys(_series(values).tolist()))
+    others = [label for label in labels if label != pos_label]
+    if len(others) > 1 or any(pd.isna(label) for label in labels):
+        raise ValueError(
+            f"{name} has the labels {labels[:5]}, and pos_label={pos_label!r} leaves "
+            f"{len(others)} others: give the label of the positive class of two, and rows without "
+            "gaps. [pos-label]"
+        )
+    return np.array([label == pos_label for label in _series(values).tolist()], np.float64)
+
+
+def as_decisions(y_true: Any, y_pred: Any, pos_label: Any) -> tuple[Any, Any]:
+    """Return outcomes and decisions given as labels as 0 and 1; see `as_positive`.
+
+    Raises
+    ------
+    ValueError
+        When both together have two labels other than the positive one.
+    """
+    if pos_label is None:
+        return y_true, y_pred
+    found = as_positive(y_true, pos_label, "y_true"), as_positive(y_pred, pos_label, "y_pred")
+    labels = dict.fromkeys([*_series(y_true).tolist(), *_series(y_pred).tolist()])
+    if len([label for label in labels if label != pos_label]) > 1 or pos_label not in labels:
+        raise ValueError(
+            f"y_true and y_pred together have the labels {list(labels)[:5]}, and pos_label is "
+            f"{pos_label!r}: give both the same two labels, one of them the positive. [pos-label]"
+        )
+    return found
+
+
 def as_probability(values: Any, name: str, n: int | None = None) -> Floats:
     """Return ``values`` as a vector of numbers from 0 to 1; see `as_real`.
 

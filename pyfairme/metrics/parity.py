@@ -4,7 +4,7 @@ from typing import Any
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap
 from pyfairme.metrics.confusion import confusion, selection_rate
-from pyfairme.metrics.inputs import as_weight
+from pyfairme.metrics.inputs import as_decisions, as_weight
 from pyfairme.metrics.moments import mean_prediction, moments, real_rows
 from pyfairme.metrics.null import equal_selection, permuted_groups
 from pyfairme.metrics.registry import Metric
@@ -12,7 +12,12 @@ from pyfairme.metrics.table import totals
 
 
 def demographic_parity(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the mean over all pairs of groups of the difference in mean prediction.
 
@@ -29,6 +34,8 @@ def demographic_parity(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -45,6 +52,7 @@ def demographic_parity(
     >>> demographic_parity([0, 1, 0, 1], [1, 1, 0, 1], sensitive_features=["a", "a", "b", "b"])
     0.5
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     rows = real_rows(y_true, y_pred, sensitive_features)
     sums = totals(moments(rows), as_weight(sample_weight, len(rows.y_true)))
     return float(mean_pairwise_gap(mean_prediction(sums)))

@@ -12,6 +12,7 @@ from pyfairme.metrics.inputs import (
     Codes,
     Floats,
     as_binary,
+    as_decisions,
     as_flipped,
     as_groups,
     as_probability,
@@ -50,6 +51,7 @@ def classification_report_frame(
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
     sample_weight: Any = None,
+    pos_label: Any = None,
     rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
@@ -77,6 +79,8 @@ def classification_report_frame(
     sample_weight
         Shape ``(n,)``: weights of rows, such as those of a survey. Values, intervals and null bands
         are weighted; ``n`` still counts rows.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
     rng
         Source of randomness of bootstrap and null values, or its seed.
     n_boot
@@ -106,6 +110,7 @@ def classification_report_frame(
     noise off in each replicate, and their intervals held it in 92 to 95 %: read those.
     """
     sampling = _check_sampling(rng, n_boot, level)
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     outcome = as_binary(y_true, "y_true")
     n = len(outcome)
     probability = as_probability(y_prob, "y_prob", n)

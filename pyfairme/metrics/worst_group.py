@@ -5,13 +5,18 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
-from pyfairme.metrics.inputs import Floats, as_weight
+from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import totals
 
 
 def worst_group_accuracy(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: Any,
+    y_pred: Any,
+    *,
+    sensitive_features: Any,
+    sample_weight: Any = None,
+    pos_label: Any = None,
 ) -> float:
     """Compute the smallest accuracy over groups.
 
@@ -28,6 +33,8 @@ def worst_group_accuracy(
         Shape ``(n,)`` of labels, or a frame ``(n, A)`` whose intersections are the groups.
     sample_weight
         Shape ``(n,)``: weights of rows within their group.
+    pos_label
+        The positive class of labels: outcomes and decisions then need not be 0 and 1.
 
     Returns
     -------
@@ -44,6 +51,7 @@ def worst_group_accuracy(
     >>> worst_group_accuracy([1, 1, 0, 0], [1, 1, 1, 0], sensitive_features=["a", "a", "b", "b"])
     0.5
     """
+    y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     rows = decision_rows(y_true, y_pred, sensitive_features)
     weight = as_weight(sample_weight, len(rows.y_true))
     return float(_worst(totals(confusion(rows), weight)))

@@ -74,9 +74,12 @@ def test_what_is_given_goes_before_the_variant(call, table, tmp_path):
         "fit", table, *ROLES, "--variant", "medl_adb", "--random-slopes", "income",
         "--fairness", "moment", "--fairness-weight", "0.7", "--threshold", "balanced_accuracy",
         "--drop", "loan", "--hold-out", "0", "--out", out, "--seed", "4", *QUICK,
+        "--positive", "no",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "held-out rows:" not in result.output
+    assert "the positive class is no" in " ".join(result.output.split())
+    assert pf.load(out).classes_.tolist() == ["yes", "no"]
     parameters = pf.load(out).get_params()
     assert parameters["random_slopes"] == ("income",)
     assert parameters["fairness"] == ("moment",)
