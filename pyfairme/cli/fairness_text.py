@@ -32,6 +32,8 @@ DISPARITIES = {  # on the screen; the file has all
 MOST_CLASSES = 6
 MOST_CLUSTERS = 20
 MOST_GROUPS = 8
+FAIR = "0 is fair. "
+CONSTANT = "for every row: no sign of fairness"  # as the notes of a report say
 LEGEND = {
     "classification": (
         "TPR SD, FPR SD: standard deviation between groups of the true-positive and the "
@@ -44,9 +46,9 @@ LEGEND = {
     ),
 }
 SHARED = (
-    "Counterfactual gap: how far a prediction moves when only the attribute is changed. 0 is fair. "
+    "Counterfactual gap: how far a prediction moves when only the attribute is changed. ",
     "By chance: what equal groups would show up to (95 %); ~ marks a value that is no larger, "
-    "which these rows cannot tell from equal treatment (not resolvable)."
+    "which these rows cannot tell from equal treatment (not resolvable).",
 )
 
 
@@ -84,7 +86,9 @@ def fairness_text(report: pd.DataFrame, effects: str = "mixed", level: float = 0
             )
     if (lines["attribute"] != "all").any():
         task = "classification" if (lines["metric"] == "auroc").any() else "regression"
-        parts.append(textwrap.fill(LEGEND[task] + SHARED, WIDTH))
+        gap, chance = SHARED
+        fair = "" if lines["note"].str.contains(CONSTANT).any() else FAIR
+        parts.append(textwrap.fill(LEGEND[task] + gap + fair + chance, WIDTH))
     return "\n\n".join(parts)
 
 
@@ -146,6 +150,13 @@ def _unclear(line: Any) -> bool:
 
 def _remarks(block: pd.DataFrame, spread: pd.DataFrame) -> Iterator[str]:
     """Say how much cannot be resolved, and which groups are too small to tell."""
+    for said in spread.loc[spread["note"].str.contains(CONSTANT), "note"].head(1):
+        what = said.partition(" for every row")[0].removeprefix("decides ")
+        text = (
+            f"Every row is decided {what}: spreads of 0 are no sign of fairness here. Try "
+            "--threshold balanced_accuracy when fitting."
+        )
+        yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
     shown = spread.loc[spread["metric"].isin(DISPARITIES) & spread["null_high"].notna()]
     unclear = sum(_unclear(line) for _, line in shown.iterrows())
     if unclear:

@@ -22,12 +22,19 @@ from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.settings import EFFECTS, as_tuple
+from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.names import join_names
+from pyfairme.notices import warn
 
 __all__ = ["NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
+FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
+BY_DECISION = {  # disparities that compare decisions
+    "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
+    "fpr_sd", "fpr_sd_corrected", "tpr_sd", "tpr_sd_corrected",
+}  # fmt: skip
 COLUMNS = (
     "effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high",
     "null", "null_low", "null_high", "n", "note",
@@ -235,11 +242,14 @@ def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd
 
     With more than two classes there is one block per class, against the rest.
     """
+    _warn_of_constant_decisions(judged)
     blocks = []
     for name, rows in _blocks(judged, by_cluster):
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
                 part = _one(one, effects, rows, n_boot, level)
+                if said := _constant_note(one, effects, rows, label):
+                    part = _with_note(part, said)
                 part.insert(0, "effects", effects)
                 part.insert(1, "clusters", name)
                 part.insert(4, "class", label)
@@ -249,6 +259,40 @@ def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd
         positive = judged.classes[-1]
         frame.attrs["positive"] = positive.item() if isinstance(positive, np.generic) else positive
     return frame
+
+
+def _warn_of_constant_decisions(judged: Judged) -> None:
+    """Warn when the mixed prediction, the one that is used, decides all rows alike."""
+    decided = np.unique(judged.decision["mixed"]) if judged.decision else ()
+    if len(decided) == 1 and len(judged.y) >= FEWEST_DECISIONS and len(np.unique(judged.y)) > 1:
+        label = judged.classes[int(decided[0])]
+        cure = "train longer (min_steps), or give class_weight='balanced'"
+        if len(judged.classes) == 2:
+            cure = "try threshold='balanced_accuracy', or a number among the probabilities"
+        warn(
+            f"Every one of the {len(judged.y)} rows is decided {label}: equal rates of the groups "
+            f"are then no sign of fairness. To tell rows apart, {cure}. [constant-decision]",
+            FairnessWarning,
+        )
+
+
+def _constant_note(judged: Judged, effects: str, rows: np.ndarray, label: Any) -> str:
+    """Return what to say of disparities where all rows of a block are decided alike, or ""."""
+    if not judged.decision or rows.sum() < FEWEST_DECISIONS:
+        return ""
+    decided = np.unique(judged.decision[effects][rows])
+    if len(decided) > 1:
+        return ""
+    what = judged.classes[int(decided[0])] if len(judged.classes) == 2 else label
+    if len(judged.classes) > 2 and not decided[0]:
+        what = f"another class than {label}"
+    return f"decides {what} for every row: no sign of fairness"
+
+
+def _with_note(part: pd.DataFrame, said: str) -> pd.DataFrame:
+    lines = part["metric"].isin(BY_DECISION) & (part["group"] == "all")
+    part.loc[lines, "note"] = [f"{said}; {n}" if n else said for n in part.loc[lines, "note"]]
+    return part
 
 
 def _against_the_rest(judged: Judged) -> Iterable[tuple[Any, Judged]]:

@@ -55,7 +55,10 @@ def _left_out(metric: Metric, levels: Sequence[str], sizes: Floats) -> str:
 
 
 def _undefined(metric: Metric, value: float) -> str:
-    return f"not defined: {metric.undefined}" if np.isnan(value) else ""
+    if not np.isnan(value):
+        return ""
+    few = "fewer than two groups have rows" if metric.scope == "attribute" else "no rows"
+    return f"not defined: {metric.undefined or few}"
 
 
 def _resolvable(metric: Metric, value: float, null: NullValue) -> str:

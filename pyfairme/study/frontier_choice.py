@@ -11,11 +11,13 @@ import pandas as pd
 from sklearn.base import clone
 
 from pyfairme.metrics.inputs import Floats
+from pyfairme.notices import DataWarning, warn
 from pyfairme.study.frontier_points import Curve
 
 __all__ = ["Choice", "cheapest_fair", "choice_of"]
 
 WALKED = "the figures are of a path, and this estimator's fit starts anew"
+LEAST_SKILL = 0.25  # of the unfair point's, below which a point is useless
 ROUNDING = 1e-12  # a cost of exactly the budget is within it
 
 
@@ -74,7 +76,8 @@ def cheapest_fair(curve: Curve, unfair: str, max_cost: float) -> tuple[str, floa
     Returns
     -------
     tuple
-        Label and cost; of equal spreads the cheaper point.
+        Label and cost; of equal spreads the cheaper point. One that decides every row alike is
+        taken only where no other penalised point is within the budget.
 
     Raises
     ------
@@ -88,6 +91,9 @@ def cheapest_fair(curve: Curve, unfair: str, max_cost: float) -> tuple[str, floa
     within = (costs <= max_cost + ROUNDING) & ~np.isnan(worst)
     if not (within & penalised).any():
         raise ValueError(_too_dear(names, costs, penalised, max_cost, curve.goal.accuracy))
+    alike = np.array([point.decides_alike() for point in curve.points.values()])
+    if (within & penalised & ~alike).any():
+        within &= ~alike
     best = min(np.flatnonzero(within), key=lambda i: (worst[i], costs[i]))
     return names[best], float(costs[best])
 
@@ -128,6 +134,10 @@ def choice_of(
     point: Any = lines.loc[label]
     before: Any = lines.loc[unfair]
     walked = [WALKED] if path and label != unfair else []
+    useless = _useless(point, before)
+    if useless:
+        warn(f"The chosen point, fairness_weight {label}, {useless}. [useless-point]", DataWarning)
+    said = [*_notes(label == unfair, float(point["cost"]), max_cost, *seeds), *walked]
     return Choice(
         label,
         weights[label],
@@ -135,7 +145,20 @@ def choice_of(
         cost,
         point,
         before,
-        "; ".join([*_notes(label == unfair, float(point["cost"]), max_cost, *seeds), *walked]),
+        "; ".join([useless, *said] if useless else said),
+    )
+
+
+def _useless(point: Any, unfair: Any) -> str:
+    """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit."""
+    name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
+    now, before = float(point[name]), float(unfair[name])
+    if not now - chance < LEAST_SKILL * (before - chance):  # NaN: not known
+        return ""
+    shown = {"auroc": "AUROC", "r2": "R2"}[name]
+    return (
+        f"hardly tells rows apart ({shown} {now:.3f}, the unfair point {before:.3f}): its spreads "
+        "are no sign of fairness; give a smaller max_cost or smaller weights"
     )
 
 

@@ -85,6 +85,14 @@ class Point(NamedTuple):
     worst_corrected: Quantity | None
     worst_of: tuple[str, str]
 
+    def decides_alike(self) -> bool:
+        """Tell whether every row gets the same decision: no spread, and no row told from another.
+
+        Balanced accuracy is then .5 to the last bit, as all rates are 0 or 1.
+        """
+        rate = self.overall.get("balanced_accuracy")
+        return rate is not None and rate.value == 0.5 and self.worst.value == 0.0
+
 
 class Curve(NamedTuple):
     """The points of one kind of effects and clusters, by model, and what they trade."""

@@ -1,12 +1,16 @@
 """The report: its shape, and its numbers against predictions and metrics called by hand."""
 
+import copy
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import pyfairme as pf
 from pyfairme import metrics
+from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.estimators import fairness
+from pyfairme.estimators.updates import FairnessWarning
 
 COLUMNS = ["effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high"]
 COLUMNS += ["null", "null_low", "null_high", "n", "note"]
@@ -291,3 +295,21 @@ def test_log_predictive_density_is_that_of_the_drawn_normals(reg, real):
     by_hand = np.log(density.mean(axis=0)).mean()
     found = reg.fairness_report(X, y, n_boot=0)
     assert value(found, "log_predictive_density", "all") == pytest.approx(by_hand, rel=1e-4)
+
+
+def test_one_decision_for_all_rows_is_no_fairness(clf, binary):
+    model = copy.copy(clf).set_params(threshold=1.0)
+    with pytest.warns(FairnessWarning, match=r"Every one of the 200 rows is decided 0: .*\[const"):
+        found = model.fairness_report(binary.test, binary.y_test, n_boot=0)
+    spread = found[(found["attribute"] != "all") & (found["group"] == "all")]
+    of_decisions = ~spread["metric"].isin(
+        ["counterfactual_gap", "worst_group_accuracy", "worst_group_calibration_error"]
+    )
+    told = spread["note"].str.startswith("decides 0 for every row: no sign of fairness")
+    assert (told == of_decisions).all()
+    assert told.any()
+    text = " ".join(fairness_text(found).split())
+    assert "Every row is decided 0: spreads of 0 are no sign of fairness here. Try" in text
+    assert "0 is fair" not in text
+    usual = clf.fairness_report(binary.test, binary.y_test, n_boot=0)
+    assert "0 is fair" in " ".join(fairness_text(usual).split())

@@ -3,7 +3,7 @@ import pytest
 
 from pyfairme.metrics.notes import note
 from pyfairme.metrics.null import NullValue
-from pyfairme.metrics.registry import find
+from pyfairme.metrics.registry import find, registered
 
 BAND = NullValue(mean=0.04, low=0.02, high=0.07)
 
@@ -27,3 +27,10 @@ def test_reasons_are_joined():
     metric = find("tpr_sd", "classification")
     found = note(metric, 0.05, BAND, list("abcd"), np.array([50.0, 0, 40, 0]), 90)
     assert found == "left out (no positives): b, d; not resolvable: inside the null band"
+
+
+@pytest.mark.parametrize("metric", [m for m in registered() if m.scope != "group"])
+def test_what_is_not_defined_has_a_reason(metric):
+    found = note(metric, np.nan, BAND, ["a", "b"], np.array([50.0, 40.0]), 90)
+    assert found.startswith("not defined: ")
+    assert found.removeprefix("not defined: ")
