@@ -15,7 +15,7 @@ from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.encoders import Column
 from pyfairme.data.frame import as_frame
 from pyfairme.data.schema import Schema
-from pyfairme.data.slopes import resolve_slopes
+from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
 from pyfairme.notices import warn
@@ -113,6 +113,8 @@ class Design:
         -----
         UserWarning
             Once, naming the covariates that are constant and therefore left out.
+        DataWarning
+            For each slope asked for by name on a covariate that is constant within clusters.
         """
         frame = as_frame(frame)
         check_options(missing, offset, (*schema.cluster_columns, *schema.sensitive_columns))
@@ -147,6 +149,7 @@ class Design:
         if constant:
             names = ", ".join(map(repr, constant))
             warn(f"Constant in the training rows, left out: {names}. [constant-column]")
+        warn_of_constant_slopes(frame, design.factors, slopes or {})
         return design
 
     @property
@@ -216,7 +219,8 @@ class Design:
         -----
         UserWarning
             Once, naming covariates with levels that training rows do not have (all their columns
-            are 0) and numbers missing where training rows had all (the median is used).
+            are 0), numbers missing where training rows had all (the median is used) and numbers far
+            outside of the training range.
         """
         frame = as_frame(frame)
         columns = () if clusters else self.schema.cluster_columns

@@ -19,6 +19,10 @@ from pyfairme.data.knots import choose_knots, hat_slopes, hats
 
 __all__ = ["CategoricalTerm", "Column", "NumericTerm"]
 
+FAR = 5.0  # standard deviations that a number must lie beyond the training range, and its width
+FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
+VERY_FAR = 10.0  # times that distance, where a single row is
+
 
 @dataclass(frozen=True)
 class Column:
@@ -69,6 +73,8 @@ class NumericTerm:
         Where a random slope on the number starts: the mean, if 0 lies outside of the training
         values; else 0, as in lme4. A slope that starts far from all values cannot be told from an
         intercept, and no optimiser gets there.
+    low, high
+        Least and largest training value; None where they are not known.
     """
 
     column: str
@@ -79,6 +85,8 @@ class NumericTerm:
     indicator: bool
     knots: tuple[float, ...] = ()
     origin: float = 0.0
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
     def fit(
@@ -101,6 +109,8 @@ class NumericTerm:
             indicator=bool(there.size < values.size),
             knots=choose_knots(there, most_knots) if most_knots else (),
             origin=float(there.mean()) if outside and move_origin else 0.0,
+            low=float(there.min()),
+            high=float(there.max()),
         )
 
     @property
@@ -131,9 +141,25 @@ class NumericTerm:
             hats(values, self.knots, x[:, plain:])
         if self.indicator:
             x[:, plain - 1] = slopes[:, plain - 1] = gaps
-            return None
-        count = int(gaps.sum())
-        return f"{self.column!r}: {count} missing, replaced by the median" if count else None
+        count = int(gaps.sum()) * (not self.indicator)
+        said = [f"{self.column!r}: {count} missing, replaced by the median"] if count else []
+        return "; ".join(said + self._far(values)) or None
+
+    def _far(self, values: np.ndarray) -> list[str]:
+        """Return a note on values far outside of the training range, if there are such."""
+        if self.low is None or self.high is None or not self.varies:
+            return []
+        beyond = np.maximum(values - self.high, self.low - values)
+        room = max(self.high - self.low, FAR * self.scale)
+        outside = beyond > room
+        if outside.mean() < FAR_ROWS and not (beyond > VERY_FAR * room).any():
+            return []
+        most = values[beyond.argmax()]
+        return [
+            f"{self.column!r}: {outside.sum()} of {len(values)} rows lie far outside the training "
+            f"range {self.low:.6g} to {self.high:.6g}, such as {most:.6g}: check the "
+            "unit, and codes such as 999"
+        ]
 
     def rates(self, series: pd.Series) -> np.ndarray:
         """Return how its columns move with the number, per unit of the standardised number."""

@@ -8,6 +8,8 @@ has a column of its own (Gorishniy, Rubachev & Babenko 2022 use the same functio
 
 from __future__ import annotations
 
+from bisect import bisect
+
 import numpy as np
 
 __all__ = ["choose_knots", "hat_slopes", "hats", "most_knots"]
@@ -18,6 +20,7 @@ ATOM_ROWS = 10  # rows that share a value, for it to be a knot
 COLUMNS = 640  # of all numbers together, at most
 ROWS_PER_COLUMN = 100  # with fewer, thousands of steps learn small tables by heart
 LEAST = 4  # fewer knots say nothing that the number itself does not
+GAP = 1 / 500  # least distance of knots, in units of the spread of what was to be chosen
 
 
 def most_knots(numbers: int, rows: int) -> int:
@@ -27,6 +30,10 @@ def most_knots(numbers: int, rows: int) -> int:
 
 def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:
     """Choose knots at quantiles of the rows and at the values that most rows share.
+
+    No two are closer than `GAP` times the distance between the 10 % and 90 % quantiles of all that
+    could be chosen: between knots that nearly touch a prediction could jump, for a change that
+    means nothing. Of values that close the most frequent ones stay.
 
     Parameters
     ----------
@@ -47,8 +54,20 @@ def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:
     if left < 2:
         return ()
     quantiles = np.quantile(values, np.linspace(0, 1, left), method="nearest")
-    chosen = np.unique(np.concatenate([quantiles, distinct[atoms]]))
+    chosen = _apart(np.concatenate([quantiles[[0, -1]], distinct[atoms], quantiles]))
     return tuple(float(knot) for knot in chosen) if len(chosen) >= LEAST else ()
+
+
+def _apart(candidates: np.ndarray) -> np.ndarray:
+    """Return, in order, those that keep their distance from all candidates kept before them."""
+    low, high = np.quantile(np.unique(candidates), (0.1, 0.9), method="nearest")
+    least = GAP * (high - low)
+    kept: list[float] = []
+    for value in candidates.tolist():
+        place = bisect(kept, value)
+        if all(abs(value - near) > least for near in kept[max(place - 1, 0) : place + 1]):
+            kept.insert(place, value)
+    return np.array(kept)
 
 
 def _place(values: np.ndarray, knots: tuple[float, ...]) -> tuple[np.ndarray, np.ndarray]:

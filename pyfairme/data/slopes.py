@@ -2,10 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pyfairme.data.checks import check_present
-from pyfairme.data.encoders import Column
+import pandas as pd
 
-__all__ = ["resolve_slopes"]
+from pyfairme.data.checks import check_present
+from pyfairme.data.clusters import Factor
+from pyfairme.data.columns import pick
+from pyfairme.data.encoders import Column
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["resolve_slopes", "warn_of_constant_slopes"]
+
+VARYING = 0.05  # share of clusters in which a column must vary for its slopes to be told apart
 
 
 def resolve_slopes(
@@ -37,6 +44,37 @@ def resolve_slopes(
     check_present(wanted, factors, "random slopes' cluster")
     dropped = set(constant)
     return tuple((name, _positions(wanted.get(name, ()), columns, dropped)) for name in factors)
+
+
+def warn_of_constant_slopes(
+    frame: pd.DataFrame, factors: Iterable[Factor], wanted: Mapping[str, str | Sequence[str]]
+) -> None:
+    """Warn of slopes, asked for by name, on covariates that do not vary within clusters.
+
+    What such a slope adds is the same for all rows of a cluster, as an intercept is. "all" covers
+    columns that nobody has named, and their scales shrink: no word there.
+    """
+    for factor in factors:
+        chosen = wanted.get(factor.column, ())
+        if chosen == "all":
+            continue
+        names = [chosen] if isinstance(chosen, str) else list(dict.fromkeys(chosen))
+        codes = factor.encode(frame)
+        known = codes >= 0
+        for name in names:
+            rows = pick(frame, name).loc[known].groupby(codes[known])
+            several = rows.size().to_numpy() > 1
+            varying = int((rows.nunique(dropna=False).to_numpy()[several] > 1).sum())
+            whole = int(several.sum())
+            if whole and varying < max(1, VARYING * whole):
+                warn(
+                    f"A random slope was asked for {name!r}, which varies within {varying} of "
+                    f"{whole} clusters of {factor.column!r} that have two rows or more: how its "
+                    "effect differs between clusters cannot be learned from that. Leave it out of "
+                    "random_slopes; its effect common to all clusters stays in the fixed part. "
+                    "[constant-slope]",
+                    DataWarning,
+                )
 
 
 def _positions(

@@ -10,11 +10,11 @@ from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
-from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import (
     after_fit,
     class_weights,
     fairness,
+    importance,
     inference_data,
     inputs,
     random_part,
@@ -29,7 +29,6 @@ from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
-from pyfairme.inference.importance import Inputs, mean_absolute_gradients, rank_features
 from pyfairme.inference.predict import Query
 from pyfairme.inference.train import lean, train
 from pyfairme.metrics.inputs import check_count, check_share
@@ -363,33 +362,35 @@ class FairMixedEffects(BaseEstimator):
         settings.check_level(level)
         return summaries.icc(labels=self._labels, fit=self.fit_, level=level)
 
-    def feature_importance(self, X: Any, effects: str = "mixed") -> pd.DataFrame:
+    def feature_importance(
+        self, X: Any, effects: str = "mixed", *, method: str = "permutation"
+    ) -> pd.DataFrame:
         """Measure how strongly the prediction reacts to each covariate.
 
-        Mean over rows of abs(d prediction / d input), the input in standard deviations of the
-        training rows (Dimopoulos et al. 1995), random effects at their posterior mean; for the
-        columns of a categorical covariate the root of the sum of squares.
+        By permutation: the mean over rows of the absolute change of the prediction (a probability,
+        a mean count, a real target in its standard deviations; of more than two classes the sum)
+        when the covariate takes another row's value, all else as it is. By gradient: the mean of
+        abs(d prediction / d input), the input in standard deviations of the training rows
+        (Dimopoulos et al. 1995); for the columns of a categorical covariate the root of the sum of
+        squares. Random effects are at their posterior mean.
 
         Parameters
         ----------
         X
-            Rows at which the gradients are taken.
+            Rows at which predictions are changed, at least 2 for permutations.
         effects
             "fixed", "random" or "mixed".
+        method
+            "permutation", or "gradient", as in the paper. Gradients belong to smooth networks: with
+            knots (``numeric_encoding``) a number whose knots lie close has steep pieces, so large
+            gradients, however little the prediction depends on it.
 
         Returns
         -------
         DataFrame
             feature, importance, share (of the sum), rank; from large to small.
         """
-        settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._query(X, effects=effects)
-        design = self.design_
-        moved = Inputs(column_rates(design.terms, frame), column_inputs(design.columns))
-        gradients = mean_absolute_gradients(found, effects, design.slope_positions, moved)
-        inputs = np.unique(moved.of)
-        terms = [design.columns[i].term for i in inputs]
-        return rank_features(gradients * self._input_sd[inputs], terms)
+        return importance.feature_importance(self, X, effects, method)
 
     # Updates --------------------------------------------------------------------------------
 

@@ -169,7 +169,7 @@ def _importance(
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged.seen))[:IMPORTANCE_ROWS]
     found = {}
     for effects in OBSERVED:
-        table = model.feature_importance(frame.iloc[rows], effects)
+        table = model.feature_importance(frame.iloc[rows], effects, method="gradient")
         family = table["feature"].str.partition(FAMILY)[0]
         joined = (table["importance"] ** 2).groupby(family, sort=False).sum() ** 0.5
         found[effects] = {str(name): float(value) for name, value in joined.items()}

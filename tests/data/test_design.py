@@ -11,6 +11,7 @@ import pytest
 
 from pyfairme.data.design import Design
 from pyfairme.data.schema import Binned, Schema
+from pyfairme.notices import DataWarning
 
 
 @pytest.fixture
@@ -122,6 +123,56 @@ def test_a_state_without_origins_starts_at_zero(frame):
     for term in state["terms"]:
         term.pop("origin", None)  # as older files have it
     assert not any(column.origin for column in Design.from_state(state).columns)
+
+
+def test_slopes_on_what_is_constant_within_clusters_are_warned_of():
+    rng = np.random.default_rng(0)
+    school = np.arange(40).repeat(5)
+    table = pd.DataFrame(
+        {
+            "school": school,
+            "funds": rng.normal(size=40)[school],
+            "kind": rng.choice(["state", "private"], 40)[school],
+            "age": rng.integers(6, 19, 200),
+        }
+    )
+    slopes = {"school": ["age", "funds", "kind"]}
+    with pytest.warns(DataWarning) as caught:
+        fit(table, sensitive=(), slopes=slopes)
+    said = [str(one.message) for one in caught]
+    assert len(said) == 2
+    for name, message in zip(("funds", "kind"), said, strict=True):
+        assert message.startswith(f"A random slope was asked for {name!r}, which varies within 0 ")
+        assert "of 40 clusters of 'school'" in message
+        assert message.endswith("in the fixed part. [constant-slope]")
+    one_typo = table.assign(funds=table["funds"].where(table.index != 7, 0.0))
+    with pytest.warns(DataWarning, match="'funds', which varies within 1 of 40 clusters"):
+        fit(one_typo, sensitive=(), slopes={"school": "funds"})
+    fit(table, sensitive=(), slopes={"school": "all"})  # nobody has named it
+    fit(table, sensitive=(), slopes={"school": ["age"]})
+    fit(table.assign(school=range(200)), sensitive=(), slopes={"school": "age"})  # no two rows
+
+
+def test_numbers_far_outside_the_training_range_are_named(frame):
+    rng = np.random.default_rng(0)
+    ages = pd.DataFrame({"school": rng.integers(0, 9, 900), "age": rng.integers(18, 91, 900)})
+    design = fit(ages, sensitive=())
+    new = ages[:300].assign(age=[999] * 6 + ages["age"][6:300].tolist())
+    expected = (
+        "Unlike the training rows: 'age': 6 of 300 rows lie far outside the training range 18 to "
+        "90, such as 999: check the unit, and codes such as 999. [unlike-training]"
+    )
+    with pytest.warns(UserWarning, match=re.escape(expected)):
+        design.encode(new)
+    design.encode(new, quiet=True)
+    long_tail = ages[:300].assign(age=[200, *ages["age"][1:300].tolist()])
+    design.encode(long_tail)  # one row of 300, 1.5 ranges beyond: long tails have such
+    with pytest.warns(UserWarning, match="1 of 300 rows lie far .*, such as 3600: check"):
+        design.encode(long_tail.replace({"age": {200: 3600}}))
+    state = design.to_state()
+    for term in state["terms"]:
+        del term["low"], term["high"]  # as older files have it
+    Design.from_state(state).encode(new)
 
 
 def test_slope_columns_are_the_union_in_order_of_x(frame):

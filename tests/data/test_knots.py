@@ -7,7 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfairme.data import Design, Schema
-from pyfairme.data.knots import ATOM_ROWS, COLUMNS, choose_knots, hat_slopes, hats, most_knots
+from pyfairme.data.knots import (
+    ATOM_ROWS,
+    COLUMNS,
+    GAP,
+    choose_knots,
+    hat_slopes,
+    hats,
+    most_knots,
+)
 from pyfairme.data.terms import column_inputs, column_rates
 
 KNOTS = (0.0, 1.0, 4.0, 5.0)
@@ -64,6 +72,24 @@ def test_knots_are_bounded_by_rows_and_by_the_number_of_covariates():
     assert most_knots(1, 10**6) == COLUMNS
     assert most_knots(4, 2000) == 5
     assert most_knots(5, 300) == 0
+
+
+def test_knots_keep_their_distance():
+    rng = np.random.default_rng(3)
+    near = rng.choice([44.9, 44.95, 44.96, 45.0], 5000) + rng.choice([0, 1e-6, 2e-6], 5000)
+    knots = choose_knots(near, 40)
+    assert np.diff(knots).min() > GAP * 0.09  # 12 values: one per place, the most frequent of three
+    assert len(knots) == 4
+    # whole numbers, money with frequent amounts and a code far away keep theirs
+    ages = rng.integers(17, 91, 5000).astype(float)
+    assert set(choose_knots(ages, 128)) == set(np.unique(ages))
+    grades = rng.choice([1.0, 2, 3, 4, 5, 999_999], 5000)
+    assert choose_knots(grades, 40) == (1, 2, 3, 4, 5, 999_999)
+    amounts = [0.0, 2000, 3103, 3137, 7298, 7688, 15024, 99_999]
+    gains = rng.choice(amounts, 5000, p=[0.9, *[0.1 / 7] * 7])
+    assert choose_knots(gains, 40) == tuple(amounts)
+    mass = np.where(rng.random(5000) < 0.8, 1e-15 * rng.integers(0, 3, 5000), rng.random(5000))
+    assert np.diff(choose_knots(mass, 40)).min() > 1e-4
 
 
 @pytest.fixture(scope="module")

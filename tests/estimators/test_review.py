@@ -103,7 +103,7 @@ def test_importance_finds_what_the_target_was_made_from():
     )
     y = (2 * frame["strong"] + 0.5 * frame["weak"] + rng.logistic(size=2000) > 0).astype(int)
     clf = pf.FairMixedEffectsClassifier(hidden=(), random_state=0, progress=False).fit(frame, y)
-    found = clf.feature_importance(frame, effects="fixed")
+    found = clf.feature_importance(frame, effects="fixed", method="gradient")
     assert list(found["feature"]) == ["strong", "weak", "none"]
     assert list(found["rank"]) == [1, 2, 3]
     assert found["share"].sum() == pytest.approx(1.0)
@@ -112,6 +112,10 @@ def test_importance_finds_what_the_target_was_made_from():
     ratio = found.set_index("feature")["importance"]
     expected = coefficients["strong"] / coefficients["weak"]
     assert ratio["strong"] / ratio["weak"] == pytest.approx(expected, rel=0.02)
+    moved = clf.feature_importance(frame, effects="fixed")  # by permutation
+    assert list(moved["feature"]) == ["strong", "weak", "none"]
+    with pytest.raises(ValueError, match=r"X has one: give more rows, .*one-row-importance\]$"):
+        clf.feature_importance(frame[:1])
 
 
 def test_names_of_the_posteriors_own_dimensions_are_refused(data):

@@ -6,7 +6,11 @@ import pytest
 from scipy import special
 
 from pyfairme.data import Batch
-from pyfairme.inference.importance import mean_absolute_gradients, rank_features
+from pyfairme.inference.importance import (
+    mean_absolute_changes,
+    mean_absolute_gradients,
+    rank_features,
+)
 from pyfairme.inference.predict import Query, mean_link
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Bernoulli, Normal
@@ -67,6 +71,25 @@ def test_probabilities_agree_with_finite_differences(soft):
         assert mean_absolute_gradients(query, "fixed", (2,))[0] == pytest.approx(
             0.5 * (p * (1 - p)).mean(), rel=1e-3
         )
+
+
+def test_exchanged_values_of_a_linear_model_differ_by_what_chance_says():
+    query = make_query(Normal())
+    places = {"both": (0, 1), "sloped": (2,)}
+    x, z = query.batch.x.astype(float), query.batch.cluster[:, 0]
+    both = x[:, :2] @ WEIGHT[:2]
+    pairs = ~np.eye(len(x), dtype=bool)  # every row but itself is equally likely
+    apart = np.abs(both[:, None] - both)[pairs].mean()
+    step = np.abs(x[:, 2][:, None] - x[:, 2])
+    fixed = mean_absolute_changes(query, "fixed", places, (2,), seed=0)
+    # 20 exchanges of 40 rows: standard error about 3 %
+    np.testing.assert_allclose(fixed, [apart, 0.2 * step[pairs].mean()], rtol=0.1)
+    mixed = mean_absolute_changes(query, "mixed", places, (2,), seed=0)
+    rate = np.abs(WEIGHT[2] + SLOPE[z])[:, None]  # the slope moves along
+    np.testing.assert_allclose(mixed, [apart, (rate * step)[pairs].mean()], rtol=0.1)
+    random = mean_absolute_changes(query, "random", places, (2,), seed=0)
+    assert random[0] == 0
+    assert mean_absolute_changes(query, "mixed", places, (2,), seed=0).tolist() == mixed.tolist()
 
 
 def test_columns_of_one_covariate_are_joined_by_the_root_of_their_squares():
