@@ -12,7 +12,7 @@ from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.learning import Learning, Split, read_learning
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import Roles, parse_clusters, parse_sensitive
+from pyfairme.cli.roles import Roles, parse_clusters, parse_sensitive, role_names
 from pyfairme.cli.settings import estimator_keywords
 from pyfairme.cli.tables import check_output, read_table, write_table
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
@@ -214,8 +214,10 @@ def fit(
         if held_out_rows is not None:
             check_output(held_out_rows, "--held-out-rows", inputs=[table, out])
         if not 0 <= hold_out < 1:
-            raise ValueError(f"--hold-out is a share from 0 to below 1, got {hold_out:g}.")
-        frame = read_table(table)
+            raise ValueError(
+                f"--hold-out is a share from 0 to below 1, got {hold_out:g}. [hold-out]"
+            )
+        frame = read_table(table, role_names(cluster or (), sensitive or ()))
         size = f"{table.name}: {len(frame):,} rows, {len(frame.columns)} columns"
         roles = Roles(
             target=target,

@@ -6,13 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from pyfairme.data.clusters import factor_columns
 from pyfairme.data.columns import label_of
 from pyfairme.data.encoders import CategoricalTerm
 from pyfairme.data.schema import Binned, components
 from pyfairme.estimators import load
 from pyfairme.estimators.settings import UNSEEN, check_choice
 
-__all__ = ["load_model", "rows_for_model", "set_unseen"]
+__all__ = ["load_model", "names_in_roles", "rows_for_model", "set_unseen"]
 
 
 def load_model(path: Path) -> Any:
@@ -28,7 +29,7 @@ def load_model(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(
             f"there is no file {str(path)!r}: the model comes before the table, and "
-            '"pyfairme fit" makes it.'
+            '"pyfairme fit" makes it. [no-file]'
         )
     return load(path)
 
@@ -39,6 +40,14 @@ def set_unseen(model: Any, policy: str | None) -> Any:
         return model
     check_choice("unseen", policy, UNSEEN)
     return model.set_params(unseen=policy)
+
+
+def names_in_roles(model: Any) -> list[str]:
+    """Return the columns that hold names of clusters and groups, see `read_table`."""
+    design = model.design_
+    parts = [part for entry in design.schema.sensitive for part in components(entry)]
+    factors = [name for entry in design.schema.cluster for name in factor_columns(entry)]
+    return [*factors, *(part for part in parts if not isinstance(part, Binned))]
 
 
 def rows_for_model(
@@ -82,7 +91,7 @@ def _check_columns(needed: list[str], frame: pd.DataFrame, table: Path) -> None:
     shown = [f"{n!r}" + (f" (is it {near[n][0]!r}?)" if near[n] else "") for n in absent]
     raise ValueError(
         f"{table.name} lacks {'a column' if len(absent) == 1 else 'columns'} that the model was "
-        f"fitted on: {', '.join(shown)}."
+        f"fitted on: {', '.join(shown)}. [absent-column]"
     )
 
 

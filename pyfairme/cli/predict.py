@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import typer
 
-from pyfairme.cli.models import load_model, rows_for_model, set_unseen
+from pyfairme.cli.models import load_model, names_in_roles, rows_for_model, set_unseen
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.tables import check_columns, check_output, read_table, write_table
 from pyfairme.data.columns import label_of
@@ -71,7 +71,7 @@ def predict(
     with one_line_errors():
         check_output(out, "--out", inputs=[model, table])
         fitted = set_unseen(load_model(model), unseen)
-        frame = read_table(table)
+        frame = read_table(table, names_in_roles(fitted))
         kept = keep or []
         check_columns(kept, frame, "--keep")
         rows = rows_for_model(fitted, frame, table)
@@ -142,7 +142,8 @@ def _with_ids(found: pd.DataFrame, frame: pd.DataFrame, keep: list[str]) -> pd.D
     taken = [name for name in keep if name in found or name == "row"]
     if taken:
         raise ValueError(
-            f"--keep {taken[0]}: a column of the predictions has this name; rename it in the table."
+            f"--keep {taken[0]}: a column of the predictions has this name; rename it in the "
+            "table. [keep-name]"
         )
     ids = {"row": np.arange(1, len(frame) + 1), **{name: frame[name].array for name in keep}}
     return pd.concat([pd.DataFrame(ids), found], axis=1)

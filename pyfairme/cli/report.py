@@ -9,9 +9,9 @@ import pandas as pd
 import typer
 
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
-from pyfairme.cli.models import load_model, rows_for_model, set_unseen
+from pyfairme.cli.models import load_model, names_in_roles, rows_for_model, set_unseen
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import parse_sensitive, read_target, read_weight
+from pyfairme.cli.roles import parse_sensitive, read_target, read_weight, role_names
 from pyfairme.cli.tables import check_columns, check_folder, read_table
 from pyfairme.data.columns import label_of
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
@@ -87,7 +87,7 @@ def report(
     with one_line_errors():
         check_folder(out)
         fitted = set_unseen(load_model(model), unseen)
-        every = read_table(table)
+        every = read_table(table, [*names_in_roles(fitted), *role_names((), attribute or ())])
         check_columns([target], every, "--target")
         attributes = parse_sensitive(attribute, every, "--attribute") if attribute else None
         rows = rows_for_model(fitted, every, table, judge=attributes is None)
@@ -129,7 +129,7 @@ def report(
 
 def _check_effects(effects: str) -> None:
     if effects not in ("mixed", "fixed", "random"):
-        raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}.")
+        raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}. [unknown-value]")
 
 
 def _rows(report: pd.DataFrame, left_out: int) -> str:

@@ -79,7 +79,9 @@ def reproduce(
 
     start = time.perf_counter()
     if data is not None and experiment is Experiment.adult:
-        raise typer.BadParameter("Adult comes with the package.", param_hint="--data")
+        raise typer.BadParameter(
+            "Adult comes with the package. [data-of-adult]", param_hint="--data"
+        )
     plan = PLANS[experiment.value]
     if quick:
         plan = quickly(plan)
@@ -119,7 +121,7 @@ def _chosen(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if unknown := [name for name in names if name not in VARIANTS]:
         raise typer.BadParameter(
-            f"{', '.join(unknown)}: expected some of {', '.join(VARIANTS)}.",
+            f"{', '.join(unknown)}: expected some of {', '.join(VARIANTS)}. [unknown-value]",
             param_hint="--variants",
         )
     return names

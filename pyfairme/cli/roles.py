@@ -23,6 +23,7 @@ __all__ = [
     "parse_sensitive",
     "read_target",
     "read_weight",
+    "role_names",
 ]
 
 MOST_CLASSES = 50
@@ -126,6 +127,24 @@ def parse_sensitive(
     return tuple(_attribute(text, frame, option) for text in texts)
 
 
+def role_names(cluster: Iterable[str], sensitive: Iterable[str]) -> list[str]:
+    """Return the columns that may hold names of clusters or groups, as options spell them.
+
+    Columns that are cut into brackets hold numbers and are not among them. A text may also be the
+    name of a column as it stands.
+
+    Examples
+    --------
+    >>> role_names(["school/class"], ["sex", "race*age:30"])
+    ['school/class', 'school', 'class', 'sex', 'race*age:30', 'race']
+    """
+    names: list[str] = []
+    for text, mark in [*((c, "/") for c in cluster), *((s, "*") for s in sensitive)]:
+        parts = [part.strip() for part in text.split(mark)]
+        names += [text, *(part for part in parts if part != text and ":" not in part)]
+    return names
+
+
 def _attribute(text: str, frame: pd.DataFrame, option: str) -> Sensitive:
     if text in frame.columns:
         return text
@@ -145,7 +164,7 @@ def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:
     if column_kind(pick(frame, source)) != "numeric":
         raise ValueError(
             f"{option} {text!r}: brackets need numbers, and column {source!r} is text. Give "
-            f"{option} {source} to use its levels."
+            f"{option} {source} to use its levels. [brackets-of-text]"
         )
     return Binned(source, _edges(edges, text, option), name=name or None)
 
@@ -156,7 +175,7 @@ def _edges(text: str, whole: str, option: str) -> tuple[float, ...]:
     except ValueError as error:
         raise ValueError(
             f"{option} {whole!r}: expected increasing numbers after the colon, as in age:30,45; "
-            f"got {text!r}."
+            f"got {text!r}. [bracket-edges]"
         ) from error
 
 
@@ -198,7 +217,8 @@ def _one_role(one: str, names: Iterable[str], other: str, taken: Iterable[str]) 
     both = sorted(set(names) & set(taken))
     if both:
         raise ValueError(
-            f"column {both[0]!r} is given as {one} and as {other}: a column has one role."
+            f"column {both[0]!r} is given as {one} and as {other}: a column has one role. "
+            "[two-roles]"
         )
 
 
@@ -217,11 +237,11 @@ def read_target(
     y = pick(frame, target)
     gaps = y.isna().to_numpy()
     if gaps.all():
-        raise ValueError(f"the target {target!r} is missing in every row.")
+        raise ValueError(f"the target {target!r} is missing in every row. [missing-target]")
     if gaps.any() and not drop_missing:
         raise ValueError(
             f"the target {target!r} is missing in {gaps.sum():,} of {len(frame):,} rows: leave "
-            "them out with --drop-missing-target, or fill them in the file."
+            "them out with --drop-missing-target, or fill them in the file. [missing-target]"
         )
     if gaps.any():
         frame = frame.loc[~gaps].reset_index(drop=True)
@@ -294,11 +314,15 @@ def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:
         regression with classes, and classes that are too many to be any.
     """
     if task not in ("auto", "classification", "regression"):
-        raise ValueError(f"--task is auto, classification or regression; got {task!r}.")
+        raise ValueError(
+            f"--task is auto, classification or regression; got {task!r}. [unknown-value]"
+        )
     distinct = y.nunique()
     if distinct < 2:
         only = label_of(y.iloc[0])
-        raise ValueError(f"the target {y.name!r} has one value only, {only}: nothing to learn.")
+        raise ValueError(
+            f"the target {y.name!r} has one value only, {only}: nothing to learn. [one-class]"
+        )
     numeric = column_kind(y) == "numeric"
     if task == "auto":
         amounts = numeric and (distinct > 2 or likelihood is not None)
@@ -308,7 +332,7 @@ def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:
     elif not numeric:
         raise ValueError(
             f"--task regression needs numbers, and the target {y.name!r} has {_first_text(y)!r}: "
-            "correct it, or use --task classification."
+            "correct it, or use --task classification. [text-for-numbers]"
         )
     return task
 
@@ -317,7 +341,7 @@ def _check_classes(y: pd.Series, distinct: int, likelihood: str | None, numeric:
     if likelihood is not None:
         raise ValueError(
             f"--likelihood {likelihood} is for regression, and the target {y.name!r} has "
-            "classes: leave it out."
+            "classes: leave it out. [likelihood-of-classes]"
         )
     if distinct > MOST_CLASSES:
         advice = (
@@ -326,7 +350,7 @@ def _check_classes(y: pd.Series, distinct: int, likelihood: str | None, numeric:
         )  # fmt: skip
         raise ValueError(
             f"the target {y.name!r} has {distinct:,} distinct values, too many for classes "
-            f"(at most {MOST_CLASSES}): {advice}"
+            f"(at most {MOST_CLASSES}): {advice} [many-classes]"
         )
 
 

@@ -48,7 +48,9 @@ def estimator_keywords(
     keywords = {**_variant(variant), **given}
     if keywords.get("random_slopes") and not roles.cluster:
         source = "--random-slopes needs" if "random_slopes" in given else f"{variant!r} needs"
-        raise ValueError(f"{source} a grouping factor: give --cluster COLUMN.")
+        raise ValueError(
+            f"{source} a grouping factor: give --cluster COLUMN. [slopes-without-cluster]"
+        )
     return {"cluster": roles.cluster or None, "sensitive": roles.sensitive, **keywords}
 
 
@@ -58,7 +60,9 @@ def _variant(name: str | None) -> Mapping[str, Any]:
     if name not in VARIANTS:
         near = get_close_matches(name, VARIANTS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"--variant {name!r} is none of {', '.join(VARIANTS)}.{hint}")
+        raise ValueError(
+            f"--variant {name!r} is none of {', '.join(VARIANTS)}.{hint} [unknown-value]"
+        )
     return VARIANTS[name]
 
 
@@ -70,7 +74,7 @@ def parse_penalties(text: str) -> tuple[str, ...] | None:
     >>> parse_penalties("adversarial,moment"), parse_penalties("none")
     (('adversarial', 'moment'), None)
     """
-    return None if text == "none" else tuple(_items(text))
+    return None if text == "none" else tuple(_items(text, "--fairness"))
 
 
 def parse_slopes(text: str, frame: pd.DataFrame) -> str | tuple[str, ...] | None:
@@ -79,7 +83,7 @@ def parse_slopes(text: str, frame: pd.DataFrame) -> str | tuple[str, ...] | None
         return None
     if text in ("all", "hidden"):
         return text
-    names = tuple(_items(text))
+    names = tuple(_items(text, "--random-slopes"))
     check_columns(names, frame, "--random-slopes")
     return names
 
@@ -95,15 +99,20 @@ def parse_widths(text: str) -> tuple[int, ...]:
     if text == "none":
         return ()
     try:
-        return tuple(int(item) for item in _items(text))
+        return tuple(int(item) for item in text.split(","))
     except ValueError as error:
         raise ValueError(
-            f"--hidden expected widths such as 64,32, or none; got {text!r}."
+            f"--hidden expected widths such as 64,32, or none; got {text!r}. [hidden-widths]"
         ) from error
 
 
-def _items(text: str) -> Sequence[str]:
-    return [item.strip() for item in text.split(",") if item.strip()]
+def _items(text: str, option: str) -> Sequence[str]:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise ValueError(
+            f"{option} has nothing before, after or between its commas: {text!r}. [empty-item]"
+        )
+    return items
 
 
 def _number_or_text(text: str) -> float | str:

@@ -1,5 +1,8 @@
 """Tables: read CSV, TSV and Parquet files, write them, and refuse what cannot be one."""
 
+import gzip
+import math
+import re
 import tempfile
 import warnings
 import zlib
@@ -21,14 +24,27 @@ PARQUET = (".parquet", ".pq")
 MOST_NAMES = 30
 KNOWN = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet"
 
+# Texts that pandas takes for gaps and that may be names: Namibia, a religion, a street.
+NAMES_OR_GAPS = frozenset(
+    {"NA", "N/A", "n/a", "None", "NULL", "null", "NaN", "nan", "-NaN", "-nan"}
+)
+# Texts that nobody gives as a name: of spreadsheets, databases and C.
+NEVER_NAMES = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "<NA>", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
+)
+WHOLE = 2**53  # above this, floating-point numbers skip whole ones
 
-def read_table(path: Path) -> pd.DataFrame:
+
+def read_table(path: Path, roles: Iterable[str] = ()) -> pd.DataFrame:
     """Read a table, with the kind of file told by its suffix.
 
     Parameters
     ----------
     path
         A CSV or TSV file in UTF-8 with a header, also zipped with gzip, or a Parquet file.
+    roles
+        Columns of clusters and groups. Those of a text file hold names: "None" and "NA" are names
+        there, and "01" is not "1". Numbers without leading zeros stay numbers.
 
     Returns
     -------
@@ -46,20 +62,23 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     kind = _kind(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {str(path)!r}: check the path.")
-    frame = _read_parquet(path) if kind in PARQUET else _read_text(path, SEPARATORS[kind])
+        raise FileNotFoundError(f"there is no file {str(path)!r}: check the path. [no-file]")
+    frame = _read_parquet(path) if kind in PARQUET else _read_text(path, SEPARATORS[kind], roles)
     if len(frame) == 0:
-        raise ValueError(f"{path.name} has a header and no rows.")
+        raise ValueError(f"{path.name} has a header and no rows. [no-rows]")
     return frame
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
     """Write a table without row numbers, with the kind of file told by its suffix."""
     kind = _kind(path)
-    if kind in PARQUET:
-        frame.to_parquet(path, index=False)
-    else:
-        frame.to_csv(path, sep=SEPARATORS[kind], index=False)
+    try:
+        if kind in PARQUET:
+            frame.to_parquet(path, index=False)
+        else:
+            frame.to_csv(path, sep=SEPARATORS[kind], index=False)
+    except OSError as error:  # a full disk
+        raise ValueError(f"cannot write {path}: {error.strerror}. [cannot-write]") from error
 
 
 def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterable[Path]) -> None:
@@ -86,9 +105,13 @@ def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterabl
     if table:
         _kind(path)
     if path.is_dir():
-        raise ValueError(f"{option} {str(path)!r} is a folder: give the name of a file in it.")
+        raise ValueError(
+            f"{option} {str(path)!r} is a folder: give the name of a file in it. [output-file]"
+        )
     if any(path.resolve() == other.resolve() for other in inputs):
-        raise ValueError(f"{option} {str(path)!r} is a file that is read: choose another name.")
+        raise ValueError(
+            f"{option} {str(path)!r} is a file that is read: choose another name. [output-file]"
+        )
     check_folder(path.parent, option)
 
 
@@ -100,7 +123,8 @@ def check_folder(folder: Path, option: str = "--out") -> None:
             pass
     except OSError as error:
         raise typer.BadParameter(
-            f"cannot write to {folder}: {error.strerror}. Choose another folder with {option}.",
+            f"cannot write to {folder}: {error.strerror}. Choose another folder with {option}. "
+            "[cannot-write]",
             param_hint=option,
         ) from error
 
@@ -116,7 +140,8 @@ def check_columns(wanted: Iterable[str], frame: pd.DataFrame, option: str) -> No
     names = [str(name) for name in frame.columns]
     for name in wanted:
         if name not in names:
-            raise ValueError(f"{option}: there is no column {name!r}. {_advice(name, names)}")
+            advice = _advice(name, names)
+            raise ValueError(f"{option}: there is no column {name!r}. {advice} [no-column]")
 
 
 def _advice(name: str, names: list[str]) -> str:
@@ -137,7 +162,7 @@ def _kind(path: Path) -> str:
     found = f"the suffix {kind!r}" if kind else "no suffix"
     raise ValueError(
         f"{path.name!r} has {found}: tables are {KNOWN}. Save it as one of these (an Excel sheet "
-        "as CSV UTF-8)."
+        "as CSV UTF-8). [file-suffix]"
     )
 
 
@@ -145,12 +170,14 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         frame = pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise ValueError(f"{path.name} is no Parquet file that can be read: {error}") from error
+        raise ValueError(
+            f"{path.name} is no Parquet file that can be read: {error} [damaged-file]"
+        ) from error
     frame.columns = [str(name) for name in frame.columns]
     return frame.reset_index(drop=True)
 
 
-def _read_text(path: Path, separator: str) -> pd.DataFrame:
+def _read_text(path: Path, separator: str, roles: Iterable[str] = ()) -> pd.DataFrame:
     options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig", "index_col": False}
     try:
         header = pd.read_csv(
@@ -163,15 +190,24 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             # low_memory=False: the type of a column is that of all its rows
             frame = pd.read_csv(path, low_memory=False, skipinitialspace=True, **options)
+        frame.columns = names
+        named = [name for name in dict.fromkeys(roles) if name and name in names]
+        if named:
+            found = pd.read_csv(
+                path, usecols=[names.index(name) for name in named], dtype=str,
+                keep_default_na=False, skipinitialspace=True, **options,
+            )  # fmt: skip
+            found.columns = [name for name in names if name in named]
+            frame = frame.assign(**{n: _names_of(frame[n], found[n].fillna("")) for n in named})
     except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path.name} is empty.") from error
+        raise ValueError(f"{path.name} is empty. [no-rows]") from error
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not UTF-8 text: save it as UTF-8.") from error
+        raise ValueError(f"{path.name} is not UTF-8 text: save it as UTF-8. [not-utf-8]") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise ValueError(f"{path.name} is not a regular table: {error}") from error
-    except (EOFError, zlib.error) as error:
-        raise ValueError(f"{path.name} is a damaged gzip file: {error}") from error
-    frame.columns = names
+        why = str(error).strip()
+        raise ValueError(f"{path.name} is not a regular table: {why} [ragged-table]") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise ValueError(f"{path.name} is a damaged gzip file: {error} [damaged-file]") from error
     nameless = [i for i, name in enumerate(names) if not name]
     if nameless:
         say_note(f"{path.name}: left out {len(nameless)} column without a name (row numbers).")
@@ -179,15 +215,55 @@ def _read_text(path: Path, separator: str) -> pd.DataFrame:
     return frame
 
 
+def _names_of(usual: pd.Series, text: pd.Series) -> pd.Series:
+    """Return a column of clusters or groups: ``usual`` if it holds numbers, else all its names.
+
+    Parameters
+    ----------
+    usual
+        As pandas reads it.
+    text
+        As it is written, (n,).
+    """
+    texts = {label: str(label).strip() for label in pd.unique(text)}
+    gaps = [label for label, bare in texts.items() if bare in NEVER_NAMES]
+    names = [bare for bare in texts.values() if bare not in NEVER_NAMES | NAMES_OR_GAPS]
+    if not names or usual.dtype.kind == "b" or (_are_exact(usual) and all(map(_is_number, names))):
+        return usual
+    if unclear := sorted(set(texts.values()) & NAMES_OR_GAPS):
+        say_note(
+            f"{usual.name!r} has {', '.join(map(repr, unclear))}, read as a name; leave cells "
+            "empty where the value is missing. [name-or-gap]"
+        )
+    return text.astype(object).mask(text.isin(gaps), None)
+
+
+def _are_exact(usual: pd.Series) -> bool:
+    """Tell whether a column was read as numbers of which none lost a digit."""
+    if usual.dtype.kind == "f":
+        return bool((usual.abs().fillna(0) < WHOLE).all())
+    return usual.dtype.kind in "iu"
+
+
+def _is_number(text: str) -> bool:
+    """Tell whether a text is a number and no code: codes have leading zeros."""
+    try:
+        return math.isfinite(float(text)) and not re.match(r"[+-]?0\d", text)
+    except ValueError:
+        return False
+
+
 def _check_header(path: Path, names: list[str], separator: str) -> None:
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated:
-        raise ValueError(f"{path.name} has several columns called {repeated[0]!r}: rename them.")
+        raise ValueError(
+            f"{path.name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
+        )
     others = [mark for mark in (",", ";", "\t") if mark != separator and mark in names[0]]
     if len(names) == 1 and others:
         shown = "a tab" if others[0] == "\t" else repr(others[0])
         raise ValueError(
             f"{path.name} seems to be separated by {shown}, not by "
             f"{'a tab' if separator == chr(9) else repr(separator)}: save it as .csv with commas, "
-            "or as .tsv with tabs."
+            "or as .tsv with tabs. [separator]"
         )

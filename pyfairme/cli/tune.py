@@ -13,7 +13,7 @@ import typer
 
 from pyfairme.cli.learning import read_learning
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
-from pyfairme.cli.roles import Roles, parse_sensitive
+from pyfairme.cli.roles import Roles, parse_sensitive, role_names
 from pyfairme.cli.settings import estimator_keywords
 from pyfairme.cli.tables import check_folder, read_table
 from pyfairme.cli.tune_files import read_best, read_settings
@@ -164,7 +164,8 @@ def tune(
         else:
             if target is None:
                 raise ValueError(
-                    f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN."
+                    f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN. "
+                    "[no-target]"
                 )
             dataset, planned = _read(Path(source), target, cluster, sensitive, drop, weight), {}
         dataset = some_rows(dataset, rows)
@@ -204,7 +205,7 @@ def _read(
     weight: str | None,
 ) -> Dataset:
     """Read a table with its roles."""
-    frame = read_table(path)
+    frame = read_table(path, role_names([cluster] if cluster else [], sensitive or ()))
     roles = Roles(
         target=target,
         cluster=(cluster,) if cluster else (),
@@ -246,7 +247,9 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     wanted = [name.strip() for name in search.split(",") if name.strip()]
     known = {name.partition("[")[0] for name in space}
     if unknown := [name for name in wanted if name not in known]:
-        raise ValueError(f"--search {', '.join(unknown)}: expected some of {', '.join(known)}.")
+        raise ValueError(
+            f"--search {', '.join(unknown)}: expected some of {', '.join(known)}. [unknown-value]"
+        )
     return {
         name: entry
         for name, entry in space.items()

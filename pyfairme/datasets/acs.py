@@ -21,8 +21,8 @@ from pyfairme.datasets.census import (
 )
 from pyfairme.datasets.codes import read_codes
 from pyfairme.datasets.dataset import NETWORK, Dataset
-from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file
-from pyfairme.datasets.occupations import occupation_groups
+from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file, readable
+from pyfairme.datasets.occupations import check_groups, occupation_groups
 
 __all__ = ["load_acs_income"]
 
@@ -101,6 +101,7 @@ def load_acs_income(path: Paths | pd.DataFrame | None = None, *, groups: str = "
     Ding, F., Hardt, M., Miller, J. & Schmidt, L. (2021). Retiring Adult: New Datasets for Fair
     Machine Learning. NeurIPS 34.
     """
+    check_groups(groups)
     table = path if isinstance(path, pd.DataFrame) else _read_files(path)
     relation = _check_columns(table)
     _one_relationship(table)
@@ -122,7 +123,11 @@ def load_acs_income(path: Paths | pd.DataFrame | None = None, *, groups: str = "
 
 def _read_files(path: Paths | None) -> pd.DataFrame:
     files = [found for item in files_of(ORIGIN, path) for found in _expand(item)]
-    return pd.concat([_read(file) for file in files], ignore_index=True)
+    tables = []
+    for file in files:
+        with readable(file):
+            tables.append(_read(file))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _one_relationship(table: pd.DataFrame) -> None:
@@ -131,7 +136,7 @@ def _one_relationship(table: pd.DataFrame) -> None:
     if len(both) > 1:
         raise ValueError(
             f"The files mix years: some have {both[0]}, others {both[1]}, which code relationships "
-            "differently. Pass the files of one year."
+            "differently. Pass the files of one year. [mixed-years]"
         )
 
 
@@ -163,7 +168,9 @@ def _read(file: Path) -> pd.DataFrame:
             with archive.open(name) as stream:
                 tables.append(pd.read_csv(stream, usecols=lambda column: column in wanted))
     if not tables:
-        raise ValueError(f"Expected a CSV file in {str(file)!r}, found none: download it again.")
+        raise ValueError(
+            f"Expected a CSV file in {str(file)!r}, found none: download it again. [damaged-file]"
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -174,7 +181,8 @@ def _check_columns(table: pd.DataFrame) -> str:
         names = ", ".join([*absent, *["RELP (or RELSHIPP)"] * (relation is None)])
         raise ValueError(
             f"Expected the person columns of the PUMS, but {names} are absent: pass a person file "
-            "(psam_p...), not a housing file, or the frame that folktables' get_data returns."
+            "(psam_p...), not a housing file, or the frame that folktables' get_data returns. "
+            "[absent-column]"
         )
     return relation
 
@@ -188,7 +196,7 @@ def _filter_rows(table: pd.DataFrame) -> pd.DataFrame:
     if kept.empty:
         raise ValueError(
             f"No row of {len(table)} is left by the filter of ACSIncome (AGEP > 16, PINCP > 100, "
-            "WKHP > 0, PWGTP >= 1): pass raw person records."
+            "WKHP > 0, PWGTP >= 1): pass raw person records. [no-rows]"
         )
     return kept
 

@@ -134,7 +134,8 @@ def label_codes(codes: pd.Series, labels: Mapping[int, str], name: str) -> pd.Se
     if unknown.any():
         raise ValueError(
             f"Expected the codes {known[0]} to {known[-1]} of the data dictionary in column "
-            f"{codes.name!r}, got {shown(numbers[unknown])}: pass it as the source gives it."
+            f"{codes.name!r}, got {shown(numbers[unknown])}: pass it as the source gives it. "
+            "[unknown-code]"
         )
     positions = np.array([levels.index(labels[int(code)]) for code in known])
     return _categorical(np.where(missing, -1, positions[place]), levels, codes, name)

@@ -12,7 +12,7 @@ from pyfairme.data.columns import pick
 from pyfairme.data.schema import Schema
 from pyfairme.datasets.claims import CLAIM_COLUMNS, UNKNOWN, family_column, yearly_summary
 from pyfairme.datasets.dataset import NETWORK, Dataset
-from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file
+from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file, readable
 
 __all__ = ["load_heritage"]
 
@@ -166,19 +166,23 @@ def _first_year(file: Path) -> pd.DataFrame:
     claims = _read(file, CLAIM_COLUMNS, dtype=text)
     first = claims.loc[claims["Year"] == "Y1"]
     if first.empty:
-        raise ValueError(f"Expected claims of Year Y1 in {file.name}, found none: pass all claims.")
+        raise ValueError(
+            f"Expected claims of Year Y1 in {file.name}, found none: pass all claims. [no-rows]"
+        )
     return first
 
 
 def _read(file: Path, columns: Sequence[str], dtype: Any = None) -> pd.DataFrame:
-    header = pd.read_csv(file, nrows=0).columns
+    with readable(file):
+        header = pd.read_csv(file, nrows=0).columns
     absent = [name for name in columns if name not in header]
     if absent:
         raise ValueError(
             f"Expected the columns of release 3 in {file.name}, but {', '.join(absent)} are "
-            "absent: pass the file as published, with its header."
+            "absent: pass the file as published, with its header. [absent-column]"
         )
-    return pd.read_csv(file, usecols=list(columns), dtype=dtype)
+    with readable(file):
+        return pd.read_csv(file, usecols=list(columns), dtype=dtype)
 
 
 def _levels(series: pd.Series, names: Mapping[str, str]) -> pd.Series:
@@ -186,13 +190,14 @@ def _levels(series: pd.Series, names: Mapping[str, str]) -> pd.Series:
     if unknown:
         raise ValueError(
             f"Expected {', '.join(names)} or nothing in column {series.name!r}, got {unknown[:3]}: "
-            "pass the file as published."
+            "pass the file as published. [unknown-code]"
         )
     return series.map(names).fillna(UNKNOWN).astype("category")
 
 
 def _from_members(file: Path, names: Path) -> Dataset:
-    table = pd.read_parquet(file)
+    with readable(file):
+        table = pd.read_parquet(file)
     families = json.loads(names.read_text(encoding="utf-8"))
     counted = {
         column: family_column(family, level)
@@ -204,7 +209,7 @@ def _from_members(file: Path, names: Path) -> Dataset:
     if absent:
         raise ValueError(
             f"Expected the columns {', '.join(absent[:5])} in {file.name}, which lacks them: pass "
-            f"it with its own {NAMES}."
+            f"it with its own {NAMES}. [absent-column]"
         )
     specialties = dict(_numbered("sp", families["sp"]))
     kept = {k: v for k, v in {**FEATURES, **counted}.items() if k not in specialties}

@@ -148,7 +148,9 @@ def read_ipums_extract(ddi: str | Path, data: str | Path | None = None) -> pd.Da
 def _pair(path: Paths | None) -> tuple[Path, Path]:
     files = files_of(ORIGIN, path)
     if len(files) > 2:
-        raise ValueError(f"Expected a codebook and its data file, got {len(files)} files.")
+        raise ValueError(
+            f"Expected a codebook and its data file, got {len(files)} files. [data-path]"
+        )
     ddi = _codebook(next((file for file in files if file.suffix == ".xml"), files[0]))
     others = [file for file in files if file.suffix != ".xml"] if len(files) == 2 else []
     candidates = others or [ddi.with_name(ddi.stem + ending) for ending in ENDINGS]
@@ -164,7 +166,9 @@ def _codebook(path: Path) -> Path:
         raise missing_file(ORIGIN, f"{str(path)!r} is no codebook and no folder with one")
     if len(books) > 1:
         names = ", ".join(book.name for book in books)
-        raise ValueError(f"Expected one codebook in {str(path)!r}, got {names}: pass one of them.")
+        raise ValueError(
+            f"Expected one codebook in {str(path)!r}, got {names}: pass one of them. [data-path]"
+        )
     return books[0]
 
 
@@ -174,7 +178,7 @@ def _read(ddi: Path, data: Path, variables: Sequence[str] | None) -> Extract:
     except ImportError as error:
         raise ImportError(
             "IPUMS extracts are read by ipumspy, which is not installed: pip install "
-            "'pyfairme[ipums]'."
+            "'pyfairme[ipums]'. [not-installed]"
         ) from error
     with warnings.catch_warnings():
         # the terms and the citation that it reminds of are in the data set's attribution
@@ -229,7 +233,7 @@ def _check_variables(codes: pd.DataFrame, ddi: Path) -> None:
         names = ", ".join([*absent, *["OCC2010 (or OCC)"] * (not occupation)])
         raise ValueError(
             f"The extract of {ddi.name} lacks {names}: revise it at https://usa.ipums.org, request "
-            "these variables and download it again."
+            "these variables and download it again. [absent-column]"
         )
 
 
@@ -244,7 +248,7 @@ def _filter_rows(codes: pd.DataFrame) -> pd.DataFrame:
     if not kept.any():
         raise ValueError(
             f"No row of {len(codes)} is left: expected people with AGE > 16, INCTOT > 100, an "
-            "occupation and UHRSWORK > 0; choose a sample that has them."
+            "occupation and UHRSWORK > 0; choose a sample that has them. [no-rows]"
         )
     return codes.assign(OCCUPATION=work).loc[kept].reset_index(drop=True)
 
@@ -257,7 +261,7 @@ def _occupation_codes(codes: pd.DataFrame) -> np.ndarray:
     if (year < 2000).any():
         raise ValueError(
             "OCC has other codes before 2000 (or YEAR is not in the extract): request OCC2010, "
-            "which has the same codes in every year."
+            "which has the same codes in every year. [mixed-years]"
         )
     work = read_codes(pick(codes, "OCC"))
     # the list of 2000 has three digits in some samples, the same codes times ten in later ones

@@ -1,11 +1,16 @@
 """Find the files of a data set that the package may not ship, or say where to get them."""
 
 import os
-from collections.abc import Sequence
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["VARIABLE", "Origin", "Paths", "data_folder", "files_of", "missing_file"]
+import pandas as pd
+
+__all__ = ["VARIABLE", "Origin", "Paths", "data_folder", "files_of", "missing_file", "readable"]
 
 VARIABLE = "PYFAIRME_DATA"
 Paths = str | Path | Sequence[str | Path]
@@ -66,10 +71,19 @@ def files_of(origin: Origin, path: Paths | None) -> list[Path]:
     ------
     FileNotFoundError
         When one of them does not exist, or none is given.
+    ValueError
+        When it is no path.
     """
     if path is None:
         return [data_folder(origin)]
-    given = [path] if isinstance(path, str | Path) else list(path)
+    given: list[Any] = [path] if isinstance(path, str | Path) else []
+    if not given and isinstance(path, Sequence):
+        given = list(path)
+    elif not given:
+        raise _no_path(path)
+    for item in given:
+        if not isinstance(item, str | Path):
+            raise _no_path(item)
     paths = [Path(item).expanduser() for item in given]
     if not paths:
         raise missing_file(origin, "the list of files is empty")
@@ -79,11 +93,43 @@ def files_of(origin: Origin, path: Paths | None) -> list[Path]:
     return paths
 
 
+def _no_path(given: Any) -> ValueError:
+    return ValueError(
+        f"path must be a file, a folder or a list of these, as text or pathlib.Path; got "
+        f"{type(given).__name__} {str(given)[:60]!r}. [data-path]"
+    )
+
+
+@contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Say of a file that cannot be read which one it is, and what to do."""
+    from pyarrow.lib import ArrowException
+
+    try:
+        yield
+    except pd.errors.EmptyDataError as error:
+        raise ValueError(
+            f"The file {str(file)!r} is empty: get it again. [damaged-file]"
+        ) from error
+    except (
+        pd.errors.ParserError,
+        UnicodeDecodeError,
+        EOFError,
+        zipfile.BadZipFile,
+        zlib.error,
+        ArrowException,
+    ) as error:
+        raise ValueError(
+            f"The file {str(file)!r} cannot be read ({error}): it is damaged or of another kind; "
+            "get it again. [damaged-file]"
+        ) from error
+
+
 def missing_file(origin: Origin, found: str) -> FileNotFoundError:
     """Return the error that says what is missing, where to get it and where to put it."""
     return FileNotFoundError(
         f"Expected the files of {origin.name} ({origin.files}), but {found}. They do not come "
         f"with pyfairme. Where to get them: {origin.source} Terms: {origin.terms} Where to put "
         f"them: anywhere, and pass the file or folder as path; or in a folder {origin.folder!r}, "
-        f"and set the environment variable {VARIABLE} to the folder above it."
+        f"and set the environment variable {VARIABLE} to the folder above it. [data-files]"
     )

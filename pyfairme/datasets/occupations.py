@@ -1,6 +1,6 @@
 """Occupation groups from Census occupation codes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,6 +61,12 @@ BLOCKS = (
 GROUPS = ("major", "broad")
 
 
+def check_groups(groups: Any) -> None:
+    """Raise ValueError for a grouping of occupations that does not exist."""
+    if groups not in GROUPS:
+        raise ValueError(f"Expected groups to be one of {GROUPS}, got {groups!r}. [unknown-value]")
+
+
 def occupation_groups(codes: pd.Series, groups: str = "major") -> pd.Series:
     """Return the occupation group of Census occupation codes.
 
@@ -93,8 +99,7 @@ def occupation_groups(codes: pd.Series, groups: str = "major") -> pd.Series:
     >>> list(occupation_groups(pd.Series([10, 499, 500, 9830])))
     ['Management', 'Management', 'Business Operations', 'Military']
     """
-    if groups not in GROUPS:
-        raise ValueError(f"Expected groups to be one of {GROUPS}, got {groups!r}.")
+    check_groups(groups)
     numbers = read_codes(codes)
     missing = np.isnan(numbers)
     block = np.searchsorted([item.first for item in BLOCKS], numbers, side="right") - 1
@@ -104,7 +109,7 @@ def occupation_groups(codes: pd.Series, groups: str = "major") -> pd.Series:
         raise ValueError(
             f"Expected Census occupation codes from 10 to 9899 (or 9920, unemployed) in column "
             f"{codes.name!r}, got {shown(numbers[unknown])}: use codes of four digits, "
-            "and drop rows without an occupation."
+            "and drop rows without an occupation. [unknown-code]"
         )
     names = [getattr(item, groups) for item in BLOCKS]
     levels = list(dict.fromkeys(names))

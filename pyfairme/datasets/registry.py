@@ -46,5 +46,5 @@ def find_loader(name: str) -> Callable[..., Dataset]:
     """
     functions = _functions() if name.startswith(PREFIXES) else {}
     if name not in functions:
-        raise AttributeError(f"Module {PACKAGE!r} has no attribute {name!r}.")
+        raise AttributeError(f"Module {PACKAGE!r} has no attribute {name!r}. [no-loader]")
     return functions[name]

@@ -1,7 +1,9 @@
 """Clustered data with known network, random effects, unfairness and probes."""
 
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from pyfairme.datasets.outcomes import COUNTS, LIKELIHOODS, draw_outcome
 __all__ = ["Truth", "make_clustered"]
 
 PROXY_SHIFT = 0.5
+MOST_LINK = 43.0  # exp of it is 4.7e18: NumPy draws counts up to 9.2e18
 COUNT_SHARE = 1 / 3  # of f for counts: exp of the whole would reach into the thousands
 
 
@@ -139,14 +142,16 @@ def make_clustered(
     >>> data.truth.intercepts.index.tolist()
     ['c0', 'c1', 'c2', 'c3']
     """
-    levels = tuple(int(count) for count in sensitive_levels)
     sizes = {"clusters": clusters, "covariates": covariates, "slopes": slopes, "probes": probes}
-    _check_sizes(rows, sizes, levels)
+    _check_sizes(rows, sizes, sensitive_levels)
+    levels = tuple(sensitive_levels)
     _check_likelihood(likelihood)
     scales = {"intercept_scale": intercept_scale, "slope_scale": slope_scale, "noise": noise}
     rest = {"cluster_imbalance": cluster_imbalance, "unfairness": unfairness, "exposure": exposure}
     _check_amounts({**scales, **rest})
+    _check_amounts({"probe_strength": probe_strength}, least=-np.inf)
     _check_kind(likelihood, classes, exposure)
+    _check_seed(random_state)
     rng = np.random.default_rng(random_state)
     cluster = _draw_clusters(rng, rows, clusters, cluster_imbalance)
     groups = [rng.integers(count, size=rows) for count in levels]
@@ -158,7 +163,9 @@ def make_clustered(
     fixed = share * _network(x, nonlinear) + sum(shifts, np.zeros(rows))
     random = intercept_scale * standard[cluster] + (x[:, :slopes] * slope[cluster]).sum(axis=1)
     exposed = _log_exposure(rng, rows, exposure)
-    y = draw_outcome(rng, fixed + random + exposed.sum(axis=1), likelihood, noise, classes)
+    link = fixed + random + exposed.sum(axis=1)
+    _check_counts(link, likelihood)
+    y = draw_outcome(rng, link, likelihood, noise, classes)
     probe = probe_strength * standard[cluster, None] + rng.normal(size=(rows, probes))
 
     names, labels = _names("x", covariates, 1), _names("c", clusters, 0)
@@ -254,39 +261,76 @@ def _amounts(levels: Sequence[int], covariates: Sequence[str], unfairness: float
     return pd.DataFrame(rows, columns=["attribute", "level", "direct", "proxy", "proxy_shift"])
 
 
-def _check_sizes(rows: int, sizes: Mapping[str, int], levels: Sequence[int]) -> None:
+def _check_sizes(rows: Any, sizes: Mapping[str, Any], levels: Any) -> None:
     lowest = {"clusters": 2, "covariates": 1, "slopes": 0, "probes": 0}
     for name, size in sizes.items():
-        if size < lowest[name]:
-            raise ValueError(f"Expected {name} >= {lowest[name]}, got {size}.")
-    if rows < sizes["clusters"]:
+        if not _is_whole(size) or size < lowest[name]:
+            raise ValueError(
+                f"Expected {name} >= {lowest[name]}, a whole number, got {size!r}. [data-size]"
+            )
+    if not _is_whole(rows) or rows < sizes["clusters"]:
         raise ValueError(
-            f"Expected at least one row per cluster ({sizes['clusters']}), got rows={rows}."
+            f"Expected at least one row per cluster ({sizes['clusters']}), a whole number, "
+            f"got rows={rows!r}. [data-size]"
         )
     if sizes["slopes"] > sizes["covariates"]:
         raise ValueError(
-            f"Expected slopes <= covariates ({sizes['covariates']}), got {sizes['slopes']}."
+            f"Expected slopes <= covariates ({sizes['covariates']}), got {sizes['slopes']}. "
+            "[data-size]"
         )
-    if any(count < 2 for count in levels):
-        raise ValueError(f"Expected sensitive_levels of at least 2 each, got {tuple(levels)}.")
+    counts = isinstance(levels, Iterable) and not isinstance(levels, str)
+    if not counts or any(not _is_whole(count) or int(count) < 2 for count in levels):
+        raise ValueError(
+            "Expected sensitive_levels of at least 2 each, whole numbers, such as (2, 3); "
+            f"got {levels!r}. [data-size]"
+        )
 
 
-def _check_likelihood(likelihood: str) -> None:
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def _check_likelihood(likelihood: Any) -> None:
     if likelihood not in LIKELIHOODS:
-        raise ValueError(f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}.")
+        raise ValueError(
+            f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}. [unknown-value]"
+        )
 
 
-def _check_kind(likelihood: str, classes: int, exposure: float) -> None:
-    if classes < 2:
-        raise ValueError(f"Expected classes >= 2, got {classes}.")
+def _check_kind(likelihood: str, classes: Any, exposure: float) -> None:
+    if not _is_whole(classes) or classes < 2:
+        raise ValueError(f"Expected classes >= 2, a whole number, got {classes!r}. [data-size]")
     if exposure > 0 and likelihood not in COUNTS:
         raise ValueError(
             f"exposure is for counts: expected likelihood to be one of {COUNTS}, got "
-            f"{likelihood!r}. Leave exposure at 0."
+            f"{likelihood!r}. Leave exposure at 0. [exposure-of-counts]"
         )
 
 
-def _check_amounts(amounts: Mapping[str, float]) -> None:
+def _check_amounts(amounts: Mapping[str, Any], *, least: float = 0.0) -> None:
     for name, amount in amounts.items():
-        if not (np.isfinite(amount) and amount >= 0):
-            raise ValueError(f"Expected {name} to be finite and >= 0, got {amount}.")
+        number = isinstance(amount, numbers.Real) and not isinstance(amount, bool)
+        size = float(amount) if number else np.nan
+        if not np.isfinite(size) or size < least:
+            bound = f" and >= {least:g}" if np.isfinite(least) else ""
+            raise ValueError(f"Expected {name} to be finite{bound}, got {amount!r}. [data-amount]")
+
+
+def _check_counts(link: np.ndarray, likelihood: str) -> None:
+    """Refuse means that counts of 64 bits cannot reach."""
+    if likelihood in COUNTS and link.max() > MOST_LINK:
+        raise ValueError(
+            f"The largest expected count would be exp({link.max():.3g}), more than a count can "
+            "be: choose a smaller intercept_scale, slope_scale, unfairness or exposure. "
+            "[count-too-large]"
+        )
+
+
+def _check_seed(random_state: Any) -> None:
+    generators = np.random.Generator | np.random.BitGenerator | np.random.SeedSequence
+    seed = _is_whole(random_state) and random_state >= 0
+    if not (seed or random_state is None or isinstance(random_state, generators)):
+        raise ValueError(
+            "Expected random_state to be a seed (0, 1, ...) or a numpy.random.Generator, "
+            f"got {random_state!r}. [no-generator]"
+        )

@@ -251,8 +251,8 @@ def as_numbers(values: Any, name: str) -> Floats:
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         hidden = int(np.ma.getmaskarray(values).sum())
         raise ValueError(
-            f"{name} is a masked array that hides {hidden} value(s), which nothing looks at: "
-            "leave these rows out, here and in all other arguments. [masked-values]"
+            f"{name} is a masked array with {hidden} hidden value(s), and metrics have no place "
+            "for gaps: leave these rows out, here and in all other arguments. [masked-values]"
         )
     try:
         array = np.asarray(values)

@@ -27,6 +27,8 @@ def join_names(parts: Sequence[str], joiner: str) -> str:
     >>> join_names(["p & q", "r"], " & "), join_names(["p", "q & r"], " & ")
     ('"p & q" & r', 'p & "q & r"')
     """
+    if len(parts) == 1:
+        return parts[0]
     return joiner.join(_part(part, joiner) for part in parts)
 
 

@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -102,6 +102,8 @@ def find(name: str, task: Task) -> Metric:
     ValueError
         When there is none.
     """
+    if task not in get_args(Task):
+        raise ValueError(f"task must be one of {get_args(Task)}, got {task!r}. [unknown-value]")
     known = {m.name: m for m in registered() if m.task == task and m.scope == "attribute"}
     if name not in known:
         raise ValueError(
