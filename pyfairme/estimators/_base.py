@@ -26,6 +26,7 @@ from pyfairme.estimators import (
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.held_out import held_out, keys_of
 from pyfairme.estimators.progress import progress_bar
+from pyfairme.estimators.row_identity import row_identity
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
@@ -261,7 +262,9 @@ class FairMixedEffects(BaseEstimator):
         inference_data.check_draws(draws)
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X, effects=effects)
-        values = predict.outcomes(with_draws(found), effects, draws, self._seed)
+        inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
+        identity = row_identity(self.design_, frame, found.batch)
+        values = predict.outcomes(with_draws(found), effects, draws, self._seed, identity)
         return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
 
     # Posterior ------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from pyfairme.data import Batch, Design, RealTarget
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.estimators import inputs, state
 from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators.row_identity import row_identity
 from pyfairme.estimators.unseen import query
 from pyfairme.inference import posterior, predict
 from pyfairme.inference.groups import assemble, group
@@ -21,7 +22,7 @@ from pyfairme.inference.predict import Fit, Query
 from pyfairme.inference.prior import prior_draws
 from pyfairme.notices import shown
 
-__all__ = ["check_draws", "outcome_array", "refuse_without_latents", "to_arviz"]
+__all__ = ["check_draws", "check_outcomes", "outcome_array", "refuse_without_latents", "to_arviz"]
 
 MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
 PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
@@ -65,6 +66,12 @@ def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> A
         taken = {*groups["posterior"].variables, *groups["posterior"].dims}
         rows = _rows(estimator, X, y, kept.size * estimator.fit_.centre.shape[0], prior, taken)
         groups |= _row_groups(estimator, rows, kept, attrs)
+    held = prior * sum(value[0, 0].size for value in fit.draws.values())
+    if held > MOST_NUMBERS:
+        raise ValueError(
+            f"prior_draws={prior} are {held:.1e} numbers, more than {MOST_NUMBERS:.0e}: give at "
+            f"most {int(MOST_NUMBERS * prior // held)}. [too-many-draws]"
+        )
     if prior:
         drawn = prior_draws(fit, estimator.prior_scale, prior, estimator._seed)
         before = replace(fit, draws=drawn)
@@ -98,6 +105,19 @@ def check_draws(draws: int) -> None:
     if not _is_count(draws) or draws < 1:
         raise ValueError(
             f"draws must be at least 1, got {shown(draws)}. Give a whole number. [draws]"
+        )
+
+
+def check_outcomes(rows: int, draws: int, outputs: int) -> None:
+    """Raise ValueError where drawn outcomes, or the draws of one chunk of rows, fill the memory."""
+    held = max(rows, predict.CHUNK * outputs) * draws
+    if held > MOST_NUMBERS:
+        most = int(MOST_NUMBERS) // max(rows, predict.CHUNK * outputs)
+        remedy = f"at most draws={most}" if most else "fewer rows"
+        raise ValueError(
+            f"{draws} draws of {rows} rows need {held:.1e} numbers at a time, more than "
+            f"{MOST_NUMBERS:.0e}. Give {remedy}; rows that are drawn in several calls are "
+            "independent of each other as in one. [too-many-draws]"
         )
 
 
@@ -156,7 +176,8 @@ def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
     remedy = f"draws={most} (and no prior_draws) would do" if most else "rows"
     raise ValueError(
         f"{draws} draws of {rows} rows in {groups} group(s), and {prior} draws from the prior, are "
-        f"{numbers:.1e} numbers, more than {MOST_NUMBERS:.0e}. Give fewer: {remedy}, or part of X."
+        f"{numbers:.1e} numbers, more than {MOST_NUMBERS:.0e}. Give fewer: {remedy}, or part of X. "
+        "[too-many-draws]"
     )
 
 
@@ -193,7 +214,8 @@ def _leading(found: Query) -> int:
 def _outcomes(estimator: Any, found: Query, rows: Rows, attrs: Mapping[str, Any]) -> Any:
     """One new outcome per draw and row, in the target's units or as codes of classes."""
     chains, each = next(iter(found.draws.values())).shape[:2]
-    values = predict.outcomes(found, "mixed", chains * each, estimator._seed)
+    identity = row_identity(estimator.design_, rows.frame, found.batch)
+    values = predict.outcomes(found, "mixed", chains * each, estimator._seed, identity)
     values = values.reshape(chains, each, -1)
     target = estimator.target_
     values = target.decode(values) if isinstance(target, RealTarget) else values.astype(np.int64)

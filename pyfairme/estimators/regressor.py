@@ -318,6 +318,11 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
 
+        Rows are drawn independently of each other given the posterior's draw. The noise of a row
+        depends on its label, cluster and covariates and on ``random_state``: drawn again it is the
+        same, and outcomes of a table that is scored in parts add up as those of the whole. A draw
+        is one of the posterior, the same in every call.
+
         Parameters
         ----------
         X

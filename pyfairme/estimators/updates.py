@@ -28,6 +28,7 @@ from pyfairme.notices import warn
 
 __all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
 
+MOST_NUMBERS = 5e8  # of drawn latents
 LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
 REPLICATES = 50
 
@@ -70,6 +71,7 @@ def refine(
             "random_intercepts=True or random_slopes, or network_posterior='last_layer'."
         )
     check_size(fit.spec)
+    _check_draws(fit, draws, chains)
     _kl_weight(estimator, "refine")
     training = _training_rows(estimator, *rows)
     strength = settings.strengths(fairness_weight, fit.spec.attributes)
@@ -109,6 +111,17 @@ def refine(
     )
     _warn_of_sampling(quality)
     return _updated(estimator, refined, estimator.design_, training, fit)
+
+
+def _check_draws(fit: Fit, draws: int, chains: int) -> None:
+    members = len(fit.quality.get("divergences", fit.centre))
+    held = draws * chains * members * sum(value[0, 0].size for value in fit.draws.values())
+    if held > MOST_NUMBERS:
+        most = int(MOST_NUMBERS * draws // held)
+        raise ValueError(
+            f"{draws} draws of {chains} chains are {held:.1e} numbers, more than "
+            f"{MOST_NUMBERS:.0e}: give at most draws={most}. [too-many-draws]"
+        )
 
 
 def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:

@@ -114,14 +114,23 @@ def quantiles(
     return np.moveaxis(found, 1, 0)
 
 
-def outcomes(query: Query, effects: str, draws: int, seed: int) -> np.ndarray:
-    """Draw new outcomes from the likelihood: (draws, n)."""
+def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.ndarray) -> np.ndarray:
+    """Draw new outcomes from the likelihood: (draws, n).
+
+    ``identity``, uint64[n], seeds the noise of each row, whatever rows come with it: rows that are
+    drawn in several calls are then as independent of each other as those of one call.
+    """
     function = _compiled(_bare(query.spec), query.membership is not None, "outcome")
     chosen = _on_device(_thin(query.draws, draws))
     base = jax.random.key(seed)
+    halves = identity.astype(np.uint64)[:, None] >> np.array([32, 0], np.uint64)
+    seeds = np.pad((halves & np.uint64(2**32 - 1)).astype(np.uint32), [(0, CHUNK), (0, 0)])
+
+    def key(pair: Array) -> Array:
+        return jax.random.fold_in(jax.random.fold_in(base, pair[0]), pair[1])
 
     def chunk(batch: Batch, soft: Any, start: int) -> Array:
-        keys = jax.vmap(lambda i: jax.random.fold_in(base, i))(jnp.arange(start, start + CHUNK))
+        keys = jax.vmap(key)(jnp.asarray(seeds[start : start + CHUNK]))
         return function(query, effects, chosen, batch, soft, keys, None).T
 
     return _over_chunks(query, chunk).T

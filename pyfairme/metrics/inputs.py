@@ -9,11 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyfairme.metrics.names import distinct_names, join_names
+from pyfairme.notices import shown
 
 NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 BRACKET = re.compile(
     rf"<=(?P<upper>{NUMBER})|\((?P<lower>{NUMBER}), {NUMBER}\]|>(?P<above>{NUMBER})"
 )
+MOST_COUNTED = 1_000_000  # replicates, draws or bins
 Floats = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
@@ -293,7 +295,12 @@ def check_count(value: Any, name: str, least: int = 0) -> int:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not whole or value < least:
         raise ValueError(
-            f"{name} must be a whole number of at least {least}, got {value!r}. [not-a-count]"
+            f"{name} must be a whole number of at least {least}, got {shown(value)}. [not-a-count]"
+        )
+    if value > MOST_COUNTED:
+        raise ValueError(
+            f"{name} must be at most {MOST_COUNTED:,}, got {value}: more would fill the memory; "
+            "thousands are precise enough. [count-too-large]"
         )
     return int(value)
 

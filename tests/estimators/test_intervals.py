@@ -148,3 +148,38 @@ def test_memory_does_not_grow_with_rows_times_draws(clf, binary, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 100  # MB: the frame, its encoding and the memberships
+
+
+def test_outcomes_of_parts_are_those_of_the_whole(clf, reg, binary, real):
+    for model, X in ((clf, binary.test), (reg, real.test)):
+        whole = model.sample_predictive(X, 500)
+        parts = [model.sample_predictive(X[i : i + 100], 500) for i in (0, 100)]
+        np.testing.assert_array_equal(np.concatenate(parts, axis=-1), whole)
+    # rows numbered anew in every part: the sum over parts varies as that of the whole
+    anew = [reg.sample_predictive(X[i : i + 100].reset_index(drop=True), 500) for i in (0, 100)]
+    total = np.std(sum(np.asarray(part)[0].sum(axis=1) for part in anew))
+    expected = np.std(np.asarray(whole)[0].sum(axis=1))
+    assert abs(total / expected - 1) < 4 * np.sqrt(2 / (2 * 500))  # 4 standard errors of a ratio
+
+
+def test_equal_rows_have_noise_of_their_own(clf, binary):
+    same = pd.concat([binary.test[:1]] * 100)
+    drawn = np.asarray(clf.sample_predictive(same, 500))[0].astype(float)
+    each = np.corrcoef(drawn.T)[np.triu_indices(100, 1)]
+    p = drawn.mean()
+    assert abs(drawn.sum(axis=1).std() / np.sqrt(100 * p * (1 - p)) - 1) < 0.3  # a copy: 10 times
+    assert np.abs(each).max() < 0.3
+
+
+def test_what_would_fill_the_memory_is_refused(clf, binary):
+    calls = [
+        lambda: clf.sample_predictive(binary.test, draws=10**8),
+        lambda: clf.sample_predictive(binary.test[:1], draws=10**8),
+        lambda: clf.refine(draws=10**9),
+        lambda: clf.to_arviz(prior_draws=10**9),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"more than 5e\+08.* at most .*\[too-many-draws\]"):
+            call()
+    with pytest.raises(ValueError, match=r"n_boot must be at most 1,000,000.*\[count-too-large\]"):
+        clf.fairness_report(binary.test, binary.y_test, n_boot=10**9)

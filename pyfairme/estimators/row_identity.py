@@ -1,0 +1,36 @@
+"""A number for each row by what it is, not by where it stands, to seed its noise by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Batch, Design
+from pyfairme.data.clusters import factor_columns
+from pyfairme.estimators.inputs import cluster_labels
+
+__all__ = ["row_identity"]
+
+MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number of random bits
+
+
+def row_identity(design: Design, frame: pd.DataFrame, batch: Batch) -> np.ndarray:
+    """Hash the label, the clusters and the encoded covariates of each row, uint64[n].
+
+    Rows that are equal in all of these are told apart by how many of them stand before, so that
+    outcomes of a call are independent of each other.
+    """
+    parts = [pd.util.hash_pandas_object(frame.index, index=False).to_numpy()]
+    parts += [
+        pd.util.hash_array(cluster_labels(frame, name).astype(str).astype(object))
+        for name in design.schema.cluster
+        if set(factor_columns(name)) <= set(frame.columns)
+    ]
+    numbers = [*np.asarray(batch.x).T, np.asarray(batch.offset)]
+    parts += [pd.util.hash_array(np.ascontiguousarray(column)) for column in numbers]
+    found = np.zeros(len(frame), np.uint64)
+    for part in parts:
+        found = (found ^ part) * MIX
+        found ^= found >> np.uint64(29)
+    before = pd.Series(found).groupby(found).cumcount().to_numpy().astype(np.uint64)
+    return found + before * MIX  # wraps around, as it should
