@@ -78,7 +78,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         dependence (HSIC); or a tuple of these.
     fairness_weight
         Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
-        {penalty: number or {attribute: number}}. 0 is legal; changing it compiles nothing.
+        {penalty: number or {attribute: number}}. 0 is the model without them; changing it compiles
+        nothing.
     fairness_on
         Predictions that the penalties act on: a subset of ("fixed", "random", "mixed"), or a
         dictionary of multipliers. Without random effects only "fixed" exists.
@@ -135,7 +136,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Part of the rows held out for the history, early stopping and the threshold.
     early_stopping
         Keep the best epoch by the validation score: L_M + λ_F L_F plus weighted disparities, after
-        the warm-up. "auto": only when no penalty is on.
+        the warm-up. "auto": only when no penalty acts (``fairness_weight`` of 0 is none).
     random_state
         Seeds initial values, the order of rows, the split and all draws.
     progress

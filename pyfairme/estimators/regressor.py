@@ -114,7 +114,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Part of the rows held out for the history and early stopping.
     early_stopping
         Keep the best epoch by the validation score: L_M + λ_F L_F plus weighted disparities, after
-        the warm-up. "auto": only when no penalty is on.
+        the warm-up. "auto": only when no penalty acts (``fairness_weight`` of 0 is none).
     random_state
         Seeds initial values, the order of rows, the split and all draws.
     progress

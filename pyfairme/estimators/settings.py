@@ -454,14 +454,17 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
 
 
 def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Schedule:
-    """Return the schedule; "auto" stops early only when no penalty is on and rows are held out."""
+    """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
+
+    A penalty of strength 0 does not act: the model is the unpenalised one, and so is its training.
+    """
     stopping = params["early_stopping"]
     if stopping is True and not validated:
         raise ValueError(
             "early_stopping=True needs validation rows: give validation_fraction > 0 and enough "
             "rows, or set early_stopping=False."
         )
-    early = (not spec.penalties if stopping == "auto" else stopping) and validated
+    early = (not penalised_views(params, spec) if stopping == "auto" else stopping) and validated
     return Schedule(
         epochs=params["epochs"],
         min_steps=params["min_steps"],

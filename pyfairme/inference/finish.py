@@ -147,8 +147,8 @@ def finish(
 ) -> Finished:
     """Fit the block guide of one member, and draw from it.
 
-    A linear network without penalties is fitted on; every other one stays as it is. Where penalties
-    act on the effects, their pull is kept. ``batch_size`` is that of the first stage.
+    A linear network that no penalty acts on is fitted on; every other one stays as it is. Where
+    penalties act on the effects, their pull is kept. ``batch_size`` is that of the first stage.
 
     Warns
     -----
@@ -157,7 +157,7 @@ def finish(
         for the posterior.
     """
     first = GUIDES[guide](spec.latents).median(params)
-    two = stage(plain(spec), _fitted_on(spec))
+    two = stage(plain(spec), _fitted_on(spec, weights))
     pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
     strength = [
         float(np.max(np.asarray(views[name]), initial=0.0))
@@ -191,9 +191,9 @@ def _first_draws(
     return engine(spec, guide).draw(key, params, few, now, PULL_DRAWS)
 
 
-def broken_down(spec: ModelSpec) -> dict[str, np.ndarray]:
+def broken_down(spec: ModelSpec, weights: Weights) -> dict[str, np.ndarray]:
     """Return the quality of a member whose second stage broke down: nothing of it is ok."""
-    layout = Layout(plain(spec), _fitted_on(spec))
+    layout = Layout(plain(spec), _fitted_on(spec, weights))
     quality = {"pareto_k": np.asarray(np.inf), "relative_ess": np.asarray(0.0)}
     if layout.local is not None:
         judged = min(layout.clusters, JUDGED)
@@ -201,9 +201,17 @@ def broken_down(spec: ModelSpec) -> dict[str, np.ndarray]:
     return quality
 
 
-def _fitted_on(spec: ModelSpec) -> bool:
-    """Tell whether the second stage fits the network on: a linear one without penalties."""
-    return not spec.hidden and not spec.last_layer and not spec.penalties
+def _fitted_on(spec: ModelSpec, weights: Weights) -> bool:
+    """Tell whether the second stage fits the network on: a linear one that no penalty acts on."""
+    return not spec.hidden and not spec.last_layer and not _penalised(weights)
+
+
+def _penalised(weights: Weights) -> bool:
+    return any(
+        np.any(np.asarray(strength) > 0)
+        for views in weights.fairness.values()
+        for strength in views.values()
+    )
 
 
 def _warn(found: Weighed) -> None:

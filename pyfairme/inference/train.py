@@ -166,7 +166,7 @@ def _posterior(
                 "or for columns that nearly determine each other. [block-broke-down]",
                 PosteriorWarning,
             )
-            quality = broken_down(spec)
+            quality = broken_down(spec, weights)
     draws = _draws(spec, guide, one, training, weights, seed)
     return Finished(one.params["network"], draws, quality)
 

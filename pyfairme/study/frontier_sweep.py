@@ -42,8 +42,9 @@ def frontier(
 ) -> Frontier:
     """Fit one model at several strengths of its fairness penalties and judge each.
 
-    All points have one structure, so that all fits of a process share one compiled program, and
-    are judged by `cross_validate` on the same folds.
+    All points have one structure and are trained alike, the unfair one too: "auto" for
+    ``early_stopping`` means off here. All fits of a process share one compiled program, and are
+    judged by `cross_validate` on the same folds.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def frontier(
     """
     check_dataset(dataset)
     check_estimator(estimator)
-    model = with_roles(estimator, dataset)
+    model = _with_equal_training(with_roles(estimator, dataset))
     by_label, unfair = labelled(weights, model)
     every = seeds_of(seeds)
     choosing = every[:1] if choosing_seeds is None else tuple(choosing_seeds)
@@ -118,6 +119,11 @@ def frontier(
         progress=progress,
     )
     return Frontier(model, by_label, unfair, study, choosing, path)
+
+
+def _with_equal_training(model: Any) -> Any:
+    """Let every point train for as long: alone, the unfair one would be stopped early."""
+    return model.set_params(early_stopping=False) if model.early_stopping == "auto" else model
 
 
 def _shorter(model: Any, path: bool, epochs: int | None) -> dict[str, int]:
