@@ -10,6 +10,8 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import pandas as pd
 
+from pyfairme.notices import shown
+
 __all__ = [
     "MISSING",
     "NEW_LEVEL",
@@ -28,6 +30,7 @@ __all__ = [
 MISSING = "(missing)"
 NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 _RESERVED = re.compile(rf'("*)({re.escape(MISSING)}|{re.escape(NEW_LEVEL)})("*)')
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
 _TIME_CONTENT = {"date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period"}
 
@@ -119,7 +122,7 @@ def _mixed_kind(series: pd.Series) -> str:
 def _complex_message(series: pd.Series) -> str:
     return (
         f"Complex data not supported: column {series.name!r} has dtype {series.dtype}; use its "
-        "real and imaginary parts, or modulus and angle, as columns. [complex-numbers]"
+        "real and imaginary parts, or modulus and angle, as columns. [complex-values]"
     )
 
 
@@ -196,13 +199,26 @@ def read_labels(series: pd.Series) -> Labels:
         _check_finite(series, series.to_numpy(dtype=np.float64, na_value=np.nan))
     codes, distinct = pd.factorize(series, use_na_sentinel=True)
     values = list(distinct)
-    return Labels(codes, [_apart(label_of(value)) for value in values], values)
+    names = [_apart(label_of(value)) for value in values]
+    _check_text(series, names)
+    return Labels(codes, names, values)
 
 
 def _apart(label: str) -> str:
     """Put a label that reads as one of our own words in quotation marks, one pair more if it is."""
     found = _RESERVED.fullmatch(label)
     return f'"{label}"' if found and found[1] == found[3] else label
+
+
+def _check_text(series: pd.Series, names: list[str]) -> None:
+    """Refuse halves of surrogate pairs: no file and no frame of strings can hold them."""
+    broken = next((name for name in names if _SURROGATE.search(name)), None)
+    if broken is not None:
+        raise ValueError(
+            f"Column {series.name!r} has the level {shown(broken)} with half of a character (a "
+            "lone surrogate): the text was decoded wrongly. Read the file with its own encoding, "
+            "or replace these characters. [broken-text]"
+        )
 
 
 def label_of(value: Any) -> str:

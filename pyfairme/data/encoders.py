@@ -203,7 +203,7 @@ class CategoricalTerm:
         if len(levels) > 50 and len(levels) > len(series) / 2:
             raise ValueError(
                 f"Column {series.name!r} has {len(levels)} levels in {len(series)} training rows: "
-                "it looks like an identifier; drop it or make it a cluster."
+                "it looks like an identifier; drop it or make it a cluster. [identifier]"
             )
         return cls(str(series.name), levels, reference, _holds_numbers(series, labels))
 
@@ -223,7 +223,7 @@ class CategoricalTerm:
         if labels.names and not self.numbers and _holds_numbers(series, labels):
             raise ValueError(
                 f"Expected text in column {self.column!r}, as in training, got numbers (dtype "
-                f"{series.dtype}): convert it, for example with .astype(str)."
+                f"{series.dtype}): convert it, for example with .astype(str). [numbers-for-text]"
             )
         codes = lookup(labels, self.levels)
         shown = codes - int(self.reference)
@@ -248,4 +248,4 @@ def _holds_numbers(series: pd.Series, labels: Labels) -> bool:
 
 
 def _all_missing(column: Any) -> str:
-    return f"Column {column!r} has no value at all in the training rows: drop it."
+    return f"Column {column!r} has no value at all in the training rows: drop it. [no-value]"

@@ -34,12 +34,13 @@ def as_frame(X: Any) -> pd.DataFrame:
     native = nw.from_native(X, pass_through=True)
     if isinstance(native, nw.LazyFrame):
         raise TypeError(
-            f"Expected an eager frame, got a lazy one ({type(X).__name__}): collect() first."
+            f"Expected an eager frame, got a lazy one ({type(X).__name__}): collect() "
+            "first. [lazy-frame]"
         )
     if not isinstance(native, nw.DataFrame):
         raise TypeError(
             f"Expected a pandas or polars frame with named columns, got {type(X).__name__}: "
-            "wrap it, for example pandas.DataFrame(X, columns=[...])."
+            "wrap it, for example pandas.DataFrame(X, columns=[...]). [x-not-rows]"
         )
     columns = {name: _values(native[name]) for name in native.columns}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(native)), copy=False)

@@ -8,6 +8,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.one_per_row import check_no_date, one_per_row
+from pyfairme.notices import shown
+
 __all__ = ["ClassTarget", "CountTarget", "RealTarget", "class_order"]
 
 
@@ -33,27 +36,34 @@ def class_order(y: Any) -> tuple[Any, ...] | None:
 
 
 def _column(y: Any) -> np.ndarray:
-    values = np.asarray(y)
+    values = one_per_row(y, "y")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
-        raise ValueError(f"Expected y of shape (n,), got shape {values.shape}.")
+        raise ValueError(f"Expected y of shape (n,), got shape {values.shape}. [y-not-rows]")
     if len(values) == 0:
-        raise ValueError("Expected at least one row in y, got 0.")
+        raise ValueError("Expected at least one row in y, got 0. [no-rows]")
     gaps = pd.isna(values)
     if gaps.any():
-        raise ValueError(f"y has {gaps.sum()} missing values (NaN or null): drop these rows.")
+        raise ValueError(
+            f"y has {gaps.sum()} missing values (NaN or null): drop these rows. [missing-target]"
+        )
     return values
 
 
 def _numbers(y: Any) -> np.ndarray:
     values = _column(y)
+    check_no_date(values, "y")
     try:
         numbers = values.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"Expected a numeric y, got dtype {values.dtype}.") from error
+        first = values.tolist()[0]
+        raise ValueError(
+            f"Expected a numeric y, got dtype {values.dtype} (first value {shown(first)}): convert "
+            "it, for example with pandas.to_numeric. [target-not-numeric]"
+        ) from error
     if not np.isfinite(numbers).all():
-        raise ValueError("y holds infinite values: drop or correct these rows.")
+        raise ValueError("y holds infinite values: drop or correct these rows. [infinite-target]")
     return numbers
 
 
@@ -103,7 +113,9 @@ class ClassTarget:
         try:
             classes = np.unique(values)
         except TypeError as error:
-            raise ValueError("y mixes text and numbers: use one type of label.") from error
+            raise ValueError(
+                "y mixes text and numbers: use one type of label. [mixed-labels]"
+            ) from error
         if len(classes) < 2:
             raise ValueError(
                 "A classifier needs samples of at least 2 classes in y, got 1 class: "
@@ -131,7 +143,10 @@ class ClassTarget:
         codes = pd.Index(self.classes, dtype=object).get_indexer(_column(y).astype(object))
         if (codes < 0).any():
             new = _column(y)[codes < 0].tolist()[0]
-            raise ValueError(f"y has the label {new!r}, unknown in training: {self.classes}.")
+            raise ValueError(
+                f"y has the label {shown(new)}, unknown in training: {shown(self.classes)}. Drop "
+                "these rows, or spell the label as in training. [unknown-label]"
+            )
         return codes.astype(np.int32)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -140,12 +155,18 @@ class ClassTarget:
 
     def to_state(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"classes": list(self.classes), "dtype": self.dtype}
+        classes = list(self.classes)
+        if np.dtype(self.dtype).kind in "mM":  # JSON has no dates: their counts of the unit
+            classes = self.labels.astype(np.int64).tolist()
+        return {"classes": classes, "dtype": self.dtype}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "ClassTarget":
         """Rebuild from `to_state`."""
-        return cls(tuple(state["classes"]), state["dtype"])
+        classes = state["classes"]
+        if np.dtype(state["dtype"]).kind in "mM":
+            classes = np.array(classes, np.int64).astype(state["dtype"]).tolist()
+        return cls(tuple(classes), state["dtype"])
 
 
 def _positive_last(labels: list[Any], pos_label: Any) -> list[Any]:
@@ -228,7 +249,9 @@ class CountTarget:
         values = cls().encode(y)
         size = max(float(values.mean()), float(values.std()))
         if size == 0:
-            raise ValueError("Every count in y is 0: there is no rate to learn from such rows.")
+            raise ValueError(
+                "Every count in y is 0: there is no rate to learn from such rows. [no-counts]"
+            )
         return cls(float(values.mean()), float(2.0 ** np.round(np.log2(size))))
 
     def encode(self, y: Any) -> np.ndarray:
@@ -238,12 +261,13 @@ class CountTarget:
         if wrong.any():
             raise ValueError(
                 f"Expected counts 0, 1, 2, ... in y, got {values[wrong][0]:g} (and {wrong.sum()} "
-                "such values in all): use a likelihood for real numbers, or correct them."
+                "such values in all): use a likelihood for real numbers, or correct them. "
+                "[not-a-count-target]"
             )
         if values.max() > np.iinfo(np.int32).max:
             raise ValueError(
                 f"Expected counts below 2^31 in y, got {values.max():g}: count in larger units, or "
-                "use a likelihood for real numbers."
+                "use a likelihood for real numbers. [large-counts]"
             )
         return values.astype(np.int32)
 

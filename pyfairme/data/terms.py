@@ -40,7 +40,8 @@ def columns_of(terms: Sequence[Term]) -> tuple[Column, ...]:
     if len(set(names)) < len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(
-            f"Two encoded columns would both be called {repeated!r}: rename one of the columns."
+            f"Two encoded columns would both be called {repeated!r}: rename one of the columns. "
+            "[same-column-name]"
         )
     return columns
 

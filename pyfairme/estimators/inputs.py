@@ -11,9 +11,11 @@ import pandas as pd
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
 
 from pyfairme.data import Design, as_frame
+from pyfairme.data.checks import check_unique_columns
 from pyfairme.data.clusters import Grouping, read_clusters
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
-from pyfairme.estimators.settings import as_tuple
+from pyfairme.data.one_per_row import one_per_row, refuse_lossy
+from pyfairme.estimators.settings import SINGLE, as_tuple
 from pyfairme.notices import DataWarning, shown, warn
 
 __all__ = [
@@ -45,8 +47,10 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
     """
     if y is None:
         raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None. "
+            "[no-target]"
         )
+    refuse_lossy(y, "y")
     _refuse_one_row(X)
     if np.asarray(y).ndim == 0:
         raise ValueError(
@@ -57,26 +61,30 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
     if not _is_frame(X):
         _refuse_names(estimator)
         finite: Any = "allow-nan" if allow_nan else True
-        X, y = validate_data(
+        X, y = _validated(
             estimator, X, y, ensure_all_finite=finite, multi_output=False, ensure_min_samples=2
         )
         return _numbered(X), y
     frame = as_frame(X)
     if len(frame) < 2:
         raise ValueError(
-            f"Found array with {len(frame)} sample(s) while a minimum of 2 is required."
+            f"Found array with {len(frame)} sample(s) while a minimum of 2 is required. [no-rows]"
         )
-    values = np.asarray(y)
+    values = one_per_row(y, "y")
     if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
-        raise ValueError(f"y should be a 1d array, got an array of shape {values.shape} instead.")
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {values.shape} instead. [y-not-rows]"
+        )
     if len(values) != len(frame):
         raise ValueError(
             f"Found input variables with inconsistent numbers of samples: X has {len(frame)} rows, "
-            f"y has {len(values)}. Give one target per row."
+            f"y has {len(values)}. Give one target per row. [other-length]"
         )
-    _check_feature_names(estimator, frame, reset=True)
+    check_unique_columns(frame)
+    _check_names(estimator, frame)
     estimator.n_features_in_ = frame.shape[1]
     if not (hasattr(estimator, "feature_names_in_") or _uses_names(estimator)):
+        estimator._column_labels = frame.columns.tolist()
         frame = _numbered(frame)
     return frame.reset_index(drop=True), values.reshape(-1)
 
@@ -88,17 +96,52 @@ def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
         if hasattr(estimator, "feature_names_in_"):
             _refuse_names(estimator)
         finite: Any = "allow-nan" if allow_nan else True
-        frame = _numbered(validate_data(estimator, X, reset=False, ensure_all_finite=finite))
+        frame = _numbered(_validated(estimator, X, reset=False, ensure_all_finite=finite))
         if hasattr(estimator, "feature_names_in_"):
             frame.columns = estimator.feature_names_in_
         return frame
     frame = as_frame(X)
     if len(frame) == 0:
-        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required. [no-rows]")
     if not hasattr(estimator, "feature_names_in_"):
-        validate_data(estimator, X, reset=False, skip_check_array=True)
-        frame = _numbered(frame)
+        _validated(estimator, X, reset=False, skip_check_array=True)
+        frame = _numbered(_as_in_training(estimator, frame))
     return frame
+
+
+def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+    """Return what scikit-learn makes of an array, its refusals with a code."""
+    refuse_lossy(X, "X")
+    if np.ndim(X) == 1 and not isinstance(X, pd.DataFrame):
+        raise ValueError(
+            f"Expected 2D array, got 1D array instead, of {np.size(X)} values: give "
+            "X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row. [array]"
+        )
+    try:
+        return validate_data(estimator, X, *y, **options)
+    except (TypeError, ValueError) as error:
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(f"{error} [array]") from error
+
+
+def _check_names(estimator: Any, frame: pd.DataFrame) -> None:
+    try:
+        _check_feature_names(estimator, frame, reset=True)
+    except TypeError as error:
+        odd = [name for name in frame.columns if not isinstance(name, str)]
+        raise TypeError(
+            f"Feature names are only supported if all input features have string names, but "
+            f"{shown(odd[0])} is a {type(odd[0]).__name__}: rename it, for example frame.columns = "
+            "frame.columns.astype(str). [column-names]"
+        ) from error
+
+
+def _as_in_training(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+    """Put columns whose names are numbers in the order of training; others go by position."""
+    known = getattr(estimator, "_column_labels", None)
+    if known is None or not frame.columns.is_unique or set(known) != set(frame.columns):
+        return frame
+    return frame[known]
 
 
 def _numbered(X: Any) -> pd.DataFrame:
@@ -125,7 +168,7 @@ def _refuse_one_row(X: Any) -> None:
         raise TypeError(f"X must be a frame or an array, got the text {shown(X)}. [x-not-rows]")
     if isinstance(X, Mapping):
         raise TypeError(
-            "X must be a frame with one line per row, got a dictionary: for one row give "
+            f"X must be a frame with one line per row, got a {type(X).__name__}: for one row give "
             "pandas.DataFrame([row]), for columns pandas.DataFrame(columns). [x-not-rows]"
         )
     if isinstance(X, list | tuple) and X and isinstance(X[0], Mapping):
@@ -166,8 +209,22 @@ def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
     """Return checked weights, (n,), or None."""
     if sample_weight is None:
         return None
-    probe = np.empty((rows, 1))
-    return _check_sample_weight(sample_weight, probe, ensure_non_negative=True)
+    refuse_lossy(sample_weight, "sample_weight")
+    try:
+        weight = _check_sample_weight(sample_weight, np.empty((rows, 1)), ensure_non_negative=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{error} Expected one finite number of at least 0 per row, not all 0; got "
+            f"{shown(sample_weight)}. [weights]"
+        ) from error
+    there = weight[weight > 0]
+    if len(there) and not (there.min() >= SINGLE.tiny and there.sum() <= SINGLE.max):
+        raise ValueError(
+            f"sample_weight holds weights from {there.min():.0e} to {there.max():.0e}, and "
+            f"training computes in single precision, {SINGLE.tiny:.0e} to {SINGLE.max:.0e}: divide "
+            "all by their mean. [single-precision]"
+        )
+    return weight
 
 
 def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:

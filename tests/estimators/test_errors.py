@@ -277,7 +277,7 @@ def test_outputs_are_frames_of_pandas(clf, binary):
         (lambda X: X.iloc[0], r"got a series: for one row .* frame\.iloc\[\[0\]\].*\[x-not-r"),
         (
             lambda X: X.iloc[0].to_dict(),
-            r"got a dictionary: for one row give pandas\.DataFrame",
+            r"got a dict: for one row give pandas\.DataFrame",
         ),
         (
             lambda X: X.to_dict("records"),

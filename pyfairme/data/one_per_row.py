@@ -1,0 +1,62 @@
+"""One value per row: arrays of which NumPy would drop a part without a word are refused."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_no_date", "one_per_row", "refuse_lossy"]
+
+
+def refuse_lossy(values: Any, name: str) -> None:
+    """Refuse masked values, imaginary parts and sparse matrices, which arrays would lose.
+
+    Parameters
+    ----------
+    values
+        What a user gave as an array.
+    name
+        How messages call it.
+
+    Raises
+    ------
+    TypeError
+        For a sparse matrix.
+    ValueError
+        For masked values and complex numbers.
+    """
+    if hasattr(values, "toarray") and hasattr(values, "nnz"):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required: give "
+            f"{name}.toarray(), for one value per row {name}.toarray().ravel(). [sparse-matrix]"
+        )
+    hidden = np.ma.getmaskarray(values).sum() if isinstance(values, np.ma.MaskedArray) else 0
+    if hidden:
+        raise ValueError(
+            f"{name} is a masked array with {hidden} masked values, whose mask would be lost: fill "
+            f"them with {name}.filled(...), or leave their rows out. [masked-values]"
+        )
+    dtype = getattr(values, "dtype", None)
+    if isinstance(dtype, np.dtype) and dtype.kind == "c":
+        raise ValueError(
+            f"Complex data not supported: {name} has dtype {dtype}; give its real part, or its "
+            "modulus. [complex-values]"
+        )
+
+
+def one_per_row(values: Any, name: str) -> np.ndarray:
+    """Return values as an array; raise as `refuse_lossy` where it would not be what was given."""
+    refuse_lossy(values, name)
+    found = np.asarray(values)
+    refuse_lossy(found, name)
+    return found
+
+
+def check_no_date(values: np.ndarray, name: str) -> None:
+    """Refuse dates and durations where numbers are needed: which unit they count is a choice."""
+    if values.dtype.kind in "mM":
+        what, cure = ("dates", "(y - start)") if values.dtype.kind == "M" else ("durations", "y")
+        raise ValueError(
+            f"{name} holds {what} (dtype {values.dtype}), which are no numbers until a unit is "
+            f"chosen: give numbers, for instance days, "
+            f"{cure.replace('y', name)} / numpy.timedelta64(1, 'D'). [dates-as-numbers]"
+        )
