@@ -14,6 +14,7 @@ from pyfairme.data.columns import (
     natural_order,
     read_labels,
     read_numbers,
+    spread,
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
 
@@ -97,7 +98,7 @@ class NumericTerm:
         there = values[~np.isnan(values)]
         if not there.size:
             raise ValueError(_all_missing(series.name))
-        scale = float(there.std())
+        scale = spread(there)
         varies = bool(there.max() > there.min()) and scale > 0
         outside = bool(there.min() > 0 or there.max() < 0)
         return cls(

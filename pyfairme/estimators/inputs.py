@@ -111,10 +111,10 @@ def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
 
 def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """Return what scikit-learn makes of an array, its refusals with a code."""
-    refuse_lossy(X, "X")
-    if np.ndim(X) == 1 and not isinstance(X, pd.DataFrame):
+    values = np.asarray(X)
+    if values.ndim == 1 and len(values):
         raise ValueError(
-            f"Expected 2D array, got 1D array instead, of {np.size(X)} values: give "
+            f"Expected 2D array, got 1D array instead, of {len(values)} values. Reshape your data: "
             "X.reshape(-1, 1) for one column, X.reshape(1, -1) for one row. [array]"
         )
     try:
@@ -164,6 +164,8 @@ def _refuse_names(estimator: Any) -> None:
 
 def _refuse_one_row(X: Any) -> None:
     """Refuse one row given as a series or a dictionary, rows of dictionaries, and text."""
+    if not isinstance(X, pd.DataFrame):
+        refuse_lossy(X, "X")
     if isinstance(X, str | bytes):
         raise TypeError(f"X must be a frame or an array, got the text {shown(X)}. [x-not-rows]")
     if isinstance(X, Mapping):
