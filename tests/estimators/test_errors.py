@@ -201,7 +201,7 @@ def test_what_prediction_is_asked_for(clf, binary):
     for draws in (0, 1.5, "5", True):
         with pytest.raises(ValueError, match=rf"draws must be at least 1, got {draws!r}\. Giv"):
             clf.sample_predictive(rows, draws=draws)
-    with pytest.raises(ValueError, match="n_boot must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="n_boot must be a whole number of at least 0, got -1"):
         clf.fairness_report(rows, binary.y_test, n_boot=-1)
 
 

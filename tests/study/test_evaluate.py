@@ -188,5 +188,5 @@ def test_settings_out_of_range_are_refused(make_runs):
         evaluate({}, dataset="made")
     with pytest.raises(ValueError, match=r"level must lie between 0 and 1, got 90"):
         evaluate(runs, dataset="made", level=90)
-    with pytest.raises(ValueError, match=r"n_boot must be 0 or more, got -1"):
+    with pytest.raises(ValueError, match="n_boot must be a whole number of at least 0, got -1"):
         evaluate(runs, dataset="made", n_boot=-1)
