@@ -17,6 +17,7 @@ from pyfairme.estimators import (
     importance,
     inference_data,
     inputs,
+    odd_tables,
     random_part,
     settings,
     state,
@@ -162,6 +163,8 @@ class FairMixedEffects(BaseEstimator):
         training = self._encode(frame, encoded, weight, rows)
         validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
         spec = settings.model_spec(params, self.design_, self._likelihood())
+        odd_tables.warn_of_single_rows(spec, training)
+        odd_tables.warn_of_raw_exposure(spec, self.design_, training)
         weights = settings.objective_weights(params, spec, training)
         schedule = settings.schedule(params, spec, validation is not None)
         self.guide_ = settings.guide(params, spec, training)
@@ -346,7 +349,11 @@ class FairMixedEffects(BaseEstimator):
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
-        """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high."""
+        """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high.
+
+        They are point estimates, with NaN as spread and a column "note", unless the model was
+        fitted with ``network_posterior="last_layer"``.
+        """
         return summaries.fixed_effects(labels=self._labels, fit=self.fit_)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
@@ -486,7 +493,8 @@ class FairMixedEffects(BaseEstimator):
 
         After ``guide="block"`` Pareto's k of the hyper-parameters and of every cluster's effects;
         after `refine` R-hat, effective sample sizes (bulk, tails) and divergences; after `adapt`
-        Pareto's k of the new clusters. Other guides have no lines.
+        Pareto's k of the new clusters. Other guides have one line, whose column "note" says how to
+        get diagnostics.
         """
         return diagnostics(labels=self._labels, fit=self.fit_)
 

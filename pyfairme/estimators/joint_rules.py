@@ -56,8 +56,8 @@ class Members(NamedTuple):
 
     @classmethod
     def of(cls, codes: np.ndarray, groups: int) -> Members:
-        """Return those of rows whose groups ``codes`` (n,) are known."""
-        known = np.eye(groups)[codes]
+        """Return those of rows whose groups ``codes`` (n,) are known; -1 belongs to none."""
+        known = np.vstack([np.eye(groups), np.zeros(groups)])[codes]
         return cls(known, known)
 
 

@@ -97,6 +97,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         nothing of S, so that they are not calibrated in the groups.
     objective
         What is lost least: "balanced_accuracy" or "accuracy".
+    unknown_groups
+        Rows whose group was not among those the thresholds were chosen on: "raise" refuses the
+        table; "pooled" decides them by what the other
+        attributes say, and by one threshold for all where none says anything.
     random_state
         Seed of the coins. None: a fresh one, drawn once by `fit`.
 
@@ -158,6 +162,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         sensitive: str = "read",
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
+        unknown_groups: str = "raise",
         random_state: Any = 0,
     ) -> None:
         self.estimator = estimator
@@ -166,6 +171,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.sensitive = sensitive
         self.effects = effects
         self.objective = objective
+        self.unknown_groups = unknown_groups
         self.random_state = random_state
 
     @property
@@ -217,6 +223,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_choice("sensitive", self.sensitive, (READ, INFERRED))
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy.OBJECTIVES)
+        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
         frame = policy.frame_of(self.estimator, X)
         outcome = None if y is None else policy.encode(self.estimator, y, frame)
         mass = policy.masses(sample_weight, len(frame))
@@ -354,7 +361,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             return frame, p, {n: membership.infer(one, of) for n, one in self._chances.items()}
         frame = policy.frame_of(self.estimator, X)
         members = {
-            name: Members.of(policy.codes_of(one, frame, OTHERWISE), len(one.levels))
+            name: Members.of(
+                policy.codes_of(one, frame, OTHERWISE, self.unknown_groups), len(one.levels)
+            )
             for name, one in self._groups.items()
         }
         return frame, self._score(X), members
@@ -456,7 +465,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
         for line in self.rates_.to_dict("records"):
             limits[line["attribute"]][line["rate"]] = line["limit"]
-        keywords = ("criterion", "effects", "objective")
+        keywords = ("criterion", "effects", "objective", "unknown_groups")
         known = self.random_state if isinstance(self.random_state, int) else None
         saved = {
             "estimator": state.to_state(self.estimator),

@@ -16,15 +16,18 @@ from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators.settings import check_choice
 from pyfairme.estimators.threshold_rules import coins
 from pyfairme.metrics.inputs import check_count, check_share
 
 __all__ = [
-    "OBJECTIVES", "check_classifier", "check_columns", "codes_of", "decide", "encode", "entry_of",
+    "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
+    "entry_of",
     "frame_of", "learn_groups", "masses", "report",
 ]  # fmt: skip
 
 OBJECTIVES = ("balanced_accuracy", "accuracy")
+UNKNOWN = ("raise", "pooled")
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
 
 
@@ -98,11 +101,15 @@ def check_columns(name: str, columns: Sequence[str], frame: pd.DataFrame, otherw
         )
 
 
-def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str) -> np.ndarray:
-    """Return the group of each row (n,); raise for absent columns and for groups never seen."""
+def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown: str) -> np.ndarray:
+    """Return the group of each row (n,); raise for absent columns.
+
+    ``unknown`` says what becomes of groups never seen: "raise", or "pooled", which gives them -1.
+    """
+    check_choice("unknown_groups", unknown, UNKNOWN)
     check_columns(attribute.name, attribute.columns, frame, otherwise)
     codes = attribute.encode(frame)
-    if (codes < 0).any():
+    if unknown == "raise" and (codes < 0).any():
         column = attribute.columns[0]
         values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
         raise ValueError(
@@ -111,7 +118,8 @@ def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str) -> np.nd
             f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
             f"{', ...' if len(values) > 1 else ''}). Known groups are "
             f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
-            "group, or leave these rows out."
+            "group, set unknown_groups='pooled' to decide such rows by one threshold for all, or "
+            "leave them out. [unknown-group]"
         )
     return codes
 

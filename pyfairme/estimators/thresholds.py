@@ -65,6 +65,10 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         and one threshold it is that of all rows, else the mean over groups weighted by their rows.
     grid_size
         Number of values of the equal rate that are tried; error of the rate at most 1 / grid_size.
+    unknown_groups
+        Rows whose group was not among those the thresholds were chosen on: "raise" refuses the
+        table; "pooled" decides them by the one threshold
+        that ``criterion=None`` would choose.
     random_state
         Seed of the coins of randomised decisions. None: a fresh one, drawn once by `fit`.
 
@@ -112,6 +116,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
         grid_size: int = 1000,
+        unknown_groups: str = "raise",
         random_state: Any = 0,
     ) -> None:
         self.estimator = estimator
@@ -120,6 +125,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         self.effects = effects
         self.objective = objective
         self.grid_size = grid_size
+        self.unknown_groups = unknown_groups
         self.random_state = random_state
 
     @property
@@ -163,10 +169,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         score = self._score(X)
         mass = policy.masses(sample_weight, len(frame))
         if attribute is None:
-            rules = one_rule(score, outcome, self.objective, mass)
+            rules = pooled = one_rule(score, outcome, self.objective, mass)
         else:
             codes = attribute.encode(frame)
             _check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
+            pooled = one_rule(score, outcome, self.objective, mass)
             times = repeats(mass) if sample_weight is not None else np.ones(len(mass), int)
             repeated = [np.repeat(part, times) for part in (score, outcome, codes)]
             chosen = CRITERIA[str(self.criterion)]
@@ -175,6 +182,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             rules["positives"] = np.bincount(codes, outcome, minlength=len(rules)).astype(int)
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
+        self._pooled = pooled
         self.classes_ = self.estimator.classes_
         self._seed = seed_from(self.random_state)
         return self
@@ -185,6 +193,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy.OBJECTIVES)
         check_count("grid_size", self.grid_size, 1)
+        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
         if self.needs_sensitive and self.attribute is None:
             raise ValueError(
                 f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
@@ -228,8 +237,16 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         attribute = self._groups
         if attribute is None:
             return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
-        codes = policy.codes_of(attribute, frame, OTHERWISE)
-        return positive_share(self.thresholds_, self._score(X), codes)
+        codes = policy.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
+        rules = self.thresholds_
+        if (codes < 0).any():
+            if self._pooled is None:
+                raise ValueError(
+                    "unknown_groups='pooled' needs a threshold for all, which the file of an "
+                    "earlier version does not hold: fit the policy again. [no-pooled-threshold]"
+                )
+            rules = pd.concat([rules, self._pooled], ignore_index=True)  # last, where -1 looks
+        return positive_share(rules, self._score(X), codes)
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
         columns = () if self._groups is None else self._groups.columns
@@ -312,7 +329,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     def save(self, path: Any) -> None:
         """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads."""
         check_fitted(self, "thresholds_")
-        keywords = ("criterion", "effects", "objective", "grid_size")
+        keywords = ("criterion", "effects", "objective", "grid_size", "unknown_groups")
+        pooled = None if self._pooled is None else self._pooled.iloc[0].to_dict()
         known = self.random_state if isinstance(self.random_state, int) else None
         rules = {name: self.thresholds_[name].tolist() for name in self.thresholds_}
         saved = {
@@ -320,6 +338,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
             "groups": plain(self._groups),
             "rules": rules,
+            "pooled": pooled,
             "seed": self._seed,
             "rows": self.n_rows_,
         }
@@ -351,6 +370,8 @@ def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThre
     found = cls(estimator, entry, **saved["keywords"])
     found.thresholds_ = pd.DataFrame(dict(saved["rules"]))
     found._groups, found._seed, found.n_rows_ = groups, saved["seed"], saved["rows"]
+    pooled = saved.get("pooled")  # older files have none
+    found._pooled = None if pooled is None else pd.DataFrame([pooled])
     found.classes_ = estimator.classes_
     return found
 

@@ -24,16 +24,23 @@ LIMITS = {
     "ess_tail": FEWEST_EFFECTIVE,
 }
 WHOLE = "hyper-parameters"  # whose weights are those of the proposals
+WITHOUT = "this guide has no diagnostic: refine(), or guide='block', says what draws are worth"
 COLUMNS = ["parameter", "cluster", "member", "measure", "value", "limit", "ok"]
 
 
 def diagnostics(fit: Fit, labels: Labels) -> pd.DataFrame:
-    """Return one line per parameter (or cluster), member and measure; none without diagnostics.
+    """Return one line per parameter (or cluster), member and measure.
+
+    Without diagnostics one line says so, its "note" how to get them.
 
     Pareto's k of the hyper-parameters and ``relative_ess``, the share of proposals that are
     effective, are judged together: one of the two may miss its limit (see `psis.trusted`). Clusters
     whose k is NaN were not judged, and have no line; any other NaN is not ok.
     """
+    if not fit.quality:
+        note = WITHOUT if fit.draws else "the model has no latent variable: nothing was drawn"
+        none = ["all", "", 0, "none", np.nan, np.nan, False, note]
+        return pd.DataFrame([none], columns=[*COLUMNS, "note"])
     lines: list[dict[str, Any]] = []
     for name, values in fit.quality.items():
         measure, _, parameter = name.partition("/")

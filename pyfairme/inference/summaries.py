@@ -184,7 +184,8 @@ def icc(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
 def fixed_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     """Linear fixed effects: term, mean, sd, low, high in original units.
 
-    The spread is NaN where the fixed effects are point estimates (``network_posterior="none"``).
+    The spread is NaN where the fixed effects are point estimates (``network_posterior="none"``);
+    a column "note" then says how to get it.
     """
     if fit.spec.hidden:
         raise AttributeError(
@@ -203,4 +204,5 @@ def fixed_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     if not fit.spec.last_layer:
         frame[["sd", "low", "high"]] = np.nan
+        frame["note"] = "point estimate: network_posterior='last_layer' gives its spread"
     return frame

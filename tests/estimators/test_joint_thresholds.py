@@ -1,5 +1,6 @@
 """Thresholds of several attributes at once, against linear programming and simulation."""
 
+import copy
 import re
 
 import numpy as np
@@ -425,11 +426,13 @@ def test_probabilities_that_are_not_calibrated_are_warned_of(unfair, binary, mon
     ]:
         for name, value in keywords.items():
             monkeypatch.setattr(unfair, name, value)
+        monkeypatch.setattr(unfair, "_fitted_params", unfair.get_params(deep=False))  # as if so
         with pytest.warns(pf.FairnessWarning, match=text):
             pf.JointThresholds(unfair, 0.1).fit(binary.test)
         monkeypatch.undo()
     monkeypatch.setattr(unfair, "fairness", "moment")
     monkeypatch.setattr(unfair, "fairness_weight", {"group1": 0.0})
+    monkeypatch.setattr(unfair, "_fitted_params", unfair.get_params(deep=False))
     pf.JointThresholds(unfair, 0.1).fit(binary.test)  # no pull at all
     monkeypatch.undo()
     with pytest.warns(
@@ -479,3 +482,17 @@ def test_a_saved_policy_decides_alike(unfair, binary, tmp_path):
         pf.load(tmp_path / "policy.pyfairme")
     with pytest.raises(ValueError, match="holds a 'JointThresholds', not a GroupThresholds"):
         pf.GroupThresholds.load(tmp_path / "policy.pyfairme")
+
+
+@pytest.mark.filterwarnings("ignore:Unlike the training rows")  # g9
+def test_groups_never_seen_can_add_nothing_to_the_threshold(joint, binary):
+    rows = binary.test.assign(group2="g9")
+    with pytest.raises(ValueError, match=r"unknown_groups='pooled' .* \[unknown-group\]"):
+        joint.predict(rows)
+    found = copy.copy(joint).set_params(unknown_groups="pooled")
+    at = found.row_thresholds(rows)
+    # group2 says nothing there, so the threshold is a function of group1 alone
+    assert pd.Series(at).groupby(rows["group1"].to_numpy()).nunique().eq(1).all()
+    known = found.row_thresholds(binary.test)
+    np.testing.assert_array_equal(known, joint.row_thresholds(binary.test))
+    assert found.predict(rows.assign(group1="g9")).shape == (200,)

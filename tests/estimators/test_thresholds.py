@@ -293,3 +293,21 @@ def test_another_file_is_refused(clf, tmp_path):
     clf.save(tmp_path / "clf.pyfairme")
     with pytest.raises(ValueError, match="holds a 'FairMixedEffectsClassifier', not a GroupThr"):
         pf.GroupThresholds.load(tmp_path / "clf.pyfairme")
+
+
+@pytest.mark.filterwarnings("ignore:Unlike the training rows")  # g9
+def test_groups_never_seen_can_be_decided_by_one_threshold(clf, binary, tmp_path):
+    rows = binary.test.assign(group1=["g9", *binary.test["group1"][1:]])
+    found = policy(clf, binary, "group1", unknown_groups="pooled")
+    one = policy(clf, binary, criterion=None)
+    read = policy(clf, binary, "group1")
+    decided = found.predict_proba(rows)
+    np.testing.assert_array_equal(decided[0], one.predict_proba(rows)[0])
+    np.testing.assert_array_equal(decided[1:], read.predict_proba(binary.test)[1:])
+    found.save(tmp_path / "policy")
+    again = pf.GroupThresholds.load(tmp_path / "policy")
+    np.testing.assert_array_equal(again.predict_proba(rows), decided)
+    with pytest.raises(ValueError, match=r"unknown_groups='pooled' .* \[unknown-group\]"):
+        read.predict(rows)
+    with pytest.raises(ValueError, match=r"unknown_groups: 'pool'\. Valid values are \['raise', '"):
+        read.set_params(unknown_groups="pool").predict(rows)

@@ -85,7 +85,9 @@ def test_refine_reports_on_its_chains(refined, clf):
     judged = table[table["measure"] == "r_hat"]
     assert set(judged["parameter"]) == {"cluster_intercept_sd", "cluster_intercept"}
     assert (judged["value"] < 1.2).all()
-    assert clf.diagnostics_.empty  # mean field has none
+    (without,) = clf.diagnostics_.to_dict("records")  # mean field has none
+    assert (without["measure"], without["ok"]) == ("none", False)
+    assert "refine(), or guide='block'" in without["note"]
 
 
 def test_few_draws_are_warned_of(refined):

@@ -11,8 +11,9 @@ from tests.inference import one_way
 CLUSTERS = tuple("abcdefgh")
 NOTHING = np.zeros(0)
 LABELS = Labels(
-    {"g": CLUSTERS}, {"g": ()}, {"g": NOTHING}, {"g": NOTHING}, ("x",), np.zeros(1), np.ones(1)
-)
+    {"g": CLUSTERS}, {"g": ()}, {"g": NOTHING}, {"g": NOTHING}, {"g": NOTHING}, ("x",),
+    np.zeros(1), np.ones(1),
+)  # fmt: skip
 
 
 def table(quality):
@@ -77,7 +78,7 @@ def test_clusters_that_were_not_judged_have_no_line():
     assert list(each["ok"]) == [True, False, True]
 
 
-def test_without_diagnostics_the_table_is_empty():
+def test_without_diagnostics_one_line_says_so():
     found = table({})
-    assert found.empty
-    assert list(found.columns) == COLUMNS
+    assert list(found["measure"]) == ["none"]
+    assert list(found.columns) == [*COLUMNS, "note"]

@@ -1,0 +1,64 @@
+"""Tables that are probably not what the user thinks they are: told before the training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pyfairme.data import Batch, Design
+from pyfairme.model.program import ModelSpec
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["warn_of_raw_exposure", "warn_of_single_rows"]
+
+MOST_SINGLE = 0.5  # of the rows, alone in their cluster
+CLEARLY = 0.8  # a deviance below this share of another is clearly lower, beside this difference
+LEAST_DIFFERENCE = 20.0
+
+
+def warn_of_single_rows(spec: ModelSpec, training: Batch) -> None:
+    """Warn where most rows are alone in their cluster: its effect and the row's noise are one.
+
+    Not of counts, for which an effect per row is a known way to let the variance be larger.
+    """
+    if spec.likelihood.target == "count":
+        return
+    for factor in spec.factors:
+        codes = training.cluster[:, factor.column]
+        each = np.bincount(codes[codes >= 0])
+        alone = int((each == 1).sum())
+        if alone > MOST_SINGLE * len(codes):
+            warn(
+                f"{alone} of {len(codes)} training rows are the only one of their cluster of "
+                f"{factor.name!r} ({int((each > 0).sum())} clusters): the effect of such a "
+                "cluster cannot be told from the noise of its row. Name a coarser column as "
+                "cluster, or leave it out. [one-row-per-cluster]",
+                DataWarning,
+            )
+
+
+def warn_of_raw_exposure(spec: ModelSpec, design: Design, training: Batch) -> None:
+    """Warn where counts grow with an offset itself, rather than with its exponential.
+
+    Compared by the Poisson deviance of the two means without covariates.
+    """
+    offset = np.asarray(training.offset, np.float64)
+    varies = len(offset) > 0 and float(offset.std()) > 0 and bool((offset > 0).all())
+    if design.offset is None or spec.likelihood.target != "count" or not varies:
+        return
+    y = np.asarray(training.y, np.float64)
+    raw = _deviance(y, offset, training.weight)
+    log = _deviance(y, np.exp(offset - offset.max()), training.weight)
+    if raw < CLEARLY * log and log - raw > LEAST_DIFFERENCE:
+        warn(
+            f"The offset {design.offset!r} looks like an exposure, not like its logarithm: values "
+            f"from {offset.min():.4g} to {offset.max():.4g} are added on the log scale, and the "
+            "counts grow with the value itself. Give a column of numpy.log of it. [raw-exposure]",
+            DataWarning,
+        )
+
+
+def _deviance(y: np.ndarray, exposure: np.ndarray, weight: np.ndarray) -> float:
+    """Return the Poisson deviance of counts whose mean is proportional to the exposure."""
+    mean = np.maximum(exposure, 1e-300) * (weight @ y) / max(weight @ exposure, 1e-300)
+    log_ratio = np.log(np.where(y > 0, y, 1.0)) - np.log(np.maximum(mean, 1e-300))
+    return float(2 * weight @ (np.where(y > 0, y * log_ratio, 0.0) - (y - mean)))
