@@ -13,10 +13,11 @@ from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.learning import Learning, Split, read_learning
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.roles import Roles, parse_clusters, parse_sensitive, role_names
-from pyfairme.cli.settings import estimator_keywords
+from pyfairme.cli.settings import default_of, estimator_keywords
 from pyfairme.cli.tables import check_output, read_table, write_table
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.model.likelihoods import LIKELIHOODS
+from pyfairme.model.penalties import PENALTIES
 from pyfairme.variants import VARIANTS
 
 __all__ = ["fit"]
@@ -95,7 +96,7 @@ def fit(
         typer.Option(
             metavar="NAME",
             help=f"Of a regression: {', '.join(LIKELIHOODS)}.",
-            show_default="normal",
+            show_default=default_of("likelihood"),
         ),
     ] = None,
     variant: Annotated[
@@ -103,27 +104,39 @@ def fit(
         typer.Option(
             metavar="NAME",
             help=f"A model of the paper: {', '.join(VARIANTS)}; the options below go before it.",
-            show_default="medl_adb with random intercepts only",
+            show_default="none of them; the options' own defaults",
         ),
     ] = None,
     random_slopes: Annotated[
         str | None,
-        typer.Option(metavar="COLUMNS", help="all, hidden, none, or columns: hours,age."),
+        typer.Option(
+            metavar="COLUMNS",
+            help="all, hidden, none, or columns: hours,age.",
+            show_default=default_of("random_slopes"),
+        ),
     ] = None,
     fairness: Annotated[
         str | None,
-        typer.Option(metavar="NAMES", help="adversarial, correlation, moment, several, or none."),
+        typer.Option(
+            metavar="NAMES",
+            help=f"One or several of {', '.join(PENALTIES)}; or none.",
+            show_default=default_of("fairness"),
+        ),
     ] = None,
     fairness_weight: Annotated[
         float | None,
-        typer.Option(metavar="NUMBER", help="How strongly fairness counts.", show_default="0.3"),
+        typer.Option(
+            metavar="NUMBER",
+            help="How strongly fairness counts.",
+            show_default=default_of("fairness_weight"),
+        ),
     ] = None,
     criterion: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
             help="equalized_odds, demographic_parity or equal_opportunity.",
-            show_default="equalized_odds",
+            show_default=default_of("criterion"),
         ),
     ] = None,
     drop_sensitive: Annotated[
@@ -132,7 +145,9 @@ def fit(
     hidden: Annotated[
         str | None,
         typer.Option(
-            metavar="WIDTHS", help="Widths of hidden layers; none: linear.", show_default="64,32"
+            metavar="WIDTHS",
+            help="Widths of hidden layers; none: linear.",
+            show_default=default_of("hidden"),
         ),
     ] = None,
     offset: Annotated[
@@ -148,7 +163,7 @@ def fit(
             metavar="NUMBER",
             help="Probability of a positive decision, or balanced_accuracy: chosen on "
             "validation rows.",
-            show_default="0.5",
+            show_default=default_of("threshold"),
         ),
     ] = None,
     unseen: Annotated[
@@ -156,23 +171,40 @@ def fit(
         typer.Option(
             metavar="POLICY",
             help="For new clusters: infer, population, sample or raise.",
-            show_default="infer",
+            show_default=default_of("unseen"),
         ),
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="Passes over the rows.", show_default="30")
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Passes over the rows.",
+            show_default=default_of("epochs"),
+        ),
     ] = None,
     min_steps: Annotated[
         int | None,
         typer.Option(
-            metavar="NUMBER", help="Steps at least, on small tables.", show_default="2000"
+            metavar="NUMBER",
+            help="Steps at least, on small tables.",
+            show_default=default_of("min_steps"),
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="ROWS", help="Rows per step.", show_default="256")
+        int | None,
+        typer.Option(
+            metavar="ROWS",
+            help="Rows per step.",
+            show_default=default_of("batch_size"),
+        ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(metavar="NUMBER", help="Of Adam.", show_default="0.001")
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Of Adam.",
+            show_default=default_of("learning_rate"),
+        ),
     ] = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Seeds the split and the training.")

@@ -1,5 +1,6 @@
 """Options of ``pyfairme fit`` to keywords of an estimator."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -8,9 +9,33 @@ import pandas as pd
 
 from pyfairme.cli.roles import Roles
 from pyfairme.cli.tables import check_columns
+from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.variants import VARIANTS
 
-__all__ = ["estimator_keywords", "parse_penalties", "parse_slopes", "parse_widths"]
+__all__ = ["default_of", "estimator_keywords", "parse_penalties", "parse_slopes", "parse_widths"]
+
+
+def default_of(keyword: str) -> str:
+    """Say what an option is when it is not given: the default in the estimators' signatures.
+
+    Examples
+    --------
+    >>> default_of("criterion"), default_of("hidden")
+    ('equalized_odds', '64,32')
+    """
+    defaults = [
+        _written(inspect.signature(estimator).parameters[keyword].default)
+        for estimator in (FairMixedEffectsClassifier, FairMixedEffectsRegressor)
+        if keyword in inspect.signature(estimator).parameters
+    ]
+    first, last = defaults[0], defaults[-1]
+    return first if first == last else f"{first}; for a regression {last}"
+
+
+def _written(value: Any) -> str:
+    if value is None or value == ():
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def estimator_keywords(
