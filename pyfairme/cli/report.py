@@ -129,7 +129,7 @@ def report(
 
 def _check_effects(effects: str) -> None:
     if effects not in ("mixed", "fixed", "random"):
-        raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}. [unknown-value]")
+        raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}. [unknown-choice]")
 
 
 def _rows(report: pd.DataFrame, left_out: int) -> str:

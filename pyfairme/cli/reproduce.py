@@ -121,7 +121,7 @@ def _chosen(text: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     if unknown := [name for name in names if name not in VARIANTS]:
         raise typer.BadParameter(
-            f"{', '.join(unknown)}: expected some of {', '.join(VARIANTS)}. [unknown-value]",
+            f"{', '.join(unknown)}: expected some of {', '.join(VARIANTS)}. [unknown-choice]",
             param_hint="--variants",
         )
     return names

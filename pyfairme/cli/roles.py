@@ -164,7 +164,7 @@ def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:
     if column_kind(pick(frame, source)) != "numeric":
         raise ValueError(
             f"{option} {text!r}: brackets need numbers, and column {source!r} is text. Give "
-            f"{option} {source} to use its levels. [brackets-of-text]"
+            f"{option} {source} to use its levels. [binned-not-numeric]"
         )
     return Binned(source, _edges(edges, text, option), name=name or None)
 
@@ -175,7 +175,7 @@ def _edges(text: str, whole: str, option: str) -> tuple[float, ...]:
     except ValueError as error:
         raise ValueError(
             f"{option} {whole!r}: expected increasing numbers after the colon, as in age:30,45; "
-            f"got {text!r}. [bracket-edges]"
+            f"got {text!r}. [binned-edges]"
         ) from error
 
 
@@ -315,7 +315,7 @@ def choose_task(y: pd.Series, task: str, likelihood: str | None) -> str:
     """
     if task not in ("auto", "classification", "regression"):
         raise ValueError(
-            f"--task is auto, classification or regression; got {task!r}. [unknown-value]"
+            f"--task is auto, classification or regression; got {task!r}. [unknown-choice]"
         )
     distinct = y.nunique()
     if distinct < 2:

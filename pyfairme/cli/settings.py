@@ -86,7 +86,7 @@ def _variant(name: str | None) -> Mapping[str, Any]:
         near = get_close_matches(name, VARIANTS, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"--variant {name!r} is none of {', '.join(VARIANTS)}.{hint} [unknown-value]"
+            f"--variant {name!r} is none of {', '.join(VARIANTS)}.{hint} [unknown-choice]"
         )
     return VARIANTS[name]
 

@@ -74,7 +74,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     kind = _kind(path)
     try:
         if kind in PARQUET:
-            frame.to_parquet(path, index=False)
+            frame.to_parquet(path, index=False, write_page_checksum=True)
         else:
             frame.to_csv(path, sep=SEPARATORS[kind], index=False)
     except OSError as error:  # a full disk
@@ -104,7 +104,7 @@ def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterabl
     """
     if table:
         _kind(path)
-    if path.is_dir():
+    if _is_folder(path, option):
         raise ValueError(
             f"{option} {str(path)!r} is a folder: give the name of a file in it. [output-file]"
         )
@@ -113,6 +113,15 @@ def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterabl
             f"{option} {str(path)!r} is a file that is read: choose another name. [output-file]"
         )
     check_folder(path.parent, option)
+
+
+def _is_folder(path: Path, option: str) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name of 300 letters
+        raise ValueError(
+            f"{option}: cannot write to {str(path)[:40]!r}: {error.strerror}. [cannot-write]"
+        ) from error
 
 
 def check_folder(folder: Path, option: str = "--out") -> None:
@@ -141,7 +150,7 @@ def check_columns(wanted: Iterable[str], frame: pd.DataFrame, option: str) -> No
     for name in wanted:
         if name not in names:
             advice = _advice(name, names)
-            raise ValueError(f"{option}: there is no column {name!r}. {advice} [no-column]")
+            raise ValueError(f"{option}: there is no column {name!r}. {advice} [absent-column]")
 
 
 def _advice(name: str, names: list[str]) -> str:
@@ -168,7 +177,8 @@ def _kind(path: Path) -> str:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_parquet(path)
+        # of files without checksums, which is most, a flipped bit may give another number
+        frame = pd.read_parquet(path, page_checksum_verification=True)
     except (ValueError, OSError) as error:
         raise ValueError(
             f"{path.name} is no Parquet file that can be read: {error} [damaged-file]"
@@ -259,7 +269,7 @@ def _check_header(path: Path, names: list[str], separator: str) -> None:
         raise ValueError(
             f"{path.name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
         )
-    others = [mark for mark in (",", ";", "\t") if mark != separator and mark in names[0]]
+    others = [mark for mark in (",", ";", "\t", "|") if mark != separator and mark in names[0]]
     if len(names) == 1 and others:
         shown = "a tab" if others[0] == "\t" else repr(others[0])
         raise ValueError(

@@ -248,7 +248,7 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     known = {name.partition("[")[0] for name in space}
     if unknown := [name for name in wanted if name not in known]:
         raise ValueError(
-            f"--search {', '.join(unknown)}: expected some of {', '.join(known)}. [unknown-value]"
+            f"--search {', '.join(unknown)}: expected some of {', '.join(known)}. [unknown-choice]"
         )
     return {
         name: entry

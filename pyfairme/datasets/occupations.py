@@ -64,7 +64,7 @@ GROUPS = ("major", "broad")
 def check_groups(groups: Any) -> None:
     """Raise ValueError for a grouping of occupations that does not exist."""
     if groups not in GROUPS:
-        raise ValueError(f"Expected groups to be one of {GROUPS}, got {groups!r}. [unknown-value]")
+        raise ValueError(f"Expected groups to be one of {GROUPS}, got {groups!r}. [unknown-choice]")
 
 
 def occupation_groups(codes: pd.Series, groups: str = "major") -> pd.Series:

@@ -293,7 +293,7 @@ def _is_whole(value: Any) -> bool:
 def _check_likelihood(likelihood: Any) -> None:
     if likelihood not in LIKELIHOODS:
         raise ValueError(
-            f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}. [unknown-value]"
+            f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}. [unknown-choice]"
         )
 
 

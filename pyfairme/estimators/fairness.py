@@ -74,9 +74,11 @@ def collect(
     check_fitted(estimator)
     inputs.warn_of_order(X, y, "y")
     inputs.warn_of_order(X, sample_weight, "sample_weight")
-    target = estimator.target_.encode(np.asarray(y).reshape(-1))
+    target = estimator.target_.encode(y)
     if len(target) != len(X):
-        raise ValueError(f"X has {len(X)} rows, y has {len(target)}: give one target per row.")
+        raise ValueError(
+            f"X has {len(X)} rows, y has {len(target)}: give one target per row. [other-length]"
+        )
     frame, found = estimator._query(X, target)
     design: Design = estimator.design_
     seen = _seen(design, frame)

@@ -55,7 +55,7 @@ def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
 def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
     """Return the class of each row of the frame, 0 or 1, (n,)."""
     inputs.warn_of_order(frame, y, "y")
-    outcome = estimator.target_.encode(np.asarray(y).reshape(-1))
+    outcome = estimator.target_.encode(y)
     if len(outcome) != len(frame):
         raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
     return outcome

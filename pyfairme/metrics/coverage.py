@@ -75,7 +75,7 @@ def coverage_table(
     wanted = as_numbers(list(levels), "levels")
     if wanted.size == 0 or not ((wanted > 0) & (wanted < 1)).all():
         raise ValueError(
-            f"levels must lie between 0 and 1, got {wanted.tolist()}; 0.9 means 90 %. [level-range]"
+            f"levels must lie between 0 and 1, got {wanted.tolist()}; 0.9 means 90 %. [level]"
         )
     found = _intervals(outcome, matrix, wanted)
     shares = [proportion_interval(hit, groups=groups, level=confidence) for hit in found.covered]

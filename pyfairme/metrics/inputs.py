@@ -310,9 +310,7 @@ def check_share(value: Any, name: str = "level") -> float:
     number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     share = float(value) if number else -1.0
     if not 0 < share < 1:  # NaN is refused as well
-        raise ValueError(
-            f"{name} must lie between 0 and 1, got {value!r}; 0.9 means 90 %. [level-range]"
-        )
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}; 0.9 means 90 %. [level]")
     return share
 
 
@@ -411,7 +409,7 @@ def _check_length(length: int, name: str, n: int | None) -> None:
         raise ValueError(f"{name} is empty; at least one row is needed. [no-rows]")
     if n is not None and length != n:
         raise ValueError(
-            f"{name} has {length} rows, expected {n}: one for each row of y_true. [lengths-differ]"
+            f"{name} has {length} rows, expected {n}: one for each row of y_true. [other-length]"
         )
 
 

@@ -153,7 +153,7 @@ def _points(accuracy: Any, disparity: Any) -> tuple[Floats, Floats]:
     if a.ndim != 1 or a.shape != d.shape:
         raise ValueError(
             "accuracy and disparity must be vectors of one length, one value per model; got shapes "
-            f"{a.shape} and {d.shape}. [lengths-differ]"
+            f"{a.shape} and {d.shape}. [other-length]"
         )
     return a, d
 

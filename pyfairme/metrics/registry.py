@@ -103,7 +103,7 @@ def find(name: str, task: Task) -> Metric:
         When there is none.
     """
     if task not in get_args(Task):
-        raise ValueError(f"task must be one of {get_args(Task)}, got {task!r}. [unknown-value]")
+        raise ValueError(f"task must be one of {get_args(Task)}, got {task!r}. [unknown-choice]")
     known = {m.name: m for m in registered() if m.task == task and m.scope == "attribute"}
     if name not in known:
         raise ValueError(

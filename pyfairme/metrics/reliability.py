@@ -121,7 +121,7 @@ def _bins(probability: Floats, bins: int, strategy: str) -> Codes:
         return np.minimum((probability * bins).astype(np.intp), bins - 1)
     if strategy != "quantile":
         raise ValueError(
-            f"strategy must be one of {', '.join(STRATEGIES)}; got {strategy!r}. [unknown-value]"
+            f"strategy must be one of {', '.join(STRATEGIES)}; got {strategy!r}. [unknown-choice]"
         )
     edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins)) if bins > 1 else []
     return np.searchsorted(edges, probability, side="left")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pyfairme.data.columns import label_of
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.settings import check_choice, is_number
 from pyfairme.metrics.inputs import check_count, check_share
@@ -50,12 +51,12 @@ def check_dataset(dataset: Any) -> None:
     if len(dataset.target) != rows:
         raise ValueError(
             f"dataset has {rows} rows and a target of {len(dataset.target)}: give one target per "
-            "row. [lengths-differ]"
+            "row. [other-length]"
         )
     if dataset.schema.task == "classification" and dataset.target.nunique(dropna=False) < 2:
         raise ValueError(
-            f"The target has one class only, {dataset.target.iloc[0]!r}: a classifier needs rows "
-            "of two classes or more. [one-class]"
+            f"The target has one class only, {label_of(dataset.target.iloc[0])}: a classifier "
+            "needs rows of two classes or more. [one-class]"
         )
 
 

@@ -74,8 +74,9 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     labels = table.loc[first, "category"]
     if not 0 < number < len(labels):
         raise ValueError(
-            f"number must lie between 1 and {len(labels) - 1}, so that some of the {len(labels)} "
-            f"clusters are seen and some are not; got {number}. [seen-clusters]"
+            f"The number of seen clusters must lie between 1 and {len(labels) - 1}, so that some "
+            f"of the {len(labels)} clusters are seen and some are not; got {number}. "
+            "[seen-clusters]"
         )
     return tuple(labels.head(number))
 

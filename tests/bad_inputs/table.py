@@ -2,9 +2,9 @@
 
 ``expected_<area>.csv`` has a line per input: ``area``, ``input`` (a few words, or the Python of
 it), ``expected`` ("clear error" or "right"), ``text`` (what the message must hold: what came, as
-the user wrote it) and ``code`` (the code in square brackets that ends it). Two codes stand for
+the user wrote it) and ``code`` (the code in square brackets that ends it). Three codes stand for
 messages that are not ours to end: ``python`` (a call that Python itself refuses, before any of our
-lines) and ``scikit-learn`` (keywords refused by ``set_params``).
+lines), ``scikit-learn`` (keywords refused by ``set_params``) and ``typer`` (options of a command).
 
 ``test_<area>.py`` holds one callable an input. For a "clear error" it has to raise. For "right" it
 returns what it found and what is right, two things that `alike` compares: mostly the fit of the
@@ -25,7 +25,7 @@ import pandas as pd
 import pytest
 
 HERE = Path(__file__).parent
-NOT_OURS = ("python", "scikit-learn")
+NOT_OURS = ("python", "scikit-learn", "typer")
 REFUSALS = (ValueError, TypeError, OSError, AttributeError, ArithmeticError, LookupError)
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_count_is_refused(value):
 
 @pytest.mark.parametrize("value", [0, 1, "x", True, None, np.nan])
 def test_what_is_no_share_is_refused(value):
-    with pytest.raises(ValueError, match=r"level must lie between 0 and 1.*\[level-range\]$"):
+    with pytest.raises(ValueError, match=r"level must lie between 0 and 1.*\[level\]$"):
         check_share(value)
 
 
