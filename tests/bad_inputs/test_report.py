@@ -10,6 +10,7 @@ import pyfairme as pf
 from tests.bad_inputs import table, tiny
 
 AREA = "report"
+SLOW = ["by_cluster='x'", "by_cluster=None", "n_boot=1"]  # whole reports of what others show
 LEVELS = np.arange(tiny.ROWS) % 2 == 0  # of a made-up attribute, whatever else is in the row
 
 
@@ -169,7 +170,7 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize("line", table.cases(AREA))
+@pytest.mark.parametrize("line", table.cases(AREA, SLOW))
 def test_report(line):
     table.check(line, PROGRAMS)
 
