@@ -114,7 +114,8 @@ class Design:
         UserWarning
             Once, naming the covariates that are constant and therefore left out.
         DataWarning
-            For each slope asked for by name on a covariate that is constant within clusters.
+            For each slope asked for by name on a covariate that is constant within clusters, and
+            each categorical covariate of many levels with few rows.
         """
         frame = as_frame(frame)
         check_options(missing, offset, (*schema.cluster_columns, *schema.sensitive_columns))

@@ -17,12 +17,15 @@ from pyfairme.data.columns import (
     spread,
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
+from pyfairme.notices import DataWarning, warn
 
 __all__ = ["CategoricalTerm", "Column", "NumericTerm"]
 
 FAR = 5.0  # standard deviations that a number must lie beyond the training range, and its width
 FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
 VERY_FAR = 10.0  # times that distance, where a single row is
+MANY_LEVELS = 50
+FEW_ROWS = 20  # a level, in the median: with fewer, many levels cost more than they tell
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,7 @@ class CategoricalTerm:
                 f"Column {series.name!r} has {len(levels)} levels in {len(series)} training rows: "
                 "it looks like an identifier; drop it or make it a cluster. [identifier]"
             )
+        _warn_of_many_levels(series.name, labels)
         return cls(str(series.name), levels, reference, _holds_numbers(series, labels))
 
     @property
@@ -240,6 +244,18 @@ class CategoricalTerm:
             return None
         more = ", ..." if len(new) > 5 else ""
         return f"{self.column!r}: levels unknown in training: {', '.join(new[:5])}{more}"
+
+
+def _warn_of_many_levels(column: Any, labels: Labels) -> None:
+    rows = np.median(np.bincount(labels.codes[labels.codes >= 0]))
+    if len(labels.names) > MANY_LEVELS and rows <= FEW_ROWS:
+        warn(
+            f"The covariate {column!r} has {len(labels.names)} levels, half of them with "
+            f"{rows:.0f} training rows or fewer: the network learns noise from them. Make it a "
+            f"cluster (cluster=[..., {column!r}]), whose effects are held back where rows are "
+            "few, join levels, or drop it. [many-levels]",
+            DataWarning,
+        )
 
 
 def _holds_numbers(series: pd.Series, labels: Labels) -> bool:

@@ -18,7 +18,8 @@ from pyfairme.inference.engine import engine
 from pyfairme.inference.finish import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
-from pyfairme.inference.predict import Fit, Query, mean_link
+from pyfairme.inference.null_model import null_loss, worse_than_null
+from pyfairme.inference.predict import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.penalties import ADVERSARIAL
@@ -69,12 +70,14 @@ def train(
     Raises
     ------
     FloatingPointError
-        When a loss stops being finite.
+        When a loss stops being finite, or the fit ends with a loss above that of the null model
+        although no penalty acts.
 
     Warns
     -----
     AdversaryWarning
-        When a prediction or an adversary has collapsed (see `collapse.find_collapse`).
+        When penalties act and the loss ends above the null model's; when a prediction or an
+        adversary has collapsed (see `collapse.find_collapse`).
     UserWarning
         When memberships are to be inferred of more clusters than a z-predictor can tell apart.
     """
@@ -99,6 +102,7 @@ def train(
         qualities.append(found.quality)
         draws.append(_kept(found.draws, members))
         centres.append(_centre(spec, one, draws[-1], training))
+        _compare_with_null(spec, one, draws[-1], training, weights)
         _warn_of_collapse(spec, one, draws[-1], judged, weights, seed)
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
@@ -198,14 +202,63 @@ def _kept(draws: dict[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
     }
 
 
+def _compare_with_null(
+    spec: ModelSpec,
+    one: Trained,
+    draws: dict[str, np.ndarray],
+    training: Batch,
+    weights: Weights,
+) -> None:
+    """Refuse a fit that predicts worse than a constant; under penalties only warn of it.
+
+    The loss of training is that of single draws. For large counts it is far above that of their
+    mean as long as the guide is wide, so that there the predictive density decides.
+    """
+    null = null_loss(spec.likelihood, training)
+    loss = one.history[one.best]["mixed"]
+    if not worse_than_null(loss, null):
+        return
+    if spec.likelihood.target == "count":
+        loss = _predictive_loss(spec, one, draws, training)
+        if not worse_than_null(loss, null):
+            return
+    found = (
+        f"the loss of the mixed prediction ended at {loss:.3g}, that of a constant is {null:.3g}"
+    )
+    if any(np.any(np.asarray(s) > 0) for v in weights.fairness.values() for s in v.values()):
+        warn(f"Under its penalties {found}: lower fairness_weight. [worse-than-null]",
+             AdversaryWarning)  # fmt: skip
+        return
+    raise FloatingPointError(
+        f"Training failed: {found}. Lower learning_rate, train longer (epochs, min_steps), or look "
+        "for extreme values among the covariates and for columns of random_slopes that lie far "
+        "from 0 or nearly determine each other. [worse-than-null]"
+    )
+
+
+def _predictive_loss(
+    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
+) -> float:
+    """Return the mean negative log predictive density of some training rows."""
+    rows = np.unique(np.linspace(0, len(training.weight) - 1, CHUNK).round().astype(int))
+    some = Batch(*(None if a is None else a[rows] for a in training))
+    density = log_density(_own_query(spec, one, draws, some), "mixed")
+    return -float(np.average(density, weights=some.weight))
+
+
 def _links(
     spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], batch: Batch, effects: str
 ) -> np.ndarray:
     """Posterior mean link (n, K) of one member."""
+    return mean_link(_own_query(spec, one, draws, batch), effects)
+
+
+def _own_query(spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], batch: Batch) -> Query:
+    """Ask one member about rows of known clusters."""
     network = jax.tree.map(lambda leaf: leaf[None], one.params["network"])
     stacked = {name: value[None] for name, value in draws.items()}
     centre = np.zeros((1, spec.likelihood.outputs), np.float32)
-    return mean_link(Query(spec, network, stacked, centre, batch, None), effects)
+    return Query(spec, network, stacked, centre, batch, None)
 
 
 def _centre(

@@ -175,6 +175,19 @@ def test_numbers_far_outside_the_training_range_are_named(frame):
     Design.from_state(state).encode(new)
 
 
+def test_covariates_of_many_rare_levels_are_named():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"school": rng.integers(0, 9, 2000), "post": rng.integers(0, 60, 2000)})
+    table["post"] = "p" + table["post"].astype(str)
+    fit(table, sensitive=())  # 33 rows a level
+    with pytest.warns(
+        DataWarning, match=r"^The covariate 'post' has 60 levels, half .*many-levels\]$"
+    ):
+        fit(table[:900], sensitive=())  # 15 rows a level
+    common = table[:900].assign(post=table["post"].where(table["post"] < "p5", "other"))
+    fit(common, sensitive=())  # fewer levels
+
+
 def test_slope_columns_are_the_union_in_order_of_x(frame):
     two = frame.assign(district=["x", "y", "x", "y"])
     chosen = {"school": ("sex",), "district": ("size", "age")}

@@ -1,0 +1,38 @@
+"""The model without covariates and clusters: the loss that every fit must get below."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import gammaln, xlogy
+
+from pyfairme.data import Batch
+from pyfairme.model.likelihoods import Likelihood
+
+__all__ = ["null_loss", "worse_than_null"]
+
+SLACK = 0.1  # nats a row, and this share of the null model's loss: noise of the draws
+
+
+def null_loss(likelihood: Likelihood, batch: Batch) -> float:
+    """Return the mean negative log-likelihood per unit of weight of the best constant prediction.
+
+    Of classes the entropy; of a real target that of a Normal; of counts that of a Poisson with the
+    offset as exposure. The last two are upper bounds for likelihoods with more parameters.
+    """
+    share = np.asarray(batch.weight, float) / np.sum(batch.weight, dtype=float)
+    y = np.asarray(batch.y, float)
+    if likelihood.target == "class":
+        frequency = np.bincount(y.astype(int), weights=share)
+        return float(-xlogy(frequency, frequency).sum())
+    if likelihood.target == "real":
+        rest = y - np.asarray(batch.offset, float)
+        variance = max(float(share @ (rest - share @ rest) ** 2), 1.0)  # it is standardised
+        return float(0.5 * (np.log(2 * np.pi * variance) + 1))
+    exposure = np.exp(np.asarray(batch.offset, float))
+    mean = exposure * (share @ y) / (share @ exposure)
+    return float(share @ (mean - xlogy(y, mean) + gammaln(y + 1)))
+
+
+def worse_than_null(loss: float, null: float) -> bool:
+    """Tell whether a loss is above the null model's by more than noise explains."""
+    return not loss <= null + SLACK * (1 + abs(null))
