@@ -24,8 +24,10 @@ from pyfairme.estimators import (
     updates,
     warm,
 )
+from pyfairme.estimators.copied_columns import warn_of_copies
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.held_out import held_out, keys_of
+from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.row_identity import row_identity
 from pyfairme.estimators.unseen import query, with_draws
@@ -161,6 +163,8 @@ class FairMixedEffects(BaseEstimator):
         self.design_ = self._fit_design(frame, rows, schema)
         inputs.warn_of_far_origins(self.design_)
         training = self._encode(frame, encoded, weight, rows)
+        warn_of_nested_labels(self.design_, training)
+        warn_of_copies(self.design_, frame.iloc[rows], training)
         validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
         spec = settings.model_spec(params, self.design_, self._likelihood())
         odd_tables.warn_of_single_rows(spec, training)
@@ -539,8 +543,9 @@ class FairMixedEffects(BaseEstimator):
 
         Notes
         -----
-        Rows of a level that training never saw are the group "(new level)"; a block that holds such
-        rows has no counterfactual gap, as there is no telling what their other levels are.
+        Rows of a level that training never saw are the group "(new level)", rows without a level
+        "(missing)"; a block that holds such rows has no counterfactual gap, as there is no telling
+        what their other levels are.
         """
         check_count(n_boot, "n_boot")
         check_share(level)

@@ -17,7 +17,7 @@ from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.clusters import Grouping, factor_columns
-from pyfairme.data.columns import NEW_LEVEL
+from pyfairme.data.columns import MISSING, NEW_LEVEL
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
@@ -158,9 +158,16 @@ def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attri
 
 
 def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
-    """Label of each row; levels that training never saw are one group of their own."""
+    """Label of each row; levels that training never saw are one group of their own.
+
+    So are gaps where training had none: they are no new level, but missing.
+    """
     names = np.array([*attribute.levels, NEW_LEVEL], dtype=object)
-    return names[attribute.encode(frame)]
+    codes = attribute.encode(frame)
+    found = names[codes]
+    gaps = frame[list(attribute.columns)].isna().any(axis=1).to_numpy()
+    found[(codes < 0) & gaps] = MISSING
+    return found
 
 
 def _gaps(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.columns import natural_order
+from pyfairme.data.columns import MISSING, natural_order
 from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference.predict import Query
@@ -144,9 +144,10 @@ def random_disparity(
     unit = float(getattr(estimator.target_, "scale", 1.0))
     parts = []
     for attribute in judged:
-        codes = attribute.encode(frame)
-        levels = [*attribute.levels, *([fairness.NEW_LEVEL] if (codes < 0).any() else [])]
-        means = _means(query, places, np.where(codes < 0, len(levels) - 1, codes), len(levels))
+        groups = fairness._groups(attribute, frame)
+        others = [n for n in (fairness.NEW_LEVEL, MISSING) if n not in attribute.levels]
+        levels = [*attribute.levels, *(name for name in others if (groups == name).any())]
+        means = _means(query, places, pd.Index(levels).get_indexer(groups), len(levels))
         lines = _lines(means, places, levels, labels, level, unit)
         parts.append(lines.assign(attribute=attribute.name))
     return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))

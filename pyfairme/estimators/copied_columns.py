@@ -1,0 +1,114 @@
+"""Warn of covariates that give the target or the cluster away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Batch, Design
+from pyfairme.data.columns import column_kind, pick, read_labels, read_numbers
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["warn_of_copies"]
+
+FEWEST_ROWS = 20
+FEWEST_CLUSTERS = 5
+THERE = 0.95  # share of rows in which a copy has a value
+EXACT = 1 - 1e-9  # correlation with a real target
+ENCODED = 0.995  # correlation with the clusters' mean targets
+CLUSTERS_TO_CORRELATE = 8
+
+
+def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None:
+    """Warn of a column that is one-to-one with the target or a cluster, or the cluster's mean y.
+
+    ``frame`` are the training rows, ``training`` the same encoded.
+    """
+    y = np.asarray(training.y, np.float64)
+    if len(y) < FEWEST_ROWS:
+        return
+    sensitive = set(design.schema.sensitive_columns)
+    columns = dict.fromkeys(term.column for term in design.terms)
+    found = [name for name in columns if name not in sensitive]
+    copies = [name for name in found if _is_target(pick(frame, name), y, design.schema.task)]
+    if copies:
+        warn(
+            f"{_named(copies)} the target in other words: every value goes with one of y. A model "
+            "of it says nothing of rows whose outcome is not known yet. Leave it out of X. "
+            "[target-copy]",
+            DataWarning,
+        )
+    for factor, codes in zip(design.factors, training.cluster.T, strict=True):
+        others = [name for name in found if name not in copies]
+        names = [name for name in others if _is_cluster(pick(frame, name), codes)]
+        if names:
+            warn(
+                f"{_named(names)} the cluster {factor.column!r} in other words, one value for each "
+                "cluster: the network then learns the clusters by heart, and fixed effects are no "
+                "longer what holds in all clusters. Leave it out of X. [cluster-copy]",
+                DataWarning,
+            )
+        means = [name for name in others if _is_mean(pick(frame, name), codes, y)]
+        if means:
+            warn(
+                f"{_named(means)} almost the mean of y in each cluster of {factor.column!r} "
+                "(target encoding?): the outcomes of training rows are then among their own "
+                "covariates. Leave it out of X. [target-encoded]",
+                DataWarning,
+            )
+
+
+def _named(columns: list[str]) -> str:
+    names = ", ".join(map(repr, columns[:5])) + (", ..." if len(columns) > 5 else "")
+    return f"Column {names} is" if len(columns) == 1 else f"Columns {names} are"
+
+
+def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
+    if task == "classification":
+        labels = read_labels(series)
+        return len(labels.names) == len(np.unique(y)) and _one_to_one(labels.codes, y)
+    if column_kind(series) != "numeric":
+        return False
+    values = read_numbers(series)
+    there = ~np.isnan(values)
+    if there.mean() < THERE or np.ptp(values[there]) == 0 or np.ptp(y[there]) == 0:
+        return False
+    if len(np.unique(y[there])) < FEWEST_CLUSTERS:
+        return bool(_one_to_one(pd.factorize(values)[0], y))
+    return bool(abs(np.corrcoef(values[there], y[there])[0, 1]) > EXACT)
+
+
+def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
+    """Whether labels, or numbers that count up, are one-to-one with the clusters."""
+    labels = read_labels(series)
+    clusters = len(np.unique(codes[codes >= 0]))
+    if clusters < FEWEST_CLUSTERS or len(labels.names) != clusters:
+        return False
+    if column_kind(series) == "numeric":  # a size or an income may differ in every cluster too
+        values = np.unique(read_numbers(series[labels.codes >= 0]))
+        if np.ptp(values) != clusters - 1 or (values % 1 != 0).any():
+            return False
+    return _one_to_one(labels.codes, codes)
+
+
+def _is_mean(series: pd.Series, codes: np.ndarray, y: np.ndarray) -> bool:
+    there = codes >= 0
+    clusters, place = np.unique(codes[there], return_inverse=True)
+    if len(clusters) < CLUSTERS_TO_CORRELATE or column_kind(series) != "numeric":
+        return False
+    values = read_numbers(series)[there]
+    rows = np.bincount(place)
+    means = [np.bincount(place, one) / rows for one in (values, y[there])]
+    constant = np.allclose(values, means[0][place], rtol=1e-9)  # within clusters; NaN: not
+    if not constant or min(np.ptp(one) for one in means) == 0:
+        return False
+    return bool(abs(np.corrcoef(*means)[0, 1]) > ENCODED)
+
+
+def _one_to_one(one: np.ndarray, two: np.ndarray) -> bool:
+    """Whether each value of one goes with one of the other, (n,) both; negative: no value."""
+    there = (one >= 0) & (two >= 0) if two.dtype.kind in "iu" else one >= 0
+    if there.mean() < THERE:
+        return False
+    pairs = pd.DataFrame({"one": one[there], "two": two[there]}).drop_duplicates()
+    return bool(pairs["one"].is_unique and pairs["two"].is_unique)
