@@ -85,7 +85,7 @@ def read_clusters(frame: pd.DataFrame, entry: Grouping) -> Labels:
     if 0 in shape:
         return Labels(np.full(len(frame), -1), [], [])
     joint = np.ravel_multi_index([np.maximum(step.codes, 0) for step in steps], shape)
-    codes, distinct = pd.factorize(np.where(gaps, -1, joint))
+    distinct, codes = np.unique(np.where(gaps, -1, joint), return_inverse=True)
     there = distinct >= 0
     paths = np.stack(np.unravel_index(distinct[there], shape), axis=1)
     names = [_path_name([step.names[i] for step, i in zip(steps, p, strict=True)]) for p in paths]

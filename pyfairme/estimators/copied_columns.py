@@ -85,7 +85,7 @@ def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
     if clusters < FEWEST_CLUSTERS or len(labels.names) != clusters:
         return False
     if column_kind(series) == "numeric":  # a size or an income may differ in every cluster too
-        values = np.unique(read_numbers(series[labels.codes >= 0]))
+        values = np.unique(read_numbers(series)[labels.codes >= 0])
         if np.ptp(values) != clusters - 1 or (values % 1 != 0).any():
             return False
     return _one_to_one(labels.codes, codes)
@@ -98,11 +98,11 @@ def _is_mean(series: pd.Series, codes: np.ndarray, y: np.ndarray) -> bool:
         return False
     values = read_numbers(series)[there]
     rows = np.bincount(place)
-    means = [np.bincount(place, one) / rows for one in (values, y[there])]
-    constant = np.allclose(values, means[0][place], rtol=1e-9)  # within clusters; NaN: not
-    if not constant or min(np.ptp(one) for one in means) == 0:
+    mean, of_y = (np.bincount(place, one) / rows for one in (values, y[there]))
+    constant = np.allclose(values, mean[place], rtol=1e-9)  # within clusters; NaN: not
+    if not constant or np.ptp(mean) == 0 or np.ptp(of_y) == 0:
         return False
-    return bool(abs(np.corrcoef(*means)[0, 1]) > ENCODED)
+    return bool(abs(np.corrcoef(mean, of_y)[0, 1]) > ENCODED)
 
 
 def _one_to_one(one: np.ndarray, two: np.ndarray) -> bool:
