@@ -288,7 +288,9 @@ def _estimator(learning: Learning, variant: str | None, options: Mapping[str, An
     if learning.schema.task == "classification":
         return FairMixedEffectsClassifier(**keywords, pos_label=learning.positive)
     if keywords.pop("threshold", None) is not None:
-        raise ValueError("--threshold is for classification: leave it out.")
+        raise ValueError(
+            "--threshold is for classification: leave it out. [threshold-of-regression]"
+        )
     return FairMixedEffectsRegressor(**keywords)
 
 

@@ -154,7 +154,7 @@ def tune(
 
     with one_line_errors():
         if engine == "ray" and find_spec("ray") is None:
-            raise ValueError("--engine ray needs Ray: pip install 'pyfairme[ray]'.")
+            raise ValueError("--engine ray needs Ray: pip install 'pyfairme[ray]'. [no-ray]")
         check_folder(out)
         if source in PLANS:
             plan = PLANS[source]

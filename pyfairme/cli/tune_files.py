@@ -12,13 +12,15 @@ def read_settings(path: Path, kind: Any) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
-        raise ValueError(f"--settings {path} is no JSON file that can be read: {error}") from error
+        raise ValueError(
+            f"--settings {path} is no JSON file that can be read: {error} [settings-file]"
+        ) from error
     known = kind().get_params(deep=False)
     unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]
     if unknown:
         raise ValueError(
             f"--settings {path}: expected keywords of {kind.__name__} by name, such as "
-            f'{{"hidden": [64, 32]}}; got {", ".join(unknown)}.'
+            f'{{"hidden": [64, 32]}}; got {", ".join(unknown)}. [settings-file]'
         )
     return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
 
@@ -28,11 +30,14 @@ def read_best(path: Path, kind: Any) -> Any:
     try:
         keywords = json.loads(path.read_text(encoding="utf-8"))["keywords"]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a best.json that this command wrote.") from error
+        raise ValueError(
+            f"{path} is not a best.json that this command wrote. [baseline-file]"
+        ) from error
     unknown = sorted(set(keywords) - set(kind().get_params(deep=False)))
     if unknown:
         raise ValueError(
             f"--baseline {path} is not of this data: a {kind.__name__} has no "
             f"{', '.join(unknown)}. Give the best.json of a search on the same data."
+            " [baseline-file]"
         )
     return kind(**keywords)

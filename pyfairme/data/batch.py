@@ -44,13 +44,18 @@ def row_values(y: Any, rows: int) -> np.ndarray | None:
         return None
     values = np.asarray(y)
     if values.shape != (rows,):
-        raise ValueError(f"Expected y of shape ({rows},), one per row, got shape {values.shape}.")
+        raise ValueError(
+            f"Expected y of shape ({rows},), one per row, got shape {values.shape}. [y-not-rows]"
+        )
     if values.dtype.kind not in "biuf":
         raise ValueError(
             f"Expected a numeric y, got dtype {values.dtype}: encode it with a target first."
+            " [target-not-numeric]"
         )
     if not np.isfinite(values).all():
-        raise ValueError("y holds NaN or infinite values: drop or correct these rows.")
+        raise ValueError(
+            "y holds NaN or infinite values: drop or correct these rows. [infinite-target]"
+        )
     return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
 
 
@@ -62,10 +67,11 @@ def row_weights(weight: Any, rows: int) -> np.ndarray:
     if values.shape != (rows,):
         raise ValueError(
             f"Expected weights of shape ({rows},), one per row, got shape {values.shape}."
+            " [weight-shape]"
         )
     if not np.isfinite(values).all() or (values < 0).any() or not (values > 0).any():
         raise ValueError(
             "Expected weights that are finite, not negative and not all zero; correct them or drop "
-            "the rows."
+            "the rows. [bad-weights]"
         )
     return values.astype(np.float32)

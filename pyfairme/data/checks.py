@@ -80,10 +80,13 @@ def check_unique_columns(frame: pd.DataFrame) -> None:
 def check_options(missing: str, offset: str | None, roles: Iterable[str]) -> None:
     """Refuse an unknown policy, and an offset that is a cluster or sensitive column (`roles`)."""
     if missing not in MISSING_POLICIES:
-        raise ValueError(f"Expected missing to be one of {MISSING_POLICIES}, got {missing!r}.")
+        raise ValueError(
+            f"Expected missing to be one of {MISSING_POLICIES}, got {missing!r}. [unknown-choice]"
+        )
     if offset is not None and offset in set(roles):
         raise ValueError(
             f"The offset {offset!r} is a cluster or sensitive column too: copy the column."
+            " [two-roles]"
         )
 
 

@@ -270,7 +270,7 @@ class Design:
         if attribute_name not in names:
             raise ValueError(
                 f"Expected the name of a sensitive attribute, one of {', '.join(names) or 'none'}; "
-                f"got {attribute_name!r}."
+                f"got {attribute_name!r}. [unknown-attribute]"
             )
         check_present(names[attribute_name].columns, frame.columns, "sensitive")
         return names[attribute_name].flip(frame)

@@ -268,7 +268,7 @@ def _check_roles(
     frame: pd.DataFrame, clusters: tuple[Grouping, ...], entries: tuple[Sensitive, ...], task: str
 ) -> None:
     if task not in TASKS:
-        raise ValueError(f"Expected task to be one of {TASKS}, got {task!r}.")
+        raise ValueError(f"Expected task to be one of {TASKS}, got {task!r}. [unknown-choice]")
     check_sensitive(entries)
     parts = [part for entry in entries for part in components(entry)]
     sources = [source(part) for part in parts]
@@ -293,6 +293,7 @@ def _check_roles(
     if mixed:
         raise ValueError(
             f"Column {mixed[0]!r} is sensitive both as it is and binned: choose one of the two."
+            " [two-roles]"
         )
 
 

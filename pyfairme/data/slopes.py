@@ -87,7 +87,7 @@ def _positions(
         if name in dropped:
             raise ValueError(
                 f"A random slope was asked for {name!r}, which is constant in the training rows: "
-                "leave it out of the slopes."
+                "leave it out of the slopes. [constant-slope]"
             )
     check_present(names, dict.fromkeys(c.term for c in columns), "random slopes' covariate")
     return tuple(i for i, c in enumerate(columns) if c.term in names and not c.knot)

@@ -169,7 +169,7 @@ def _decoded(series: pd.Series, values: Mapping[str, float]) -> np.ndarray:
     if unknown:
         raise ValueError(
             f"Expected the values {', '.join(values)} in column {series.name!r} of the claims, got "
-            f"{', '.join(unknown[:3])}: pass Claims.csv of release 3 as published."
+            f"{', '.join(unknown[:3])}: pass Claims.csv of release 3 as published. [unknown-code]"
         )
     table = np.array([*(values[str(level)] for level in levels), np.nan])
     return table[codes]

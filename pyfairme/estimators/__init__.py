@@ -41,5 +41,6 @@ def load(path: Any) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
         raise ValueError(
             f"{path} holds a {kind!r}, not an estimator. Expected one of {sorted(known)}"
             f"{f'; read it with {kind}.load' if kind.endswith('Thresholds') else ''}."
+            " [other-kind-of-file]"
         )
     return state.from_state(known[kind](), saved)

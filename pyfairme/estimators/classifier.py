@@ -430,7 +430,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         if number > 2 and self.threshold != 0.5:
             raise ValueError(
                 f"threshold={self.threshold!r} is for two classes, and y has {number}: then the "
-                "likeliest is predicted. Leave threshold at 0.5."
+                "likeliest is predicted. Leave threshold at 0.5. [threshold-many-classes]"
             )
         return target.encode(y)
 

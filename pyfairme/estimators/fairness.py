@@ -230,7 +230,7 @@ def pool(parts: Iterable[Judged]) -> Judged:
         if part.classes != first.classes:
             raise ValueError(
                 f"The fits know different classes, {first.classes} and {part.classes}: pool fits "
-                "that saw every class in training."
+                "that saw every class in training. [classes-differ]"
             )
 
     def joined(pick: Any) -> Any:

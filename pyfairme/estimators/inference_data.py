@@ -48,6 +48,7 @@ def refuse_without_latents(estimator: Any, asked: str) -> None:
         raise AttributeError(
             f"{asked} needs latent variables, and this model has none: give cluster='column' "
             "with random_intercepts=True or random_slopes, or network_posterior='last_layer'."
+            " [no-latents]"
         )
 
 

@@ -131,7 +131,9 @@ def joint_rule(
     mass = np.ones(len(p)) if mass is None else mass
     for name, (positive, negative) in members.items():
         if ((positive + negative).T @ mass == 0).any():
-            raise ValueError(f"Expected rows of every group of {name!r}, and one has none.")
+            raise ValueError(
+                f"Expected rows of every group of {name!r}, and one has none. [group-without-rows]"
+            )
     reward, charge = gains(p, objective, mass)
     parts = {name: np.zeros((one.positive.shape[1], 2)) for name, one in members.items()}
     plain = Joint(reward, charge, parts, 0.0, 0.0)

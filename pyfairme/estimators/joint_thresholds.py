@@ -236,7 +236,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if not 0 < p.mean() < 1:
             raise ValueError(
                 f"The probabilities from {self.effects} effects of all {len(p)} rows are "
-                f"{p[0]:.0f}: no threshold parts them."
+                f"{p[0]:.0f}: no threshold parts them. [no-threshold]"
             )
         codes = {name: one.encode(frame) for name, one in groups.items()}
         known = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
@@ -278,14 +278,16 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if not limits:
             raise ValueError(
                 "No attribute to limit: limits is empty, or a number while the classifier has no "
-                "sensitive attribute. Name attributes: limits={'column': 0.02}."
+                "sensitive attribute. Name attributes: limits={'column': 0.02}. [no-limits]"
             )
         groups, given = {}, {}
         for key, value in limits.items():
             entry: Any = known.get(key, key) if isinstance(key, str) else key
             name = attribute_name(entry)
             if name in groups:
-                raise ValueError(f"limits names {name!r} twice: give one limit per attribute.")
+                raise ValueError(
+                    f"limits names {name!r} twice: give one limit per attribute. [given-twice]"
+                )
             groups[name], given[name] = policy.learn_groups(entry, frame, OTHERWISE), value
         return groups, given
 
@@ -296,7 +298,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             rates = CRITERIA[self.criterion]
             by_rate: dict[str, Any] = dict.fromkeys(rates, given) if single else dict(given)
             if not by_rate:
-                raise ValueError(f"No rate of {name!r} is limited: name one of {', '.join(RATES)}.")
+                raise ValueError(
+                    f"No rate of {name!r} is limited: name one of {', '.join(RATES)}. [no-limits]"
+                )
             for rate, value in by_rate.items():
                 check_choice("a rate in limits", rate, RATES)
                 number = isinstance(value, Real) and not isinstance(value, bool)
@@ -304,7 +308,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 if not (0 <= sd <= LARGEST or sd == np.inf):
                     raise ValueError(
                         f"The limit of {name!r} must be a number from 0 to 0.5, the largest SD "
-                        f"over groups that there is, or inf for none; got {value!r}."
+                        f"over groups that there is, or inf for none; got {value!r}. [limit-range]"
                     )
                 found.append(Limit(name, rate, sd))
         return tuple(found)
@@ -503,6 +507,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if kind != KIND:
             raise ValueError(
                 f"{path} holds a {kind!r}, not a {KIND}: read an estimator with pyfairme.load."
+                " [other-kind-of-file]"
             )
         estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
         groups = {name: attribute_from(one) for name, one in saved["groups"].items()}

@@ -54,7 +54,7 @@ class Features(NamedTuple):
         if self.columns and self.columns != _columns(estimator):
             raise ValueError(
                 "The classifier encodes covariates otherwise than when groups were learnt: it was "
-                "fitted again. Fit the policy again too."
+                "fitted again. Fit the policy again too. [refitted-classifier]"
             )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # predicting p has said it
@@ -79,7 +79,7 @@ def check_unread(estimator: Any, groups: Iterable[Attribute], outcome: np.ndarra
     if outcome is None:
         raise ValueError(
             "sensitive='inferred' learns who belongs to which group from X and y: give fit(X, y), "
-            "or choose sensitive='read'."
+            "or choose sensitive='read'. [inferred-without-y]"
         )
     design = estimator.design_
     clusters = set(design.schema.cluster_columns)
@@ -90,6 +90,7 @@ def check_unread(estimator: Any, groups: Iterable[Attribute], outcome: np.ndarra
             raise ValueError(
                 f"The classifier reads {column!r}, so that sensitive='inferred' would not keep it "
                 f"out of decisions: {'' if column in clusters else remedy}choose sensitive='read'."
+                " [classifier-reads-attribute]"
             )
 
 
@@ -129,7 +130,7 @@ def learn(
             raise ValueError(
                 f"No row with {attribute.name} = {attribute.levels[int(number.argmin())]!r} is "
                 f"{('negative', 'positive')[value]}: who belongs to that group cannot be inferred. "
-                "Give more rows, or join the group with another."
+                "Give more rows, or join the group with another. [group-without-outcome]"
             )
         weight = None if mass is None else mass[rows]
         model = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows], weight)

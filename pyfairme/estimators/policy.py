@@ -37,13 +37,13 @@ def check_classifier(estimator: Any) -> None:
         raise TypeError(
             "estimator must be a fitted FairMixedEffectsClassifier, got "
             f"{type(estimator).__name__}; for other models use fairlearn's ThresholdOptimizer "
-            "itself."
+            "itself. [not-a-classifier]"
         )
     check_fitted(estimator)
     if len(estimator.classes_) > 2:
         raise ValueError(
             "Thresholds are for two classes, and the classifier has "
-            f"{len(estimator.classes_)}: its predict takes the likeliest."
+            f"{len(estimator.classes_)}: its predict takes the likeliest. [threshold-many-classes]"
         )
 
 
@@ -57,7 +57,9 @@ def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
     inputs.warn_of_order(frame, y, "y")
     outcome = estimator.target_.encode(y)
     if len(outcome) != len(frame):
-        raise ValueError(f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row.")
+        raise ValueError(
+            f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row. [other-length]"
+        )
     return outcome
 
 
@@ -97,7 +99,7 @@ def check_columns(name: str, columns: Sequence[str], frame: pd.DataFrame, otherw
         raise ValueError(
             f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
             "row, and X does not have it. Available columns: "
-            f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise}"
+            f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise} [absent-column]"
         )
 
 

@@ -125,18 +125,18 @@ def random_disparity(
     """
     check_fitted(estimator)
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %. [level]")
     if not estimator.fit_.spec.factors:
         raise ValueError(
             "The model has no random effects, so there is no random part to judge: give "
-            "cluster='column' with random_intercepts=True or random_slopes."
+            "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     frame, query = estimator._query(X)
     judged = fairness._attributes(estimator, frame, attributes)
     if not judged:
         raise ValueError(
             "No attribute to judge: name sensitive columns with attributes=..., as the model was "
-            "fitted with none."
+            "fitted with none. [no-attribute]"
         )
     places = _places(estimator, frame, by_cluster)
     classes = list(getattr(estimator, "classes_", [""]))

@@ -326,7 +326,7 @@ def _factors(
             raise ValueError(
                 f"correlated=True has {factor.width} effects per cluster of {name!r}, whose "
                 f"correlations no data settle: at most {MOST_CORRELATED}. Give fewer columns in "
-                "random_slopes, or leave correlated=False."
+                "random_slopes, or leave correlated=False. [many-correlated]"
             )
         if factor.sites:
             found.append(factor)
@@ -402,12 +402,12 @@ def strengths(weight: Any, attributes: tuple[Attribute, ...]) -> np.ndarray:
     if not attributes and (isinstance(weight, Mapping) or weight != 0):
         raise ValueError(
             f"fairness_weight={weight!r} needs sensitive attributes, and the model has none: name "
-            "them in sensitive= when it is fitted."
+            "them in sensitive= when it is fitted. [no-attribute]"
         )
     if isinstance(weight, Mapping) and (named := sorted(set(weight) & set(PENALTIES))):
         raise ValueError(
             f"fairness_weight names the penalties {named}, and an update has one fairness term of "
-            "its own: give a number, or {attribute: number}."
+            "its own: give a number, or {attribute: number}. [update-penalties]"
         )
     return _strengths(weight, "moment", attributes)
 
@@ -462,7 +462,7 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Sch
     if stopping is True and not validated:
         raise ValueError(
             "early_stopping=True needs validation rows: give validation_fraction > 0 and enough "
-            "rows, or set early_stopping=False."
+            "rows, or set early_stopping=False. [no-validation-rows]"
         )
     early = (not penalised_views(params, spec) if stopping == "auto" else stopping) and validated
     return Schedule(

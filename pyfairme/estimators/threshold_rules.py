@@ -65,7 +65,7 @@ def one_rule(
     if positives in (0, len(outcome)):
         raise ValueError(
             f"All {len(outcome)} rows are of one class, so no threshold is better than another. "
-            "Give rows of both classes."
+            "Give rows of both classes. [one-class]"
         )
     fpr, tpr, cuts = roc_curve(outcome, score, sample_weight=mass, drop_intermediate=False)
     share = np.average(outcome, weights=mass) if objective == "accuracy" else 0.5

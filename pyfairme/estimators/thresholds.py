@@ -197,13 +197,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         if self.needs_sensitive and self.attribute is None:
             raise ValueError(
                 f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
-                "get thresholds, or set criterion=None for one threshold."
+                "get thresholds, or set criterion=None for one threshold. [no-attribute]"
             )
         if not isinstance(self.attribute, str | Binned | tuple | None):
             raise TypeError(
                 "attribute must be a column, a Binned, or a tuple of these for an intersection, "
                 f"got {type(self.attribute).__name__}: one policy has one attribute; "
-                "JointThresholds takes several."
+                "JointThresholds takes several. [attribute-kind]"
             )
 
     def _score(self, X: Any) -> np.ndarray:
@@ -359,6 +359,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         if kind != KIND:
             raise ValueError(
                 f"{path} holds a {kind!r}, not a {KIND}: read an estimator with pyfairme.load."
+                " [other-kind-of-file]"
             )
         return _restored(cls, saved)
 
@@ -385,7 +386,7 @@ def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray
             raise ValueError(
                 f"The group {level!r} of {attribute.name!r} has no {none} row among its {n}, so no "
                 f"{what} to equalise. Give more rows, merge groups (a coarser column, Binned), or "
-                "set criterion=None for one threshold."
+                "set criterion=None for one threshold. [group-without-outcome]"
             )
 
 

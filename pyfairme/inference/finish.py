@@ -59,13 +59,14 @@ def check_size(spec: ModelSpec) -> None:
         raise ValueError(
             f"guide='block' holds a covariance for every cluster of {layout.local.name!r}, "  # type: ignore[union-attr]
             f"and it has {layout.width} effects per cluster; at most {MOST_WIDTH}. {advice}"
+            " [block-too-large]"
         )
     too_many = layout.clusters * layout.dense * layout.width > SHORT_OF_MEMORY
     if layout.dense > MOST_DENSE or too_many:
         raise ValueError(
             "guide='block' eliminates the clusters of the largest factor and holds one covariance "
             f"for all other effects together: {layout.dense} numbers, at most {MOST_DENSE} (fewer "
-            f"for very many clusters). {advice}"
+            f"for very many clusters). {advice} [block-too-large]"
         )
 
 

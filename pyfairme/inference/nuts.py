@@ -96,7 +96,7 @@ def sample(
         raise FloatingPointError(
             "NUTS found no place to start where the posterior has a finite density: look for "
             "extreme values among the targets and the covariates, or give the scales stronger "
-            "priors (prior_scale)."
+            "priors (prior_scale). [nuts-no-start]"
         )
     found = _draws(spec)(fitted, noise)
     values = {name: np.asarray(value) for name, value in found.items()}

@@ -190,7 +190,7 @@ def fixed_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     if fit.spec.hidden:
         raise AttributeError(
             "fixed_effects_ exists for a linear fixed part only: fit with hidden=(), or read the "
-            "network through predict(effects='fixed')."
+            "network through predict(effects='fixed'). [not-linear]"
         )
     values = _flat(linear_effects(fit, labels))
     summary = _summary(values, level)

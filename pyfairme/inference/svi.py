@@ -233,7 +233,7 @@ def _placed(
     if len(start) != members or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, own):
         raise ValueError(
             "start must hold the parameters of this program, for every seed: those of a fit with "
-            "the same spec, guide and number of members."
+            "the same spec, guide and number of members. [bad-start]"
         )
     return found
 
@@ -284,7 +284,7 @@ def _check_finite(row: Mapping[str, float]) -> None:
         raise FloatingPointError(
             f"the loss is not finite at epoch {row['epoch']:.0f} (terms: {', '.join(broken)}). "
             "Lower learning_rate or the fairness_weight / cluster_weight, or look for extreme "
-            "values among the numeric columns and the target."
+            "values among the numeric columns and the target. [loss-not-finite]"
         )
 
 

@@ -118,7 +118,9 @@ def weigh(
         found = jax.tree.map(lambda *values: np.concatenate(values), *parts)
         finite = np.where(np.isfinite(found.log_weight), found.log_weight, -np.inf)
         if np.isfinite(finite).mean() < MOST_BROKEN:
-            raise FloatingPointError("most draws of the block guide have no finite weight")
+            raise FloatingPointError(
+                "most draws of the block guide have no finite weight [block-broke-down]"
+            )
         least = finite[np.isfinite(finite)].min() - 100.0  # overflowed: weighs nothing
         return found._replace(log_weight=np.maximum(finite, least))
 

@@ -117,5 +117,8 @@ def _check_distinct(metrics: tuple[Metric, ...]) -> None:
     for metric in metrics:
         key = (metric.name, metric.task, metric.scope)
         if key in seen:
-            raise ValueError(f"Two metrics are declared as {key}; give one of them another name.")
+            raise ValueError(
+                f"Two metrics are declared as {key}; give one of them another name."
+                " [metric-declared-twice]"
+            )
         seen.add(key)

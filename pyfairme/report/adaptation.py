@@ -79,13 +79,14 @@ def _check(frame: pd.DataFrame, metrics: Mapping[str, str]) -> None:
     if not metrics:
         raise ValueError(
             "metrics is empty: name columns to draw, such as {'log_loss': 'log loss'}."
+            " [nothing-to-draw]"
         )
     missing = [name for name in (*NEEDED, *metrics) if name not in frame]
     if missing or not len(frame):
         what = f"lacks the columns {', '.join(missing)}" if missing else "has no lines"
         raise ValueError(
             "Expected a line per model, method, number of labelled rows and draw, with a column "
-            f"per metric; the frame {what}."
+            f"per metric; the frame {what}. [other-table]"
         )
 
 

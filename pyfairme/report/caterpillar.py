@@ -59,9 +59,13 @@ def plot_caterpillar(
     lines, name = one_factor(cluster_effects, factor)
     if term not in set(lines["term"]):
         known = ", ".join(map(repr, dict.fromkeys(lines["term"])))
-        raise ValueError(f"The factor {name!r} has no term {term!r}; it has {known}.")
+        raise ValueError(
+            f"The factor {name!r} has no term {term!r}; it has {known}. [not-in-table]"
+        )
     if top is not None and top < 1:
-        raise ValueError(f"top must be at least 1, got {top}: it counts clusters at each end.")
+        raise ValueError(
+            f"top must be at least 1, got {top}: it counts clusters at each end. [plot-number]"
+        )
     lines = lines[lines["term"] == term].sort_values("mean", kind="stable")
     number = len(lines)
     rank = np.arange(1, number + 1)

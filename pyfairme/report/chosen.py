@@ -20,17 +20,19 @@ def one_factor(frame: Any, factor: str | None) -> tuple[Any, str]:
     if not factors:
         raise ValueError(
             "The frame has no cluster effects: the model has no random effects, so give "
-            "cluster='column' with random_intercepts=True or random_slopes."
+            "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     if factor is None and len(factors) > 1:
-        raise ValueError(f"The frame has several factors, {factors}: choose one with factor='...'.")
+        raise ValueError(
+            f"The frame has several factors, {factors}: choose one with factor='...'. [choose-one]"
+        )
     name = factors[0] if factor is None else factor
     if name not in factors:
-        raise ValueError(f"The frame has no factor {name!r}; it has {factors}.")
+        raise ValueError(f"The frame has no factor {name!r}; it has {factors}. [not-in-table]")
     if "class" in frame and frame["class"].nunique() > 1:
         classes = list(dict.fromkeys(frame["class"]))
         raise ValueError(
             f"The frame has an effect for each class, {classes}: choose one, "
-            f"frame[frame['class'] == {classes[0]!r}]."
+            f"frame[frame['class'] == {classes[0]!r}]. [choose-one]"
         )
     return frame[frame["factor"] == name], name

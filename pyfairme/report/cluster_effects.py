@@ -56,6 +56,7 @@ def plot_cluster_effects(
         raise ValueError(
             f"Expected the effects of one grouping factor, got {factors}: a model without random "
             "effects has none; of several factors choose one, effects[effects['factor'] == name]."
+            " [choose-one]"
         )
     terms = _terms(cluster_effects, slopes)
     clusters = list(dict.fromkeys(cluster_effects["cluster"]))

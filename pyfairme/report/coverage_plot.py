@@ -46,7 +46,9 @@ def plot_coverage(
     """
     named = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
     if not named:
-        raise ValueError("tables is empty: pass coverage_table(y, draws), or several.")
+        raise ValueError(
+            "tables is empty: pass coverage_table(y, draws), or several. [nothing-to-draw]"
+        )
     figure = empty_figure(4.8, 4.6)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="black", linewidth=0.9, linestyle="--")
@@ -73,7 +75,7 @@ def _check(table: pd.DataFrame) -> None:
     if missing := [column for column in needed if column not in table]:
         raise ValueError(
             f"A coverage table has the columns {', '.join(needed)}; {', '.join(missing)} missing. "
-            "Make it with pyfairme.metrics.coverage_table."
+            "Make it with pyfairme.metrics.coverage_table. [other-table]"
         )
 
 

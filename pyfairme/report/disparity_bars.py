@@ -63,7 +63,7 @@ def plot_disparities(
         raise ValueError(
             f"Expected disparities of {pair[0]!r} and {pair[1]!r} for effects={effects!r}; the "
             f"results have the models {', '.join(map(str, results['variant'].unique()))} and "
-            f"effects {', '.join(map(str, results['effects'].unique()))}."
+            f"effects {', '.join(map(str, results['effects'].unique()))}. [not-in-table]"
         )
     metrics = [name for name in DISPARITY_METRICS if name in keys.unique("metric")]
     clusters = [name for name in CLUSTERS if name in keys.unique("clusters")]

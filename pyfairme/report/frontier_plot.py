@@ -86,9 +86,13 @@ def plot_frontier(
     """
     mine: Any = points[(points["effects"] == effects) & (points["clusters"] == clusters)]
     if mine.empty:
-        raise ValueError(f"No points of {effects} predictions on {clusters} clusters to draw.")
+        raise ValueError(
+            f"No points of {effects} predictions on {clusters} clusters to draw. [not-in-table]"
+        )
     if chosen is not None and chosen not in set(mine["variant"]):
-        raise ValueError(f"No point is called {chosen!r}; there are {', '.join(mine['variant'])}.")
+        raise ValueError(
+            f"No point is called {chosen!r}; there are {', '.join(mine['variant'])}. [not-in-table]"
+        )
     accuracy = next(name for name in ACCURACY if name in mine)
     grid = _panels(mine, accuracy)
     others = _peers(peers, accuracy, [panel.column for row in grid for panel in row])
@@ -184,7 +188,7 @@ def _peers(
     if missing := [name for name in needed if name not in peers]:
         raise ValueError(
             f"peers need the columns {', '.join(needed)}, and spreads such as {columns[0]}; "
-            f"{', '.join(missing)} missing."
+            f"{', '.join(missing)} missing. [other-table]"
         )
     table: Any = peers.copy()
     if WORST not in table:

@@ -98,7 +98,7 @@ def _rates(report: pd.DataFrame, effects: str, clusters: str) -> pd.DataFrame:
         raise ValueError(
             f"The report has no TPR and FPR, or MSE, of groups for effects={effects!r}, "
             f"clusters={clusters!r}. It has effects {sorted(report['effects'].unique())} and "
-            f"clusters {sorted(report['clusters'].unique())}."
+            f"clusters {sorted(report['clusters'].unique())}. [not-in-table]"
         )
     return lines
 

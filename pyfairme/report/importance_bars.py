@@ -88,7 +88,7 @@ def _chosen(
         raise ValueError(
             f"No importance of {variant!r} on {dataset!r}; there is that of "
             f"{', '.join(map(str, importance['variant'].unique()))} on "
-            f"{', '.join(map(str, importance['dataset'].unique()))}."
+            f"{', '.join(map(str, importance['dataset'].unique()))}. [not-in-table]"
         )
     return [line for place, line in enumerate(features) if place < top or line["probe"]]
 

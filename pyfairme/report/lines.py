@@ -107,7 +107,7 @@ def _column(frame: pd.DataFrame, name: str, what: str) -> Any:
     if name not in frame:
         raise ValueError(
             f"The {what} have no column {name!r}; they have {', '.join(map(str, frame.columns))}. "
-            "Give the frames of a study as they are."
+            "Give the frames of a study as they are. [other-table]"
         )
     return frame[name]
 
@@ -122,7 +122,7 @@ def _index(
         double = frame.loc[frame.duplicated(keys), keys].iloc[0].to_dict()
         raise ValueError(
             f"The {what} have several lines of one cell, such as {double}: the paper's tables are "
-            "of two classes or a real target. Choose one class first."
+            "of two classes or a real target. Choose one class first. [choose-one]"
         )
     return found
 

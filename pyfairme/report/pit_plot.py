@@ -53,9 +53,10 @@ def plot_pit(
     if pit.ndim != 1 or len(pit) == 0 or not ((pit >= 0) & (pit <= 1)).all():
         raise ValueError(
             "values must be a vector of numbers from 0 to 1: pass pit_values(y, draws)."
+            " [metric-shape]"
         )
     if bins < 2:
-        raise ValueError(f"bins must be at least 2, got {bins}.")
+        raise ValueError(f"bins must be at least 2, got {bins}. [plot-number]")
     expected = len(pit) / bins
     heights = np.histogram(pit, bins=bins, range=(0, 1))[0] / expected
     low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], len(pit), 1 / bins) / expected

@@ -120,7 +120,7 @@ def _codes(observed: Any, labels: Sequence[Any] | None) -> Any:
     if unknown := [value for value in values if value not in known]:
         raise ValueError(
             f"observed has {unknown[0]!r}, which is none of the labels {list(known)}: give the "
-            "outcomes as the classifier saw them, and labels=clf.classes_."
+            "outcomes as the classifier saw them, and labels=clf.classes_. [unknown-label]"
         )
     return np.array([known[value] for value in values], float)
 
@@ -133,9 +133,12 @@ def _kind(kind: str | None, outcome: np.ndarray) -> str:
             "bars" if np.ptp(outcome[outcome <= np.quantile(outcome, 0.9)]) < MOST_BARS else "ecdf"
         )
     if kind not in KINDS:
-        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}.")
+        raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}. [unknown-choice]")
     if kind == "bars" and not is_whole(outcome):
-        raise ValueError("kind='bars' is for counts and classes; real outcomes have a 'density'.")
+        raise ValueError(
+            "kind='bars' is for counts and classes; real outcomes have a 'density'."
+            " [unknown-choice]"
+        )
     return kind
 
 

@@ -59,6 +59,7 @@ def features_of(
         raise ValueError(
             f"The importance of features has no column {', '.join(missing)}; it has "
             f"{', '.join(map(str, importance.columns))}. Mark the probes in a column 'probe'."
+            " [other-table]"
         )
     lines: list[Any] = importance.to_dict("records")
     lines = [line for line in lines if (line["dataset"], line["variant"]) == (dataset, variant)]

@@ -60,7 +60,9 @@ def plot_random_disparity(
         groups, or the frames have lines of several classes.
     """
     if measure not in LABELS:
-        raise ValueError(f"Expected measure to be one of {list(LABELS)}, got {measure!r}.")
+        raise ValueError(
+            f"Expected measure to be one of {list(LABELS)}, got {measure!r}. [unknown-choice]"
+        )
     named = dict(frames) if isinstance(frames, Mapping) else {"": frames}
     chosen = {name: _lines(frame, cluster, factor) for name, frame in named.items()}
     first = _groups(next(iter(chosen.values())), measure)
@@ -70,7 +72,7 @@ def plot_random_disparity(
         if list(zip(other["attribute"], other["group"], strict=True)) != keys:
             raise ValueError(
                 f"The model {name!r} judged other groups than {next(iter(chosen))!r}: call "
-                "random_disparity with the same rows and attributes."
+                "random_disparity with the same rows and attributes. [other-rows]"
             )
     place, heads, height = _layout(first["attribute"])
     step = 0.22 * len(named) + 0.12
@@ -98,15 +100,19 @@ def _lines(frame: pd.DataFrame, cluster: str, factor: str | None) -> Any:
         found = found[found["factor"] == factor]
     if found.empty:
         known = list(dict.fromkeys(frame["cluster"]))
-        raise ValueError(f"The frame has no cluster {cluster!r}; it has {known[:10]}.")
+        raise ValueError(
+            f"The frame has no cluster {cluster!r}; it has {known[:10]}. [not-in-table]"
+        )
     factors = list(dict.fromkeys(found["factor"]))
     if len(factors) > 1:
-        raise ValueError(f"{cluster!r} is a cluster of {factors}: choose one with factor='...'.")
+        raise ValueError(
+            f"{cluster!r} is a cluster of {factors}: choose one with factor='...'. [choose-one]"
+        )
     classes = list(dict.fromkeys(found["class"]))
     if len(classes) > 1:
         raise ValueError(
             f"The frame has lines of each class, {classes}: choose one, "
-            f"frame[frame['class'] == {classes[0]!r}]."
+            f"frame[frame['class'] == {classes[0]!r}]. [choose-one]"
         )
     return found
 

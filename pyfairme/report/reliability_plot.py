@@ -42,7 +42,9 @@ def plot_reliability(
     """
     named = {"": tables} if isinstance(tables, pd.DataFrame) else dict(tables)
     if not named:
-        raise ValueError("tables is empty: pass reliability_table(y, probability), or several.")
+        raise ValueError(
+            "tables is empty: pass reliability_table(y, probability), or several. [nothing-to-draw]"
+        )
     figure = empty_figure(4.8, 5.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     above.plot([0, 1], [0, 1], color="black", linewidth=0.9, linestyle="--")
@@ -67,7 +69,7 @@ def _check(table: pd.DataFrame) -> None:
     if missing := [column for column in needed if column not in table]:
         raise ValueError(
             f"A reliability table has the columns {', '.join(needed)}; {', '.join(missing)} "
-            "missing. Make it with pyfairme.metrics.reliability_table."
+            "missing. Make it with pyfairme.metrics.reliability_table. [other-table]"
         )
 
 

@@ -95,7 +95,7 @@ def _some(draws: np.ndarray) -> np.ndarray:
 
 def _band(heights: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %.")
+        raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %. [level]")
     low, middle, high = np.quantile(heights, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     return low, middle, high
 

@@ -66,7 +66,7 @@ def shrinkage_frame(estimator: Any, X: Any, y: Any, *, sample_weight: Any = None
     if not fit.spec.factors:
         raise ValueError(
             "The model has no random effects, so there is nothing to shrink: give cluster='column' "
-            "with random_intercepts=True or random_slopes."
+            "with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     query = _known_rows(estimator, X, y, sample_weight)
     mixed = mean_link(query, "mixed").astype(np.float64)
@@ -83,14 +83,19 @@ def _known_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Query:
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
     if len(target) != len(frame):
-        raise ValueError(f"X has {len(frame)} rows, y has {len(target)}: give one target per row.")
+        raise ValueError(
+            f"X has {len(frame)} rows, y has {len(target)}: give one target per row. [other-length]"
+        )
     weight = inputs.sample_weights(sample_weight, len(frame))
     batch = estimator.design_.encode(frame, y=target, weight=weight)
     batch = estimator._in_standard_units(batch)
     fit = estimator.fit_
     known = (batch.cluster[:, [factor.column for factor in fit.spec.factors]] >= 0).all(axis=1)
     if not known.any():
-        raise ValueError("No row of X is of a cluster that training saw: pass the training rows.")
+        raise ValueError(
+            "No row of X is of a cluster that training saw: pass the training rows."
+            " [no-known-cluster]"
+        )
     batch = type(batch)(*(None if values is None else values[known] for values in batch))
     # the link is linear in all latents, so its mean is the link at their mean
     draws = {name: values.mean(axis=1, keepdims=True) for name, values in fit.draws.items()}

@@ -48,7 +48,7 @@ def plot_training(history: pd.DataFrame, *, title: str = "Training") -> Figure:
         When the history has no epoch.
     """
     if history.empty:
-        raise ValueError("The history has no epoch: fit the estimator first.")
+        raise ValueError("The history has no epoch: fit the estimator first. [nothing-to-draw]")
     if "member" in history:
         history = history.loc[history["member"] == history["member"].iloc[0]]
     drawn = [(heading, curves) for heading, curves in _panels(history) if curves]

@@ -51,7 +51,7 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         differing = sorted(map(str, set(first.index) ^ set(second.index)))
         raise ValueError(
             f"The two reports must be of the same rows; {len(differing)} lines are in one of them "
-            f"only, such as {differing[0]}."
+            f"only, such as {differing[0]}. [other-rows]"
         )
     second = second.reindex(first.index)
     joined = pd.DataFrame(

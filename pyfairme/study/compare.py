@@ -163,19 +163,19 @@ def _check(replicates: Replicates, names: tuple[str, ...]) -> None:
     if unknown := [name for name in names if name not in variants]:
         raise ValueError(
             f"baseline must be among the models of the study, {', '.join(variants)}; "
-            f"got {', '.join(unknown)}."
+            f"got {', '.join(unknown)}. [unknown-baseline]"
         )
     if not names or len(variants) < 2:
         raise ValueError(
             f"Expected a baseline and at least one other model, got the baseline(s) "
-            f"{', '.join(names) or 'none'} of {', '.join(variants)}."
+            f"{', '.join(names) or 'none'} of {', '.join(variants)}. [nothing-to-compare]"
         )
     first = replicates.seeds[names[0]]
     for name, seeds in replicates.seeds.items():
         if sorted(seeds) != sorted(first):
             raise ValueError(
                 f"{name} has the seeds {list(seeds)}, {names[0]} has {list(first)}: pairs need the "
-                "same seeds. Run the missing ones."
+                "same seeds. Run the missing ones. [other-seeds]"
             )
 
 

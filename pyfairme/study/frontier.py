@@ -129,6 +129,7 @@ class Frontier:
             if curve.goal.accuracy != "balanced_accuracy":
                 raise ValueError(
                     "A regression's spread is in the unit of its target: give reference=(R², SD)."
+                    " [reference-point]"
                 )
             reference = REFERENCE
         return area(curve, reference, convex=convex, level=self.study.level)
@@ -170,6 +171,7 @@ class Frontier:
         if not self.choosing_seeds:
             raise ValueError(
                 "choosing_seeds=() keeps all seeds for reporting: give frontier at least one."
+                " [frontier-seeds]"
             )
         key = (effects, clusters)
         label, cost = cheapest_fair(

@@ -160,6 +160,7 @@ def pick(found: Mapping[tuple[str, str], Curve], key: tuple[str, str]) -> Curve:
         there = ", ".join(" on ".join(known) for known in found)
         raise ValueError(
             f"The study has no {key[0]} predictions on {key[1]} clusters; it has {there} clusters."
+            " [not-in-table]"
         )
     return found[key]
 
@@ -231,10 +232,12 @@ def _attributes(replicates: Replicates, wanted: Iterable[str] | None) -> tuple[s
     if unknown := [name for name in chosen if name not in known]:
         raise ValueError(
             f"attributes must be some of the protected ones, {', '.join(known)}; got "
-            f"{', '.join(map(str, unknown))}."
+            f"{', '.join(map(str, unknown))}. [unknown-attribute]"
         )
     if not chosen:
-        raise ValueError("A frontier needs at least one attribute whose spread counts, got none.")
+        raise ValueError(
+            "A frontier needs at least one attribute whose spread counts, got none. [no-attribute]"
+        )
     return chosen
 
 

@@ -45,19 +45,21 @@ def check_runs(runs: Runs) -> None:
         attributes, or from another one of its seed in the folds.
     """
     if not runs:
-        raise ValueError("Expected the judged rows of at least one model and seed, got none.")
+        raise ValueError(
+            "Expected the judged rows of at least one model and seed, got none. [no-runs]"
+        )
     (first_key, first), *others = runs.items()
     if (np.diff(first.row) <= 0).any():
         raise ValueError(
             f"Rows must be sorted by their position in the data set, each once; those of "
-            f"{_name(first_key)} are not."
+            f"{_name(first_key)} are not. [other-rows]"
         )
     for key, run in others:
         for what in _differences(first, run):
             raise ValueError(
                 f"All runs of a study must judge the same rows, but {what} of {_name(key)} is not "
                 f"that of {_name(first_key)}: compare runs of one data set, split alike, with all "
-                "folds judged."
+                "folds judged. [other-rows]"
             )
     _check_folds(runs)
 
@@ -104,7 +106,7 @@ def _check_folds(runs: Runs) -> None:
         if not np.array_equal(run.fold, other.fold):
             raise ValueError(
                 f"{_name(key)} and {_name(other_key)} have different folds: per-fold differences "
-                "need models that were fitted to the same folds."
+                "need models that were fitted to the same folds. [other-folds]"
             )
 
 

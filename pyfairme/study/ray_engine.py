@@ -157,6 +157,6 @@ def _ray() -> Any:
         import ray
     except ImportError as error:
         raise ImportError(
-            "engine='ray' needs Ray, which is not installed: pip install 'pyfairme[ray]'."
+            "engine='ray' needs Ray, which is not installed: pip install 'pyfairme[ray]'. [no-ray]"
         ) from error
     return ray

@@ -51,7 +51,7 @@ def choose(points: Points, max_cost: float) -> tuple[Any, float]:
     if not done:
         raise ValueError(
             "No trial was judged to the end: see the states and errors in the study's trials, and "
-            "give more trials or narrower ranges."
+            "give more trials or narrower ranges. [no-trial]"
         )
     ranked = [(*_rank(points.aim, trial, max_cost), trial.number) for trial in done]
     best = min(range(len(done)), key=ranked.__getitem__)

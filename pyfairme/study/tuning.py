@@ -115,7 +115,7 @@ class Tuning:
             raise ValueError(
                 "choose measures costs from a baseline, and a search with objective='accuracy' "
                 "has none: call tune with objective='fairness' or 'frontier'. Its own best is "
-                "in estimator."
+                "in estimator. [no-baseline]"
             )
         trial, missing = choose(self.points, max_cost)
         warn_if_missing(missing, max_cost)

@@ -205,6 +205,7 @@ def _lose(study: Any, trial: Any, error: WorkerLost, setbacks: _Setbacks) -> Non
             f"The workers of {MOST_LOST} points in a row were lost, each point {RETRIES + 1} times "
             f"(last: {error}). Most often memory is too small for so many fits at once: give fewer "
             "workers (n_jobs), smaller networks or fewer rows, then make the same call again."
+            " [workers-lost]"
         ) from error
 
 
