@@ -34,8 +34,10 @@ from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.predict import Query
+from pyfairme.inference.process import check_process
 from pyfairme.inference.train import lean, train
 from pyfairme.metrics.inputs import check_count, check_share
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
 
 
@@ -133,9 +135,10 @@ class FairMixedEffects(BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
         """Fit, and return the training and the validation batch."""
+        check_process()
         params = self.get_params(deep=False)
         settings.check_settings(params)
-        inputs.warn_of_order(X, sample_weight, "sample_weight")
+        warn_of_order(X, "X", sample_weight=sample_weight)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
         weight = inputs.sample_weights(sample_weight, len(frame))
         by_class = self._weights_of_classes(y, weight)
@@ -236,6 +239,7 @@ class FairMixedEffects(BaseEstimator):
         """Raise unless the estimator is fitted, and to the keywords that it has now."""
         check_fitted(self)
         after_fit.check_unchanged(self)
+        check_process()
 
     def _query(
         self, X: Any, y: np.ndarray | None = None, effects: str = "mixed"

@@ -15,10 +15,10 @@ from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
-from pyfairme.estimators.inputs import warn_of_order
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.notices import shown
 
@@ -332,8 +332,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy of `predict` on rows X (n, columns) of class y (n,)."""
-        warn_of_order(X, y, "y")
-        warn_of_order(X, sample_weight, "sample_weight")
+        warn_of_order(X, "X", y=y)
+        warn_of_order(X, "X", sample_weight=sample_weight)
         return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:

@@ -26,6 +26,7 @@ from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.names import join_names
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 
 __all__ = ["NEW_LEVEL", "Judged", "collect", "pool", "report"]
@@ -72,8 +73,8 @@ def collect(
 ) -> Judged:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
     check_fitted(estimator)
-    inputs.warn_of_order(X, y, "y")
-    inputs.warn_of_order(X, sample_weight, "sample_weight")
+    warn_of_order(X, "X", y=y)
+    warn_of_order(X, "X", sample_weight=sample_weight)
     target = estimator.target_.encode(y)
     if len(target) != len(X):
         raise ValueError(

@@ -20,6 +20,7 @@ from pyfairme.inference import posterior, predict
 from pyfairme.inference.groups import assemble, group
 from pyfairme.inference.predict import Fit, Query
 from pyfairme.inference.prior import prior_draws
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 
 __all__ = ["check_draws", "check_outcomes", "outcome_array", "refuse_without_latents", "to_arviz"]
@@ -156,7 +157,7 @@ def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
 def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> Rows:
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     _check_size(len(frame), draws, prior, 1 if y is None else 2)
-    inputs.warn_of_order(frame, y, "y")
+    warn_of_order(frame, "X", y=y)
     encoded = None if y is None else estimator.target_.encode(y)
     batch = estimator._in_standard_units(estimator.design_.encode(frame, y=encoded))
     observed = encoded

@@ -16,6 +16,7 @@ from pyfairme.data.clusters import Grouping, read_clusters
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.estimators.settings import SINGLE, as_tuple
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "sample_weights",
     "training_frame",
     "warn_of_far_origins",
-    "warn_of_order",
 ]
 
 FAR_ORIGIN = 10.0  # standard deviations
@@ -57,7 +57,7 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
             f"y must hold one target per row of X, (n,); got {shown(y)}. Give a column or an "
             "array, for instance frame['target']. [y-not-rows]"
         )
-    warn_of_order(X, y, "y")
+    warn_of_order(X, "X", y=y)
     if not _is_frame(X):
         _refuse_names(estimator)
         finite: Any = "allow-nan" if allow_nan else True
@@ -185,26 +185,6 @@ def _refuse_one_row(X: Any) -> None:
             "X must be a frame with one line per row, got a series: for one row of a frame give "
             "frame.iloc[[0]], for one column frame[['column']]. [x-not-rows]"
         )
-
-
-def warn_of_order(X: Any, given: Any, name: str) -> None:
-    """Warn when ``given`` has the labels of X's rows in another order: it is read by position."""
-    index, other = getattr(X, "index", None), getattr(given, "index", None)
-    if not isinstance(index, pd.Index) or not isinstance(other, pd.Index):
-        return
-    if len(index) == len(other) and not index.equals(other) and _same_labels(index, other):
-        warn(
-            f"{name} has the row labels of X in another order, and rows are matched by position. "
-            f"If {name} belongs to X by label, give {name}.loc[X.index]; if the positions are "
-            f"right, {name}.to_numpy() says so. [other-row-order]",
-            DataWarning,
-        )
-
-
-def _same_labels(index: pd.Index, other: pd.Index) -> bool:
-    if index.nlevels != other.nlevels or not (index.is_unique and other.is_unique):
-        return False
-    return bool(index.isin(other).all())
 
 
 def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:

@@ -19,6 +19,7 @@ from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.settings import check_choice
 from pyfairme.estimators.threshold_rules import coins
 from pyfairme.metrics.inputs import check_count, check_share
+from pyfairme.metrics.row_order import warn_of_order
 
 __all__ = [
     "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
@@ -54,7 +55,7 @@ def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
 
 def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
     """Return the class of each row of the frame, 0 or 1, (n,)."""
-    inputs.warn_of_order(frame, y, "y")
+    warn_of_order(frame, "X", y=y)
     outcome = estimator.target_.encode(y)
     if len(outcome) != len(frame):
         raise ValueError(

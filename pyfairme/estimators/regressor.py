@@ -10,8 +10,8 @@ from sklearn.base import RegressorMixin
 
 from pyfairme.data import CountTarget, RealTarget
 from pyfairme.estimators._base import FairMixedEffects
-from pyfairme.estimators.inputs import warn_of_order
 from pyfairme.estimators.settings import check_choice
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
 
 __all__ = ["FairMixedEffectsRegressor"]
@@ -276,8 +276,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return R squared of `predict` on rows X (n, columns) of target y (n,)."""
-        warn_of_order(X, y, "y")
-        warn_of_order(X, sample_weight, "sample_weight")
+        warn_of_order(X, "X", y=y)
+        warn_of_order(X, "X", sample_weight=sample_weight)
         return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:

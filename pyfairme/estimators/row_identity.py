@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pandas.util import hash_array, hash_pandas_object
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.clusters import factor_columns
@@ -20,14 +21,14 @@ def row_identity(design: Design, frame: pd.DataFrame, batch: Batch) -> np.ndarra
     Rows that are equal in all of these are told apart by how many of them stand before, so that
     outcomes of a call are independent of each other.
     """
-    parts = [pd.util.hash_pandas_object(frame.index, index=False).to_numpy()]
+    parts = [hash_pandas_object(frame.index, index=False).to_numpy()]
     parts += [
-        pd.util.hash_array(cluster_labels(frame, name).astype(str).astype(object))
+        hash_array(cluster_labels(frame, name).astype(str).astype(object))
         for name in design.schema.cluster
         if set(factor_columns(name)) <= set(frame.columns)
     ]
     numbers = [*np.asarray(batch.x).T, np.asarray(batch.offset)]
-    parts += [pd.util.hash_array(np.ascontiguousarray(column)) for column in numbers]
+    parts += [hash_array(np.ascontiguousarray(column)) for column in numbers]
     found = np.zeros(len(frame), np.uint64)
     for part in parts:
         found = (found ^ part) * MIX

@@ -24,6 +24,7 @@ from pyfairme.inference.disparity import prediction_gaps
 from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage_weights
 from pyfairme.inference.layout import Layout
 from pyfairme.inference.predict import Fit, Query
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 
 __all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
@@ -183,8 +184,8 @@ def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
 
 def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
     """Encode labelled rows; classes weigh what they did in the fit."""
-    inputs.warn_of_order(frame, y, "y")
-    inputs.warn_of_order(frame, sample_weight, "sample_weight")
+    warn_of_order(frame, "X", y=y)
+    warn_of_order(frame, "X", sample_weight=sample_weight)
     values = np.asarray(y).reshape(-1)
     if len(values) != len(frame):
         raise ValueError(

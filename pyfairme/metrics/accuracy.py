@@ -13,6 +13,7 @@ from pyfairme.metrics.inputs import (
     as_real,
     as_weight,
 )
+from pyfairme.metrics.row_order import warn_of_order
 
 
 def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None) -> float:
@@ -41,6 +42,7 @@ def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any
     >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
+    warn_of_order(y_true, "y_true", y_prob=y_prob, sample_weight=sample_weight)
     from sklearn import metrics as sk  # slow to import
 
     y_true = as_positive(y_true, pos_label, "y_true")
@@ -76,6 +78,7 @@ def balanced_accuracy(
     >>> balanced_accuracy([0, 0, 1, 1], [0, 1, 1, 1])
     0.75
     """
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     from sklearn import metrics as sk  # slow to import
 
@@ -111,6 +114,7 @@ def log_loss(
     >>> round(log_loss([0, 1], [0.5, 0.5]), 3)
     0.693
     """
+    warn_of_order(y_true, "y_true", y_prob=y_prob, sample_weight=sample_weight)
     y_true = as_positive(y_true, pos_label, "y_true")
     from sklearn import metrics as sk  # slow to import
 
@@ -144,6 +148,7 @@ def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any
     >>> brier([0, 1], [0.5, 1.0])
     0.125
     """
+    warn_of_order(y_true, "y_true", y_prob=y_prob, sample_weight=sample_weight)
     y_true = as_positive(y_true, pos_label, "y_true")
     from sklearn import metrics as sk  # slow to import
 
@@ -175,6 +180,7 @@ def mse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     >>> mse([1, 2], [1, 4])
     2.0
     """
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
     from sklearn import metrics as sk  # slow to import
 
     outcome = as_real(y_true, "y_true")
@@ -205,6 +211,7 @@ def r2(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     >>> r2([1, 3], [1, 2])
     0.5
     """
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
     from sklearn import metrics as sk  # slow to import
 
     outcome = as_real(y_true, "y_true")

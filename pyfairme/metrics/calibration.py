@@ -17,6 +17,7 @@ from pyfairme.metrics.inputs import (
     check_count,
 )
 from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, Table, make_table, totals
 
 BINS = 10
@@ -69,6 +70,7 @@ def calibration_error_by_group(
     [0.25, 0.5]
     """
     bins = check_count(bins, "bins", 1)
+    warn_of_order(y_true, "y_true", y_prob=y_prob, sensitive_features=sensitive_features)
     y_true = as_positive(y_true, pos_label, "y_true")
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))

@@ -5,11 +5,13 @@ from typing import Any
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.inputs import Floats, as_binary, as_groups
 from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, Table, effective_rows, make_table
 
 
 def decision_rows(y_true: Any, y_pred: Any, sensitive_features: Any) -> Rows:
     """Check outcomes, decisions and groups, and return them as `Rows`."""
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sensitive_features=sensitive_features)
     outcome = as_binary(y_true, "y_true")
     n = len(outcome)
     groups = as_groups(sensitive_features, n=n)

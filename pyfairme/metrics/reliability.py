@@ -9,6 +9,7 @@ import pandas as pd
 
 from pyfairme.metrics.inputs import Codes, Floats, as_binary, as_groups, as_probability, check_count
 from pyfairme.metrics.proportion import proportion_interval
+from pyfairme.metrics.row_order import warn_of_order
 
 __all__ = ["ece", "reliability_table"]
 
@@ -60,6 +61,7 @@ def reliability_table(
     >>> table[["n", "mean_predicted", "observed"]].to_numpy().tolist()
     [[2.0, 0.2, 0.5], [2.0, 0.7, 1.0]]
     """
+    warn_of_order(y_true, "y_true", y_prob=y_prob)
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))
     clusters = None if groups is None else as_groups(groups, "groups", len(outcome)).codes
@@ -108,6 +110,7 @@ def ece(y_true: Any, y_prob: Any, *, bins: int = BINS, strategy: str = "quantile
     >>> round(ece([0, 1, 1, 1], [0.1, 0.3, 0.6, 0.8], bins=2), 3)
     0.3
     """
+    warn_of_order(y_true, "y_true", y_prob=y_prob)
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))
     codes = _bins(probability, bins, strategy)

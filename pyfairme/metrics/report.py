@@ -24,6 +24,7 @@ from pyfairme.metrics.inputs import (
 )
 from pyfairme.metrics.lines import Sampling, Section, section_lines
 from pyfairme.metrics.registry import Task
+from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, unequal, ungrouped
 
 COLUMNS = (
@@ -110,6 +111,8 @@ def classification_report_frame(
     noise off in each replicate, and their intervals held it in 92 to 95 %: read those.
     """
     sampling = _check_sampling(rng, n_boot, level)
+    warn_of_order(y_true, "y_true", y_prob=y_prob, y_pred=y_pred, sample_weight=sample_weight)
+    warn_of_order(y_true, "y_true", **{str(name): labels for name, labels in sensitive.items()})
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     outcome = as_binary(y_true, "y_true")
     n = len(outcome)
@@ -180,6 +183,8 @@ def regression_report_frame(
         When lengths differ, values are not finite, or a label is missing.
     """
     sampling = _check_sampling(rng, n_boot, level)
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
+    warn_of_order(y_true, "y_true", **{str(name): labels for name, labels in sensitive.items()})
     outcome = as_real(y_true, "y_true")
     n = len(outcome)
     rows = ungrouped(outcome, as_real(y_pred, "y_pred", n))
