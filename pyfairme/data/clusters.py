@@ -118,7 +118,8 @@ class Factor:
         Its name: that of its column, or of its path, such as "school:class".
     levels
         Labels of the training clusters in natural order. A label is `str(value)`, whole numbers
-        without ".0": 7, 7.0 and "7" are one cluster; see `read_clusters` for nested ones.
+        without ".0": 7, 7.0 and "7" are one cluster; see `read_clusters` for nested ones. A missing
+        value is none of them.
     path
         The columns of a nested factor from the outermost to its own; () for a factor of one column.
     """
@@ -130,9 +131,7 @@ class Factor:
     @classmethod
     def fit(cls, frame: pd.DataFrame, entry: Grouping) -> "Factor":
         """Learn from the training rows; raise ValueError when they have one cluster only."""
-        labels = read_clusters(frame, entry)
-        gaps = [MISSING] * bool((labels.codes < 0).any())
-        levels = tuple(_in_order(labels.names + gaps, entry))
+        levels = tuple(_in_order(read_clusters(frame, entry).names, entry))
         name = factor_name(entry)
         if len(levels) < 2:
             raise ValueError(
@@ -157,5 +156,5 @@ class Factor:
         return read_clusters(frame, self.entry)
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return int64[n] codes, -1 for a cluster that training rows do not have."""
+        """Return int64[n] codes, -1 for a cluster that training rows do not have, and for none."""
         return lookup(self.read(frame), self.levels)

@@ -3,8 +3,9 @@
 import math
 import numbers
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "pick",
     "read_labels",
     "read_numbers",
+    "sameness",
     "times_as_text",
 ]
 
@@ -31,6 +33,7 @@ MISSING = "(missing)"
 NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 _RESERVED = re.compile(rf'("*)({re.escape(MISSING)}|{re.escape(NEW_LEVEL)})("*)')
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+MOST_DIGITS = 100  # of a label that is read as a number
 _NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
 _TIME_CONTENT = {"date", "datetime", "datetime64", "time", "timedelta", "timedelta64", "period"}
 
@@ -248,6 +251,31 @@ def label_of(value: Any) -> str:
     if isinstance(value, float | np.floating):
         return repr(float(value))
     return str(value)
+
+
+def sameness(label: str) -> tuple[str, Any]:
+    """Return what labels have in common that people take for the same.
+
+    Case, spaces around and the way of writing a number do not count; fractions are compared as
+    float32, which a table may have gone through.
+
+    Examples
+    --------
+    >>> sameness("Oslo ") == sameness("OSLO"), sameness("07") == sameness("7.0")
+    (True, True)
+    >>> sameness("0.10000000149011612") == sameness("0.1"), sameness("7") == sameness("8")
+    (True, False)
+    """
+    text = unicodedata.normalize("NFKC", label).strip().casefold()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return "text", text
+    if not number.is_finite() or number.adjusted() > MOST_DIGITS:
+        return "text", text
+    if number == number.to_integral_value():
+        return "number", int(number)
+    return "number", float(np.float32(float(number)))
 
 
 def lookup(labels: Labels, levels: Sequence[str]) -> np.ndarray:

@@ -21,6 +21,7 @@ from pyfairme.data.columns import MISSING, NEW_LEVEL
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators.labels import warn_of_unknown_labels
 from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference import predict
@@ -82,6 +83,8 @@ def collect(
         )
     frame, found = estimator._query(X, target)
     design: Design = estimator.design_
+    if estimator.fit_.spec.factors:
+        warn_of_unknown_labels(design.factors, frame)
     seen = _seen(design, frame)
     judge = _attributes(estimator, frame, attributes)
     classes = tuple(getattr(estimator, "classes_", ()))

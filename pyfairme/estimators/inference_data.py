@@ -185,7 +185,8 @@ def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
 
 def _query(estimator: Any, fit: Fit, rows: Rows) -> Query:
     """Return the rows under a fit's draws, unseen clusters by the estimator's own policy."""
-    return query(fit, estimator.design_, rows.frame, rows.batch, estimator.unseen, estimator._seed)
+    known = fit, estimator.design_, rows.frame, rows.batch
+    return query(*known, estimator.unseen, estimator._seed, joint=True)
 
 
 def _row_groups(

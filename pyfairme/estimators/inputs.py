@@ -245,11 +245,9 @@ def warn_of_far_origins(design: Design) -> None:
 
 
 def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
-    """Labels of a factor's clusters that training never saw, in natural order."""
+    """Labels of a factor's clusters that training never saw, in natural order; gaps have none."""
     labels = design.factor(column).read(frame)
-    known = set(design.clusters[column])
-    gaps = [MISSING] * bool((labels.codes < 0).any())
-    return natural_order({*labels.names, *gaps} - known)
+    return natural_order(set(labels.names) - set(design.clusters[column]))
 
 
 def cluster_labels(frame: pd.DataFrame, factor: Grouping) -> np.ndarray:

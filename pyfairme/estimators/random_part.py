@@ -131,7 +131,7 @@ def random_disparity(
             "The model has no random effects, so there is no random part to judge: give "
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
-    frame, query = estimator._query(X)
+    frame, query = estimator._query(X, joint=True)
     judged = fairness._attributes(estimator, frame, attributes)
     if not judged:
         raise ValueError(

@@ -88,15 +88,17 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         How the posterior is approximated. "mean_field": every effect on its own, as in the paper.
         "block": full-rank scales and, given them, each cluster's effects, corrected by importance
         sampling. "low_rank", "full_rank": one Normal. "auto": "block" where clusters have fewer
-        than 100 rows per effect and for a latent last layer (unless the table is large), else
-        "mean_field".
+        than 100 rows per effect (of two classes 100 / (p (1 - p))) and for a
+        latent last layer (unless the table is large), else "mean_field".
     unseen
-        Clusters that training never saw: "infer" mixes known effects by the z-predictor,
-        "population" sets the random part to 0, "sample" draws from the fitted prior, "raise"
+        Clusters that training never saw, and rows without one: "infer" takes from the known
+        clusters that a row resembles what these were found to tell, and draws the rest from the
+        fitted prior; "sample" draws all of it; "population" sets the random part to 0; "raise"
         refuses.
     missing
         "category": a missing level is a level, a missing number the training median, marked by a
-        column of its own. "raise": an error.
+        column of its own; rows without a cluster are left out of the fit and predicted as of a
+        new cluster each. "raise": an error.
     offset
         Numeric column added on the link scale: in the units of a real target; of counts, the log of
         the exposure.

@@ -43,6 +43,7 @@ __all__ = [
     "seed_from",
     "slope_terms",
     "strengths",
+    "uses_clusters",
 ]
 
 SINGLE = np.finfo(np.float32)
@@ -201,6 +202,13 @@ def check_settings(params: Mapping[str, Any]) -> None:
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+
+
+def uses_clusters(params: Mapping[str, Any]) -> bool:
+    """Tell whether training looks at clusters: for random effects or a cluster adversary."""
+    effects = bool(params["random_intercepts"]) or params["random_slopes"] is not None
+    adversary = bool(tuple(params["hidden"])) and params["cluster_weight"] > 0
+    return bool(as_tuple(params["cluster"])) and (effects or adversary)
 
 
 def numeric_encoding(given: str, hidden: Any) -> str:

@@ -97,6 +97,7 @@ def to_state(estimator: Any) -> dict[str, Any]:
         "centre": fit.centre,
         "quality": dict(fit.quality),
         "membership": [_layers(network) for network in fit.membership],
+        "likeness": dict(fit.likeness),
         "history": {name: estimator.history_[name].to_numpy() for name in estimator.history_},
         "n_iter": int(estimator.n_iter_),
         "n_features_in": int(estimator.n_features_in_),
@@ -139,6 +140,7 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         state["centre"],
         tuple(_unlayers(network) for network in state["membership"]),
         dict(state["quality"]),
+        dict(state.get("likeness", {})),  # older files have none
     )
     if state.get("learned") is not None:  # older files have none
         estimator._learned = _rich_learned(state["learned"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,40 +12,61 @@ import pandas as pd
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import lookup
 from pyfairme.estimators.inputs import new_clusters
+from pyfairme.inference.likeness import drawn, site_name
 from pyfairme.inference.membership import MOST_CLUSTERS, memberships
 from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predict import Fit, Query
+from pyfairme.model.effects import Factor
 
 __all__ = ["query", "with_draws"]
 
 NOISE_DRAWS = 1000
+MOST_NUMBERS = 2e8  # of all draws of new clusters together; more clusters have fewer draws
+LEAST_DRAWS = 100
 
 
 def query(
-    fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch, policy: str, seed: int
+    fit: Fit,
+    design: Design,
+    frame: pd.DataFrame,
+    batch: Batch,
+    policy: str,
+    seed: int,
+    joint: bool = False,
 ) -> Query:
     """Return what to predict, with unseen clusters resolved by ``policy``.
 
-    ``infer``       mixes the known clusters' effects by the z-predictor's membership;
+    ``infer``       draws effects that share with the known clusters that a row may belong to, by
+                    the z-predictor's membership, what these were found to tell (the likeness);
     ``population``  sets the random part to 0 (a cluster with average effects);
     ``sample``      draws one effect per new cluster from the prior with the fitted scales;
     ``raise``       refuses.
+
+    A row without a cluster is a new cluster of its own. ``joint`` says that draws of several rows
+    are looked at together, so that rows of one new cluster have to share its effect; otherwise
+    ``infer`` draws for each row what it would have alone, whatever the label.
     """
     plain = Query(fit.spec, fit.network, fit.draws, fit.centre, batch, None)
     columns = [factor.column for factor in fit.spec.factors]
     if not columns or (batch.cluster[:, columns] >= 0).all() or policy == "population":
         return plain
     if policy == "raise":
-        _refuse(fit, design, frame)
+        _refuse(fit, design, frame, batch)
     if policy == "sample":
-        return _sampled(fit, design, frame, batch, seed)
-    if not fit.membership:
-        raise ValueError(
-            f"unseen='infer' needs the z-predictor, which is not fitted above {MOST_CLUSTERS} "
-            "clusters, nor when the model was fitted with another policy. Choose another one, "
-            "set_params(unseen='population') or 'sample', or fit with unseen='infer'."
-        )
-    return plain._replace(membership=memberships(fit.membership, fit.spec.factors, batch))
+        return _drawn(fit, design, frame, batch, seed, None, joint=True)
+    membership = fit.membership
+    if not membership:
+        if max(factor.clusters for factor in fit.spec.factors) <= MOST_CLUSTERS:
+            raise ValueError(
+                "unseen='infer' needs the z-predictor, which is not fitted when the model was "
+                "fitted with another policy. Choose another one, set_params(unseen='population') "
+                "or 'sample', or fit with unseen='infer'. [no-z-predictor]"
+            )
+        membership = ((),) * len(fit.spec.factors)
+    soft = memberships(membership, fit.spec.factors, batch)
+    if any(membership) and not fit.likeness:  # a file of before: the mixture alone
+        return plain._replace(membership=soft)
+    return _drawn(fit, design, frame, batch, seed, soft, joint=joint)
 
 
 def with_draws(found: Query) -> Query:
@@ -54,32 +77,92 @@ def with_draws(found: Query) -> Query:
     return found._replace(draws={"nothing": nothing})
 
 
-def _refuse(fit: Fit, design: Design, frame: pd.DataFrame) -> None:
+def _gaps(design: Design, frame: pd.DataFrame, batch: Batch, factor: Factor) -> np.ndarray:
+    """Tell which rows have no cluster, (n,); one that is named "(missing)" in training is known."""
+    missing = design.factor(factor.name).read(frame).codes < 0
+    return missing & (batch.cluster[:, factor.column] < 0)
+
+
+def _refuse(fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch) -> None:
     for factor in fit.spec.factors:
         labels = new_clusters(design, frame, factor.name)
+        gaps = int(_gaps(design, frame, batch, factor).sum())
+        known = len(design.clusters[factor.name])
+        advice = (
+            f"Known are {known}. Choose how to predict for them with unseen='infer', 'population' "
+            "or 'sample', or leave these rows out. [unseen-clusters]"
+        )
         if labels:
             shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
-            known = len(design.clusters[factor.name])
             raise ValueError(
                 f"The column {factor.name!r} has clusters that were not in the training "
-                f"rows, {len(labels)} in all: {shown}. Known are {known}. Choose "
-                "how to predict for them with unseen='infer', 'population' or 'sample', or leave "
-                "these rows out."
+                f"rows, {len(labels)} in all: {shown}. {advice}"
             )
+        if gaps:
+            raise ValueError(f"The column {factor.name!r} is missing in {gaps} rows. {advice}")
 
 
-def _sampled(fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch, seed: int) -> Query:
-    spec, draws, codes = fit.spec, dict(fit.draws), batch.cluster.copy()
+def _drawn(
+    fit: Fit,
+    design: Design,
+    frame: pd.DataFrame,
+    batch: Batch,
+    seed: int,
+    soft: tuple[np.ndarray, ...] | None,
+    *,
+    joint: bool,
+) -> Query:
+    """Append a cluster per new label, drawn given ``soft``, or with nothing in common for None.
+
+    Rows without a label, and all of them unless they are ``joint``, have a cluster of their own.
+    """
+    news = {
+        factor.name: new_clusters(design, frame, factor.name) if joint else []
+        for factor in fit.spec.factors
+    }
+    fit = _fewer_draws(fit, news)
+    spec, draws, codes, lone = fit.spec, dict(fit.draws), batch.cluster.copy(), []
     for position, factor in enumerate(fit.spec.factors):
-        labels = new_clusters(design, frame, factor.name)
-        if not labels:
+        labels, unknown = news[factor.name], batch.cluster[:, factor.column] < 0
+        lone.append(_gaps(design, frame, batch, factor) if joint else unknown)
+        if not unknown.any():
             continue
         seeds = [_label_seed(seed, factor.name, label) for label in labels]
-        grown = Fit(spec, fit.network, draws, fit.centre)
-        spec, draws = with_new_clusters(grown, position, labels, seeds)
+        grown = replace(fit, spec=spec, draws=draws)
+        alike = _likeness(fit, factor, seed) if soft is not None else None
+        spec, draws = with_new_clusters(grown, position, labels, seeds, alike)
         known = [*design.clusters[factor.name], *labels]
         codes[:, factor.column] = lookup(design.factor(factor.name).read(frame), known)
-    return Query(spec, fit.network, draws, fit.centre, batch._replace(cluster=codes), None)
+        codes[lone[-1], factor.column] = len(known)
+    if soft is not None:
+        soft = tuple(
+            np.pad(one, [(0, 0), (0, factor.clusters - one.shape[1])])
+            for one, factor in zip(soft, spec.factors, strict=True)
+        )
+    alone = np.stack(lone, axis=1).astype(np.float32) if np.any(lone) else None
+    return Query(spec, fit.network, draws, fit.centre, batch._replace(cluster=codes), soft, alone)
+
+
+def _likeness(fit: Fit, factor: Factor, seed: int) -> dict[str, np.ndarray]:
+    """Draw the likeness of a factor's terms; none for a term of which nothing is known."""
+    found = {}
+    for term in factor.sites:
+        name = site_name(factor, term)
+        if name in fit.likeness:
+            shape = fit.draws[f"{factor.name}_{term}"].shape[:2]
+            found[name] = drawn(fit.likeness[name], shape, _label_seed(seed, factor.name, name))
+    return found
+
+
+def _fewer_draws(fit: Fit, news: Mapping[str, list[str]]) -> Fit:
+    """Take evenly spread draws where there are too many new clusters to hold all of theirs."""
+    size = sum(len(news[one.name]) * one.width * one.outputs for one in fit.spec.factors)
+    members, have = next(iter(fit.draws.values())).shape[:2]
+    wanted = max(int(MOST_NUMBERS / max(members * size, 1)), min(LEAST_DRAWS, have))
+    if wanted >= have:
+        return fit
+    index = np.linspace(0, have - 1, wanted).round().astype(int)
+    return replace(fit, draws={name: value[:, index] for name, value in fit.draws.items()})
 
 
 def _label_seed(seed: int, factor: str, label: str) -> int:

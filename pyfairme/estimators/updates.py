@@ -15,6 +15,8 @@ import pandas as pd
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
 from pyfairme.estimators import class_weights, inputs, settings
+from pyfairme.estimators.labels import warn_of_unknown_labels
+from pyfairme.estimators.unplaced import placed, refuse_unplaced
 from pyfairme.inference import nuts, predict
 from pyfairme.inference.adapt import adapt as adapt_fit
 from pyfairme.inference.block import typical
@@ -155,6 +157,7 @@ def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
     if y is None:
         raise ValueError("refine got X without y: give the targets of its rows too. [x-without-y]")
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    frame, y, sample_weight = placed(estimator, frame, y, sample_weight)
     for factor in estimator.fit_.spec.factors:
         new = inputs.new_clusters(estimator.design_, frame, factor.name)
         if new:
@@ -270,7 +273,9 @@ def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: A
         )
     kl_weight = _kl_weight(estimator, "adapt")
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    refuse_unplaced(estimator, frame)
     position, labels = _new_factor(estimator, frame)
+    warn_of_unknown_labels(estimator.design_.factors, frame)
     name = fit.spec.factors[position].name
     batch = _encoded(estimator, frame, y, sample_weight)
     codes = batch.cluster.copy()

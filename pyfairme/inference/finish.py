@@ -16,6 +16,7 @@ from pyfairme.inference.layout import Layout
 from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.inference.pull import pull_of_penalties
 from pyfairme.inference.weighing import JUDGED, Weighed, weigh
+from pyfairme.model.effects import Factor
 from pyfairme.model.program import ModelSpec, Weights
 from pyfairme.notices import warn
 
@@ -29,7 +30,8 @@ __all__ = [
     "second_stage_weights",
 ]
 
-FEW_ROWS = 100  # rows of a cluster per effect, below which mean field is not to be trusted
+FEW_ROWS = 100  # rows of a cluster per effect, below which mean field misses effects and scales
+FEW_INFORMATION = 100.0  # Fisher information per effect, below which it misses their scale
 AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 5_000, 20  # "block" takes long beyond
 MOST_DENSE = 600  # effects of all factors but the largest, and of a latent last layer
 MOST_WIDTH = 128  # effects of one cluster
@@ -74,7 +76,8 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
     """Return "block" for small clusters and for a latent last layer, else "mean_field".
 
     With many rows per effect both find the same posterior of cluster effects and mean field is
-    faster; with few, mean field misses how effects lean on each other and on their scale
+    faster; with few, mean field misses how effects lean on each other and on their scale. A row
+    counts by what it tells of the link: a binary one by p (1 - p), a count by its mean
     (docs/guide_choice.md). Fixed effects that are latent lean on each other with any number of
     rows: mean field then gives their standard deviations given all others, which may be a third.
 
@@ -88,16 +91,14 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
     quick = quick and layout.width <= AUTO_WIDTH and layout.dense <= MOST_DENSE
     if spec.last_layer:
         return "block" if quick else _mean_field_of_fixed_effects(spec)
-    small = []
-    for factor in spec.factors:
-        codes = training.cluster[:, factor.column]
-        rows = np.bincount(codes[codes >= 0], minlength=factor.clusters)
-        per_effect = float(np.median(rows)) / factor.width
-        small += [(factor.name, per_effect)] if per_effect < FEW_ROWS else []
+    each = {factor.name: _rows_per_effect(factor, training) for factor in spec.factors}
+    few = [rows < FEW_ROWS or rows * _information(spec, training) < FEW_INFORMATION
+           for rows in each.values()]  # fmt: skip
+    if quick and any(few):
+        return "block"
+    small = [(name, rows) for name, rows in each.items() if rows < FEW_ROWS]
     if not small:
         return "mean_field"
-    if quick:
-        return "block"
     name, per_effect = small[0]
     warn(
         f"Clusters of {name!r} have {per_effect:.3g} rows per random effect (median), fewer than "
@@ -108,6 +109,24 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
         PosteriorWarning,
     )
     return "mean_field"
+
+
+def _rows_per_effect(factor: Factor, training: Batch) -> float:
+    codes = training.cluster[:, factor.column]
+    rows = np.bincount(codes[codes >= 0], minlength=factor.clusters)
+    return float(np.median(rows)) / factor.width
+
+
+def _information(spec: ModelSpec, training: Batch) -> float:
+    """Return the Fisher information of one row on its link, at the mean of the target."""
+    y = np.asarray(training.y)
+    if spec.likelihood.target == "class":
+        classes = max(spec.likelihood.outputs, 2)
+        share = np.bincount(y.astype(int), training.weight, classes) / training.weight.sum()
+        return float(np.median(share * (1 - share)))
+    if spec.likelihood.target == "count":
+        return float(np.average(y, weights=training.weight))
+    return 1.0  # of a standardised target whose residual has most of the variance
 
 
 def _mean_field_of_fixed_effects(spec: ModelSpec) -> str:

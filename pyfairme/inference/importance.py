@@ -17,9 +17,10 @@ import pandas as pd
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.predict import CHUNK, EFFECTS, Query, means
+from pyfairme.inference.between import soft_predictor
+from pyfairme.inference.predict import CHUNK, EFFECTS, Query, means, padded
 from pyfairme.inference.svi import pad
-from pyfairme.model.program import ModelSpec, predictor
+from pyfairme.model.program import ModelSpec
 
 __all__ = ["Inputs", "mean_absolute_changes", "mean_absolute_gradients", "rank_features"]
 
@@ -52,7 +53,7 @@ def mean_absolute_gradients(
     posterior mean; members of an ensemble are averaged. ``slope_positions`` are the columns of x
     that carry slopes: moving such a column moves its slope term as well.
     """
-    function = _compiled(query.spec, query.membership is not None, slope_positions)
+    function = _compiled(query.spec, slope_positions)
     latents = {name: value.mean(axis=1) for name, value in query.draws.items()}
     rows, columns = query.batch.x.shape
     rates, of = inputs or Inputs(np.ones((rows, columns)), np.arange(columns))
@@ -64,11 +65,11 @@ def mean_absolute_gradients(
         counted = (np.arange(CHUNK) < part.stop - start).astype(np.float32)
         soft = query.membership
         if soft is not None:
-            soft = tuple(np.pad(m[part], [(0, CHUNK - len(m[part])), (0, 0)]) for m in soft)
+            soft = tuple(padded(m[part]) for m in soft)
         total += np.asarray(
             function(
                 query.network, latents, pad(batch._replace(y=None), CHUNK), soft, query.centre,
-                EFFECTS.index(effects), counted, _padded(rates[part]), joins,
+                EFFECTS.index(effects), counted, padded(rates[part]).astype(np.float32), joins,
             )
         )  # fmt: skip
     return total / rows
@@ -122,10 +123,6 @@ def _partners(rows: int, generator: np.random.Generator) -> np.ndarray:
     return found
 
 
-def _padded(rates: np.ndarray) -> np.ndarray:
-    return np.pad(rates, [(0, CHUNK - len(rates)), (0, 0)]).astype(np.float32)
-
-
 def rank_features(importance: np.ndarray, terms: list[str]) -> pd.DataFrame:
     """Join the columns of each covariate (root of the sum of squares), from large to small."""
     features = list(dict.fromkeys(terms))
@@ -144,7 +141,7 @@ def rank_features(importance: np.ndarray, terms: list[str]) -> pd.DataFrame:
 
 
 @lru_cache(maxsize=32)
-def _compiled(spec: ModelSpec, soft: bool, slope_positions: tuple[int, ...]) -> Any:
+def _compiled(spec: ModelSpec, slope_positions: tuple[int, ...]) -> Any:
     positions = np.asarray(slope_positions, dtype=int)
 
     def value(
@@ -152,7 +149,9 @@ def _compiled(spec: ModelSpec, soft: bool, slope_positions: tuple[int, ...]) -> 
     ) -> Array:
         """Predicted means (outputs,) of one row."""
         moved = row.slopes + (x - row.x)[:, positions]
-        found = predictor(spec, network, latents, row._replace(x=x, slopes=moved), membership)
+        found = soft_predictor(
+            spec, network, latents, row._replace(x=x, slopes=moved), None, membership
+        )
         every = (found.fixed, centre + row.offset[:, None] + found.random, found.mixed)
         eta = jnp.select([which == i for i in range(len(EFFECTS))], every)
         mean = jnp.atleast_2d(spec.likelihood.mean(eta, latents))[0]

@@ -17,7 +17,7 @@ from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import mlp_apply
 from pyfairme.model.program import ModelSpec, Weights
 
-__all__ = ["MOST_CLUSTERS", "fit_membership", "memberships"]
+__all__ = ["MOST_CLUSTERS", "fit_membership", "left_out", "memberships"]
 
 MOST_CLUSTERS = 1000  # a softmax over more clusters costs too much for what it tells
 WIDTH = 32
@@ -44,32 +44,46 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
 def memberships(
     networks: tuple[Any, ...], factors: tuple[Factor, ...], batch: Batch
 ) -> tuple[np.ndarray, ...]:
-    """Return (n, G) memberships per factor: one-hot where the cluster is known, else inferred."""
+    """Return (n, G) memberships per factor of rows whose cluster is new; zeros for all others.
+
+    A factor without a network has none to give: zeros.
+    """
     found = []
     for network, factor in zip(networks, factors, strict=True):
         codes = batch.cluster[:, factor.column]
-        known: np.ndarray = np.zeros((len(codes), factor.clusters), np.float32)
-        known[np.arange(len(codes))[codes >= 0], codes[codes >= 0]] = 1.0
+        soft: np.ndarray = np.zeros((len(codes), factor.clusters), np.float32)
         new = codes < 0
-        if new.any():
+        if network and new.any():
             inferred = _probabilities(network, batch.x[new])
-            known[new, : inferred.shape[1]] = inferred  # adapted clusters come after these
-        found.append(known)
+            soft[new, : inferred.shape[1]] = inferred  # adapted clusters come after these
+        found.append(soft)
     return tuple(found)
 
 
-def _probabilities(network: Any, x: np.ndarray, chunk: int = 1024) -> np.ndarray:
+def left_out(network: Any, x: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Return memberships (n, G) in the other clusters of rows whose own is struck out."""
+    return _probabilities(network, x, own)
+
+
+def _probabilities(
+    network: Any, x: np.ndarray, own: np.ndarray | None = None, chunk: int = 1024
+) -> np.ndarray:
+    own = np.full(len(x), -1) if own is None else own
     parts = []
     for start in range(0, len(x), chunk):
         part = x[start : start + chunk]
-        padded = np.pad(part, [(0, chunk - len(part)), (0, 0)])
-        parts.append(np.asarray(_softmax()(network, padded))[: len(part)])
+        rows = [(0, chunk - len(part))]
+        padded = np.pad(part, [*rows, (0, 0)])
+        struck = np.pad(own[start : start + chunk], rows, constant_values=-1)
+        parts.append(np.asarray(_softmax()(network, padded, struck))[: len(part)])
     return np.concatenate(parts)
 
 
 @lru_cache(maxsize=1)
 def _softmax() -> Any:
-    def softmax(network: Any, x: Array) -> Array:
-        return jax.nn.softmax(mlp_apply(network, jnp.asarray(x))[0], axis=-1)
+    def softmax(network: Any, x: Array, own: Array) -> Array:
+        logits = mlp_apply(network, jnp.asarray(x))[0]
+        struck = jax.nn.one_hot(own, logits.shape[1]) > 0  # none for a code of -1
+        return jax.nn.softmax(jnp.where(struck, -jnp.inf, logits), axis=-1)
 
     return jax.jit(softmax)

@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.between import between
+from pyfairme.inference.between import alone, between, soft_predictor
 from pyfairme.inference.svi import pad
 from pyfairme.model.effects import DENSE_CLUSTERS
-from pyfairme.model.program import ModelSpec, Prediction, predictor
+from pyfairme.model.program import ModelSpec, Prediction
 
 __all__ = [
     "CHUNK",
@@ -33,11 +33,13 @@ __all__ = [
     "mean_link",
     "means",
     "outcomes",
+    "padded",
     "quantiles",
 ]
 
 CHUNK = 1024
 EFFECTS = ("fixed", "random", "mixed")
+ALONE = 1 << 20  # folded into keys of rows whose cluster is their own
 MEAN_DRAWS = 200  # draws behind a posterior mean: its Monte-Carlo error is sd / 14
 
 
@@ -48,9 +50,10 @@ class Fit:
     Every leaf of ``network`` leads with the members of the ensemble. ``draws`` maps a latent's name
     to (members, draws, *shape), on the model's own scale: a member is a chain. ``centre`` is each
     member's mean fixed link over training rows (members, K), at which the random part is read.
-    ``membership`` holds the z-predictor's layers of every factor, or nothing. ``quality`` says what
-    the draws are worth, per member: Pareto's k after a block guide; R-hat, effective sample size
-    and divergences after NUTS.
+    ``membership`` holds the z-predictor's layers of every factor (none of a factor with too many
+    clusters), or nothing; ``likeness`` what belonging to a cluster is worth (see `likeness`).
+    ``quality`` says what the draws are worth, per member: Pareto's k after a block guide; R-hat,
+    effective sample size and divergences after NUTS.
     """
 
     spec: ModelSpec
@@ -59,12 +62,15 @@ class Fit:
     centre: np.ndarray
     membership: tuple[Any, ...] = ()
     quality: Mapping[str, np.ndarray] = field(default_factory=dict)
+    likeness: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Query(NamedTuple):
     """Rows to predict: encoded, with soft memberships per factor where clusters are inferred.
 
-    ``spec`` and ``draws`` are the fit's, or hold extra clusters drawn for this query.
+    ``spec`` and ``draws`` are the fit's, or hold extra clusters drawn for this query, and how much
+    new clusters share with known ones. ``membership`` is zero where a row's cluster is known;
+    ``alone`` (n, factors) is 1 for rows that are each a cluster of their own.
     """
 
     spec: ModelSpec
@@ -73,6 +79,14 @@ class Query(NamedTuple):
     centre: np.ndarray
     batch: Batch
     membership: tuple[np.ndarray, ...] | None
+    alone: np.ndarray | None = None
+
+
+class Soft(NamedTuple):
+    """One chunk's part of what a query says of rows whose cluster is not known."""
+
+    membership: Any
+    alone: Any
 
 
 class Inputs(NamedTuple):
@@ -81,7 +95,7 @@ class Inputs(NamedTuple):
     network: Any
     draws: Any
     batch: Batch
-    membership: Any
+    soft: Soft
     centre: Any
     which: Any
 
@@ -101,7 +115,7 @@ def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
     """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
-    function = _compiled(_bare(query.spec), query.membership is not None, f"quantile_{kind}")
+    function = _compiled(_bare(query.spec), f"quantile_{kind}")
     at, held = jnp.asarray(probabilities), _on_device(query.draws)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
     keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
@@ -120,7 +134,7 @@ def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.nda
     ``identity``, uint64[n], seeds the noise of each row, whatever rows come with it: rows that are
     drawn in several calls are then as independent of each other as those of one call.
     """
-    function = _compiled(_bare(query.spec), query.membership is not None, "outcome")
+    function = _compiled(_bare(query.spec), "outcome")
     chosen = _on_device(_thin(query.draws, draws))
     base = jax.random.key(seed)
     halves = identity.astype(np.uint64)[:, None] >> np.array([32, 0], np.uint64)
@@ -153,7 +167,7 @@ def mean_link(query: Query, effects: str) -> np.ndarray:
 
 def _by_row(query: Query, effects: str, kind: str, draws: Mapping[str, np.ndarray]) -> np.ndarray:
     """Compute one kind of answer whose first axis is the rows."""
-    function = _compiled(_bare(query.spec), query.membership is not None, kind)
+    function = _compiled(_bare(query.spec), kind)
     held = _on_device(draws)
     return _over_chunks(query, lambda batch, soft, _: function(query, effects, held, batch, soft))
 
@@ -188,23 +202,27 @@ def _chunks(query: Query) -> Iterator[tuple[Batch, Any, int, int]]:
     for start in range(0, max(rows, 1), CHUNK):
         part = slice(start, min(start + CHUNK, rows))
         batch = Batch(*(None if a is None else a[part] for a in query.batch))
-        soft = query.membership
-        if soft is not None:
-            soft = tuple(np.pad(m[part], [(0, CHUNK - len(m[part])), (0, 0)]) for m in soft)
+        soft = Soft(query.membership, query.alone)
+        soft = jax.tree.map(lambda m, at=part: padded(m[at]), soft)
         yield pad(batch, CHUNK), soft, start, part.stop - part.start
 
 
+def padded(rows: np.ndarray) -> np.ndarray:
+    """Return rows (n, ...) with zeros behind them, as many as a chunk has."""
+    return np.pad(rows, [(0, CHUNK - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
+
+
 @lru_cache(maxsize=128)
-def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
+def _compiled(spec: ModelSpec, kind: str) -> Callable[..., Array]:
     likelihood = spec.likelihood
 
     def links(at: Inputs) -> Any:
         """Link of the wanted effects, one per member and draw: (members * draws, n, K)."""
-        membership = at.membership if soft else _one_hot(spec, at.batch)
+        hard = _one_hot(spec, at.batch)
 
         def member(layers: Any, latents: Any, centre: Array) -> Array:
             def one(values: Any) -> Array:
-                found = predictor(spec, layers, values, at.batch, membership)
+                found = soft_predictor(spec, layers, values, at.batch, hard, at.soft.membership)
                 return _choose(found, at.which, centre + at.batch.offset[:, None])
 
             return jax.vmap(one)(latents) if latents else one({})[None]
@@ -212,13 +230,22 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         eta = jax.vmap(member)(at.network, at.draws, at.centre)
         return eta.reshape(-1, *eta.shape[2:])
 
-    def spread(at: Inputs) -> Any:
-        """Links whose draws also vary as the cluster of an inferred row does."""
+    def spread(at: Inputs, keys: Any) -> Any:
+        """Links whose draws also vary as the cluster of a row does that is not known."""
         eta = links(at)
-        if not soft or not at.draws:
-            return eta
         random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
-        return eta + random * between(spec, at.network, at.draws, at.batch, at.membership)
+        given = (spec, at.network, at.draws, at.batch)
+        if at.soft.membership is not None and at.draws:
+            eta = eta + random * between(*given, at.soft.membership)
+        if at.soft.alone is not None and at.draws:
+            shape = (eta.shape[0], eta.shape[2], len(spec.factors))
+            if keys is None:  # the same for every row: only one row at a time is asked for
+                z = _evenly_normal(shape)[:, None]
+            else:
+                one = lambda key: jax.random.normal(jax.random.fold_in(key, ALONE), shape)  # noqa: E731
+                z = jnp.moveaxis(jax.vmap(one)(keys), 0, 1)
+            eta = eta + random * alone(*given, at.soft.alone, z)
+        return eta
 
     def values(flat: Any, eta: Any) -> Any:
         """Mean of the likelihood for every draw of the link."""
@@ -251,12 +278,12 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         if kind == "link":
             return links(at).mean(axis=0)
         if kind == "mean":
-            return values(flat, spread(at)).mean(axis=0)
+            return values(flat, spread(at, None)).mean(axis=0)
         if kind == "every_mean":  # the links are computed once, only their choice is repeated
             each = jnp.arange(len(EFFECTS))
-            one = lambda which: values(flat, spread(at._replace(which=which))).mean(axis=0)  # noqa: E731
+            one = lambda which: values(flat, spread(at._replace(which=which), None)).mean(axis=0)  # noqa: E731
             return jax.vmap(one, out_axes=1)(each)
-        eta = spread(at)
+        eta = spread(at, keys if kind == "outcome" else None)
         if kind == "log_likelihood":
             return densities(flat, eta, at.batch.y).T
         if kind == "density":
@@ -276,16 +303,23 @@ def _compiled(spec: ModelSpec, soft: bool, kind: str) -> Callable[..., Array]:
         effects: str,
         draws: Any,
         batch: Batch,
-        membership: Any,
+        soft: Soft,
         keys: Any = None,
         probabilities: Any = None,
     ) -> Array:
         # The kind of effects is a traced number: one compiled function serves all three.
         which = jnp.asarray(EFFECTS.index(effects))
-        at = Inputs(query.network, dict(draws), batch, membership, query.centre, which)
+        at = Inputs(query.network, dict(draws), batch, soft, query.centre, which)
         return run(at, keys, probabilities)
 
     return call
+
+
+def _evenly_normal(shape: tuple[int, ...]) -> Array:
+    """Return the Normal's quantiles along the first axis, each column in an order of its own."""
+    quantiles = jax.scipy.special.ndtri((jnp.arange(shape[0]) + 0.5) / shape[0])
+    every = jnp.broadcast_to(quantiles.reshape(-1, *[1] * (len(shape) - 1)), shape)
+    return jax.random.permutation(jax.random.key(ALONE), every, independent=True)
 
 
 def _bare(spec: ModelSpec) -> ModelSpec:

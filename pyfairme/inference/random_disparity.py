@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.predict import CHUNK, Query
+from pyfairme.inference.between import soft_predictor
+from pyfairme.inference.predict import CHUNK, Query, padded
 from pyfairme.inference.svi import pad
-from pyfairme.model.program import ModelSpec, predictor
+from pyfairme.model.program import ModelSpec
 
 __all__ = ["MEASURES", "CellSums", "cell_sums"]
 
@@ -52,7 +53,7 @@ def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
         (n, B) numbers 0, 1, ... of the cells and places that each row lies in: one per column.
     """
     draws = _spread(query.draws)
-    function = _compiled(query.spec, query.membership is not None)
+    function = _compiled(query.spec)
     held = {name: jnp.asarray(value) for name, value in draws.items()}
     # places add up everything, cells are their parts: both as sparse products, not loops over rows
     total = _Running(cells), _Running(places)
@@ -62,7 +63,7 @@ def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
         batch = Batch(*(None if a is None else a[part] for a in query.batch))
         soft = query.membership
         if soft is not None:
-            soft = tuple(np.pad(m[part], [(0, CHUNK - len(m[part])), (0, 0)]) for m in soft)
+            soft = tuple(padded(m[part]) for m in soft)
         found = function(query.network, held, pad(batch, CHUNK), soft)
         values = np.asarray(found, np.float64)[: part.stop - part.start]
         total[0].add(part, values)
@@ -98,7 +99,7 @@ class _Running:
 
 
 @lru_cache(maxsize=32)
-def _compiled(spec: ModelSpec, soft: bool) -> Callable[..., Array]:
+def _compiled(spec: ModelSpec) -> Callable[..., Array]:
     """Compile the two measures of one chunk: (CHUNK, 2, members * draws, K)."""
 
     def response(eta: Array, latents: Mapping[str, Array]) -> Array:
@@ -110,7 +111,7 @@ def _compiled(spec: ModelSpec, soft: bool) -> Callable[..., Array]:
     @jax.jit
     def run(network: Any, draws: Any, batch: Batch, membership: Any) -> Array:
         def one(layers: Any, latents: Any) -> Array:
-            found = predictor(spec, layers, latents, batch, membership if soft else None)
+            found = soft_predictor(spec, layers, latents, batch, None, membership)
             tilt = response(found.mixed, latents) - response(found.fixed, latents)
             return jnp.stack([found.random, tilt], axis=1)  # (n, 2, K)
 

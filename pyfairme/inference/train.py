@@ -17,6 +17,7 @@ from pyfairme.inference.collapse import AdversaryWarning, add_skill, chance, fin
 from pyfairme.inference.engine import engine
 from pyfairme.inference.finish import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.likeness import likeness
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predict import CHUNK, Fit, Query, log_density, mean_link
@@ -24,7 +25,7 @@ from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.penalties import ADVERSARIAL
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
-from pyfairme.notices import warn
+from pyfairme.notices import DataWarning, warn
 
 __all__ = ["Result", "lean", "train"]
 
@@ -78,10 +79,10 @@ def train(
     AdversaryWarning
         When penalties act and the loss ends above the null model's; when a prediction or an
         adversary has collapsed (see `collapse.find_collapse`).
-    UserWarning
+    DataWarning
         When memberships are to be inferred of more clusters than a z-predictor can tell apart.
     """
-    infer = infer and _can_infer(spec)
+    told_apart = _told_apart(spec) if infer else ()
     judged = training if validation is None else validation
     chances = _chances(spec, judged, weights)
     prefix = "" if validation is None else "validation/"
@@ -107,31 +108,32 @@ def train(
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
     membership = tuple(
-        fit_membership(training, factor.column, factor.clusters, seed)
-        for factor in spec.factors
-        if infer
+        fit_membership(training, factor.column, factor.clusters, seed) if there else ()
+        for factor, there in zip(spec.factors, told_apart, strict=infer)
     )
+    alike = likeness(spec, stacked, membership, training) if infer else {}
     return Result(
-        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities)),
+        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities), alike),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
         ended,
     )
 
 
-def _can_infer(spec: ModelSpec) -> bool:
-    """Tell whether every factor can have a z-predictor; warn, before a long fit, if one cannot."""
+def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:
+    """Tell which factors can have a z-predictor; warn, before a long fit, of those that cannot."""
     for factor in spec.factors:
         if factor.clusters > MOST_CLUSTERS:
             warn(
-                f"unseen='infer' works up to {MOST_CLUSTERS:,} clusters, and {factor.name!r} has "
-                f"{factor.clusters:,}: no z-predictor is fitted, and predict will refuse rows of "
-                "clusters that were not in the training rows. Choose unseen='population', "
-                "'sample' or 'raise'. [many-clusters]",
-                UserWarning,
+                f"unseen='infer' tells up to {MOST_CLUSTERS:,} clusters apart, and the column "
+                f"{factor.name!r} has {factor.clusters:,}: no z-predictor is fitted for it, and "
+                "rows of clusters that were not in the training rows will be predicted as by "
+                "unseen='sample', from the spread between clusters. unseen='sample' does the same "
+                "without this warning; 'population' and 'raise' are the other choices. "
+                "[many-clusters]",
+                DataWarning,
             )
-            return False
-    return True
+    return tuple(factor.clusters <= MOST_CLUSTERS for factor in spec.factors)
 
 
 def lean(spec: ModelSpec, weights: Weights) -> ModelSpec:

@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from pyfairme.notices import DataWarning
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*of no cluster that training had")  # on purpose
 POLICIES = ["infer", "population", "sample"]
 
 
@@ -119,9 +122,11 @@ def test_sampled_effects_follow_the_fitted_scales(reg, real):
     found = drawn.to_numpy()[0]
     draws, unit = reg.fit_.draws, reg.target_.scale
     slope = float(row["x1"].iloc[0]) / next(c.scale for c in reg.design_.slope_columns)
+    # of a cluster around the mean of G = 4 known ones, by restricted maximum likelihood
+    clusters = (4 + 1) / (4 - 1)
     variance = (
-        (draws["cluster_intercept_sd"] ** 2).mean()
-        + slope**2 * (draws["cluster_slopes_sd"] ** 2).mean()
+        clusters * (draws["cluster_intercept_sd"] ** 2).mean()
+        + clusters * slope**2 * (draws["cluster_slopes_sd"] ** 2).mean()
         + (draws["residual_sd"] ** 2).mean()
     )
     assert found.std() == pytest.approx(unit * np.sqrt(variance), rel=0.1)
@@ -132,7 +137,9 @@ def test_raise_refuses_by_name(binary, classifier):
     assert estimator.predict(binary.test).shape == (200,)
     with pytest.raises(ValueError, match=r"'cluster' has .* 2 in all: 'c4', 'c5'\. Known are 4"):
         estimator.predict(binary.unseen)
-    with pytest.raises(ValueError, match=r"not in the training rows, 1 in all: '\(missing\)'"):
+    with pytest.raises(
+        ValueError, match=r"'cluster' is missing in 200 rows\. Known are 4.*unseen-clu"
+    ):
         estimator.predict(binary.test.assign(cluster=None))
 
 
@@ -140,7 +147,7 @@ def test_infer_must_be_chosen_before_fitting(binary, classifier):
     estimator = classifier(unseen="population").fit(binary.X, binary.y)
     estimator.set_params(unseen="infer")
     assert estimator.predict(binary.test).shape == (200,)
-    with pytest.raises(ValueError, match=r"needs the z-predictor.* set_params\(unseen='popu"):
+    with pytest.raises(ValueError, match=r"needs the z-predictor.*'popu.*\[no-z-predictor\]"):
         estimator.predict(binary.unseen)
 
 
@@ -169,26 +176,51 @@ def test_minus_one_is_an_ordinary_cluster(clf, binary, classifier, kind):
 
 
 @pytest.mark.parametrize("gap", [None, np.nan], ids=["None", "NaN"])
-def test_a_missing_cluster_seen_in_training_is_a_cluster(binary, classifier, gap):
+def test_rows_without_a_cluster_are_left_out_of_the_fit(binary, classifier, gap):
+    """As lme4 does: each may be of another cluster, and together they are none."""
+    placed = (binary.X["cluster"] != "c3").to_numpy()
     X, test = (
         t.assign(cluster=t["cluster"].astype(object).where(t["cluster"] != "c3", gap))
         for t in (binary.X, binary.test)
     )
-    estimator = classifier().fit(X, binary.y)
-    assert list(estimator.cluster_effects_["cluster"]) == ["c0", "c1", "c2", "(missing)"]
+    said = rf"'cluster' is missing in {(~placed).sum()} of 400 rows.*\[missing-cluster\]"
+    with pytest.warns(DataWarning, match=said):
+        estimator = classifier().fit(X, binary.y)
+    assert list(estimator.cluster_effects_["cluster"]) == ["c0", "c1", "c2"]
+    whole = classifier().fit(binary.X[placed], binary.y[placed])
+    np.testing.assert_array_equal(predict(estimator, binary.test), predict(whole, binary.test))
     report = estimator.fairness_report(test, binary.y_test, by_cluster=True, n_boot=0)
     assert set(report["clusters"]) == {"c0", "c1", "c2", "(missing)"}
-    strict = under(estimator, "raise")
-    np.testing.assert_array_equal(predict(strict, test), predict(estimator, test))
+    with pytest.raises(ValueError, match=r"'cluster' is missing in .* rows"):
+        predict(under(estimator, "raise"), test)
 
 
 @pytest.mark.parametrize("gap", [None, np.nan], ids=["None", "NaN"])
-def test_a_missing_cluster_not_seen_in_training_is_unseen(clf, binary, gap):
+def test_a_row_without_a_cluster_is_unseen(clf, binary, gap):
     rows = binary.test.assign(cluster=pd.Series([gap] * 200, binary.test.index, dtype=object))
     new = binary.test.assign(cluster="new")
     np.testing.assert_array_equal(predict(clf, rows), predict(clf, new))
     sampled = under(clf, "sample")
     assert np.isfinite(predict(sampled, rows)).all()
+
+
+def test_rows_without_a_cluster_do_not_share_an_effect(reg, real):
+    """The totals of 20 such rows vary by less than those of 20 rows of one new cluster."""
+    row = real.test.iloc[[0] * 20].reset_index(drop=True)
+    spread = {}
+    for name, label in (("none", None), ("one", "new")):
+        rows = row.assign(cluster=pd.Series([label] * 20, dtype=object))
+        for policy in ("infer", "sample"):
+            drawn = under(reg, policy).sample_predictive(rows, draws=400)
+            spread[name, policy] = drawn.to_numpy().reshape(400, 20).sum(axis=1).std()
+    for policy in ("infer", "sample"):
+        assert spread["none", policy] < 0.9 * spread["one", policy]
+
+
+def test_adapt_refuses_rows_without_a_cluster(clf, binary):
+    rows = binary.unseen[:20].assign(cluster=["c4"] * 19 + [None])
+    with pytest.raises(ValueError, match=r"missing in 1 of 20 rows.*\[missing-cluster\]"):
+        clf.adapt(rows, binary.y_unseen[:20])
 
 
 @pytest.mark.parametrize("gap", [None, np.nan], ids=["None", "NaN"])
@@ -208,3 +240,20 @@ def test_without_random_effects_every_cluster_is_as_good(binary, classifier):
     np.testing.assert_array_equal(
         predict(estimator, binary.unseen), predict(estimator, binary.unseen, "fixed")
     )
+
+
+def test_above_a_thousand_clusters_infer_predicts_as_sample_does(classifier):
+    """The z-predictor ends there: said at the start of fit, and predict goes on."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"cluster": np.arange(2004) // 2, "x": rng.normal(size=2004)})
+    y = (rng.random(2004) < 0.5).astype(int)
+    estimator = classifier(sensitive=(), hidden=(), min_steps=20, validation_fraction=0.0)
+    with pytest.warns(DataWarning, match=r"up to 1,000 clusters .* has 1,002.*\[many-clusters\]"):
+        estimator.fit(X, y)
+    new = X[:20].assign(cluster="new")
+    found, drawn = (
+        under(estimator, policy).predict_interval(new) for policy in ("infer", "sample")
+    )
+    width = (drawn["high"] - drawn["low"]).mean()
+    assert (found["high"] - found["low"]).mean() == pytest.approx(width, rel=0.15)
+    assert np.isfinite(estimator.predict_proba(new)).all()

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pyfairme.data import Batch
 from pyfairme.inference import finish as finish_module
 from pyfairme.inference import train as train_module
 from pyfairme.inference.diagnostics import diagnostics
@@ -19,7 +20,7 @@ from pyfairme.inference.svi import Schedule
 from pyfairme.inference.train import train
 from pyfairme.inference.weighing import Weighed
 from pyfairme.model.effects import Factor
-from pyfairme.model.likelihoods import Normal
+from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.program import ModelSpec
 from tests.inference import one_way
 from tests.inference.test_diagnostics import LABELS
@@ -27,6 +28,15 @@ from tests.inference.test_diagnostics import LABELS
 ROWS = one_way.make_rows()
 MANY = ROWS._replace(cluster=np.zeros((3000, 1), np.int32), weight=np.ones(3000, np.float32))
 ONE = ModelSpec(Normal(), 1, factors=(Factor("g", 1),))
+
+
+def test_auto_counts_a_binary_row_by_what_it_tells():
+    """300 rows of p = .5 tell 75 of the 100 asked for, 900 rows of p = .2 tell 144."""
+    binary = ModelSpec(Bernoulli(), 1, factors=(Factor("g", 1),))
+    for rows, share, guide in ((300, 0.5, "block"), (900, 0.2, "mean_field"), (900, 0.1, "block")):
+        some = Batch(*(None if part is None else part[:rows] for part in MANY))
+        y = (np.arange(rows) < share * rows).astype(np.float32)
+        assert choose_guide(binary, some._replace(y=y)) == guide
 
 
 @pytest.mark.parametrize(

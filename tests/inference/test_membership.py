@@ -1,7 +1,7 @@
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.membership import fit_membership, memberships
+from pyfairme.inference.membership import fit_membership, left_out, memberships
 from pyfairme.model.effects import Factor
 
 
@@ -30,14 +30,30 @@ def test_memberships_are_calibrated_where_the_truth_is_known():
     assert np.abs(found - truth).mean() < 0.05
 
 
-def test_known_clusters_are_one_hot_and_rows_do_not_touch():
+def test_known_clusters_have_none_and_rows_do_not_touch():
     rows = make_rows(50)
     network = fit_membership(rows, 0, 3, seed=0)
     codes = rows.cluster.copy()
     codes[:5] = -1
     (found,) = memberships((network,), (Factor("g", 3),), rows._replace(cluster=codes))
-    np.testing.assert_array_equal(found[5:].argmax(axis=1), rows.cluster[5:, 0])
-    assert set(np.unique(found[5:])) == {0.0, 1.0}
+    assert (found[5:] == 0).all()
     alone = Batch(*(None if a is None else a[:1] for a in rows._replace(cluster=codes)))
     (one,) = memberships((network,), (Factor("g", 3),), alone)
     np.testing.assert_array_equal(one[0], found[0])
+
+
+def test_a_cluster_struck_out_is_as_good_as_one_never_seen():
+    """Against a classifier fitted without the cluster: the same cluster comes next."""
+    rows = make_rows(1500)
+    own = rows.cluster[:, 0]
+    every = fit_membership(rows, 0, 3, seed=0)
+    kept = Batch(*(None if a is None else a[own != 2] for a in rows))
+    without = fit_membership(kept, 0, 2, seed=0)
+    x = rows.x[own == 2]
+    struck = left_out(every, x, np.full(len(x), 2))
+    new = Batch(*(None if a is None else a[own == 2] for a in rows))
+    new = new._replace(cluster=np.full_like(new.cluster, -1))
+    (fresh,) = memberships((without,), (Factor("g", 2),), new)
+    assert (struck[:, 2] == 0).all()
+    np.testing.assert_allclose(struck.sum(axis=1), 1.0, rtol=1e-5)
+    assert np.abs(struck[:, :2] - fresh).mean() < 0.1

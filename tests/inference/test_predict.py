@@ -83,7 +83,7 @@ def test_observation_quantiles_add_the_residual():
 
 def test_outcomes_have_mean_and_spread_of_the_likelihood():
     query, fixed, mean, sd = make_query(Normal(), rows=8)
-    drawn = outcomes(query, "mixed", 4000, seed=1)
+    drawn = outcomes(query, "mixed", 4000, 1, np.arange(30, dtype=np.uint64))
     assert drawn.shape == (4000, 8)
     np.testing.assert_allclose(drawn.mean(axis=0), fixed + mean, atol=0.07)
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(sd**2 + 0.36), rtol=0.06)
@@ -134,10 +134,48 @@ def test_new_clusters_come_from_the_fitted_prior():
     spec, draws = with_new_clusters(fit, 0, ["a", "b", "c"], [1, 2, 3])
     assert spec.factors[0].clusters == 2 + 4  # room for a power of two
     fresh = draws["g_intercept"][0, :, 2:5, 0]
-    np.testing.assert_allclose(fresh.std(axis=0), 0.7, rtol=0.1)
-    assert np.abs(np.corrcoef(fresh.T) - np.eye(3)).max() < 0.12
+    # around the mean of the G = 2 known ones, with variance tau^2 (G + 1) / (G - 1); a third of it
+    # is that of this mean, which new clusters share
+    around = fresh - draws["g_intercept"][0, :, :2, 0].mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(around.std(axis=0), 0.7 * np.sqrt(3), rtol=0.1)
+    shared = np.full((3, 3), 1 / 3) + np.eye(3) * 2 / 3
+    assert np.abs(np.corrcoef(around.T) - shared).max() < 0.12
     alone = with_new_clusters(fit, 0, ["c"], [3])[1]["g_intercept"][0, :, 2, 0]
     np.testing.assert_array_equal(alone, fresh[:, 2])  # its label decides, not its company
+
+
+def test_likeness_shares_out_the_spread_of_a_new_cluster():
+    """What is drawn is what u_Z does not tell, and the mean's own error where rho is not 1."""
+    query, *_ = make_query()
+    fit = Fit(query.spec, query.network, dict(query.draws), query.centre)
+    mean = query.draws["g_intercept"].mean(axis=2)[0, :, 0]
+    for rho, variance in ((0.0, 3.0), (0.6, 2 * (1 - 0.36) + 0.16), (1.0, 0.0)):
+        alike = {"g_intercept_likeness": np.full((1, DRAWS), rho, np.float32)}
+        _, draws = with_new_clusters(fit, 0, ["a"], [1], alike)
+        around = draws["g_intercept"][0, :, 2, 0] - (1 - rho) * mean
+        assert around.std() == pytest.approx(0.7 * np.sqrt(variance), rel=0.1, abs=1e-5)
+        own = draws["g_intercept_own"]
+        np.testing.assert_allclose(own, np.sqrt(2 * (1 - rho**2)), rtol=1e-5)
+
+
+def test_rows_without_a_cluster_have_one_each():
+    """Outcomes of two such rows share the mean of the clusters and nothing else."""
+    query, *_ = make_query(Normal(), rows=40, codes=np.zeros(40, int))
+    fit = Fit(query.spec, query.network, dict(query.draws), query.centre)
+    spec, draws = with_new_clusters(fit, 0, [], [])
+    batch = query.batch._replace(cluster=np.full((40, 1), 2, np.int32))
+    lone = query._replace(spec=spec, draws=draws, batch=batch)
+    lone = lone._replace(alone=np.ones((40, 1), np.float32))
+    rows = np.arange(40, dtype=np.uint64)
+    found = outcomes(lone, "random", DRAWS, 0, rows) - draws["g_intercept"][0, :, 2, :]
+    variance = 2 * 0.7**2 + 0.6**2  # tau^2 G / (G - 1), and the residual's
+    # 40,000 numbers, 40 columns of 1000: errors of .7 % and of 1 / sqrt(1000) each
+    assert found.var() == pytest.approx(variance, rel=0.04)
+    off = np.corrcoef(found.T)[np.triu_indices(40, 1)]
+    assert abs(off.mean()) < 0.01
+    low, high = quantiles(lone, "random", (0.05, 0.95), "observation", 0)
+    total = variance + np.var(draws["g_intercept"][0, :, 2, 0])
+    np.testing.assert_allclose(high - low, 2 * 1.645 * np.sqrt(total), rtol=0.08)
 
 
 def test_members_of_an_ensemble_are_pooled():
