@@ -31,7 +31,7 @@ from pyfairme.estimators.labels import warn_of_clusters, warn_of_similar_labels
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.row_identity import row_identity
-from pyfairme.estimators.unplaced import rows_with_a_cluster
+from pyfairme.estimators.unplaced import keep_placed
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
@@ -143,10 +143,7 @@ class FairMixedEffects(BaseEstimator):
         warn_of_order(X, "X", sample_weight=sample_weight)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
         weight = inputs.sample_weights(sample_weight, len(frame))
-        if self.missing == "category" and settings.uses_clusters(params):
-            placed = rows_with_a_cluster(frame, settings.as_tuple(self.cluster))
-            frame, y = frame.loc[placed].reset_index(drop=True), y[placed]
-            weight = None if weight is None else weight[placed]
+        frame, y, weight = keep_placed(params, frame, y, weight)
         by_class = self._weights_of_classes(y, weight)
         if by_class is not None:
             own = class_weights.of_rows(by_class, y)
@@ -260,16 +257,10 @@ class FairMixedEffects(BaseEstimator):
         found = query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
         return frame, found
 
-    def _asked(self, X: Any, effects: str, *, joint: bool = False) -> tuple[pd.DataFrame, Query]:
-        """Return what a user asks to predict, and warn of clusters that look like a mistake."""
-        frame, found = self._query(X, effects=effects, joint=joint)
-        if effects != "fixed":
-            warn_of_clusters(self, frame)
-        return frame, found
-
     def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
         settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._asked(X, effects)
+        frame, found = self._query(X, effects=effects)
+        warn_of_clusters(self, frame, effects)
         return frame, predict.means(found, effects)
 
     def _quantiles(
@@ -278,7 +269,8 @@ class FairMixedEffects(BaseEstimator):
         settings.check_choice("kind", kind, ("mean", "observation"))
         settings.check_choice("effects", effects, settings.EFFECTS)
         settings.check_level(level)
-        frame, found = self._asked(X, effects)
+        frame, found = self._query(X, effects=effects)
+        warn_of_clusters(self, frame, effects)
         at = ((1 - level) / 2, (1 + level) / 2)
         bounds = predict.quantiles(with_draws(found), effects, at, kind, self._seed)
         return frame, predict.means(found, effects), bounds
@@ -287,7 +279,8 @@ class FairMixedEffects(BaseEstimator):
         """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
         inference_data.check_draws(draws)
         settings.check_choice("effects", effects, settings.EFFECTS)
-        frame, found = self._asked(X, effects, joint=True)
+        frame, found = self._query(X, effects=effects, joint=True)
+        warn_of_clusters(self, frame, effects)
         inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
         identity = row_identity(self.design_, frame, found.batch)
         values = predict.outcomes(with_draws(found), effects, draws, self._seed, identity)

@@ -24,8 +24,10 @@ MOST = 0.5  # share of rows in unknown clusters above which it looks like a mist
 FEWEST_ROWS = 20  # fewer rows of a new cluster are an ordinary question
 
 
-def warn_of_clusters(estimator: Any, frame: pd.DataFrame) -> None:
+def warn_of_clusters(estimator: Any, frame: pd.DataFrame, effects: str) -> None:
     """Warn of clusters among rows to predict that look like a mistake, where they have effects."""
+    if effects == "fixed":
+        return
     factors = [estimator.design_.factor(one.name) for one in estimator.fit_.spec.factors]
     warn_of_unknown_labels(factors, frame)
     if estimator.unseen == "infer":  # any other policy was chosen for new clusters

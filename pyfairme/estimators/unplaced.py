@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pandas as pd
 from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import pick
 from pyfairme.estimators.inputs import sample_weights
+from pyfairme.estimators.settings import as_tuple, uses_clusters
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["placed", "refuse_unplaced", "rows_with_a_cluster"]
+__all__ = ["keep_placed", "placed", "refuse_unplaced"]
 
 
-def rows_with_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.ndarray:
+def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.ndarray:
     """Tell which rows have a cluster of every factor, (n,), and warn of those that have none.
 
     Such rows are no cluster together. Each is one of its own, whose effect only this row could
@@ -37,6 +39,17 @@ def rows_with_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> n
                 DataWarning,
             )
     return placed if placed.any() else np.ones(len(frame), bool)
+
+
+def keep_placed(
+    params: Mapping[str, Any], frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
+    """Leave rows without a cluster out of a fit that uses clusters."""
+    if params["missing"] != "category" or not uses_clusters(params):
+        return frame, y, weight
+    kept = np.flatnonzero(_have_a_cluster(frame, as_tuple(params["cluster"])))
+    frame = frame.iloc[kept].reset_index(drop=True)
+    return frame, y[kept], None if weight is None else weight[kept]
 
 
 def placed(
