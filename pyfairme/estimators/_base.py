@@ -27,7 +27,7 @@ from pyfairme.estimators import (
 from pyfairme.estimators.copied_columns import warn_of_copies
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.held_out import held_out, keys_of
-from pyfairme.estimators.labels import warn_of_clusters, warn_of_similar_labels
+from pyfairme.estimators.labels import warn_of_clusters
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.row_identity import row_identity
@@ -168,7 +168,6 @@ class FairMixedEffects(BaseEstimator):
         encoded = self.target_.encode(y)
         self.design_ = self._fit_design(frame, rows, schema)
         inputs.warn_of_far_origins(self.design_)
-        warn_of_similar_labels(self.design_.clusters if settings.uses_clusters(params) else {})
         training = self._encode(frame, encoded, weight, rows)
         warn_of_nested_labels(self.design_, training)
         warn_of_copies(self.design_, frame.iloc[rows], training)
@@ -199,7 +198,7 @@ class FairMixedEffects(BaseEstimator):
         self._fitted_params = after_fit.remember(self)
         updates.keep_training(self, training)
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
-        self._slope_means = self._mean_slopes(training)
+        self._slope_means = (training.weight @ training.slopes) / training.weight.sum()
         self._input_sd = np.asarray(training.x).std(axis=0)
         return training, validation
 
@@ -233,9 +232,6 @@ class FairMixedEffects(BaseEstimator):
     def _in_standard_units(self, batch: Batch) -> Batch:
         """Divide the offset by the unit in which a real target is standardised."""
         return batch._replace(offset=batch.offset / np.float32(getattr(self.target_, "scale", 1.0)))
-
-    def _mean_slopes(self, training: Batch) -> np.ndarray:
-        return (training.weight @ training.slopes) / training.weight.sum()
 
     # Predicting -----------------------------------------------------------------------------
 

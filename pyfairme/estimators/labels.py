@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.clusters import Factor
+from pyfairme.data.clusters import Factor, Grouping, factor_columns, read_clusters
 from pyfairme.data.columns import lookup, sameness
 from pyfairme.notices import DataWarning, warn
 
@@ -34,9 +34,13 @@ def warn_of_clusters(estimator: Any, frame: pd.DataFrame, effects: str) -> None:
         warn_of_unknown_clusters(factors, frame)
 
 
-def warn_of_similar_labels(clusters: Mapping[str, Sequence[str]]) -> None:
+def warn_of_similar_labels(frame: pd.DataFrame, cluster: Iterable[Grouping]) -> None:
     """Warn of training clusters whose labels differ only in case, spaces or way of writing."""
-    for column, labels in clusters.items():
+    columns = dict.fromkeys(name for entry in cluster for name in factor_columns(entry))
+    for column in columns:
+        if column not in frame.columns:
+            continue  # said with its near matches later
+        labels = sorted(read_clusters(frame, column).names)
         first: dict[object, str] = {}
         pairs = []
         for label in labels:

@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import pick
 from pyfairme.estimators.inputs import sample_weights
+from pyfairme.estimators.labels import warn_of_similar_labels
 from pyfairme.estimators.settings import as_tuple, uses_clusters
 from pyfairme.notices import DataWarning, warn
 
@@ -44,8 +45,11 @@ def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.nd
 def keep_placed(
     params: Mapping[str, Any], frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
-    """Leave rows without a cluster out of a fit that uses clusters."""
-    if params["missing"] != "category" or not uses_clusters(params):
+    """Leave rows without a cluster out of a fit that uses clusters; warn of labels that are alike."""
+    if not uses_clusters(params):
+        return frame, y, weight
+    warn_of_similar_labels(frame, as_tuple(params["cluster"]))
+    if params["missing"] != "category":
         return frame, y, weight
     kept = np.flatnonzero(_have_a_cluster(frame, as_tuple(params["cluster"])))
     frame = frame.iloc[kept].reset_index(drop=True)

@@ -44,8 +44,8 @@ def test_what_is_new_or_known_is_not():
 
 def test_training_labels_that_differ_in_case_or_spaces_are_named():
     with pytest.warns(DataWarning, match=r"'oslo' for 'Oslo'.*\[similar-labels\]"):
-        warn_of_similar_labels({"town": ("Bergen", "Oslo", "oslo")})
-    warn_of_similar_labels({"town": ("1", "2", "10", "Oslo", "Os lo")})
+        warn_of_similar_labels(frame("Bergen", "Oslo", "oslo", None), ["town"])
+    warn_of_similar_labels(frame("1", 1, "2", "10", "Oslo", "Os lo"), ["town"])
 
 
 def test_mostly_unknown_clusters_are_named():
