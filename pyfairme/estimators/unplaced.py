@@ -45,7 +45,7 @@ def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.nd
 def keep_placed(
     params: Mapping[str, Any], frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
-    """Leave rows without a cluster out of a fit that uses clusters; warn of labels that are alike."""
+    """Leave rows without a cluster out of a fit that uses them; warn of labels that are alike."""
     if not uses_clusters(params):
         return frame, y, weight
     warn_of_similar_labels(frame, as_tuple(params["cluster"]))
