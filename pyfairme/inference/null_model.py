@@ -11,6 +11,7 @@ from pyfairme.model.likelihoods import Likelihood
 __all__ = ["null_loss", "worse_than_null"]
 
 SLACK = 0.1  # nats a row, and this share of the null model's loss: noise of the draws
+FIRST_SLACK = 0.5  # the same for a mean over the first steps, which begin anywhere
 
 
 def null_loss(likelihood: Likelihood, batch: Batch) -> float:
@@ -33,6 +34,6 @@ def null_loss(likelihood: Likelihood, batch: Batch) -> float:
     return float(share @ (mean - xlogy(y, mean) + gammaln(y + 1)))
 
 
-def worse_than_null(loss: float, null: float) -> bool:
+def worse_than_null(loss: float, null: float, first: bool = False) -> bool:
     """Tell whether a loss is above the null model's by more than noise explains."""
-    return not loss <= null + SLACK * (1 + abs(null))
+    return not loss <= null + (FIRST_SLACK if first else SLACK) * (1 + abs(null))

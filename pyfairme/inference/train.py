@@ -217,8 +217,8 @@ def _compare_with_null(
     mean as long as the guide is wide, so that there the predictive density decides.
     """
     null = null_loss(spec.likelihood, training)
-    loss = one.history[one.best]["mixed"]
-    if not worse_than_null(loss, null):
+    loss, first = one.history[one.best]["mixed"], one.best == 0
+    if not worse_than_null(loss, null, first):
         return
     if spec.likelihood.target == "count":
         loss = _predictive_loss(spec, one, draws, training)

@@ -42,6 +42,7 @@ def test_it_is_the_least_loss_of_a_constant():
 def test_noise_is_allowed_for_and_nan_is_not():
     assert not worse_than_null(0.7, 0.69)
     assert worse_than_null(0.9, 0.69)
+    assert not worse_than_null(0.9, 0.69, first=True)
     assert worse_than_null(np.nan, 0.69)
 
 
