@@ -325,7 +325,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         two = hasattr(self, "fit_") and len(self.classes_) == 2
         if two and is_number(self.threshold) and fitted.get("threshold") != self.threshold:
             self._check_threshold()
-            self.threshold_ = dict.fromkeys(EFFECTS, float(self.threshold))
+            self.threshold_: dict[str, float] = dict.fromkeys(EFFECTS, float(self.threshold))
             self._fitted_params = {**fitted, "threshold": self.threshold}
 
     def _check_use(self) -> None:

@@ -303,7 +303,7 @@ def _constant_note(judged: Judged, effects: str, rows: np.ndarray, label: Any) -
 
 
 def _with_note(part: pd.DataFrame, said: str) -> pd.DataFrame:
-    lines = part["metric"].isin(BY_DECISION) & (part["group"] == "all")
+    lines = part["metric"].isin(list(BY_DECISION)) & (part["group"] == "all")
     part.loc[lines, "note"] = [f"{said}; {n}" if n else said for n in part.loc[lines, "note"]]
     return part
 

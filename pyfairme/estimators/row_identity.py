@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
-from pandas.util import hash_array, hash_pandas_object
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.clusters import factor_columns
@@ -21,14 +22,15 @@ def row_identity(design: Design, frame: pd.DataFrame, batch: Batch) -> np.ndarra
     Rows that are equal in all of these are told apart by how many of them stand before, so that
     outcomes of a call are independent of each other.
     """
-    parts = [hash_pandas_object(frame.index, index=False).to_numpy()]
+    hashing: Any = pd.util  # type: ignore[attr-defined]
+    parts = [hashing.hash_pandas_object(frame.index, index=False).to_numpy()]
     parts += [
-        hash_array(cluster_labels(frame, name).astype(str).astype(object))
+        hashing.hash_array(cluster_labels(frame, name).astype(str).astype(object))
         for name in design.schema.cluster
         if set(factor_columns(name)) <= set(frame.columns)
     ]
     numbers = [*np.asarray(batch.x).T, np.asarray(batch.offset)]
-    parts += [hash_array(np.ascontiguousarray(column)) for column in numbers]
+    parts += [hashing.hash_array(np.ascontiguousarray(column)) for column in numbers]
     found = np.zeros(len(frame), np.uint64)
     for part in parts:
         found = (found ^ part) * MIX

@@ -175,14 +175,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             _check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
             pooled = one_rule(score, outcome, self.objective, mass)
             times = repeats(mass) if sample_weight is not None else np.ones(len(mass), int)
-            repeated = [np.repeat(part, times) for part in (score, outcome, codes)]
+            p, true, of = (np.repeat(part, times) for part in (score, outcome, codes))
             chosen = CRITERIA[str(self.criterion)]
-            rules = grouped_rules(*repeated, chosen, self.objective, self.grid_size)
+            rules = grouped_rules(p, true, of, chosen, self.objective, self.grid_size)
             rules["n"] = np.bincount(codes, minlength=len(rules))
             rules["positives"] = np.bincount(codes, outcome, minlength=len(rules)).astype(int)
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
-        self._pooled = pooled
+        self._pooled: pd.DataFrame | None = pooled
         self.classes_ = self.estimator.classes_
         self._seed = seed_from(self.random_state)
         return self
