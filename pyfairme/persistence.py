@@ -11,6 +11,7 @@ import json
 import math
 import os
 import secrets
+import stat
 import struct
 import zipfile
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
+
+from pyfairme.notices import shown
 
 __all__ = ["FORMAT_VERSION", "load_state", "save_state"]
 
@@ -46,7 +49,8 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: 
     Parameters
     ----------
     path
-        File to write; an existing one is replaced.
+        File to write; an existing one is replaced and keeps its permissions; of a symbolic link
+        the file that it names.
     state
         Nested dictionaries (with string keys), lists, tuples, strings, numbers, booleans, None, and
         boolean, integer or real NumPy arrays and scalars. JAX arrays become NumPy arrays.
@@ -59,6 +63,8 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: 
         If something in the state is none of these; the message names its place.
     FileNotFoundError
         If the folder of `path` does not exist.
+    OSError
+        If `path` is a folder, a device, a pipe, or cannot be written.
 
     Examples
     --------
@@ -68,11 +74,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: 
     >>> load_state(path)
     ('Example', {'hidden': (64, 32), 'scale': array([0.5], dtype=float32)})
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise FileNotFoundError(
-            f"no folder {str(path.parent)!r} to save {path.name!r} in: create it"
-        )
+    path = _to_write(path)
     arrays: dict[str, np.ndarray] = {}
     structure = _encode(state, "state", arrays)
     tensors = save_tensors(cast(Any, arrays))
@@ -108,9 +110,10 @@ def load_state(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no file of pyfairme, is truncated or altered, or was written in a newer format.
+        If it is no file of pyfairme, is truncated or altered, or was written in a newer format;
+        also for a pipe or a device, which may never end.
     """
-    path = Path(path)
+    path = _as_path(path)
     config, tensors = _unpack(path)
     _check_origin(path, config)
     _check_digests(path, config, tensors)
@@ -151,7 +154,7 @@ def _key(key: Any, where: str) -> str:
     if not isinstance(key, str):
         raise TypeError(
             f"expected string keys in {where}, got {key!r} of type {type(key).__name__}: "
-            "convert the keys to strings, or save a list of pairs"
+            "convert the keys to strings, or save a list of pairs [not-plain]"
         )
     return str(key)
 
@@ -161,14 +164,15 @@ def _array(value: Any, where: str) -> np.ndarray:
     if not known and not _on_device(value):
         raise TypeError(
             "expected a dict, list, tuple, string, number, boolean, None or NumPy array, got "
-            f"{type(value).__module__}.{type(value).__qualname__} at {where}: convert it first"
+            f"{type(value).__module__}.{type(value).__qualname__} at {where}: convert it first "
+            "[not-plain]"
         )
     # JAX's typed keys have a dtype of their own, which NumPy cannot take
     array = np.asarray(value, order="C") if known or isinstance(value.dtype, np.dtype) else None
     if array is None or array.dtype.name not in _DTYPES:
         raise TypeError(
             f"expected a boolean, integer or real array, got dtype {value.dtype} at {where}: "
-            "convert it, for instance with .astype or .tolist()"
+            "convert it, for instance with .astype or .tolist() [not-plain]"
         )
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
@@ -226,10 +230,58 @@ def _pack(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def _as_path(path: Any) -> Path:
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str) or not text or "\0" in text:
+        kind = TypeError if not isinstance(text, str) else ValueError
+        raise kind(
+            f"path must be the name of a file, as text or a pathlib.Path; got {shown(path)} [path]"
+        )
+    return Path(text)
+
+
+def _to_write(path: Any) -> Path:
+    """Return the file to write: behind links, in a folder that exists, and a file if it exists."""
+    path = _as_path(path)
+    try:
+        path = path.resolve() if path.is_symlink() else path
+        mode = path.stat().st_mode if path.exists() else None
+    except (OSError, RuntimeError) as error:  # a circle of links, a name that is too long
+        raise OSError(f"cannot save to {str(path)!r}: {_reason(error)} [cannot-write]") from error
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"no folder {str(path.parent)!r} to save {path.name!r} in: create it [no-folder]"
+        )
+    if mode is not None and not stat.S_ISREG(mode):
+        folder = stat.S_ISDIR(mode)
+        raise (IsADirectoryError if folder else OSError)(
+            f"cannot save to {str(path)!r}, which is "
+            f"{'a folder' if folder else 'a device, a pipe or a socket'}: name a file [not-a-file]"
+        )
+    return path
+
+
+def _reason(error: BaseException) -> str:
+    return str(getattr(error, "strerror", None) or error).lower()
+
+
 def _write_whole(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        _replace(path, content)
+    except OSError as error:
+        reason = _reason(error)
+        raise type(error)(f"cannot save to {str(path)!r}: {reason} [cannot-write]") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # `path` may have the longest name
     try:
         with temporary.open("xb") as file:
+            if path.exists():  # as it was: a private model stays private
+                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -239,11 +291,11 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 def _unpack(path: Path) -> tuple[dict[str, Any], bytes]:
-    content = path.read_bytes()
+    content = _content(path)
     if not content.startswith(b"PK"):
         raise ValueError(
             f"expected a file written by pyfairme's save, got {str(path)!r}, which is no zip "
-            "archive: check the path"
+            "archive: check the path [no-model-file]"
         )
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -259,6 +311,30 @@ def _unpack(path: Path) -> tuple[dict[str, Any], bytes]:
     return config, members[_ARRAYS]
 
 
+def _content(path: Path) -> bytes:
+    """Return the bytes of a regular file: a pipe may wait, a device may go on, forever."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no file {str(path)!r}: check the path [no-file]"
+        ) from error
+    except OSError as error:
+        reason = _reason(error)
+        raise type(error)(f"cannot read {str(path)!r}: {reason} [cannot-read]") from error
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(
+            f"expected a file written by pyfairme's save, got the folder {str(path)!r}: name the "
+            "file in it [not-a-file]"
+        )
+    raise ValueError(
+        f"expected a file written by pyfairme's save, got {str(path)!r}, which is a device, a pipe "
+        "or a socket: copy it to a file first [not-a-file]"
+    )
+
+
 def _check_origin(path: Path, config: Mapping[str, Any]) -> None:
     version = config.get("format_version")
     if not isinstance(version, int) or version < 1:
@@ -267,7 +343,7 @@ def _check_origin(path: Path, config: Mapping[str, Any]) -> None:
         raise ValueError(
             f"expected a file of format {FORMAT_VERSION} or older, got format {version} in "
             f"{str(path)!r}, written by pyfairme {config.get('pyfairme')}: upgrade pyfairme (here: "
-            f"{_version('pyfairme')})"
+            f"{_version('pyfairme')}) [newer-format]"
         )
 
 
@@ -284,5 +360,5 @@ def _check_digests(path: Path, config: Mapping[str, Any], tensors: bytes) -> Non
 def _damaged(path: Path, what: str) -> ValueError:
     return ValueError(
         f"the file {str(path)!r} is truncated or altered: {what}. Restore it from a copy, or save "
-        "the model again"
+        "the model again [damaged-file]"
     )

@@ -15,6 +15,7 @@ from pyfairme.estimators import class_weights
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
+from pyfairme.estimators.inputs import check_length
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
@@ -336,6 +337,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         """Return the accuracy of `predict` on rows X (n, columns) of class y (n,)."""
         warn_of_order(X, "X", y=y)
         warn_of_order(X, "X", sample_weight=sample_weight)
+        check_length(X, y)
         return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:

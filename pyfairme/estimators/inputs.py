@@ -20,6 +20,8 @@ from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
 
 __all__ = [
+    "check_length",
+    "check_target",
     "cluster_labels",
     "counted_rows",
     "new_clusters",
@@ -45,11 +47,7 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
     An array gets the column names x0, x1, ..., and so does a frame whose columns are all numbered;
     these cannot be used with ``cluster`` or ``sensitive``, which are names.
     """
-    if y is None:
-        raise ValueError(
-            f"{type(estimator).__name__} requires y to be passed, but the target y is None. "
-            "[no-target]"
-        )
+    check_target(estimator, y)
     refuse_lossy(y, "y")
     _refuse_one_row(X)
     if np.asarray(y).ndim == 0:
@@ -184,6 +182,23 @@ def _refuse_one_row(X: Any) -> None:
         raise TypeError(
             "X must be a frame with one line per row, got a series: for one row of a frame give "
             "frame.iloc[[0]], for one column frame[['column']]. [x-not-rows]"
+        )
+
+
+def check_target(estimator: Any, y: Any) -> None:
+    """Refuse None as target."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None. "
+            "[no-target]"
+        )
+
+
+def check_length(X: Any, y: Any) -> None:
+    """Refuse a y that has not one value per row of X."""
+    if hasattr(X, "__len__") and hasattr(y, "__len__") and len(X) != len(y):
+        raise ValueError(
+            f"X has {len(X)} rows, y has {len(y)}: give one target per row. [other-length]"
         )
 
 

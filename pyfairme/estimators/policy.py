@@ -56,6 +56,7 @@ def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
 def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
     """Return the class of each row of the frame, 0 or 1, (n,)."""
     warn_of_order(frame, "X", y=y)
+    inputs.check_target(estimator, y)
     outcome = estimator.target_.encode(y)
     if len(outcome) != len(frame):
         raise ValueError(
@@ -89,7 +90,7 @@ def learn_groups(entry: Sensitive, frame: pd.DataFrame, otherwise: str) -> Attri
     except ValueError as error:
         raise ValueError(
             f"No thresholds by group can be chosen on these {len(frame)} rows. {error} "
-            f"Otherwise {otherwise}"
+            f"Otherwise {otherwise} [no-groups]"
         ) from error
 
 

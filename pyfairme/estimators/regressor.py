@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 
 from pyfairme.data import CountTarget, RealTarget
 from pyfairme.estimators._base import FairMixedEffects
+from pyfairme.estimators.inputs import check_length
 from pyfairme.estimators.settings import check_choice
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
@@ -280,6 +281,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         """Return R squared of `predict` on rows X (n, columns) of target y (n,)."""
         warn_of_order(X, "X", y=y)
         warn_of_order(X, "X", sample_weight=sample_weight)
+        check_length(X, y)
         return super().score(X, y, sample_weight)
 
     def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
+from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, inputs, settings
 from pyfairme.estimators.labels import warn_of_unknown_labels
 from pyfairme.estimators.unplaced import placed, refuse_unplaced
@@ -65,13 +66,14 @@ def refine(
     if draws < FEWEST_DRAWS:
         raise ValueError(
             f"refine needs at least {FEWEST_DRAWS} draws per chain to judge the chains by, got "
-            f"{draws}; 1000 are usual."
+            f"{draws}; 1000 are usual. [few-draws]"
         )
     fit: Fit = estimator.fit_
     if not fit.spec.latents:
         raise ValueError(
             "refine samples latent variables, and this model has none: give cluster='column' with "
-            "random_intercepts=True or random_slopes, or network_posterior='last_layer'."
+            "random_intercepts=True or random_slopes, or network_posterior='last_layer'. "
+            "[no-latents]"
         )
     check_size(fit.spec)
     _check_draws(fit, draws, chains)
@@ -164,7 +166,7 @@ def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
             raise ValueError(
                 f"refine got rows of {len(new)} clusters of {factor.name!r} that the model "
                 f"does not know: {new[:5]}. Learn them with adapt(X_new, y_new) first, or leave "
-                "these rows out."
+                "these rows out. [unknown-clusters]"
             )
     batch = _encoded(estimator, frame, y, sample_weight)
     _warn_of_missing_clusters(estimator, batch)
@@ -189,11 +191,12 @@ def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) ->
     """Encode labelled rows; classes weigh what they did in the fit."""
     warn_of_order(frame, "X", y=y)
     warn_of_order(frame, "X", sample_weight=sample_weight)
-    values = np.asarray(y).reshape(-1)
+    inputs.check_target(estimator, y)
+    values = one_per_row(y, "y").reshape(-1)
     if len(values) != len(frame):
         raise ValueError(
             f"X has {len(frame)} rows, y has {len(values)}: give one target per row, in the same "
-            "order."
+            "order. [other-length]"
         )
     weight = inputs.sample_weights(sample_weight, len(frame))
     encoded = estimator.target_.encode(values)
@@ -208,7 +211,8 @@ def _kl_weight(estimator: Any, method: str) -> float:
     if not estimator.kl_weight > 0:
         raise ValueError(
             f"{method} needs kl_weight > 0, and this model has kl_weight={estimator.kl_weight!r}: "
-            "without the prior the effects have no posterior to draw from. Fit with kl_weight=1."
+            "without the prior the effects have no posterior to draw from. Fit with kl_weight=1. "
+            "[prior-off]"
         )
     return float(estimator.kl_weight)
 
@@ -269,7 +273,7 @@ def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: A
     if not fit.spec.factors:
         raise ValueError(
             "adapt learns the random effects of new clusters, and this model has none: give "
-            "cluster='column' with random_intercepts=True or random_slopes."
+            "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     kl_weight = _kl_weight(estimator, "adapt")
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
@@ -303,7 +307,8 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
         known = ", ".join(repr(factor.name) for factor in factors)
         raise ValueError(
             f"adapt found no new cluster in {known}: every row's cluster is known, and adapt "
-            "leaves known clusters as they are. To learn from more of their rows, fit again."
+            "leaves known clusters as they are. To learn from more of their rows, fit again. "
+            "[no-new-cluster]"
         )
     paths = [estimator.design_.factor(name).columns for name in names]
     if len(new) > 1 and all(b[: len(a)] == a for a, b in pairwise(sorted(paths, key=len))):
@@ -323,7 +328,8 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
     if others:
         raise ValueError(
             f"adapt got rows of known clusters of {factors[position].name!r} too: {others[:5]}. It "
-            "leaves known clusters as they are: give the rows of new clusters only."
+            "leaves known clusters as they are: give the rows of new clusters only. "
+            "[known-clusters]"
         )
     return position, labels
 
