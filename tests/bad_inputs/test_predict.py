@@ -15,7 +15,29 @@ from tests.bad_inputs import table, tiny
 
 AREA = "predict"
 TOO_LARGE = ("1e+20", "1e+30", "1e+38", "1e+39", "1e+300", "1e+308")
-LATER: dict[str, str] = {}
+LATER = dict.fromkeys(
+    [
+        "numeric 1e308",
+        "reg numeric 1e+38 finite?",
+        "numeric 1e+39 finite?",
+        "numeric 1e+300 finite?",
+        "reg numeric 1e+300 finite?",
+        "numeric 1e+308 finite?",
+        "reg numeric 1e+308 finite?",
+    ],
+    "numbers beyond single precision overflow",
+) | dict.fromkeys(
+    [
+        "int clusters given as text with space",
+        "int clusters given as zero padded",
+        "int clusters given as bool (0/1 lost)",
+        "clusters '1.0' instead of 1: any word?",
+        "all clusters new (typo): any word?",
+        "cluster ids 0.1 float64 at fit, float32 at predict",
+        "cluster NaN",
+    ],
+    "rows of unknown clusters only are predicted without a word",
+)
 N = tiny.ROWS
 ARRAY = {"cluster": None, "sensitive": ()}
 METHODS = {"level": "predict_interval", "kind": "predict_interval", "draws": "sample_predictive"}
