@@ -6,6 +6,7 @@ import re
 import tempfile
 import warnings
 import zlib
+from collections import Counter
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -264,7 +265,7 @@ def _is_number(text: str) -> bool:
 
 
 def _check_header(path: Path, names: list[str], separator: str) -> None:
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if repeated:
         raise ValueError(
             f"{path.name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
