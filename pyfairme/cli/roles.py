@@ -248,8 +248,8 @@ def read_target(
         y = pick(frame, target)
     if y.dtype.kind == "f" and np.isinf(y).any():
         raise ValueError(
-            f"the target {target!r} has {np.isinf(y).sum()} infinite values: correct them, or leave "
-            "their rows out. [infinite-target]"
+            f"the target {target!r} has {np.isinf(y).sum()} infinite values: correct them, or "
+            "leave their rows out. [infinite-target]"
         )
     if y.dtype.kind == "f" and (y % 1 == 0).all():
         y = y.astype(np.int64)

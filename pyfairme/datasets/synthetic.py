@@ -322,7 +322,7 @@ def _check_counts(link: np.ndarray, likelihood: str) -> None:
         raise ValueError(
             f"The largest expected count would be exp({link.max():.3g}), more than a count can "
             "be: choose a smaller intercept_scale, slope_scale, unfairness or exposure. "
-            "[count-too-large]"
+            "[large-counts]"
         )
 
 

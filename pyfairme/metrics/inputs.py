@@ -297,7 +297,7 @@ def check_count(value: Any, name: str, least: int = 0) -> int:
         raise ValueError(
             f"{name} must be a whole number of at least {least}, got {shown(value)}. [not-a-count]"
         )
-    if value > MOST_COUNTED:
+    if int(value) > MOST_COUNTED:
         raise ValueError(
             f"{name} must be at most {MOST_COUNTED:,}, got {value}: more would fill the memory; "
             "thousands are precise enough. [count-too-large]"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.inputs import check_count, check_share
+from pyfairme.metrics.inputs import as_rng, check_count, check_share
 from pyfairme.study.before_after import HIGHER_IS_BETTER, SMALLEST
 from pyfairme.study.paired import (
     bootstrap_interval,
@@ -127,9 +127,9 @@ def compare(
             "[no-study]"
         )
     check_share(level)
-    for name, value in (("n_boot", n_boot), ("seed", seed)):
-        if value is not None:
-            check_count(value, name)
+    if n_boot is not None:
+        check_count(n_boot, "n_boot")
+    as_rng(0 if seed is None else seed, "seed")
     found = replicates
     if found is None and n_boot is None and seed is None:
         found = getattr(results, "replicates", None)
