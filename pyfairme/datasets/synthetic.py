@@ -266,12 +266,12 @@ def _check_sizes(rows: Any, sizes: Mapping[str, Any], levels: Any) -> None:
     for name, size in sizes.items():
         if not _is_whole(size) or size < lowest[name]:
             raise ValueError(
-                f"Expected {name} >= {lowest[name]}, a whole number, got {size!r}. [data-size]"
+                f"Expected {name} >= {lowest[name]}, got {size!r}. Give a whole number. [data-size]"
             )
     if not _is_whole(rows) or rows < sizes["clusters"]:
         raise ValueError(
-            f"Expected at least one row per cluster ({sizes['clusters']}), a whole number, "
-            f"got rows={rows!r}. [data-size]"
+            f"Expected at least one row per cluster ({sizes['clusters']}), "
+            f"got rows={rows!r}. Give a whole number. [data-size]"
         )
     if sizes["slopes"] > sizes["covariates"]:
         raise ValueError(
@@ -281,8 +281,8 @@ def _check_sizes(rows: Any, sizes: Mapping[str, Any], levels: Any) -> None:
     counts = isinstance(levels, Iterable) and not isinstance(levels, str)
     if not counts or any(not _is_whole(count) or int(count) < 2 for count in levels):
         raise ValueError(
-            "Expected sensitive_levels of at least 2 each, whole numbers, such as (2, 3); "
-            f"got {levels!r}. [data-size]"
+            f"Expected sensitive_levels of at least 2 each, got {levels!r}. Give whole numbers, "
+            "such as (2, 3). [data-size]"
         )
 
 
@@ -299,7 +299,9 @@ def _check_likelihood(likelihood: Any) -> None:
 
 def _check_kind(likelihood: str, classes: Any, exposure: float) -> None:
     if not _is_whole(classes) or classes < 2:
-        raise ValueError(f"Expected classes >= 2, a whole number, got {classes!r}. [data-size]")
+        raise ValueError(
+            f"Expected classes >= 2, got {classes!r}. Give a whole number. [data-size]"
+        )
     if exposure > 0 and likelihood not in COUNTS:
         raise ValueError(
             f"exposure is for counts: expected likelihood to be one of {COUNTS}, got "

@@ -64,12 +64,12 @@ def test_strength_0_leaves_noise():
 def test_errors_say_what_to_do(probed):
     with pytest.raises(ValueError, match="already: rename them"):
         add_probes(probed, number=1)
-    with pytest.raises(ValueError, match="Expected number >= 1, got 0"):
+    with pytest.raises(ValueError, match="number must be a whole number of at least 1, got 0"):
         add_probes(pf.datasets.load_adult(), number=0)
     three = pf.datasets.make_clustered(rows=90, likelihood="categorical", random_state=0)
     with pytest.raises(
         ValueError, match="this target has 3: add them to a data set with one class"
     ):
         add_probes(three)
-    with pytest.raises(ValueError, match="strength to be finite and >= 0, got -1"):
+    with pytest.raises(ValueError, match="strength to be a finite number >= 0, got -1"):
         add_probes(pf.datasets.load_adult(), strength=-1.0)
