@@ -17,7 +17,7 @@ from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.clusters import Grouping, factor_columns
-from pyfairme.data.columns import MISSING, NEW_LEVEL
+from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
@@ -169,7 +169,7 @@ def _groups(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
     names = np.array([*attribute.levels, NEW_LEVEL], dtype=object)
     codes = attribute.encode(frame)
     found = names[codes]
-    gaps = frame[list(attribute.columns)].isna().any(axis=1).to_numpy()
+    gaps = np.logical_or.reduce([pick(frame, c).isna().to_numpy() for c in attribute.columns])
     found[(codes < 0) & gaps] = MISSING
     return found
 
