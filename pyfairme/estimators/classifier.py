@@ -428,7 +428,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         target = ClassTarget.fit(y, self._order, self.pos_label)
-        check_classification_targets(y)
+        _check_labels(y)
         warn_of_classes(target.classes, target.encode(y), chosen=self._is_order_given)
         number = len(target.classes)
         if number > 2 and self.threshold != 0.5:
@@ -477,3 +477,16 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             )
             for effects in EFFECTS
         }
+
+
+def _check_labels(y: np.ndarray) -> None:
+    """Refuse what scikit-learn does not take as classes, with an example of what was given."""
+    try:
+        check_classification_targets(y)
+    except (TypeError, ValueError) as error:
+        first = y.tolist()[0]
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+        raise kind(
+            f"{error} The first value of y is {shown(first)}, of type {type(first).__name__}: give "
+            "classes as text, whole numbers or booleans. [label-type]"
+        ) from error
