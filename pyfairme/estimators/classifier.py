@@ -481,6 +481,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
 def _check_labels(y: np.ndarray) -> None:
     """Refuse what scikit-learn does not take as classes, with an example of what was given."""
+    if y.dtype.kind == "f" and np.isinf(y).any():
+        raise ValueError("y holds infinite values: drop or correct these rows. [infinite-target]")
     try:
         check_classification_targets(y)
     except (TypeError, ValueError) as error:

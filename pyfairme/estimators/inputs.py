@@ -215,7 +215,8 @@ def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
             f"{shown(sample_weight)}. [weights]"
         ) from error
     there = weight[weight > 0]
-    if len(there) and not (there.min() >= SINGLE.tiny and there.sum() <= SINGLE.max):
+    most = SINGLE.max / max(len(there), 1)
+    if len(there) and not (there.min() >= SINGLE.tiny and there.max() <= most):
         raise ValueError(
             f"sample_weight holds weights from {there.min():.0e} to {there.max():.0e}, and "
             f"training computes in single precision, {SINGLE.tiny:.0e} to {SINGLE.max:.0e}: divide "

