@@ -12,6 +12,7 @@ from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.tables import check_columns, check_output, read_table, write_table
 from pyfairme.data.columns import label_of
 from pyfairme.estimators.inputs import cluster_labels, new_clusters
+from pyfairme.estimators.labels import expecting_new_clusters
 
 __all__ = ["predict", "prediction_table"]
 
@@ -75,7 +76,7 @@ def predict(
         kept = keep or []
         check_columns(kept, frame, "--keep")
         rows = rows_for_model(fitted, frame, table)
-        with spoken_warnings():
+        with spoken_warnings(), expecting_new_clusters():  # _news says it
             found = prediction_table(fitted, rows, effects, level, kind)
         write_table(_with_ids(found, frame, kept), out)
         typer.echo(f"{table.name}: {len(frame):,} rows predicted with {effects} effects.")

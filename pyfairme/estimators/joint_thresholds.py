@@ -26,6 +26,7 @@ from pyfairme.estimators.joint_tables import (
     thresholds_table,
     warn_of_decisions,
 )
+from pyfairme.estimators.labels import expecting_new_clusters
 from pyfairme.estimators.settings import EFFECTS, check_choice, seed_from
 
 __all__ = ["JointThresholds"]
@@ -314,7 +315,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return tuple(found)
 
     def _score(self, X: Any) -> np.ndarray:
-        return self.estimator.predict_proba(X, effects=self.effects)[:, 1].astype(np.float64)
+        with expecting_new_clusters():
+            return self.estimator.predict_proba(X, effects=self.effects)[:, 1].astype(np.float64)
 
     # Predicting -----------------------------------------------------------------------------
 

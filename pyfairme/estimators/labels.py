@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from pyfairme.data.columns import lookup, sameness
 from pyfairme.notices import DataWarning, warn
 
 __all__ = [
+    "expecting_new_clusters",
     "warn_of_clusters",
     "warn_of_similar_labels",
     "warn_of_unknown_clusters",
@@ -22,6 +25,14 @@ __all__ = [
 SHOWN = 3
 MOST = 0.5  # share of rows in unknown clusters above which it looks like a mistake
 FEWEST_ROWS = 20  # fewer rows of a new cluster are an ordinary question
+
+
+@contextmanager
+def expecting_new_clusters() -> Iterator[None]:
+    """Say nothing of rows that are mostly of new clusters: whoever asks says it, or means it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*\[mostly-unseen\]", DataWarning)
+        yield
 
 
 def warn_of_clusters(estimator: Any, frame: pd.DataFrame, effects: str) -> None:

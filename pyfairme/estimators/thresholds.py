@@ -17,6 +17,7 @@ from pyfairme.data.state import attribute_from, plain
 from pyfairme.estimators import policy, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators.labels import expecting_new_clusters
 from pyfairme.estimators.settings import EFFECTS, check_choice, check_count, seed_from
 from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share, repeats
 
@@ -207,7 +208,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             )
 
     def _score(self, X: Any) -> np.ndarray:
-        return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
+        with expecting_new_clusters():
+            return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
 
     # Predicting -----------------------------------------------------------------------------
 
