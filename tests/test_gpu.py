@@ -55,4 +55,5 @@ def test_a_file_of_the_accelerator_predicts_on_the_processor(data, tmp_path):
     model.fit(data.frame, data.target).save(tmp_path / "m.pyfairme")
     with jax.default_device(jax.devices("cpu")[0]):
         found = pf.load(tmp_path / "m.pyfairme").predict_proba(data.frame)
-    np.testing.assert_allclose(found, model.predict_proba(data.frame), atol=1e-4)
+    # accelerators multiply matrices in fewer digits (TF32: 10 bits, relative errors of 5e-4)
+    np.testing.assert_allclose(found, model.predict_proba(data.frame), atol=1e-3)
