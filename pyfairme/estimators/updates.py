@@ -153,7 +153,8 @@ def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
             raise ValueError(
                 "refine needs the training rows, and this estimator does not hold them (it was "
                 "loaded from a file, copied to another process, or they are very many): call "
-                "refine(X=X, y=y), with the rows that adapt has learned from among them."
+                "refine(X=X, y=y), with the rows that adapt has learned from among them. "
+                "[no-training-rows]"
             )
         return kept
     if y is None:
@@ -320,7 +321,7 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
     if len(new) > 1:
         raise ValueError(
             f"adapt found new clusters in {names}: give rows that are new in one of them only, and "
-            "adapt to the other one after that."
+            "adapt to the other one after that. [adapt-one-factor]"
         )
     ((position, labels),) = new.items()
     own = inputs.cluster_labels(frame, estimator.design_.factor(factors[position].name).entry)

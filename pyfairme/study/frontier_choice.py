@@ -186,9 +186,13 @@ def _too_dear(
 ) -> str:
     known = penalised & ~np.isnan(costs)
     if not known.any():
-        return f"No penalised point has a cost: {metric} or a spread is not defined on these rows."
+        return (
+            f"No penalised point has a cost: {metric} or a spread is not defined on these rows. "
+            "Give rows of both outcomes and of two groups or more. [no-cost]"
+        )
     least = int(np.flatnonzero(known)[np.argmin(costs[known])])
     return (
         f"No penalised point costs at most {max_cost:g} of {metric}; the cheapest is "
-        f"{names[least]}, which costs {costs[least]:.4f}. Add smaller weights, or raise max_cost."
+        f"{names[least]}, which costs {costs[least]:.4f}. Add smaller weights, or raise "
+        "max_cost. [max-cost-missed]"
     )
