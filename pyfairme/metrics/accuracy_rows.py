@@ -73,7 +73,9 @@ def _r2(sums: Floats) -> Floats:
 
 
 METRICS = (
-    Metric("auroc", "classification", "overall", by_rank, _auroc, undefined=ONE_OUTCOME),
+    Metric(
+        "auroc", "classification", "overall", by_rank, _auroc, undefined=ONE_OUTCOME, kind="rate"
+    ),
     Metric(
         "balanced_accuracy",
         "classification",
@@ -81,10 +83,11 @@ METRICS = (
         confusion,
         _balanced_accuracy,
         undefined=ONE_OUTCOME,
+        kind="rate",
     ),
-    Metric("log_loss", "classification", "overall", by_loss, _log_loss),
-    Metric("brier", "classification", "overall", by_loss, _brier),
-    Metric("mse", "regression", "overall", by_error, _mean),
+    Metric("log_loss", "classification", "overall", by_loss, _log_loss, kind="positive"),
+    Metric("brier", "classification", "overall", by_loss, _brier, kind="positive"),
+    Metric("mse", "regression", "overall", by_error, _mean, kind="positive"),
     Metric("r2", "regression", "overall", by_error, _r2, undefined="y_true does not vary"),
     Metric(
         "log_predictive_density",

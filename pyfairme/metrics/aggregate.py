@@ -18,6 +18,37 @@ def ratio(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=empty, where=whole > 0)
 
 
+def mean_of_groups(values: Floats) -> Floats:
+    """Return the mean over groups in the place of each, NaN where no group has a value.
+
+    Examples
+    --------
+    >>> mean_of_groups(np.array([1.0, 3.0, np.nan])).tolist()
+    [2.0, 2.0, 2.0]
+    """
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(-1, keepdims=True)
+    mean = ratio(total, known.sum(-1, keepdims=True).astype(np.float64))
+    return np.broadcast_to(mean, values.shape)
+
+
+def group_range(values: Floats) -> Floats:
+    """Return the largest less the smallest value over groups.
+
+    Parameters
+    ----------
+    values
+        Shape ``(..., G)``; NaN marks a group without a value.
+
+    Returns
+    -------
+    Floats
+        Shape ``(...)``; NaN where fewer than two groups have a value.
+    """
+    width = np.fmax.reduce(values, axis=-1) - np.fmin.reduce(values, axis=-1)
+    return np.where((~np.isnan(values)).sum(-1) >= 2, width, np.nan)
+
+
 def group_sd(values: Floats) -> Floats:
     """Return the population standard deviation (ddof = 0) over groups.
 

@@ -1,9 +1,12 @@
 """Bootstrap of rows or clusters, as sums of tables.
 
-With fewer than 30 clusters, rows are resampled within strata of cluster x group x outcome (of
-group x outcome, where fewer than five rows of a cluster share them): the intervals are conditional
-on these clusters. From 30 up whole clusters are resampled, so that the
-intervals also speak of clusters that were not drawn.
+With fewer than 30 clusters, rows are resampled within strata of cluster x group (of the group,
+where fewer than five rows of a cluster share it): the intervals are conditional on these clusters.
+From 30 up whole clusters are resampled, so that the intervals also speak of clusters that were not
+drawn. The outcome forms no strata: the share of positives is as random as all else.
+
+Of a stratum of m rows m - 1 are drawn, each counted m / (m - 1) times (Rao and Wu 1988): drawing m
+of m would make the variance of small strata too small, by (m - 1) / m.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pyfairme.metrics.inputs import Codes, Floats
-from pyfairme.metrics.table import Table, summing_matrix, totals
+from pyfairme.metrics.table import Table, summing_matrix
 
 SMALL = 5  # rows of a stratum below which it joins those of the other clusters
 MIN_CLUSTERS = 30  # fewer give too coarse a distribution when resampled as units
@@ -34,41 +37,55 @@ class Design(NamedTuple):
         are drawn as wholes.
     whole
         Whether units are drawn as wholes.
+    scale
+        Shape ``(n,)``: how much each draw of a row counts.
     """
 
     unit: Codes
     whole: bool
+    scale: Floats
 
 
-def resampling_design(cluster: Codes, *strata: Codes) -> Design:
+def resampling_design(cluster: Codes, group: Codes | None = None) -> Design:
     """Choose between stratified rows and whole clusters by the number of clusters.
 
     Parameters
     ----------
     cluster
         Shape ``(n,)``: code of each row's cluster.
-    *strata
-        Each of shape ``(n,)``: codes of group and, for binary outcomes, outcome.
+    group
+        Shape ``(n,)``: code of each row's group; ``None`` where rows are not grouped.
     """
-    if len(np.unique(cluster)) >= MIN_CLUSTERS:
-        return Design(_joint_codes(cluster), whole=True)
-    fine = _joint_codes(cluster, *strata)
-    small = np.bincount(fine)[fine] < SMALL
-    if not (small.any() and strata):
-        return Design(fine, whole=False)
-    # one or two rows drawn from themselves never vary: such rows are drawn across clusters
-    coarse = _joint_codes(*strata) + int(fine.max()) + 1
-    return Design(_joint_codes(np.where(small, coarse, fine)), whole=False)
+    clusters, code = np.unique(cluster, return_inverse=True)
+    if len(clusters) >= MIN_CLUSTERS:
+        return Design(code, True, np.full(len(code), len(clusters) / (len(clusters) - 1)))
+    grouping = np.zeros(len(code), np.intp) if group is None else group
+    unit = _strata(code, grouping)
+    rows = np.bincount(unit)[unit]
+    return Design(unit, False, rows / np.maximum(rows - 1, 1))
+
+
+def _strata(cluster: Codes, group: Codes) -> Codes:
+    """Return codes of cluster x group; few rows of a group in a cluster join those of others.
+
+    One or two rows that are drawn from themselves hardly vary.
+    """
+    shape = (int(group.max()) + 1, int(cluster.max()) + 1)
+    sizes = np.bincount(group * shape[1] + cluster, minlength=shape[0] * shape[1]).reshape(shape)
+    stratum = np.tile(np.arange(shape[1]), (shape[0], 1))
+    for mine, rows in zip(stratum, sizes, strict=True):
+        small = (rows > 0) & (rows < SMALL)
+        large = np.flatnonzero(rows >= SMALL)
+        if small.any() and rows[small].sum() < SMALL and large.size:
+            small[large[rows[large].argmin()]] = True
+        mine[small] = np.flatnonzero(small)[:1]
+    return np.unique(stratum[group, cluster] + group * shape[1], return_inverse=True)[1]
 
 
 def resample(
     tables: Sequence[Table], design: Design, rng: np.random.Generator, n_boot: int
 ) -> Iterator[list[Floats]]:
-    """Yield replicates of the sums of several tables, in blocks that fit into memory.
-
-    Tables that add up one 0/1 column and whose cells contain whole strata (decisions by group and
-    outcome) need no rows: within a stratum of n rows with m ones, the ones in n draws with
-    replacement are Binomial(n, m/n), exactly. All others share the same drawn rows.
+    """Yield replicates of the sums of several tables on the same draws, in blocks that fit.
 
     Parameters
     ----------
@@ -86,13 +103,9 @@ def resample(
     list of Floats
         For each table, shape ``(block, *table.shape, k)``; blocks add up to ``n_boot``.
     """
-    samplers = [_binomial_sampler(table, design) for table in tables]
-    others = [table for table, sampler in zip(tables, samplers, strict=True) if sampler is None]
-    matrices = [_unit_matrix(table, design) for table in others]
+    matrices = [_unit_matrix(table, design) for table in tables]
     for size in _block_sizes(tables, n_boot):
-        weights = _draw_weights(design, rng, size) if others else np.empty((0, size))
-        by_weight = iter(_weighted_sums(matrices, others, weights))
-        yield [next(by_weight) if draw is None else draw(rng, size) for draw in samplers]
+        yield list(_weighted_sums(matrices, tables, _draw_weights(design, rng, size)))
 
 
 def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weights:
@@ -112,14 +125,15 @@ def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weigh
     Returns
     -------
     Weights
-        Shape ``(n, n_boot)``. A byte holds them: a row is drawn about Poisson(1) times.
+        Shape ``(n, n_boot)``, each to be multiplied by the row's ``design.scale``. A byte holds
+        them: a row is drawn about Poisson(1) times.
 
     Examples
     --------
     >>> design = resampling_design(np.array([0, 0, 1]))
     >>> weights = draw_weights(design, np.random.default_rng(0), 4)
     >>> weights[:2].sum(0).tolist(), weights[2].tolist()
-    ([2, 2, 2, 2], [1, 1, 1, 1])
+    ([1, 1, 1, 1], [1, 1, 1, 1])
     """
     n = len(design.unit)
     weights = np.empty((n, n_boot), np.uint8)
@@ -130,7 +144,7 @@ def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weigh
     return weights
 
 
-def reweighted(tables: Sequence[Table], weights: Weights) -> Iterator[list[Floats]]:
+def reweighted(tables: Sequence[Table], weights: Weights, design: Design) -> Iterator[list[Floats]]:
     """Yield the sums of several tables under given weights, in blocks that fit into memory.
 
     Parameters
@@ -139,73 +153,32 @@ def reweighted(tables: Sequence[Table], weights: Weights) -> Iterator[list[Float
         Of the same n rows.
     weights
         Shape ``(n, n_boot)``, see `draw_weights`.
+    design
+        What they were drawn by.
 
     Yields
     ------
     list of Floats
         For each table, shape ``(block, *table.shape, k)``; blocks add up to ``n_boot``.
     """
-    matrices = [summing_matrix(table) for table in tables]
+    matrices = [_scaled(summing_matrix(table), design) for table in tables]
     for matrix in matrices:
         matrix.eliminate_zeros()
     block = max(1, _WIDE_BLOCK // _widest(tables))
     for start in range(0, weights.shape[1], block):
         part = weights[:, start : start + block].astype(np.float64)
-        yield list(_weighted_sums(matrices, list(tables), part))
+        yield list(_weighted_sums(matrices, tables, part))
 
 
-def percentile_interval(replicates: Floats, level: float) -> tuple[float, float]:
-    """Return the percentile interval of replicates of shape ``(n_boot,)``.
-
-    Replicates without a value (NaN) are passed over; without any the limits are NaN.
-
-    Examples
-    --------
-    >>> percentile_interval(np.arange(101.0), level=0.5)
-    (25.0, 75.0)
-    """
-    known = replicates[~np.isnan(replicates)]
-    if not known.size:
-        return np.nan, np.nan
-    low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def _joint_codes(*codes: Codes) -> Codes:
-    sizes = tuple(int(code.max()) + 1 for code in codes)
-    return np.unique(np.ravel_multi_index(codes, sizes), return_inverse=True)[1]
-
-
-class _BinomialSampler(NamedTuple):
-    rows: Codes  # [H] rows of each stratum
-    ones: Floats  # [H] share of ones in it
-    place: sparse.csr_array  # [cells, H] the cell that contains the stratum
-    count: Floats  # [*shape] rows of each cell, the same in every replicate
-
-    def __call__(self, rng: np.random.Generator, size: int) -> Floats:
-        drawn = rng.binomial(self.rows, self.ones, size=(size, len(self.rows)))
-        ones = (self.place @ drawn.T).T.reshape(size, *self.count.shape)
-        return np.stack(np.broadcast_arrays(self.count, ones), axis=-1)
-
-
-def _binomial_sampler(table: Table, design: Design) -> _BinomialSampler | None:
-    if design.whole or table.columns.shape[1] != 2 or table.weight is not None:
-        return None
-    value = table.columns[:, 1]
-    _, first, unit = np.unique(design.unit, return_index=True, return_inverse=True)
-    cell = table.cell[first]
-    if not (np.isin(value, (0, 1)).all() and (cell[unit] == table.cell).all()):
-        return None
-    rows = np.bincount(unit)
-    place = (np.ones(len(cell)), (cell, np.arange(len(cell))))
-    shape = (int(np.prod(table.shape)), len(cell))
-    matrix = sparse.csr_array(sparse.coo_array(place, shape=shape))
-    return _BinomialSampler(rows, np.bincount(unit, value) / rows, matrix, totals(table)[..., 0])
+def _scaled(matrix: sparse.csr_array, design: Design) -> sparse.csr_array:
+    """Let every row, which is a column of the matrix, count as much as its draws do."""
+    values = matrix.data * design.scale[matrix.indices]
+    return sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
 def _unit_matrix(table: Table, design: Design) -> sparse.csr_array:
     """Return the map from weights of what is drawn (rows, or whole units) to sums."""
-    matrix = summing_matrix(table)
+    matrix = _scaled(summing_matrix(table), design)
     if not design.whole:
         return matrix
     n = len(design.unit)
@@ -217,21 +190,23 @@ def _draw_weights(design: Design, rng: np.random.Generator, size: int) -> Floats
     """Draw how often each row (or unit) is taken: shape ``(rows or units, size)``."""
     if design.whole:
         units = int(design.unit.max()) + 1
-        return rng.multinomial(units, np.full(units, 1 / units), size=size).T.astype(np.float64)
+        chances = np.full(units, 1 / units)
+        return rng.multinomial(units - 1, chances, size=size).T.astype(np.float64)
     n = len(design.unit)
     order = np.argsort(design.unit, kind="stable")
     rows = np.bincount(design.unit)
-    start = np.repeat(np.cumsum(rows) - rows, rows)
-    length = np.repeat(rows, rows)
+    drawn = np.maximum(rows - 1, 1)
+    start = np.repeat(np.cumsum(rows) - rows, drawn)
+    length = np.repeat(rows, drawn)
     weights = np.empty((size, n))
     for replicate in range(size):
-        picked = start + (rng.random(n) * length).astype(np.intp)
+        picked = start + (rng.random(len(start)) * length).astype(np.intp)
         weights[replicate, order] = np.bincount(picked, minlength=n)
     return np.ascontiguousarray(weights.T)
 
 
 def _weighted_sums(
-    matrices: list[sparse.csr_array], tables: list[Table], weights: Floats
+    matrices: list[sparse.csr_array], tables: Sequence[Table], weights: Floats
 ) -> Iterator[Floats]:
     for matrix, table in zip(matrices, tables, strict=True):
         sums = matrix @ weights

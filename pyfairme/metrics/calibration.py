@@ -16,7 +16,7 @@ from pyfairme.metrics.inputs import (
     as_weight,
     check_count,
 )
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, Table, make_table, totals
 
@@ -133,18 +133,55 @@ def outcomes_by_score(rows: Rows, bins: int) -> Table:
     return make_table(cell, (len(rows.levels), bins), rows.y_true, rows.y_prob)
 
 
+def _bin_gaps(sums: Floats) -> Floats:
+    """Return outcome less probability of each bin, as shares of the group's rows: (..., G, B)."""
+    return ratio(sums[..., 1] - sums[..., 2], sums[..., 0].sum(-1, keepdims=True))
+
+
+def _sum_of_gaps(gaps: Floats) -> Floats:
+    return np.abs(gaps).sum(-1)
+
+
+def _largest_sum(gaps: Floats) -> Floats:
+    return np.fmax.reduce(_sum_of_gaps(gaps), axis=-1)  # fmax passes over NaN
+
+
 def _group_error(sums: Floats) -> Floats:
-    gap = np.abs(sums[..., 1] - sums[..., 2]).sum(-1)
-    return ratio(gap, sums[..., 0].sum(-1))
+    return _sum_of_gaps(_bin_gaps(sums))
 
 
 def _worst(sums: Floats) -> Floats:
-    return np.fmax.reduce(_group_error(sums), axis=-1)  # fmax passes over NaN
+    return _largest_sum(_bin_gaps(sums))
+
+
+def _bin_rows(sums: Floats) -> Floats:
+    return sums[..., 0]
 
 
 _by_score = partial(outcomes_by_score, bins=BINS)
 
 METRICS = (
-    Metric("calibration_error", "classification", "group", _by_score, _group_error),
-    Metric("worst_group_calibration_error", "classification", "attribute", _by_score, _worst),
+    Metric(
+        "calibration_error",
+        "classification",
+        "group",
+        _by_score,
+        _group_error,
+        parts=Parts(_bin_gaps, _sum_of_gaps, equal=np.zeros_like, rows=_bin_rows),
+    ),
+    Metric(
+        "worst_group_calibration_error",
+        "classification",
+        "attribute",
+        _by_score,
+        _worst,
+        parts=Parts(
+            _bin_gaps,
+            _largest_sum,
+            equal=np.zeros_like,
+            rows=_bin_rows,
+            extreme="largest",
+            few=True,
+        ),
+    ),
 )

@@ -9,7 +9,7 @@ from pyfairme.metrics.aggregate import mean_pairwise_gap, ratio
 from pyfairme.metrics.inputs import Codes, Floats, as_weight, check_count
 from pyfairme.metrics.moments import real_rows
 from pyfairme.metrics.null import permuted_groups
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import Rows, Table, make_table, totals
 
 BINS = 5
@@ -83,10 +83,27 @@ def _quantile_bins(y: Floats, bins: int) -> tuple[Codes, int]:
 
 
 def _disparity(sums: Floats) -> Floats:
+    return _sum_of_bins(_shares(sums))
+
+
+def _shares(sums: Floats) -> Floats:
+    """Return mean predictions times the share of their bin: (..., B, G)."""
     by_bin = np.swapaxes(sums, -3, -2)  # (..., B, G, k)
-    gap = mean_pairwise_gap(ratio(by_bin[..., 1], by_bin[..., 0]))
-    weight = np.where(np.isnan(gap), 0.0, by_bin[..., 0].sum(-1))
-    return ratio((weight * np.nan_to_num(gap)).sum(-1), weight.sum(-1))
+    mean = ratio(by_bin[..., 1], by_bin[..., 0])
+    comparable = (~np.isnan(mean)).sum(-1) >= 2
+    rows = np.where(comparable, by_bin[..., 0].sum(-1), 0.0)
+    share = ratio(rows, rows.sum(-1, keepdims=True))
+    return np.where(comparable, share, np.nan)[..., None] * mean
+
+
+def _sum_of_bins(shares: Floats) -> Floats:
+    gap = mean_pairwise_gap(shares)
+    known = ~np.isnan(gap)
+    return np.where(known.any(-1), np.where(known, gap, 0.0).sum(-1), np.nan)
+
+
+def _rows(sums: Floats) -> Floats:
+    return np.swapaxes(sums[..., 0], -2, -1)
 
 
 METRICS = (
@@ -98,5 +115,6 @@ METRICS = (
         _disparity,
         null=permuted_groups,
         undefined="no bin of the outcome has rows of two groups",
+        parts=Parts(_shares, _sum_of_bins, rows=_rows),
     ),
 )

@@ -69,6 +69,7 @@ METRICS = (
         tpr,
         group_size=positives,
         counted="positives",
+        kind="rate",
     ),
     Metric(
         "fpr",
@@ -78,7 +79,8 @@ METRICS = (
         fpr,
         group_size=negatives,
         counted="negatives",
+        kind="rate",
     ),
-    Metric("selection_rate", "classification", "group", confusion, selection_rate),
-    Metric("accuracy", "classification", "group", confusion, accuracy),
+    Metric("selection_rate", "classification", "group", confusion, selection_rate, kind="rate"),
+    Metric("accuracy", "classification", "group", confusion, accuracy, kind="rate"),
 )

@@ -67,6 +67,7 @@ METRICS = (
         flip_gaps,
         _mean_gap,
         needs=("gap",),
+        kind="positive",
     ),
     Metric(
         "counterfactual_gap",
@@ -75,5 +76,6 @@ METRICS = (
         flip_gaps,
         _mean_gap,
         needs=("gap",),
+        kind="positive",
     ),
 )

@@ -5,10 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from pyfairme.metrics.confusion import confusion, decision_rows, fpr, selection_rate, tpr
+from pyfairme.metrics.aggregate import group_range
+from pyfairme.metrics.confusion import (
+    confusion,
+    decision_rows,
+    fpr,
+    negatives,
+    positives,
+    selection_rate,
+    tpr,
+)
 from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates, equal_selection
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import totals
 
 
@@ -22,8 +31,9 @@ def equalized_odds_difference(
 ) -> float:
     """Compute fairlearn's equalized odds difference.
 
-    The larger of the ranges over groups of the true and of the false positive rate. fairlearn
-    counts the rate of a group without positives (negatives) as 0, where `tpr_sd` leaves it out.
+    The larger of the ranges over groups of the true and of the false positive rate. A group without
+    positives (negatives) has no such rate and is left out of that range, as of `tpr_sd`; fairlearn
+    counts the rate as 0, and so finds a difference where there is none.
 
     Parameters
     ----------
@@ -108,15 +118,24 @@ def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any)
 
 
 def _equalized_odds(sums: Floats) -> float:
+    if not _all_defined(_rates(sums)):
+        return float(_equalized_odds_of(sums))
     from fairlearn import metrics
 
     return _by_fairlearn(metrics.equalized_odds_difference, sums)
 
 
 def _parity(sums: Floats) -> float:
+    if not _all_defined(selection_rate(sums)):
+        return float(_parity_of(sums))
     from fairlearn import metrics
 
     return _by_fairlearn(metrics.demographic_parity_difference, sums)
+
+
+def _all_defined(rates: Floats) -> bool:
+    """Return whether fairlearn is right: it takes an undefined rate for 0, one group for fair."""
+    return rates.shape[-1] >= 2 and not np.isnan(rates).any()
 
 
 def _by_fairlearn(difference: Callable[..., float], sums: Floats) -> float:
@@ -124,28 +143,31 @@ def _by_fairlearn(difference: Callable[..., float], sums: Floats) -> float:
     n, accepted = sums[..., 0], sums[..., 1]
     weight = np.stack([n - accepted, accepted], axis=-1)  # (G, outcome, decision)
     group, outcome, decision = np.nonzero(weight > 0)
-    if len(np.unique(group)) < 2:
-        return float("nan")  # fairlearn says 0, which would read as perfectly fair
     return float(
         difference(outcome, decision, sensitive_features=group, sample_weight=weight[weight > 0])
     )
 
 
 # fairlearn takes some 10 ms a call, too long for a thousand bootstrap and null draws: those read
-# the same definitions off the counts. The reported value itself is always fairlearn's.
-def _range_over_groups(rate: Floats, n: Floats) -> Floats:
-    present = np.where(n > 0, np.nan_to_num(rate), np.nan)
-    present = np.where((n > 0).sum(axis=-1, keepdims=True) > 1, present, np.nan)
-    return np.fmax.reduce(present, axis=-1) - np.fmin.reduce(present, axis=-1)
+# the same definitions off the counts. The reported value is fairlearn's wherever all rates exist.
+def _rates(sums: Floats) -> Floats:
+    return np.stack([fpr(sums), tpr(sums)], axis=-2)  # (..., 2, G)
+
+
+def _largest_range(rates: Floats) -> Floats:
+    return np.fmax.reduce(group_range(rates), axis=-1)  # fmax passes over NaN
 
 
 def _equalized_odds_of(sums: Floats) -> Floats:
-    n = sums[..., 0].sum(-1)
-    return np.maximum(_range_over_groups(tpr(sums), n), _range_over_groups(fpr(sums), n))
+    return _largest_range(_rates(sums))
 
 
 def _parity_of(sums: Floats) -> Floats:
-    return _range_over_groups(selection_rate(sums), sums[..., 0].sum(-1))
+    return group_range(selection_rate(sums))
+
+
+def _rows_of_rates(sums: Floats) -> Floats:
+    return np.stack([negatives(sums), positives(sums)])
 
 
 METRICS = (
@@ -156,6 +178,10 @@ METRICS = (
         confusion,
         _equalized_odds_of,
         null=equal_rates,
+        undefined="fewer than two groups have positives, and fewer than two have negatives",
+        kind="rate",
+        needed=(("negatives", negatives), ("positives", positives)),
+        parts=Parts(_rates, _largest_range, rows=_rows_of_rates, few=True),
         value=_equalized_odds,
     ),
     Metric(
@@ -165,6 +191,9 @@ METRICS = (
         confusion,
         _parity_of,
         null=equal_selection,
+        undefined="fewer than two groups have rows",
+        kind="rate",
+        parts=Parts(selection_rate, group_range, few=True),
         value=_parity,
     ),
 )

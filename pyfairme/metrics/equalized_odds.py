@@ -6,7 +6,7 @@ from pyfairme.metrics.aggregate import group_sd
 from pyfairme.metrics.confusion import confusion, decision_rows, fpr, negatives, positives, tpr
 from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import totals
 
 
@@ -117,6 +117,8 @@ METRICS = (
         null=equal_rates,
         is_sd=True,
         undefined="fewer than two groups have positives",
+        kind="rate",
+        parts=Parts(tpr, group_sd, rows=positives),
     ),
     Metric(
         "fpr_sd",
@@ -129,5 +131,7 @@ METRICS = (
         null=equal_rates,
         is_sd=True,
         undefined="fewer than two groups have negatives",
+        kind="rate",
+        parts=Parts(fpr, group_sd, rows=negatives),
     ),
 )

@@ -9,12 +9,14 @@ from pyfairme.metrics.confusion import (
     confusion,
     decision_rows,
     effective_decisions,
+    fpr,
     negatives,
     positives,
+    tpr,
 )
 from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.null import equal_rates
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import tabulated, totals, unequal
 
 
@@ -170,6 +172,8 @@ METRICS = (
         null=equal_rates,
         is_sd=True,
         undefined="fewer than two groups have positives",
+        kind="rate",
+        parts=Parts(tpr, group_sd, rows=positives),
     ),
     Metric(
         "fpr_sd_corrected",
@@ -182,5 +186,7 @@ METRICS = (
         null=equal_rates,
         is_sd=True,
         undefined="fewer than two groups have negatives",
+        kind="rate",
+        parts=Parts(fpr, group_sd, rows=negatives),
     ),
 )

@@ -6,7 +6,7 @@ from pyfairme.metrics.aggregate import group_sd
 from pyfairme.metrics.inputs import Floats, as_weight
 from pyfairme.metrics.moments import group_mse, mean_residual, moments, real_rows
 from pyfairme.metrics.null import permuted_groups
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import totals
 
 
@@ -101,6 +101,8 @@ METRICS = (
         null=permuted_groups,
         is_sd=True,
         undefined="fewer than two groups have rows",
+        kind="positive",
+        parts=Parts(group_mse, group_sd),
     ),
     Metric(
         "residual_sd",
@@ -111,5 +113,6 @@ METRICS = (
         null=permuted_groups,
         is_sd=True,
         undefined="fewer than two groups have rows",
+        parts=Parts(mean_residual, group_sd),
     ),
 )

@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.bootstrap import Design, percentile_interval, resample
+from pyfairme.metrics.bootstrap import Design, resample
 from pyfairme.metrics.inputs import Floats
-from pyfairme.metrics.notes import note
+from pyfairme.metrics.limits import limits
+from pyfairme.metrics.noise import Evidence
+from pyfairme.metrics.notes import joined, note
 from pyfairme.metrics.null import NullValue, summarise_null
 from pyfairme.metrics.registry import Metric, Scope, Task, registered
-from pyfairme.metrics.table import Rows, counted, tabulated, totals
+from pyfairme.metrics.table import Rows, Table, counted, tabulated, totals
 
 NULL_LEVEL = 0.9  # the 5-95 % band, whatever the level of the intervals
 NULL_DRAWS = {"classification": 1000, "regression": 200}  # a shuffle costs more than a count
@@ -30,26 +32,93 @@ class Section(NamedTuple):
     attribute: str
     rows: Rows
     task: Task
-    scopes: tuple[Scope, ...]
+    grouped: bool
     design: Design
+
+
+def measured_metrics(task: Task, rows: Rows, *, grouped: bool) -> list[Metric]:
+    """Return the metrics of some rows: overall ones, or those about groups."""
+    scopes: tuple[Scope, ...] = ("attribute", "group") if grouped else ("overall",)
+    return [
+        metric
+        for scope in scopes
+        for metric in registered()
+        if (metric.task, metric.scope) == (task, scope)
+        and all(getattr(rows, field) is not None for field in metric.needs)
+    ]
 
 
 def section_lines(section: Section, sampling: Sampling) -> Iterator[tuple]:
     """Yield the lines of a section, each in the order of the report's columns."""
-    metrics = [
-        metric
-        for scope in section.scopes
-        for metric in registered()
-        if (metric.task, metric.scope) == (section.task, scope)
-        and all(getattr(section.rows, field) is not None for field in metric.needs)
-    ]
+    metrics = measured_metrics(section.task, section.rows, grouped=section.grouped)
     tables = {metric.tabulate: tabulated(metric.tabulate, section.rows) for metric in metrics}
-    sums = {tabulate: (totals(table), counted(table)) for tabulate, table in tables.items()}
     replicates = _replicates(metrics, tables, section.design, sampling)
     nulls = _nulls(metrics, tables, sampling.rng)
     for metric in metrics:
-        mine = sums[metric.tabulate]
-        yield from _lines(section, metric, *mine, replicates, nulls, sampling.level)
+        table = tables[metric.tabulate]
+        evidence = gather(metric, table, section.design, replicates[metric])
+        null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
+        yield from _lines(section, metric, table, evidence, null, sampling.level)
+
+
+def gather(metric: Metric, table: Table, design: Design, draws: Floats) -> Evidence:
+    """Say what is known about a metric of one model on some rows.
+
+    Parameters
+    ----------
+    metric
+        Its declaration.
+    table
+        Its table of the rows.
+    design
+        What was resampled.
+    draws
+        Shape ``(B, *P)``: replicates of what the metric measures.
+    """
+    sums = totals(table)
+    measured = np.asarray(metric.measure(sums))
+    rows = _effective(metric, sums, weighted=table.weight is not None)
+    rows = np.broadcast_to(rows, measured.shape)
+    clusters, effective = _clusters(metric, table, design, measured.shape)
+    return Evidence(
+        measured[None],
+        draws[None],
+        rows,
+        clusters,
+        effective,
+    )
+
+
+def _effective(metric: Metric, sums: Floats, *, weighted: bool) -> Floats:
+    """Return (sum w)² / sum w² of the rows of each part."""
+    rows = np.asarray(metric.behind(sums))
+    if not weighted:
+        return rows
+    squares = np.concatenate([sums[..., -1:], sums[..., 1:]], axis=-1)
+    below = np.asarray(metric.behind(squares))
+    return np.divide(rows**2, below, out=np.zeros_like(rows), where=below > 0)
+
+
+def _clusters(
+    metric: Metric, table: Table, design: Design, shape: tuple[int, ...]
+) -> tuple[Floats, Floats]:
+    """Return in how many clusters groups have their rows, and how many each part has in effect."""
+    if not design.whole:
+        return np.full(1, np.inf), np.full(shape, np.inf)
+    units = int(design.unit.max()) + 1
+    if metric.scope == "overall":  # cells are no groups
+        rows = np.bincount(design.unit, table.weight).astype(np.float64)
+        groups = np.full(1, float(units))
+    else:
+        cell = design.unit * int(np.prod(table.shape)) + table.cell
+        each = totals(table._replace(cell=cell, shape=(units, *table.shape)))
+        rows = np.stack([metric.behind(sums) for sums in each])
+        needs = np.array([list(metric.group_sizes(sums).values()) for sums in each])  # (C, K, G)
+        found = (needs > 0).sum(0).astype(np.float64)
+        groups = np.where(found > 0, found, np.inf).min(0)
+    squares = (rows**2).sum(0)
+    effective = np.divide(rows.sum(0) ** 2, squares, out=np.zeros_like(squares), where=squares > 0)
+    return groups, np.broadcast_to(effective, shape)
 
 
 def _replicates(
@@ -60,8 +129,8 @@ def _replicates(
     for block in blocks:
         drawn = dict(zip(tables, block, strict=True))
         for metric in metrics:
-            parts[metric].append(metric.reduce(drawn[metric.tabulate]))
-    return {metric: np.concatenate(found) for metric, found in parts.items() if found}
+            parts[metric].append(metric.measure(drawn[metric.tabulate]))
+    return {m: np.concatenate(found) if found else np.empty(0) for m, found in parts.items()}
 
 
 def _nulls(
@@ -81,25 +150,41 @@ def _nulls(
 def _lines(
     section: Section,
     metric: Metric,
-    sums: Floats,
-    counts: Floats,
-    replicates: dict[Metric, Floats],
-    nulls: dict[Metric, NullValue],
+    table: Table,
+    evidence: Evidence,
+    null: NullValue,
     level: float,
 ) -> Iterator[tuple]:
     grouped = metric.scope == "group"
     levels = section.rows.levels
-    sizes = metric.group_size(counts)
-    n = sizes if grouped else [sizes.sum()]
+    sums = totals(table)
+    counts = counted(table)
+    sizes, needed = metric.group_size(counts), metric.group_sizes(counts)
     values = metric.reduce(sums) if metric.value is None else metric.value(sums)
-    draws = replicates.get(metric, np.empty((0, len(levels)) if grouped else 0))
-    by_group = draws.T if grouped else [draws]
-    null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
-    for group, value, drawn, size in zip(
-        levels if grouped else ("all",), np.atleast_1d(values), by_group, n, strict=True
+    for number, (group, value, size) in enumerate(
+        zip(
+            levels if grouped else ("all",),
+            np.atleast_1d(values).astype(float),
+            sizes if grouped else [sizes.sum()],
+            strict=True,
+        )
     ):
         known = not np.isnan(value)
-        low, high = percentile_interval(drawn, level) if known else (np.nan, np.nan)
-        remarks = note(metric, float(value), null, levels, sizes, int(size))
+        place = number if grouped else None
+        low, high, why = limits(metric, float(value), evidence, place, levels, level)
+        remarks = note(metric, float(value), null, levels, needed, int(size), evidence.parts[0])
         head = (section.attribute, group, metric.name, float(value), low, high)
-        yield (*head, *(null if known else (np.nan,) * 3), int(size), remarks)
+        yield (
+            *head,
+            *(null if known else (np.nan,) * 3),
+            int(size),
+            joined(remarks, why, _worth(metric, table, evidence, place)),
+        )
+
+
+def _worth(metric: Metric, table: Table, evidence: Evidence, place: int | None) -> str:
+    """Say how many equally weighted rows a mean of weighted rows is worth."""
+    if table.weight is None or metric.parts is not None:
+        return ""
+    rows = float(np.ravel(evidence.rows)[place or 0])
+    return f"weighted, worth {rows:.0f} {metric.counted} of equal weight" if rows else ""

@@ -40,7 +40,7 @@ def mean_prediction(sums: Floats) -> Floats:
 
 
 METRICS = (
-    Metric("mse", "regression", "group", moments, group_mse),
+    Metric("mse", "regression", "group", moments, group_mse, kind="positive"),
     Metric("mean_residual", "regression", "group", moments, mean_residual),
     Metric("mean_prediction", "regression", "group", moments, mean_prediction),
 )

@@ -1,6 +1,6 @@
 """What the report says beside a value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -16,8 +16,9 @@ def note(
     value: float,
     null: NullValue,
     levels: Sequence[str],
-    sizes: Floats,
+    sizes: Mapping[str, Floats],
     size: int,
+    parts: Floats | None = None,
 ) -> str:
     """Return what a reader must know about one line of the report; empty when nothing.
 
@@ -32,14 +33,30 @@ def note(
     levels
         Names of the G groups.
     sizes
-        Shape ``(G,)``: rows that each group's value rests on.
+        By what they are called, shape ``(G,)``: rows that each group's value rests on, see
+        `Metric.group_sizes`.
     size
         Rows that this line rests on.
+    parts
+        Shape ``(*P)``: what a disparity is put together from.
     """
     if metric.scope == "group":
         return _about_cell(metric, size)
-    parts = [_left_out(metric, levels, sizes)] if metric.scope == "attribute" else []
-    parts += [_undefined(metric, value), _resolvable(metric, value, null), metric.remark]
+    about = [_undefined(metric, value), _resolvable(metric, value, null), metric.remark]
+    if metric.scope == "attribute":
+        about = [*(_left_out(word, levels, each) for word, each in sizes.items()), *about]
+        about.append(_decided_by_few(metric, levels, sizes, parts))
+    return joined(*about)
+
+
+def joined(*parts: str) -> str:
+    """Join remarks, leaving out the empty ones.
+
+    Examples
+    --------
+    >>> joined("small cell", "", "no interval")
+    'small cell; no interval'
+    """
     return "; ".join(part for part in parts if part)
 
 
@@ -49,9 +66,27 @@ def _about_cell(metric: Metric, size: int) -> str:
     return f"small cell ({size} {metric.counted}, fewer than {SMALL})" if size < SMALL else ""
 
 
-def _left_out(metric: Metric, levels: Sequence[str], sizes: Floats) -> str:
+def _left_out(word: str, levels: Sequence[str], sizes: Floats) -> str:
     empty = [level for level, size in zip(levels, sizes, strict=True) if size == 0]
-    return f"left out (no {metric.counted}): {', '.join(empty)}" if empty else ""
+    return f"left out (no {word}): {', '.join(empty)}" if empty else ""
+
+
+def _decided_by_few(
+    metric: Metric, levels: Sequence[str], sizes: Mapping[str, Floats], parts: Floats | None
+) -> str:
+    """Name the small groups without which an extreme would be another one."""
+    if metric.parts is None or parts is None or not metric.parts.few:
+        return ""
+    whole, found = metric.parts.combine(parts), []
+    for row, (word, each) in enumerate(sizes.items()):
+        for group, size in enumerate(each):
+            if not 0 < size < SMALL:
+                continue
+            without = parts.copy()
+            without[(row, group) if len(sizes) > 1 else group] = np.nan
+            if not np.isclose(metric.parts.combine(without), whole, atol=1e-12):
+                found.append(f"{levels[group]} ({size:.0f} {word})")
+    return f"decided by a small group: {', '.join(found)}" if found else ""
 
 
 def _undefined(metric: Metric, value: float) -> str:

@@ -7,7 +7,7 @@ from pyfairme.metrics.confusion import confusion, selection_rate
 from pyfairme.metrics.inputs import as_decisions, as_weight
 from pyfairme.metrics.moments import mean_prediction, moments, real_rows
 from pyfairme.metrics.null import equal_selection, permuted_groups
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import totals
 
 
@@ -67,6 +67,8 @@ METRICS = (
         lambda sums: mean_pairwise_gap(selection_rate(sums)),
         null=equal_selection,
         undefined="fewer than two groups have rows",
+        kind="rate",
+        parts=Parts(selection_rate, mean_pairwise_gap),
     ),
     Metric(
         "demographic_parity",
@@ -76,5 +78,6 @@ METRICS = (
         lambda sums: mean_pairwise_gap(mean_prediction(sums)),
         null=permuted_groups,
         undefined="fewer than two groups have rows",
+        parts=Parts(mean_prediction, mean_pairwise_gap),
     ),
 )

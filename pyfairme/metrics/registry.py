@@ -13,17 +13,48 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from pyfairme.metrics.aggregate import mean_of_groups
 from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.table import Rows, Table
 
 Task = Literal["classification", "regression"]
 Scope = Literal["overall", "attribute", "group"]
+Kind = Literal["rate", "positive", "real"]
 
 
 def count_rows(sums: Floats) -> Floats:
     """Return the rows of each group (first axis of the cells): shape ``(G,)``."""
     counts = sums[..., 0]
     return counts.reshape(len(counts), -1).sum(-1)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a metric over groups is put together from, for its interval.
+
+    Attributes
+    ----------
+    of
+        Sums ``(..., *shape, k)`` to parts ``(..., *P)``, such as the rates of G groups.
+    combine
+        Parts to the metric, ``(...)``; of a metric with one value per group ``(..., G)``.
+    equal
+        Parts to those of groups without any disparity, of the same shape.
+    rows
+        Sums ``(*shape, k)`` to the rows that each part rests on, ``(*P)``.
+    extreme
+        ``"smallest"``: the metric is the smallest of its parts rather than a distance from
+        equality; ``"largest"``: it is the largest of the distances of the groups.
+    few
+        Whether one or two groups decide alone, as on a range or a maximum.
+    """
+
+    of: Callable[[Floats], Floats]
+    combine: Callable[[Floats], Floats]
+    equal: Callable[[Floats], Floats] = mean_of_groups
+    rows: Callable[[Floats], Floats] = count_rows
+    extreme: Literal["", "smallest", "largest"] = ""
+    few: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,6 +78,9 @@ class Metric:
         Sums ``(*shape, k)`` to the number of rows that each group's value rests on, ``(G,)``.
     counted
         What ``group_size`` counts, in words: ``"rows"``, ``"positives"``, ``"negatives"``.
+    needed
+        Of a metric with parts ``(K, G)``: in words and as sums to ``(G,)``, the rows that each of
+        the K needs; empty for the rows of ``group_size``.
     null
         Draws sums under the absence of disparity, see `pyfairme.metrics.null`; or ``None``.
     is_sd
@@ -57,6 +91,11 @@ class Metric:
         Why the value can be NaN; becomes the note.
     remark
         A note that every value of this metric carries.
+    kind
+        Of the value (of the parts, where there are any): ``"rate"``, from 0 to 1; ``"positive"``;
+        ``"real"``. Decides on the interval, see `pyfairme.metrics.interval`.
+    parts
+        What a disparity is put together from; ``None`` where replicates of the value say enough.
     value
         Computes the point value from sums instead of ``reduce``; ``None`` uses ``reduce``.
     """
@@ -68,12 +107,35 @@ class Metric:
     reduce: Callable[[Floats], Floats]
     group_size: Callable[[Floats], Floats] = count_rows
     counted: str = "rows"
+    needed: tuple[tuple[str, Callable[[Floats], Floats]], ...] = ()
     null: Callable[[Table, np.random.Generator, int], Floats] | None = None
     is_sd: bool = False
     needs: tuple[str, ...] = ()
     undefined: str = ""
     remark: str = ""
+    kind: Kind = "real"
+    parts: Parts | None = None
     value: Callable[[Floats], float] | None = None
+
+    def measure(self, sums: Floats) -> Floats:
+        """Return the parts, or the value where it has none: what is replicated."""
+        return (self.reduce if self.parts is None else self.parts.of)(sums)
+
+    def group_sizes(self, sums: Floats) -> dict[str, Floats]:
+        """Return the rows that each group needs, ``(G,)``, by what they are called."""
+        return {word: size(sums) for word, size in self.needed or self._one_need()}
+
+    def _one_need(self) -> tuple[tuple[str, Callable[[Floats], Floats]], ...]:
+        return ((self.counted, self.group_size),)
+
+    def behind(self, sums: Floats) -> Floats:
+        """Return the rows behind what is measured."""
+        if self.scope == "overall":
+            return self.group_size(sums).sum()
+        if self.parts is not None:
+            return self.parts.rows(sums)
+        sizes = self.group_size(sums)
+        return sizes if self.scope == "group" else sizes.sum()
 
 
 @cache

@@ -87,7 +87,7 @@ def classification_report_frame(
     n_boot
         Bootstrap replicates; 0 leaves the intervals empty.
     level
-        Coverage of the percentile intervals.
+        Coverage of the intervals.
 
     Returns
     -------
@@ -104,11 +104,13 @@ def classification_report_frame(
 
     Notes
     -----
-    Intervals resample rows within cluster x group x outcome below 30 clusters (conditional on these
-    clusters), whole clusters from 30 up. Resampling adds noise to a spread over groups, so the
-    interval of an SD lies too high where groups are small: with the sizes of Adult's races, 90 %
-    intervals of ``tpr_sd`` held the truth in 0 to 91 % of simulations. The corrected SDs take that
-    noise off in each replicate, and their intervals held it in 92 to 95 %: read those.
+    Below 30 clusters rows are resampled within cluster x group, and intervals are about these
+    clusters; from 30 up whole clusters are resampled, and intervals are about all clusters like
+    them. Outcomes are as random as all else. Which method makes which interval, and how often each
+    held the truth in simulations, is in docs/intervals.md; `pyfairme.metrics.interval` has the
+    definitions. Intervals of spreads and other disparities are about the groups' true rates, free
+    of the noise that lifts the value: those of ``tpr_sd`` and ``tpr_sd_corrected`` are the same but
+    for holding their own value.
     """
     sampling = _check_sampling(rng, n_boot, level)
     warn_of_order(y_true, "y_true", y_prob=y_prob, y_pred=y_pred, sample_weight=sample_weight)
@@ -119,10 +121,9 @@ def classification_report_frame(
     probability = as_probability(y_prob, "y_prob", n)
     rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
-    strata = (outcome.astype(np.intp),)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
-    sections = _sections("classification", rows, sensitive, gaps, clusters, strata)
+    sections = _sections("classification", rows, sensitive, gaps, clusters)
     return _frame(sections, sampling)
 
 
@@ -142,7 +143,7 @@ def regression_report_frame(
 ) -> pd.DataFrame:
     """Compute all metrics of a regression as one tidy table.
 
-    A real outcome forms no strata: below 30 clusters rows are resampled within cluster x group.
+    Intervals are made as for `classification_report_frame`.
 
     Parameters
     ----------
@@ -168,7 +169,7 @@ def regression_report_frame(
     n_boot
         Bootstrap replicates; 0 leaves the intervals empty.
     level
-        Coverage of the percentile intervals.
+        Coverage of the intervals.
     log_density
         Shape ``(n,)``: log predictive density of ``y_true``; ``None`` leaves that line out.
 
@@ -193,7 +194,7 @@ def regression_report_frame(
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
-    return _frame(_sections("regression", rows, sensitive, gaps, clusters, ()), sampling)
+    return _frame(_sections("regression", rows, sensitive, gaps, clusters), sampling)
 
 
 def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
@@ -210,14 +211,13 @@ def _sections(
     sensitive: Mapping[str, Any],
     gaps: Mapping[Any, Floats],
     cluster: Codes,
-    strata: tuple[Codes, ...],
 ) -> list[Section]:
-    overall = Section("all", rows, task, ("overall",), resampling_design(cluster, *strata))
+    overall = Section("all", rows, task, False, resampling_design(cluster))
     sections = [overall]
     for name, labels in sensitive.items():
         grouped = _group(rows, str(name), labels, gaps.get(name))
-        design = resampling_design(cluster, grouped.group, *strata)
-        sections.append(Section(str(name), grouped, task, ("attribute", "group"), design))
+        design = resampling_design(cluster, grouped.group)
+        sections.append(Section(str(name), grouped, task, True, design))
     return sections
 
 

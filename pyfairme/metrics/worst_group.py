@@ -6,7 +6,7 @@ import numpy as np
 
 from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
 from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.registry import Metric, Parts
 from pyfairme.metrics.table import totals
 
 
@@ -54,11 +54,21 @@ def worst_group_accuracy(
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     rows = decision_rows(y_true, y_pred, sensitive_features)
     weight = as_weight(sample_weight, len(rows.y_true))
-    return float(_worst(totals(confusion(rows), weight)))
+    return float(_smallest(accuracy(totals(confusion(rows), weight))))
 
 
-def _worst(sums: Floats) -> Floats:
-    return np.fmin.reduce(accuracy(sums), axis=-1)  # fmin passes over NaN
+def _smallest(values: Floats) -> Floats:
+    return np.fmin.reduce(values, axis=-1)  # fmin passes over NaN
 
 
-METRICS = (Metric("worst_group_accuracy", "classification", "attribute", confusion, _worst),)
+METRICS = (
+    Metric(
+        "worst_group_accuracy",
+        "classification",
+        "attribute",
+        confusion,
+        lambda sums: _smallest(accuracy(sums)),
+        kind="rate",
+        parts=Parts(accuracy, _smallest, extreme="smallest", few=True),
+    ),
+)

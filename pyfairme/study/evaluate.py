@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.inputs import check_share
-from pyfairme.study.paired import bootstrap_interval
+from pyfairme.metrics.limits import limits
+from pyfairme.metrics.notes import joined
 from pyfairme.study.pooled import Pooled, Runs
 from pyfairme.study.replicates import Line, Replicates, replicate
 
@@ -30,7 +31,7 @@ def evaluate(
     n_boot
         Bootstrap replicates; 0 leaves the intervals empty.
     level
-        Coverage of the percentile intervals.
+        Coverage of the intervals.
     seed
         Seeds bootstrap and null draws.
 
@@ -42,10 +43,10 @@ def evaluate(
         null_high, n, note, sd_seeds, seeds.
 
         ``value`` is the mean over seeds of the metric on that seed's rows, all folds pooled;
-        ``low`` and ``high`` are that mean plus and minus z bootstrap standard errors: rows are
-        drawn, models and seeds are given. The null values are means over seeds of those of one
-        seed, so the band is that of one seed. ``sd_seeds`` is the standard deviation (ddof = 1)
-        over the seeds.
+        ``low`` and ``high`` are its interval as in a fairness report (`pyfairme.metrics.interval`):
+        rows are drawn, models and seeds are given. The null values are means over seeds of those
+        of one seed, so the band is that of one seed. ``sd_seeds`` is the standard deviation
+        (ddof = 1) over the seeds.
 
     Raises
     ------
@@ -71,27 +72,11 @@ def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -
     return pd.DataFrame.from_records(records, columns=list(COLUMNS))
 
 
-def _interval(value: float, draws: np.ndarray, level: float) -> tuple[float, float]:
-    """Return the standard interval, within the range that all draws keep to (rates: 0 to 1).
-
-    Percentiles would lie too high for a spread over groups, which resampling widens.
-    """
-    known = draws[~np.isnan(draws)]
-    if np.isnan(value) or not known.size:
-        return np.nan, np.nan
-    low, high = bootstrap_interval(value, known, level)
-    return (max(low, 0.0) if known.min() >= 0 else low, min(high, 1.0) if _rate(known) else high)
-
-
-def _rate(draws: np.ndarray) -> bool:
-    return bool(draws.min() >= 0 and draws.max() <= 1)
-
-
 def _record(line: Line, level: float) -> tuple:
     value, seeds = float(line.values.mean()), len(line.values)
-    low, high = _interval(value, line.draws, level)
+    low, high, why = limits(line.metric, value, line.evidence, line.place, line.levels, level)
     return (
         *(line.variant, line.effects, line.clusters, line.attribute, line.group, line.label),
-        *(line.metric.name, value, low, high, *line.null, line.n, line.note),
+        *(line.metric.name, value, low, high, *line.null, line.n, joined(line.note, why)),
         *(float(line.values.std(ddof=1)) if seeds > 1 else np.nan, seeds),
     )

@@ -13,10 +13,11 @@ import numpy as np
 
 from pyfairme.metrics.bootstrap import reweighted
 from pyfairme.metrics.inputs import Floats, check_count
-from pyfairme.metrics.lines import NULL_DRAWS, NULL_LEVEL
+from pyfairme.metrics.lines import NULL_DRAWS, NULL_LEVEL, gather, measured_metrics
+from pyfairme.metrics.noise import Evidence
 from pyfairme.metrics.notes import note
 from pyfairme.metrics.null import NullValue, permuted_groups, summarise_null
-from pyfairme.metrics.registry import Metric, registered
+from pyfairme.metrics.registry import Metric
 from pyfairme.metrics.table import Rows, Table, counted, tabulated, totals
 from pyfairme.study.pooled import Pooled, Runs, check_runs
 from pyfairme.study.sections import ALL, BLOCKS, Section, problems, rows_of, sections
@@ -40,6 +41,10 @@ class Line:
         Shape (S,): one per seed.
     draws
         Shape (n_boot,): bootstrap replicates of the mean over seeds.
+    evidence
+        What the interval is made from, for all groups of the line's attribute.
+    place, levels
+        Position of the line's group (None for "all") among the names of the groups.
     by_fold
         Shape (J,): of every fold of every seed, NaN where the fold's rows do not define it; empty
         for single groups.
@@ -60,6 +65,9 @@ class Line:
     metric: Metric
     values: Floats
     draws: Floats
+    evidence: Evidence
+    place: int | None
+    levels: tuple[str, ...]
     by_fold: Floats
     null: NullValue
     n: int
@@ -90,15 +98,17 @@ class _One(NamedTuple):
 
     value: Floats
     draws: Floats
+    evidence: Evidence
     by_fold: Floats
     null: NullValue
     sizes: Floats
+    needed: dict[str, Floats]
 
 
 def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
     """Compute every registered metric of every run, with paired bootstrap replicates.
 
-    Below 30 clusters rows are drawn within cluster x group x outcome, from 30 up whole clusters
+    Below 30 clusters rows are drawn within cluster x group, from 30 up whole clusters
     (`pyfairme.metrics.bootstrap.resampling_design`), seen and unseen clusters apart.
 
     Parameters
@@ -167,14 +177,7 @@ def _lines(section: Section, variant: str, runs: list[Pooled]) -> Iterator[Line]
 
 
 def _metrics(section: Section, rows: Rows) -> list[Metric]:
-    scopes = ("overall",) if section.attribute == ALL else ("attribute", "group")
-    return [
-        metric
-        for scope in scopes
-        for metric in registered()
-        if (metric.task, metric.scope) == (section.task, scope)
-        and all(getattr(rows, field) is not None for field in metric.needs)
-    ]
+    return measured_metrics(section.task, rows, grouped=section.attribute != ALL)
 
 
 def _tables(metrics: list[Metric], rows: Rows) -> dict[Any, Table]:
@@ -194,22 +197,36 @@ def _judge(
     """Compute the metrics of one seed: values, replicates, values by fold."""
     sums = {tabulate: totals(table) for tabulate, table in tables.items()}
     counts = {tabulate: counted(table) for tabulate, table in tables.items()}
-    parts: dict[Metric, list[Floats]] = {metric: [] for metric in metrics}
-    for block in reweighted(list(tables.values()), section.weights):
-        drawn = dict(zip(tables, block, strict=True))
-        for metric in metrics:
-            parts[metric].append(metric.reduce(drawn[metric.tabulate]))
+    drawn = _drawn_values(metrics, tables, section)
     folds = {m.tabulate: _by_fold(tables[m.tabulate], fold) for m in metrics if m.scope != "group"}
     found = {}
     for metric in metrics:
         mine = sums[metric.tabulate]
         value = np.asarray((metric.value or metric.reduce)(mine))
-        draws = np.concatenate(parts[metric]) if parts[metric] else np.empty((0, *value.shape))
+        values, parts = drawn[metric]
+        evidence = gather(metric, tables[metric.tabulate], section.design, parts)
         by_fold = np.empty(0) if metric.scope == "group" else metric.reduce(folds[metric.tabulate])
         null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
-        found[metric] = _One(
-            value, draws, by_fold, null, metric.group_size(counts[metric.tabulate])
-        )
+        rows = counts[metric.tabulate]
+        sizes, needed = metric.group_size(rows), metric.group_sizes(rows)
+        found[metric] = _One(value, values, evidence, by_fold, null, sizes, needed)
+    return found
+
+
+def _drawn_values(
+    metrics: list[Metric], tables: dict[Any, Table], section: Section
+) -> dict[Metric, tuple[Floats, Floats]]:
+    """Return replicates of the metrics, and of what they are put together from."""
+    parts: dict[Metric, list[tuple[Floats, Floats]]] = {metric: [] for metric in metrics}
+    for block in reweighted(list(tables.values()), section.weights, section.design):
+        drawn = dict(zip(tables, block, strict=True))
+        for metric in metrics:
+            sums = drawn[metric.tabulate]
+            parts[metric].append((metric.reduce(sums), metric.measure(sums)))
+    found = {}
+    for metric, some in parts.items():
+        values, measured = zip(*some, strict=True) if some else ([np.empty(0)], [np.empty(0)])
+        found[metric] = np.concatenate(values), np.concatenate(measured)
     return found
 
 
@@ -266,6 +283,11 @@ def _over_seeds(
     draws = np.mean([one.draws for one in ones], axis=0).reshape(-1, values.shape[1])
     null = NullValue(*np.mean([one.null for one in ones], axis=0))
     sizes = ones[0].sizes
+    first = ones[0].evidence
+    evidence = first._replace(
+        parts=np.concatenate([one.evidence.parts for one in ones]),
+        draws=np.concatenate([one.evidence.draws for one in ones]),
+    )
     for number, group in enumerate(section.levels if grouped else ("all",)):
         value = float(values[:, number].mean())
         n = int(sizes[number] if grouped else sizes.sum())
@@ -275,9 +297,14 @@ def _over_seeds(
                 "metric": metric,
                 "values": values[:, number],
                 "draws": np.ascontiguousarray(draws[:, number]),
+                "evidence": evidence,
+                "place": number if grouped else None,
+                "levels": section.levels,
                 "by_fold": np.concatenate([one.by_fold for one in ones]),
                 "null": null if not np.isnan(value) else NullValue(np.nan, np.nan, np.nan),
                 "n": n,
-                "note": note(metric, value, null, section.levels, sizes, n),
+                "note": note(
+                    metric, value, null, section.levels, ones[0].needed, n, first.parts[0]
+                ),
             },
         )

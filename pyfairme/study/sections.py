@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.bootstrap import Weights, draw_weights, resampling_design
+from pyfairme.metrics.bootstrap import Design, Weights, draw_weights, resampling_design
 from pyfairme.metrics.inputs import Codes, Floats, as_groups
 from pyfairme.metrics.registry import Task
 from pyfairme.metrics.table import Rows, unequal
@@ -32,6 +32,8 @@ class Section(NamedTuple):
         Shape (n,): positions of the block's rows among those of a run.
     group, levels
         Shape (n,): code of each row's group, and the names of the groups.
+    design
+        What is resampled.
     weights
         Shape (n, n_boot): how often each row is drawn.
     entropy
@@ -44,6 +46,7 @@ class Section(NamedTuple):
     rows: Codes
     group: Codes
     levels: tuple[str, ...]
+    design: Design
     weights: Weights
     entropy: tuple[int, ...]
 
@@ -68,17 +71,14 @@ def sections(runs: Runs, n_boot: int, seed: int) -> Iterator[Section]:
         if not len(rows):
             continue
         cluster = as_groups(judged.cluster[rows]).codes
-        outcome = (judged.y[rows].astype(np.intp),) if task == "classification" else ()
         for number, (attribute, labels) in enumerate(attributes):
             group, levels = np.zeros(len(rows), np.intp), ("all",)
-            strata = outcome
             if labels is not None:
                 group, levels = as_groups(labels[rows], f"sensitive[{attribute!r}]")
-                strata = (group, *outcome)
             entropy = (seed, block, number)
-            design = resampling_design(cluster, *strata)
+            design = resampling_design(cluster, group)
             weights = draw_weights(design, np.random.default_rng(entropy), n_boot)
-            yield Section(task, clusters, attribute, rows, group, levels, weights, entropy)
+            yield Section(task, clusters, attribute, rows, group, levels, design, weights, entropy)
 
 
 def problems(run: Pooled) -> list[tuple[int | None, Any]]:

@@ -15,7 +15,7 @@ import pandas as pd
 from frontier_problem import Task
 
 from pyfairme.metrics import auroc
-from pyfairme.metrics.bootstrap import draw_weights, resampling_design, reweighted
+from pyfairme.metrics.bootstrap import Design, draw_weights, resampling_design, reweighted
 from pyfairme.metrics.confusion import confusion, fpr, tpr
 from pyfairme.metrics.registry import find
 from pyfairme.metrics.table import Rows, totals
@@ -134,15 +134,17 @@ class Judge:
         return found
 
     @cached_property
-    def weights(self) -> np.ndarray:
-        """How often each row is drawn in each replicate, the same for all methods."""
-        frame, y = self.task.data.frame, self.task.data.target.to_numpy()
+    def design(self) -> Design:
+        """What is resampled of the rows inside."""
+        frame = self.task.data.frame
         cluster = pd.factorize(frame[self.task.data.schema.cluster[0]])[0]
         cluster = np.unique(cluster[self.inside], return_inverse=True)[1]
-        design = resampling_design(cluster, y[self.inside])
-        found = np.zeros((len(y), self.n_boot), np.uint8)
-        found[self.inside] = draw_weights(design, np.random.default_rng(0), self.n_boot)
-        return found
+        return resampling_design(cluster)
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """How often each row inside is drawn in each replicate, the same for all methods."""
+        return draw_weights(self.design, np.random.default_rng(0), self.n_boot)
 
     def tables(self, run: Run, attributes: Iterable[str]) -> tuple[np.ndarray, list[Any]]:
         """Return the positions of the block's rows, and decisions counted by group."""
@@ -158,8 +160,11 @@ class Judge:
     def goals(self, run: Run, attributes: tuple[str, ...]) -> np.ndarray:
         """Return balanced accuracy and worst spread, (2, 1 + n_boot): value, then replicates."""
         row, tables = self.tables(run, attributes)
+        at = (np.cumsum(self.inside) - 1)[row]
+        whole = self.design
+        design = whole._replace(unit=whole.unit[at], scale=whole.scale[at])
         parts = [_goals([totals(table) for table in tables])[:, None]]
-        parts += [_goals(sums) for sums in reweighted(tables, self.weights[row])]
+        parts += [_goals(sums) for sums in reweighted(tables, self.weights[at], design)]
         return np.concatenate(parts, axis=1)
 
     def record(self, runs: Mapping[int, Run]) -> dict[str, float]:

@@ -172,12 +172,24 @@ def test_fairlearns_differences_are_fairlearns(seed):
 
     rng = np.random.default_rng(seed)
     y, pred = rng.integers(0, 2, (2, 60))
-    group, weight = rng.integers(0, 5, 60), rng.integers(1, 5, 60)
-    y[group == 4] = 0  # no positives: fairlearn's rate is 0
+    group, weight = rng.integers(0, 4, 60), rng.integers(1, 5, 60)
     keywords = {"sensitive_features": group, "sample_weight": weight}
     for name in ("equalized_odds_difference", "demographic_parity_difference"):
         expected = getattr(fl, name)(y, pred, **keywords)
         assert getattr(pm, name)(y, pred, **keywords) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_rate_that_is_not_defined_makes_no_difference():
+    """Every TPR is .8 and every FPR .2; the third group has no positives, fairlearn says .8."""
+    y = np.repeat([1, 0, 1, 0, 0], [100, 100, 100, 100, 40])
+    group = np.repeat(["a", "b", "c"], [200, 200, 40])
+    accepted = ((100, 80), (100, 20), (100, 80), (100, 20), (40, 8))
+    pred = np.concatenate([np.arange(n) < k for n, k in accepted]).astype(int)
+    assert pm.equalized_odds_difference(y, pred, sensitive_features=group) == pytest.approx(0)
+    assert pm.tpr_sd(y, pred, sensitive_features=group) == pytest.approx(0)
+    one = np.zeros(440)
+    assert np.isnan(pm.equalized_odds_difference(y, pred, sensitive_features=one))
+    assert np.isnan(pm.demographic_parity_difference(y, pred, sensitive_features=one))
 
 
 @pytest.mark.parametrize("seed", range(5))

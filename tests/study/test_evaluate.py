@@ -39,18 +39,18 @@ def test_one_seed_is_the_report_of_its_rows(make_runs, classes):
 
 
 @pytest.mark.parametrize("clusters", [6, 80], ids=["rows are drawn", "clusters are drawn"])
-def test_intervals_are_as_wide_as_the_report_s_and_lie_around_the_value(make_runs, clusters):
-    mine, theirs = both(make_runs({"one": EVERY}, n=500, clusters=clusters), n_boot=1000)
-    wide = (theirs["high"] - theirs["low"]) > 0.01
-    inside = (mine["low"] > 0) & (mine["high"] < 1)
-    assert (wide & inside).sum() > 50
-    ratio = ((mine["high"] - mine["low"]) / (theirs["high"] - theirs["low"]))[wide & inside]
-    assert ratio.between(0.75, 1.3).mean() > 0.97  # percentiles of few values move in steps
-    middle = ((mine["high"] + mine["low"]) / 2)[inside]
-    np.testing.assert_allclose(middle, mine["value"][inside], atol=1e-9)
-    known = mine["value"].notna() & mine["low"].notna()
-    assert (mine["low"] <= mine["value"] + 1e-12)[known].all()
-    assert (mine["high"] >= mine["value"] - 1e-12)[known].all()
+def test_intervals_are_those_of_the_report(make_runs, clusters):
+    """The same method on other draws: limits differ by the noise of 500 replicates."""
+    mine, theirs = both(make_runs({"one": EVERY}, n=500, clusters=clusters), n_boot=500)
+    known = mine["low"].notna()
+    assert (known == theirs["low"].notna()).all()
+    assert known.sum() > 200
+    width = (theirs["high"] - theirs["low"])[known]
+    for limit in ("low", "high"):
+        off = (mine[limit] - theirs[limit])[known].abs()
+        assert (off <= 0.15 * width + 1e-9).mean() > 0.95  # SE of a 5 % point: .04 of the width
+    assert (mine["low"] <= mine["value"])[known].all()
+    assert (mine["value"] <= mine["high"])[known].all()
 
 
 def test_columns_and_order(make_runs):
@@ -62,7 +62,8 @@ def test_columns_and_order(make_runs):
     assert frame["attribute"].unique().tolist() == ["all", "sex", "race"]
     assert (frame["dataset"] == "made").all()
     assert not frame.duplicated(["variant", *KEYS]).any()
-    assert (frame["low"] <= frame["high"]).all()
+    known = frame["low"].notna()
+    assert (frame["low"] <= frame["high"])[known].all()
 
 
 def test_seeds_are_averaged(make_runs):

@@ -1,0 +1,205 @@
+"""Intervals of values, from how far bootstrap replicates lie from them.
+
+One method per kind of value, chosen by simulated coverage (docs/intervals.md):
+
+- rates, and other numbers from 0 to 1: Wilson's interval with the number of rows that explains the
+  bootstrap's variance (Korn and Graubard 1998); at 0 and 1 Clopper and Pearson's;
+- numbers above 0 (mean losses): the standard interval of the logarithm; others: of the value;
+- distances from equality (spreads, gaps, calibration errors), which noise pushes up: the distances
+  under which the observed one is no surprise. Each is tried by moving the observed groups towards
+  or away from equality and adding the replicates' noise;
+- the worst of several groups: the same, all groups moved together.
+
+Each holds its own value. With whole clusters drawn, Normal quantiles become those of a t.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.noise import design_effect
+from pyfairme.metrics.registry import Kind
+
+__all__ = ["Interval", "distance", "extreme", "standard", "wilson"]
+
+STEPS = 33  # distances tried on the way from equality to the largest that is possible
+_TINY = 1e-12
+
+
+class Interval(NamedTuple):
+    """Limits of a value, and why there are none."""
+
+    low: float
+    high: float
+    note: str = ""
+
+
+NONE = Interval(np.nan, np.nan)
+
+
+def wilson(value: float, variance: float, rows: float, quantile: float) -> Interval:
+    """Return the limits of a rate.
+
+    Parameters
+    ----------
+    value
+        From 0 to 1.
+    variance
+        Of the value, by the bootstrap.
+    rows
+        Effective number of rows, which counts at 0 and 1, where the variance says nothing.
+    quantile
+        Of the Normal or t distribution.
+
+    Examples
+    --------
+    >>> low, high, _ = wilson(1.0, 0.0, 40, 1.645)
+    >>> round(low, 3), high
+    (0.928, 1.0)
+    """
+    from scipy.special import ndtr
+
+    if value in (0.0, 1.0):
+        far = float((1 - ndtr(quantile)) ** (1 / max(rows, 1)))  # Clopper and Pearson 1934
+        return Interval(0.0, 1 - far) if value == 0 else Interval(far, 1.0)
+    size = rows / design_effect(value, variance, rows)
+    extra = quantile**2 / size
+    middle = (value + extra / 2) / (1 + extra)
+    half = quantile / (1 + extra) * np.sqrt(value * (1 - value) / size + extra / (4 * size))
+    return Interval(float(max(0.0, middle - half)), float(min(1.0, middle + half)))
+
+
+def standard(value: float, error: float, quantile: float, *, positive: bool) -> Interval:
+    """Return ``value ± quantile error``; for a positive value on the scale of its logarithm.
+
+    Examples
+    --------
+    >>> low, high, _ = standard(2.0, 0.5, 1.0, positive=False)
+    >>> low, high
+    (1.5, 2.5)
+    """
+    margin = quantile * error
+    if positive and value > 0:
+        factor = float(np.exp(margin / value))
+        return Interval(value / factor, value * factor)
+    return Interval(value - margin, value + margin)
+
+
+def distance(
+    value: float,
+    parts: Floats,
+    equal: Floats,
+    noise: Floats,
+    combine: Callable[[Floats], Floats],
+    level: float,
+    rows: Floats | None = None,
+    kind: Kind = "real",
+) -> Interval:
+    """Return the limits of a distance from equality, such as an SD over groups.
+
+    A distance s times the observed one belongs to the interval if the observed one is not among the
+    ``(1 - level) / 2`` smallest or largest of ``combine(equal + s (parts - equal) + noise)``. An
+    observed distance below the median of pure noise counts as that median for the upper limit, lest
+    luck look like precision.
+
+    Parameters
+    ----------
+    value
+        What is reported; the limits are widened to hold it.
+    parts
+        Shape ``(S, *P)``: what the distance is computed from, by seed.
+    equal
+        Shape ``(S, *P)``: the same without any distance.
+    noise
+        Shape ``(S, B, *P)``: deviations of replicates.
+    combine
+        From ``(..., *P)`` to distances ``(...)``: grows in proportion to ``parts - equal``.
+    level
+        Coverage.
+    rows
+        Shape ``(*P)``: those that the parts rest on.
+    kind
+        Of the parts. The noise of rates is that of the rates that are tried, as in Wilson's
+        interval; that of positive means is in proportion to them.
+    """
+    observed = float(combine(parts).mean())
+    tails = [(1 - level) / 2, 0.5, (1 + level) / 2]
+    _, middle, top = quantiles(combine(noise).mean(0), tails)
+    if not observed > _TINY:
+        return Interval(0.0, max(float(top), value))
+    most = 1.3 * (1 + top / observed + max(middle - observed, 0.0) / observed)
+    tried = np.linspace(0.0, most, STEPS)
+    spread = np.stack(
+        [
+            combine(place[:, None] + noise * _louder(place, parts, rows, kind)[:, None]).mean(0)
+            for place in (equal + s * (parts - equal) for s in tried)
+        ]
+    )
+    lower, _, upper = quantiles(spread, tails)
+    low = _crossing(tried, upper, observed) * observed
+    high = _crossing(tried, lower, max(observed, float(middle))) * observed
+    return Interval(min(low, value), max(high, value))
+
+
+def extreme(
+    value: float,
+    parts: Floats,
+    equal: Floats,
+    noise: Floats,
+    combine: Callable[[Floats], Floats],
+    level: float,
+) -> Interval:
+    """Return the limits of the smallest (or largest) of several parts.
+
+    Noise makes an extreme look worse than it is, the more the nearer the parts are to each other,
+    and how near they are is not known: the limits hold for parts as far apart as those observed and
+    for equal ones. And the smallest is no larger than any part may be (Bonferroni). Parameters as
+    of `distance`; parts are rates from 0 to 1.
+    """
+    from scipy.special import ndtri
+
+    observed = float(combine(parts).mean())
+    limits = [value]
+    for centre in (parts, equal):
+        away = combine(centre[:, None] + noise).mean(0) - float(combine(centre).mean())
+        limits += list(observed - quantiles(away, [(1 - level) / 2, (1 + level) / 2]))
+    groups = int((~np.isnan(parts[0])).sum())
+    error = np.nanstd(noise.mean(0), axis=0)
+    most = np.nanmin(parts.mean(0) + ndtri(1 - (1 - level) / 2 / groups) * error)
+    high = max(value, min(1.0, float(max(limits)), float(most)))
+    return Interval(max(0.0, float(min(limits))), high)
+
+
+def quantiles(draws: Floats, at: list[float]) -> Floats:
+    """Return quantiles over the last axis, which passes over NaN where there are any."""
+    if np.isnan(draws).any():
+        return np.nanquantile(draws, at, axis=-1)
+    return np.quantile(draws, at, axis=-1)
+
+
+def _louder(tried: Floats, parts: Floats, rows: Floats | None, kind: Kind) -> Floats:
+    """Return by how much more the tried parts vary than the observed ones."""
+    if kind == "rate" and rows is not None:
+        return _binomial_sd(tried, rows) / _binomial_sd(parts, rows)
+    if kind == "positive":
+        return np.maximum(tried / np.where(parts > 0, parts, 1), 0.1)
+    return np.ones_like(parts)
+
+
+def _binomial_sd(rate: Floats, rows: Floats) -> Floats:
+    held = (np.clip(rate, 0, 1) * rows + 1) / (rows + 2)  # off 0 and 1, as far as rows can tell
+    return np.sqrt(held * (1 - held))
+
+
+def _crossing(tried: Floats, quantile: Floats, observed: float) -> float:
+    """Return where a growing quantile first reaches the observed distance."""
+    growing = np.maximum.accumulate(quantile)
+    if growing[0] >= observed:
+        return 0.0
+    if growing[-1] < observed:
+        return float(tried[-1])
+    return float(np.interp(observed, growing, tried))

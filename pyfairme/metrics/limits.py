@@ -1,0 +1,136 @@
+"""The interval of one line of a report, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.interval import Interval, distance, extreme, standard, wilson
+from pyfairme.metrics.noise import FEWEST_CLUSTERS, Evidence, deviations, quantile
+from pyfairme.metrics.registry import Metric, Parts
+
+__all__ = ["limits"]
+
+NONE = Interval(np.nan, np.nan)
+TOO_FEW = "no interval: too few rows to tell how much they vary"
+ROUNDING = 1e-12
+MOST_LOST = 0.05  # share of replicates without a value
+
+
+def limits(
+    metric: Metric,
+    value: float,
+    evidence: Evidence,
+    group: int | None,
+    levels: Sequence[str],
+    level: float,
+) -> Interval:
+    """Return the interval of a value.
+
+    Parameters
+    ----------
+    metric
+        Its declaration.
+    value
+        Mean over seeds.
+    evidence
+        About the value, or its parts; of all groups.
+    group
+        Position of the line's group; ``None`` for a line about all of them.
+    levels
+        Names of the groups.
+    level
+        Coverage.
+    """
+    if np.isnan(value) or evidence.draws.shape[1] == 0:
+        return NONE
+    found = _found(metric, value, evidence, group, levels, level)
+    certain = found.high - found.low <= ROUNDING * abs(value)
+    return found._replace(note="no row differs from the others") if certain else found
+
+
+def _found(
+    metric: Metric,
+    value: float,
+    evidence: Evidence,
+    group: int | None,
+    levels: Sequence[str],
+    level: float,
+) -> Interval:
+    mine = evidence if group is None else _of_group(evidence, group)
+    if scarce := _scarce(metric, evidence.clusters, group, levels):
+        return NONE._replace(note=scarce)
+    if metric.parts is None:
+        return _of_value(metric, value, mine, level)
+    if group is not None and mine.rows.sum() < 2:
+        return NONE._replace(note=TOO_FEW)
+    noise = deviations(mine, metric.kind, level)
+    equal = metric.parts.equal(mine.parts)
+    shared = (value, mine.parts, equal, noise, metric.parts.combine, level)
+    if metric.parts.extreme == "smallest":
+        return extreme(*shared)
+    found = distance(*shared, rows=mine.rows, kind=metric.kind)
+    if metric.parts.extreme == "largest":
+        found = _largest(found, value, metric.parts, mine, noise, level)
+    if metric.kind == "rate":
+        found = found._replace(high=max(min(found.high, 1.0), value))
+    return found
+
+
+def _largest(
+    found: Interval, value: float, parts: Parts, evidence: Evidence, noise: Floats, level: float
+) -> Interval:
+    """Let the limits of the largest distance agree with those of each group.
+
+    The largest may be that of any group, and it is no smaller than that of any (Bonferroni).
+    """
+    groups = [g for g in range(evidence.rows.shape[0]) if (evidence.rows[g] > 0).any()]
+    equal, lows, highs = parts.equal(evidence.parts), [found.low], [found.high]
+    for group in groups:
+        one = slice(group, group + 1)
+        mine = evidence.parts[:, one], equal[:, one], noise[:, :, one], parts.combine
+        own = float(parts.combine(mine[0]).mean())
+        highs.append(distance(own, *mine, level).high)
+        lows.append(distance(own, *mine, 1 - (1 - level) / len(groups)).low)
+    return Interval(min(max(lows), value), max(highs))
+
+
+def _of_group(evidence: Evidence, group: int) -> Evidence:
+    return Evidence(
+        evidence.parts[:, group],
+        evidence.draws[:, :, group],
+        evidence.rows[group],
+        evidence.clusters,
+        evidence.effective[group],
+    )
+
+
+def _scarce(metric: Metric, clusters: Floats, group: int | None, levels: Sequence[str]) -> str:
+    """Say which groups too few clusters hold to tell how much clusters differ."""
+    if (group is None and metric.parts is None) or np.isinf(clusters).all():
+        return ""  # a mean over all rows needs no group
+    few = clusters < FEWEST_CLUSTERS
+    if group is not None and few[group]:
+        return f"no interval: in {clusters[group]:.0f} cluster(s), {FEWEST_CLUSTERS} are needed"
+    if group is not None or not few.any():
+        return ""
+    names = [level for level, flag in zip(levels, few, strict=True) if flag]
+    return f"no interval: in fewer than {FEWEST_CLUSTERS} clusters: {', '.join(names)}"
+
+
+def _of_value(metric: Metric, value: float, evidence: Evidence, level: float) -> Interval:
+    draws = evidence.draws.mean(0)
+    rows, clusters = float(np.max(evidence.rows)), float(np.max(evidence.effective))
+    lost = float(np.isnan(draws).mean())
+    known = draws[~np.isnan(draws)]
+    variance = float(known.var(ddof=1)) if known.size > 1 else 0.0
+    if metric.kind == "rate":
+        told = variance if lost <= MOST_LOST else 0.0
+        return wilson(value, told, rows, quantile(level, clusters - 1))
+    if rows < 2 or lost > MOST_LOST:
+        return NONE._replace(note=TOO_FEW)
+    degrees = min(clusters, rows) - 1
+    error = float(np.sqrt(variance))
+    return standard(value, error, quantile(level, degrees), positive=metric.kind == "positive")
