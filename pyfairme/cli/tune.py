@@ -160,7 +160,7 @@ def tune(
             plan = PLANS[source]
             dataset = plan.load(data)
             planned = dict(plan.settings)
-            seen = seen if seen is not None else plan.seen[dataset.schema.cluster[0]]
+            seen = seen if seen is not None else plan.seen[str(dataset.schema.cluster[0])]
         else:
             if target is None:
                 raise ValueError(

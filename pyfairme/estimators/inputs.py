@@ -139,7 +139,7 @@ def _as_in_training(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
     known = getattr(estimator, "_column_labels", None)
     if known is None or not frame.columns.is_unique or set(known) != set(frame.columns):
         return frame
-    return frame[known]
+    return frame.loc[:, known]
 
 
 def _numbered(X: Any) -> pd.DataFrame:

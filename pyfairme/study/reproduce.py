@@ -164,7 +164,7 @@ def reproduce(
     """
     dataset = some_rows(plan.load(path), plan.rows)
     models = _models(plan, dataset)
-    seen = plan.seen[dataset.schema.cluster[0]]
+    seen = plan.seen[str(dataset.schema.cluster[0])]
     shared: dict[str, Any] = {"seen": seen, "folds": plan.folds, "seeds": plan.seeds}
     shared |= {"n_jobs": n_jobs, "progress": progress, "n_boot": plan.n_boot}
     fits = len(models) * plan.seeds * plan.folds
