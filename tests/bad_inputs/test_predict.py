@@ -26,17 +26,6 @@ LATER = dict.fromkeys(
         "reg numeric 1e+308 finite?",
     ],
     "numbers beyond single precision overflow",
-) | dict.fromkeys(
-    [
-        "int clusters given as text with space",
-        "int clusters given as zero padded",
-        "int clusters given as bool (0/1 lost)",
-        "clusters '1.0' instead of 1: any word?",
-        "all clusters new (typo): any word?",
-        "cluster ids 0.1 float64 at fit, float32 at predict",
-        "cluster NaN",
-    ],
-    "rows of unknown clusters only are predicted without a word",
 )
 N = tiny.ROWS
 ARRAY = {"cluster": None, "sensitive": ()}
@@ -140,29 +129,27 @@ def clusters(values):
     )
 
 
-def told(values, model=numbered):
-    """Rows of unknown clusters are predicted without a cluster, with a word."""
+@cache
+def inferring():
+    return tiny.fit(tiny.rows().assign(cluster=coded()), unseen="infer")
+
+
+def told(values, code="similar-labels", model=numbered):
+    """Rows of unknown clusters are predicted as those of any unknown cluster, with a word."""
 
     def program():
         X = tiny.rows().assign(cluster=values())
-        with pytest.warns(DataWarning, match=r"\[[a-z-]+\]$"):
+        with pytest.warns(DataWarning, match=rf"\[{code}\]$"):
             found = model().predict_proba(X)
-        with pytest.warns(DataWarning):
-            plain = model().predict_proba(X.assign(cluster="nobody knows"))
-        return found, plain
+        return found, model().predict_proba(X.assign(cluster="nobody knows"))
 
     return program
 
 
 def float32_ids():
-    """Of clusters 0.1, 0.2, ... that come in single precision and are unknown a word is said."""
     ids = (coded() + 1) / 10
     model = tiny.fit(tiny.rows().assign(cluster=ids))
-    X = tiny.rows().assign(cluster=ids.astype(np.float32))
-    with pytest.warns(DataWarning, match=r"\[[a-z-]+\]$"):
-        found = model.predict_proba(X)
-    with pytest.warns(DataWarning):
-        return found, model.predict_proba(X.assign(cluster="nobody knows"))
+    return told(lambda: ids.astype(np.float32), model=lambda: model)()
 
 
 # Arrays -----------------------------------------------------------------------------------------
@@ -312,13 +299,13 @@ PROGRAMS |= {
     ),
     "int clusters given as text with space": told(lambda: " " + coded().astype(str)),
     "int clusters given as zero padded": told(lambda: "0" + coded().astype(str)),
-    "int clusters given as bool (0/1 lost)": told(lambda: coded() > 1),
+    "int clusters given as bool (0/1 lost)": told(lambda: coded() > 1, "mostly-unseen", inferring),
     "clusters '1.0' instead of 1: any word?": told(lambda: coded().astype(float).astype(str)),
     "all clusters new (typo): any word?": told(
-        lambda: tiny.rows()["cluster"].str.upper(), tiny.clean
+        lambda: tiny.rows()["cluster"].str.upper(), model=tiny.clean
     ),
     "cluster ids 0.1 float64 at fit, float32 at predict": float32_ids,
-    "cluster NaN": told(lambda: np.full(N, np.nan), tiny.clean),
+    "cluster NaN": told(lambda: np.full(N, np.nan), "mostly-unseen", inferring),
     "cluster inf": column(np.inf, "cluster"),
     "cluster list": column(pd.Series([[1]] * N), "cluster"),
     "array model: wrong number of columns": predicting(np.zeros((2, 3)), of_array),
