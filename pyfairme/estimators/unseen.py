@@ -90,16 +90,18 @@ def _refuse(fit: Fit, design: Design, frame: pd.DataFrame, batch: Batch) -> None
         known = len(design.clusters[factor.name])
         advice = (
             f"Known are {known}. Choose how to predict for them with unseen='infer', 'population' "
-            "or 'sample', or leave these rows out. [unseen-clusters]"
+            "or 'sample', or leave these rows out."
         )
         if labels:
             shown = ", ".join(map(repr, labels[:5])) + (", ..." if len(labels) > 5 else "")
             raise ValueError(
                 f"The column {factor.name!r} has clusters that were not in the training "
-                f"rows, {len(labels)} in all: {shown}. {advice}"
+                f"rows, {len(labels)} in all: {shown}. {advice} [unseen-clusters]"
             )
         if gaps:
-            raise ValueError(f"The column {factor.name!r} is missing in {gaps} rows. {advice}")
+            raise ValueError(
+                f"The column {factor.name!r} is missing in {gaps} rows. {advice} [unseen-clusters]"
+            )
 
 
 def _drawn(
