@@ -203,7 +203,7 @@ def test_without_penalty_the_proper_score_is_minimised():
 
 def test_a_demand_that_no_trial_meets_is_told():
     strong = light_model().set_params(fairness_weight=50.0)
-    given = {**SEARCH, "space": {"learning_rate": SPACE["learning_rate"]}, "max_cost": -1.0}
+    given = {**SEARCH, "space": {"learning_rate": SPACE["learning_rate"]}, "max_cost": 0.0}
     with pytest.warns(UserWarning, match=r"No completed trial keeps its accuracy within max_cost"):
         found = tune(strong, search_data(), **given, trials=2, storage=None)
     full = found.frame[found.frame["state"] == "complete"]

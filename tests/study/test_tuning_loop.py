@@ -22,7 +22,7 @@ def rows(_, estimator, fold):
     """Judge: as good as the learning rate is small."""
     y = np.tile([0, 1], 20)
     score = np.where(y == 1, 0.9, 0.1) - estimator.learning_rate
-    return FoldRows(y, score, y, np.empty(0), {"g": np.repeat([0, 1], 20)}, 2, 0.0, ())
+    return FoldRows(y, score, y, np.empty(0), {"g": np.repeat([0, 1], 20)}, np.ones(40), 2, 0.0, ())
 
 
 def search(trials, objective="accuracy"):
