@@ -167,9 +167,9 @@ def extreme(
     for centre in (parts, equal):
         away = combine(centre[:, None] + noise).mean(0) - float(combine(centre).mean())
         limits += list(observed - quantiles(away, [(1 - level) / 2, (1 + level) / 2]))
-    groups = int((~np.isnan(parts[0])).sum())
-    error = np.nanstd(noise.mean(0), axis=0)
-    most = np.nanmin(parts.mean(0) + ndtri(1 - (1 - level) / 2 / groups) * error)
+    known = ~np.isnan(parts).any(0)
+    reach = ndtri(1 - (1 - level) / 2 / known.sum()) * noise.mean(0)[:, known].std(0)
+    most = (parts.mean(0)[known] + reach).min()
     high = max(value, min(1.0, float(max(limits)), float(most)))
     return Interval(max(0.0, float(min(limits))), high)
 
