@@ -74,4 +74,12 @@ def row_weights(weight: Any, rows: int) -> np.ndarray:
             "Expected weights that are finite, not negative and not all zero; correct them or drop "
             "the rows. [bad-weights]"
         )
-    return values.astype(np.float32)
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+        total = float(single.sum())
+    if not np.isfinite(total) or not total > 0:
+        raise ValueError(
+            f"The largest weight is {values.max():g}: single precision cannot sum such weights up; "
+            "rescale them, such as weights / weights.mean(). [weights-out-of-range]"
+        )
+    return single

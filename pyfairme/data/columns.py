@@ -175,18 +175,6 @@ def read_numbers(series: pd.Series) -> np.ndarray:
     return values
 
 
-def spread(values: np.ndarray) -> float:
-    """Return the standard deviation (ddof = 0) of numbers of any size, whose squares may overflow.
-
-    Examples
-    --------
-    >>> spread(np.array([1.0, 3.0])), spread(np.array([1e200, 3e200])) > 9e199
-    (1.0, True)
-    """
-    largest = float(np.abs(values).max())
-    return float((values / largest).std() * largest) if largest > 0 else 0.0
-
-
 def _check_finite(series: pd.Series, values: np.ndarray) -> None:
     infinite = np.isinf(values)
     if infinite.any():

@@ -14,6 +14,7 @@ from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.encoders import Column
 from pyfairme.data.frame import as_frame
+from pyfairme.data.moments import check_single
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
@@ -323,7 +324,9 @@ class Design:
     def _offset(self, frame: pd.DataFrame) -> np.ndarray:
         if self.offset is None:
             return np.zeros(len(frame), np.float32)
-        return read_numbers(pick(frame, self.offset)).astype(np.float32)
+        values = read_numbers(pick(frame, self.offset))
+        check_single(values, frame.index, self.offset, "an offset must stay below 3.4e38")
+        return values.astype(np.float32)
 
 
 def _optional(name: str | None) -> list[str]:

@@ -14,9 +14,9 @@ from pyfairme.data.columns import (
     natural_order,
     read_labels,
     read_numbers,
-    spread,
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
+from pyfairme.data.moments import mean_and_sd
 from pyfairme.notices import DataWarning, warn
 
 __all__ = ["CategoricalTerm", "Column", "NumericTerm"]
@@ -101,18 +101,18 @@ class NumericTerm:
         there = values[~np.isnan(values)]
         if not there.size:
             raise ValueError(_all_missing(series.name))
-        scale = spread(there)
+        mean, scale = mean_and_sd(there)
         varies = bool(there.max() > there.min()) and scale > 0
         outside = bool(there.min() > 0 or there.max() < 0)
         return cls(
             column=str(series.name),
-            mean=float(there.mean()),
+            mean=mean,
             scale=scale if varies else 1.0,
             median=float(np.median(there)),
             varies=varies,
             indicator=bool(there.size < values.size),
             knots=choose_knots(there, most_knots) if most_knots else (),
-            origin=float(there.mean()) if outside and move_origin else 0.0,
+            origin=mean if outside and move_origin else 0.0,
             low=float(there.min()),
             high=float(there.max()),
         )

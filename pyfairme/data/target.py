@@ -8,6 +8,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.moments import mean_and_sd
 from pyfairme.data.one_per_row import check_no_date, one_per_row
 from pyfairme.notices import shown
 
@@ -206,12 +207,20 @@ class RealTarget:
     def fit(cls, y: Any) -> "RealTarget":
         """Learn from y, shape (n,)."""
         values = _numbers(y)
-        scale = float(values.std()) if values.max() > values.min() else 0.0
-        return cls(float(values.mean()), scale or 1.0)
+        mean, scale = mean_and_sd(values)
+        return cls(mean, scale or 1.0)
 
     def encode(self, y: Any) -> np.ndarray:
         """Return float32[n] in standard units."""
-        return ((_numbers(y) - self.mean) / self.scale).astype(np.float32)
+        with np.errstate(over="ignore"):
+            found = ((_numbers(y) - self.mean) / self.scale).astype(np.float32)
+        if not np.isfinite(found).all():
+            raise ValueError(
+                f"y has {(~np.isfinite(found)).sum()} values that are too large to compute with, "
+                f"given training's mean {self.mean:g} and SD {self.scale:g}: look for a code that "
+                "stands for a missing value (1e308, 9e99). [too-large]"
+            )
+        return found
 
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Return float64[n] in the units of y."""

@@ -8,6 +8,7 @@ import pandas as pd
 from pyfairme.data.columns import pick
 from pyfairme.data.encoders import CategoricalTerm, Column, NumericTerm
 from pyfairme.data.knots import most_knots
+from pyfairme.data.moments import check_single
 from pyfairme.data.schema import Schema
 from pyfairme.notices import warn
 
@@ -60,7 +61,12 @@ def encode_terms(
     notes = []
     for term, width, end in zip(terms, widths, ends, strict=True):
         room = slice(end - width, end)
-        notes.append(term.encode(pick(frame, term.column), x[:, room], raw[:, room]))
+        with np.errstate(over="ignore", invalid="ignore"):  # checked in a moment
+            notes.append(term.encode(pick(frame, term.column), x[:, room], raw[:, room]))
+        limits = "standardised by the training rows, numbers must stay below 3.4e38"
+        check_single(x[:, room], frame.index, term.column, limits)
+        if raw is not x:
+            check_single(raw[:, room], frame.index, term.column, limits)
     found = [note for note in notes if note]
     if found and not quiet:
         warn(f"Unlike the training rows: {'; '.join(found)}. [unlike-training]")

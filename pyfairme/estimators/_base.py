@@ -41,6 +41,7 @@ from pyfairme.inference.train import lean, train
 from pyfairme.metrics.inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
+from pyfairme.model.program import Weights
 
 
 class FairMixedEffects(BaseEstimator):
@@ -133,6 +134,10 @@ class FairMixedEffects(BaseEstimator):
         """Return the weight of each class, by its label; None where classes do not weigh."""
         return None
 
+    def _objective(self, weights: Weights, by_class: dict[Any, float] | None) -> Weights:
+        """Return the objective's numbers as the subclass wants them."""
+        return weights
+
     # Fitting --------------------------------------------------------------------------------
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
@@ -176,6 +181,7 @@ class FairMixedEffects(BaseEstimator):
         odd_tables.warn_of_single_rows(spec, training)
         odd_tables.warn_of_raw_exposure(spec, self.design_, training)
         weights = settings.objective_weights(params, spec, training)
+        weights = self._objective(weights, by_class)
         schedule = settings.schedule(params, spec, validation is not None)
         self.guide_ = settings.guide(params, spec, training)
         structure = warm.structure(self, lean(spec, weights))
@@ -231,7 +237,8 @@ class FairMixedEffects(BaseEstimator):
 
     def _in_standard_units(self, batch: Batch) -> Batch:
         """Divide the offset by the unit in which a real target is standardised."""
-        return batch._replace(offset=batch.offset / np.float32(getattr(self.target_, "scale", 1.0)))
+        unit = float(getattr(self.target_, "scale", 1.0))
+        return batch._replace(offset=(np.float64(batch.offset) / unit).astype(np.float32))
 
     # Predicting -----------------------------------------------------------------------------
 

@@ -49,10 +49,10 @@ def _by_design(estimator: Any, effects: str) -> list[str]:
             f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
             "are pulled together, not calibrated in the groups; give one with fairness=None."
         )
-    if estimator.class_weight is not None:
+    if estimator.class_weight is not None and not estimator.prior_correction:
         found.append(
             f"The classifier was fitted with class_weight={estimator.class_weight!r}: its "
-            "probabilities are of other shares of the classes; give one with class_weight=None."
+            "probabilities are of other shares of the classes; give one with prior_correction=True."
         )
     if effects == "random":
         found.append("Probabilities from random effects alone know neither groups nor most of x.")

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
 from pyfairme.data.target import class_order
-from pyfairme.estimators import class_weights
+from pyfairme.estimators import class_weights, prior_correction, updates
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
@@ -19,8 +19,10 @@ from pyfairme.estimators.inputs import check_length
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
+from pyfairme.inference.shift import shifted
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
+from pyfairme.model.program import Weights
 from pyfairme.notices import shown
 
 __all__ = ["FairMixedEffectsClassifier"]
@@ -125,6 +127,11 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     class_weight
         None, "balanced" (every class has the same sum of sample weights), or {class: weight};
         multiplies the sample weights.
+    prior_correction
+        What becomes of probabilities that ``class_weight`` moves away from the classes' shares.
+        True: log weights are subtracted from the links, which gives probabilities of the classes as
+        they are (with two classes in the same order). False: nothing. None: nothing, and a warning
+        says how far they move.
     learning_rate
         Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
     weight_decay
@@ -221,6 +228,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         threshold: Any = 0.5,
         pos_label: Any = None,
         class_weight: Any = None,
+        prior_correction: bool | None = None,
         learning_rate: float = 1e-3,
         weight_decay: float = 3.0,
         batch_size: int = 256,
@@ -269,6 +277,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self.threshold = threshold
         self.pos_label = pos_label
         self.class_weight = class_weight
+        self.prior_correction = prior_correction
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsClassifier:
         """Fit the model.
@@ -293,11 +302,13 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         ValueError
             For bad keywords, columns or values; the message says what to do.
         FloatingPointError
-            When the loss stops being finite.
+            When the loss stops being finite, or ends above that of an intercept alone.
         """
         self._check_threshold()
         self._order = class_order(y)
+        check_choice("prior_correction", self.prior_correction, (None, True, False))
         training, validation = self._fit(X, y, sample_weight)
+        self._correct_priors(training)
         self.threshold_ = self._thresholds(training, validation)
         return self
 
@@ -450,6 +461,28 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self, y: np.ndarray, weight: np.ndarray | None
     ) -> dict[Any, float] | None:
         return class_weights.by_class(self.class_weight, y, weight)
+
+    def _objective(self, weights: Weights, by_class: dict[Any, float] | None) -> Weights:
+        two = len(self.classes_) == 2
+        if not (self.prior_correction and by_class and two and is_number(self.threshold)):
+            return weights
+        own = prior_correction.moved_threshold(
+            float(self.threshold), by_class, self.classes_.tolist()
+        )
+        return weights._replace(threshold=own)
+
+    def _correct_priors(self, training: Batch) -> None:
+        """Undo what class weights do to probabilities, if that is asked for."""
+        weights, classes = self._class_weights, self.classes_.tolist()
+        if weights is None:
+            return
+        if self.prior_correction is None:
+            prior_correction.warn_of_moved_shares(training, weights, classes)
+        if self.prior_correction:
+            self.fit_ = shifted(self.fit_, prior_correction.shift_of(weights, classes))
+            bare = prior_correction.without_class_weights(training, weights, classes)
+            updates.keep_training(self, bare)
+            self._class_weights = None  # updates learn from rows as they are
 
     def _check_threshold(self) -> None:
         if isinstance(self.threshold, str):

@@ -271,7 +271,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         ValueError
             For bad keywords, columns or values; the message says what to do.
         FloatingPointError
-            When the loss stops being finite.
+            When the loss stops being finite, or ends above that of an intercept alone.
         """
         check_choice("likelihood", self.likelihood, LIKELIHOODS)
         self._fit(X, y, sample_weight)

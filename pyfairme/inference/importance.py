@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
+from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, EFFECTS, Query, means, padded
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec
@@ -38,6 +39,7 @@ class Inputs(NamedTuple):
     of: np.ndarray
 
 
+@in_single_precision
 def mean_absolute_gradients(
     query: Query,
     effects: str,

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
+from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.svi import Schedule, fit
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Categorical
@@ -41,6 +42,7 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
     return fit(spec, "mean_field", rows, None, NO_PENALTIES, SCHEDULE, seed).params["network"]
 
 
+@in_single_precision
 def memberships(
     networks: tuple[Any, ...], factors: tuple[Factor, ...], batch: Batch
 ) -> tuple[np.ndarray, ...]:

@@ -65,15 +65,16 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
     """Yield every variable of the posterior, in the data's units, without singleton outputs."""
     many = fit.spec.likelihood.outputs > 1
     last = ("class",) if many else ()
+    unit_of_target = np.float64(labels.target_scale)  # it may be beyond the draws' precision
     for latent, _ in fit.spec.likelihood.latents():
-        scale = labels.target_scale if latent.in_units else 1.0
+        scale = unit_of_target if latent.in_units else 1.0
         yield Variable(latent.name, fit.draws[latent.name] * scale, ())
     if fit.spec.last_layer and not fit.spec.hidden:
         values = linear_effects(fit, labels)
         yield Variable("fixed_effects", values if many else values[..., 0], ("fixed_term", *last))
     for factor in fit.spec.factors:
         for term in factor.sites:
-            unit = labels.target_scale
+            unit = unit_of_target
             dims: tuple[str, ...] = ()
             if term == "slopes":
                 dims = (f"{factor.name}_term",)
@@ -140,7 +141,8 @@ def linear_effects(fit: Fit, labels: Labels) -> np.ndarray:
         weight, bias = fit.draws[LAST_LAYER[0]], fit.draws[LAST_LAYER[1]]
     else:
         weight, bias = (leaf[:, None] for leaf in fit.network[-1])
-    slopes = weight / labels.column_scale[:, None] * labels.target_scale
+    unit = np.float64(labels.target_scale)
+    slopes = weight / labels.column_scale[:, None] * unit
     shift = (slopes * labels.column_mean[:, None]).sum(axis=-2)
-    intercept = bias * labels.target_scale + labels.target_mean - shift
+    intercept = bias * unit + labels.target_mean - shift
     return np.concatenate([intercept[..., None, :], slopes], axis=-2)

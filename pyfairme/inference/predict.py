@@ -18,6 +18,7 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import alone, between, soft_predictor
+from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.svi import pad
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction
@@ -100,17 +101,20 @@ class Inputs(NamedTuple):
     which: Any
 
 
+@in_single_precision
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
-    return _by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS))
+    return _finite(_by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS)))
 
 
+@in_single_precision
 def every_mean(query: Query) -> dict[str, np.ndarray]:
     """Return `means` of all kinds of effects at the cost of little more than one."""
-    found = _by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS))
+    found = _finite(_by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS)))
     return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
+@in_single_precision
 def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
@@ -125,9 +129,10 @@ def quantiles(
             function(query, effects, held, batch, soft, keys, at), 0, 1
         ),
     )
-    return np.moveaxis(found, 1, 0)
+    return np.moveaxis(_finite(found) if kind == "mean" else found, 1, 0)
 
 
+@in_single_precision
 def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.ndarray) -> np.ndarray:
     """Draw new outcomes from the likelihood: (draws, n).
 
@@ -150,19 +155,34 @@ def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.nda
     return _over_chunks(query, chunk).T
 
 
+@in_single_precision
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
     return _by_row(query, effects, "density", query.draws)
 
 
+@in_single_precision
 def log_likelihood(query: Query, effects: str) -> np.ndarray:
     """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
     return _by_row(query, effects, "log_likelihood", query.draws).T
 
 
+@in_single_precision
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
     return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))
+
+
+def _finite(found: np.ndarray) -> np.ndarray:
+    """Refuse predictions (n, ...) that are no numbers: none of them may pass for a decision."""
+    bad = np.asarray(~np.isfinite(found).reshape(len(found), -1).all(axis=1))
+    if bad.any():
+        raise FloatingPointError(
+            f"{bad.sum()} of {len(bad)} predictions are not finite, the first at positions "
+            f"{np.flatnonzero(bad)[:3].tolist()}: single precision does not hold them. Look for "
+            "extreme values among these rows' numbers and offsets. [prediction-not-finite]"
+        )
+    return found
 
 
 def _by_row(query: Query, effects: str, kind: str, draws: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
+from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, Query, padded
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec
@@ -42,6 +43,7 @@ class CellSums(NamedTuple):
     squares: np.ndarray
 
 
+@in_single_precision
 def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
     """Add up the random part over cells, its square over places.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.moments import power_of_two
 from pyfairme.inference.posterior import (
     Labels,
     effect_names,
@@ -23,7 +24,9 @@ __all__ = ["cluster_effects", "fixed_effects", "icc", "variance_components"]
 def _summary(values: np.ndarray, level: float) -> dict[str, Any]:
     """Summarise draws along the first axis."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return {"mean": values.mean(axis=0), "sd": values.std(axis=0), "low": low, "high": high}
+    unit = power_of_two(values)  # squares of a target's own units may overflow, or vanish
+    sd = (values / unit).std(axis=0) * unit
+    return {"mean": values.mean(axis=0), "sd": sd, "low": low, "high": high}
 
 
 def _flat(values: np.ndarray) -> np.ndarray:

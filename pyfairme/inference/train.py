@@ -20,6 +20,7 @@ from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.likeness import likeness
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.null_model import null_loss, worse_than_null
+from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
@@ -50,6 +51,7 @@ class Result(NamedTuple):
     params: list[dict[str, Any]]
 
 
+@in_single_precision
 def train(
     spec: ModelSpec,
     guide: str,

@@ -106,6 +106,7 @@ def rich(binary: Case, classifier: Any) -> pf.FairMixedEffectsClassifier:
         fairness_on={"fixed": 1.0, "mixed": 0.5},
         threshold="balanced_accuracy",
         class_weight={0: 1.0, 1: 1.5},
+        prior_correction=False,
     ).fit(binary.X, binary.y)
 
 

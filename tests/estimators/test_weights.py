@@ -61,9 +61,11 @@ def test_weights_move_the_fit(binary, classifier, clf):
 
 
 def test_class_weight_equals_the_same_sample_weights(binary, classifier):
-    by_class = classifier(class_weight={0: 1.0, 1: 5.0}).fit(binary.X, binary.y)
+    by_class = classifier(class_weight={0: 1.0, 1: 5.0}, prior_correction=False).fit(
+        binary.X, binary.y
+    )
     by_row = classifier().fit(binary.X, binary.y, sample_weight=np.where(binary.y == 1, 5.0, 1.0))
-    both = classifier(class_weight={0: 1.0, 1: 2.5}).fit(
+    both = classifier(class_weight={0: 1.0, 1: 2.5}, prior_correction=False).fit(
         binary.X, binary.y, sample_weight=np.where(binary.y == 1, 2.0, 1.0)
     )
     expected = by_row.predict_proba(binary.test)
@@ -73,7 +75,7 @@ def test_class_weight_equals_the_same_sample_weights(binary, classifier):
 
 def test_balanced_class_weight_lifts_the_rare_class(binary, classifier):
     rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
-    balanced = classifier(class_weight="balanced").fit(binary.X, rare)
+    balanced = classifier(class_weight="balanced", prior_correction=False).fit(binary.X, rare)
     plain = classifier().fit(binary.X, rare)
     assert rare.mean() < 0.2
     assert plain.predict_proba(binary.test)[:, 1].mean() < 0.25
@@ -84,7 +86,9 @@ def test_balancing_counts_classes_by_weight(binary, classifier):
     """As repeated rows would, and as scikit-learn does; the rare class has half of the mass."""
     rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
     weight = np.where(rare, 9.0, 1.0)
-    balanced = classifier(**FULL, class_weight="balanced", min_steps=1000, learning_rate=0.01)
+    balanced = classifier(
+        **FULL, class_weight="balanced", prior_correction=False, min_steps=1000, learning_rate=0.01
+    )
     found = balanced.fit(binary.X, rare, sample_weight=weight)
     sums = np.bincount(rare, weight)
     assert found._class_weights == pytest.approx(dict(enumerate(sums.sum() / (2 * sums))))
@@ -128,7 +132,9 @@ def test_class_weights_that_mean_nothing_are_refused(binary, classifier, given, 
 def test_updates_weigh_classes_as_the_fit_did(binary, classifier, tmp_path):
     """ "balanced" is the fit's balance: few rows, all of one class here, have none of their own."""
     rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
-    balanced = classifier(class_weight="balanced", min_steps=50).fit(binary.X, rare)
+    balanced = classifier(class_weight="balanced", prior_correction=False, min_steps=50).fit(
+        binary.X, rare
+    )
     own = len(rare) / (2 * np.bincount(rare))
     assert balanced._class_weights == pytest.approx(dict(enumerate(own)))
     few = binary.unseen[binary.y_unseen == 1][:6]
