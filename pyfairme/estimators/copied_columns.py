@@ -7,6 +7,7 @@ import pandas as pd
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_labels, read_numbers
+from pyfairme.data.moments import power_of_two
 from pyfairme.notices import DataWarning, warn
 
 __all__ = ["warn_of_copies"]
@@ -75,7 +76,7 @@ def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
         return False
     if len(np.unique(y[there])) < FEWEST_CLUSTERS:
         return bool(_one_to_one(pd.factorize(values)[0], y))
-    return bool(abs(np.corrcoef(values[there], y[there])[0, 1]) > EXACT)
+    return _correlation(values[there], y[there]) > EXACT
 
 
 def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
@@ -102,7 +103,13 @@ def _is_mean(series: pd.Series, codes: np.ndarray, y: np.ndarray) -> bool:
     constant = np.allclose(values, mean[place], rtol=1e-9)  # within clusters; NaN: not
     if not constant or np.ptp(mean) == 0 or np.ptp(of_y) == 0:
         return False
-    return bool(abs(np.corrcoef(mean, of_y)[0, 1]) > ENCODED)
+    return _correlation(mean, of_y) > ENCODED
+
+
+def _correlation(one: np.ndarray, two: np.ndarray) -> float:
+    """Return the absolute correlation of numbers of any size, whose squares may overflow."""
+    one, two = (values / power_of_two(values) for values in (one, np.asarray(two, float)))
+    return float(abs(np.corrcoef(one, two)[0, 1]))
 
 
 def _one_to_one(one: np.ndarray, two: np.ndarray) -> bool:
