@@ -4,6 +4,7 @@ import copy
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
 
 from pyfairme.inference.shift import shifted
@@ -77,18 +78,19 @@ def test_weights_beyond_single_precision_are_refused(real, regressor, weight):
 
 def test_double_precision_elsewhere_changes_nothing(clf, binary, classifier):
     """As ``JAX_ENABLE_X64=1`` or ``numpyro.enable_x64`` would set it: the same fit and draws."""
+    rows = pd.concat([binary.test, binary.unseen[:50]])
     with jax.enable_x64(True):
         fitted = classifier().fit(binary.X, binary.y)
         found = [
             fitted.predict_proba(binary.test),
-            fitted.predict_interval(binary.unseen).to_numpy(),
+            fitted.predict_interval(rows).to_numpy(),
             np.asarray(fitted.sample_predictive(binary.test, draws=5)),
             fitted.feature_importance(binary.test)["importance"].to_numpy(),
         ]
         assert jax.numpy.zeros(1).dtype == np.float64  # the caller's own setting stays
     expected = [
         clf.predict_proba(binary.test),
-        clf.predict_interval(binary.unseen).to_numpy(),
+        clf.predict_interval(rows).to_numpy(),
         np.asarray(clf.sample_predictive(binary.test, draws=5)),
         clf.feature_importance(binary.test)["importance"].to_numpy(),
     ]
