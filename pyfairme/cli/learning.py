@@ -17,7 +17,7 @@ from pyfairme.cli.roles import (
 )
 from pyfairme.data import Schema
 from pyfairme.data.target import ClassTarget
-from pyfairme.estimators.held_out import held_out, keys_of
+from pyfairme.estimators.held_out import split
 
 __all__ = ["Learning", "Split", "read_learning"]
 
@@ -74,8 +74,7 @@ class Learning:
         classes = None
         if self.schema.task == "classification":
             classes = ClassTarget.fit(self.y).encode(self.y)
-        keys = keys_of(self.covariates, self.schema)
-        return Split(*held_out(keys, classes, len(self.y), share, seed))
+        return Split(*split(self.covariates, self.schema, classes, share, seed))
 
     def row_numbers(self) -> list[str]:
         """Name columns of whole numbers of which no two rows have the same."""

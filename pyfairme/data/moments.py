@@ -61,7 +61,7 @@ def check_single(values: np.ndarray, index: pd.Index, column: Any, limits: str) 
     with np.errstate(invalid="ignore"):
         bad = np.asarray(~(np.abs(values) <= LARGEST))
     if values.ndim > 1:
-        bad = bad.any(axis=1)
+        bad = np.asarray(bad.any(axis=1))
     if bad.any():
         raise ValueError(
             f"Column {column!r} has {bad.sum()} values that are too large to compute with, first "

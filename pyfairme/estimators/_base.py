@@ -26,7 +26,7 @@ from pyfairme.estimators import (
 )
 from pyfairme.estimators.copied_columns import warn_of_copies
 from pyfairme.estimators.fitted import check_fitted
-from pyfairme.estimators.held_out import held_out, keys_of
+from pyfairme.estimators.held_out import split
 from pyfairme.estimators.labels import warn_of_clusters
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.progress import progress_bar
@@ -150,13 +150,8 @@ class FairMixedEffects(BaseEstimator):
         weight = inputs.sample_weights(sample_weight, len(frame))
         frame, y, weight = keep_placed(params, frame, y, weight)
         by_class = self._weights_of_classes(y, weight)
-        if by_class is not None:
-            own = class_weights.of_rows(by_class, y)
-            weight = own if weight is None else own * weight
-        there = inputs.counted_rows(weight, len(frame))
-        if len(there) < len(frame):
-            frame, y = frame.iloc[there].reset_index(drop=True), y[there]
-            weight = None if weight is None else weight[there]
+        weight = class_weights.times(by_class, y, weight)
+        frame, y, weight = inputs.of_some_weight(frame, y, weight)
         learned = warm.taken(self)  # a refit that fails must not leave half of each model
         strata = self._strata(y)
         schema = Schema.infer(
@@ -166,8 +161,7 @@ class FairMixedEffects(BaseEstimator):
             task="regression" if strata is None else "classification",
         )
         seed = settings.seed_from(self.random_state)
-        keys = keys_of(frame, schema) if self.validation_fraction else []
-        rows, held = held_out(keys, strata, len(frame), self.validation_fraction, seed)
+        rows, held = split(frame, schema, strata, self.validation_fraction, seed)
         self._seed, self._class_weights = seed, by_class
         self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
@@ -180,8 +174,7 @@ class FairMixedEffects(BaseEstimator):
         spec = settings.model_spec(params, self.design_, self._likelihood())
         odd_tables.warn_of_single_rows(spec, training)
         odd_tables.warn_of_raw_exposure(spec, self.design_, training)
-        weights = settings.objective_weights(params, spec, training)
-        weights = self._objective(weights, by_class)
+        weights = self._objective(settings.objective_weights(params, spec, training), by_class)
         schedule = settings.schedule(params, spec, validation is not None)
         self.guide_ = settings.guide(params, spec, training)
         structure = warm.structure(self, lean(spec, weights))

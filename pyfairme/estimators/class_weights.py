@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.estimators.settings import is_number
 
-__all__ = ["by_class", "of_rows"]
+__all__ = ["by_class", "of_rows", "times"]
 
 
 def by_class(given: Any, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, float] | None:
@@ -58,6 +58,16 @@ def by_class(given: Any, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, 
 def of_rows(weights: Mapping[Any, float], y: np.ndarray) -> np.ndarray:
     """Return the weight of each row's class, (n,)."""
     return np.array([weights.get(label, 1.0) for label in np.asarray(y).tolist()], np.float64)
+
+
+def times(
+    weights: Mapping[Any, float] | None, y: np.ndarray, weight: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the weight of each row times that of its class, (n,); None where all weigh 1."""
+    if weights is None:
+        return weight
+    own = of_rows(weights, y)
+    return own if weight is None else own * weight
 
 
 def _check(given: Mapping[Any, Any], labels: list[Any]) -> None:

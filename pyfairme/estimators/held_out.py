@@ -12,7 +12,15 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.clusters import read_clusters
 from pyfairme.data.columns import pick, read_labels
 
-__all__ = ["held_out", "keys_of"]
+__all__ = ["held_out", "keys_of", "split"]
+
+
+def split(
+    frame: pd.DataFrame, schema: Schema, classes: np.ndarray | None, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of training and validation rows of a table, see `held_out`."""
+    keys = keys_of(frame, schema) if fraction else []
+    return held_out(keys, classes, len(frame), fraction, seed)
 
 
 def keys_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:

@@ -27,6 +27,7 @@ __all__ = [
     "counted_rows",
     "new_clusters",
     "new_frame",
+    "of_some_weight",
     "offsets",
     "sample_weights",
     "training_frame",
@@ -235,6 +236,16 @@ def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
             "a positive class_weight). [no-weight]"
         )
     return there
+
+
+def of_some_weight(
+    frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
+    """Return the table, target and weights of the rows that weigh something."""
+    there = counted_rows(weight, len(frame))
+    if weight is None or len(there) == len(frame):
+        return frame, y, weight
+    return frame.iloc[there].reset_index(drop=True), y[there], weight[there]
 
 
 def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:

@@ -201,9 +201,7 @@ def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) ->
         )
     weight = inputs.sample_weights(sample_weight, len(frame))
     encoded = estimator.target_.encode(values)
-    if estimator._class_weights is not None:
-        own = class_weights.of_rows(estimator._class_weights, values)
-        weight = own if weight is None else own * weight
+    weight = class_weights.times(estimator._class_weights, values, weight)
     return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
 
 
