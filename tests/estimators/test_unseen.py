@@ -5,6 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
+from pyfairme.estimators import state
+from pyfairme.inference.membership import memberships
+from pyfairme.inference.predict import mean_link
 from pyfairme.notices import DataWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*of no cluster that training had")  # on purpose
@@ -257,3 +260,16 @@ def test_above_a_thousand_clusters_infer_predicts_as_sample_does(classifier):
     width = (drawn["high"] - drawn["low"]).mean()
     assert (found["high"] - found["low"]).mean() == pytest.approx(width, rel=0.15)
     assert np.isfinite(estimator.predict_proba(new)).all()
+
+
+def test_a_model_file_of_before_keeps_the_plain_mixture(clf, binary):
+    """Without a likeness effects of known clusters count in full, and nothing is drawn."""
+    old = {key: value for key, value in state.to_state(clf).items() if key != "likeness"}
+    loaded = state.from_state(clone(clf), old)
+    _, query = loaded._query(binary.unseen)
+    soft = memberships(clf.fit_.membership, clf.fit_.spec.factors, query.batch)[0]
+    effects = clf.fit_.draws["cluster_intercept"].mean(axis=(0, 1))[:, 0]
+    fixed = mean_link(query, "fixed")[:, 0]
+    # a mean link takes 200 of the draws: an error of .02; a shrunken mixture is off by .2
+    assert np.abs(soft @ effects).max() > 0.2
+    np.testing.assert_allclose(mean_link(query, "mixed")[:, 0] - fixed, soft @ effects, atol=0.05)
