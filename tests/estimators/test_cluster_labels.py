@@ -1,5 +1,7 @@
 """Labels that are probably not what they are taken for: named, with the cure."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -55,8 +57,10 @@ def test_mostly_unknown_clusters_are_named():
         warn_of_unknown_clusters([KNOWN], rows)
     with pytest.warns(DataWarning, match=r"20 of 20 rows .* missing values"):
         warn_of_unknown_clusters([KNOWN], frame(*[None] * 20))
-    warn_of_unknown_clusters([KNOWN], rows.iloc[5:])  # half of them
-    warn_of_unknown_clusters([KNOWN], frame("x", "y"))  # an ordinary question
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_unknown_clusters([KNOWN], rows.iloc[5:])  # half of them
+        warn_of_unknown_clusters([KNOWN], frame("x", "y"))  # an ordinary question
 
 
 def test_predictions_warn_and_reports_and_other_policies_do_not(clf, binary):
@@ -64,10 +68,12 @@ def test_predictions_warn_and_reports_and_other_policies_do_not(clf, binary):
         clf.predict(binary.unseen)
     with pytest.warns(DataWarning, match=r"'C0 ' for 'c0'.*\[similar-labels\]"):
         clf.predict(binary.test.assign(cluster=binary.test["cluster"].replace("c0", "C0 ")))
-    clf.fairness_report(binary.unseen, binary.y_unseen, n_boot=0)
-    clf.predict_proba(binary.unseen, effects="fixed")
-    clf.set_params(unseen="sample")
-    try:
-        clf.predict(binary.unseen)
-    finally:
-        clf.set_params(unseen="infer")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clf.fairness_report(binary.unseen, binary.y_unseen, n_boot=0)
+        clf.predict_proba(binary.unseen, effects="fixed")
+        clf.set_params(unseen="sample")
+        try:
+            clf.predict(binary.unseen)
+        finally:
+            clf.set_params(unseen="infer")

@@ -10,7 +10,6 @@ from pyfairme.inference.membership import memberships
 from pyfairme.inference.predict import mean_link
 from pyfairme.notices import DataWarning
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*of no cluster that training had")  # on purpose
 POLICIES = ["infer", "population", "sample"]
 
 

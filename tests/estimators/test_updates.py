@@ -290,7 +290,6 @@ def test_diagnostics_after_adapt_name_the_clusters_of_the_fit(classifier, binary
     assert set(each[1].index) - set(each[0].index) <= set(binary.unseen["cluster"])
 
 
-@pytest.mark.filterwarnings("ignore:.*of no cluster that training had")  # on purpose
 def test_adapt_makes_better_predictions_of_the_new_clusters(adapted, clf, binary):
     truth = binary.y_unseen.to_numpy() == clf.classes_[1]
     losses = []
