@@ -80,6 +80,6 @@ def row_weights(weight: Any, rows: int) -> np.ndarray:
     if not np.isfinite(total) or not total > 0:
         raise ValueError(
             f"The largest weight is {values.max():g}: single precision cannot sum such weights up; "
-            "rescale them, such as weights / weights.mean(). [weights-out-of-range]"
+            "rescale them, such as weights / weights.mean(). [single-precision]"
         )
     return single
