@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln, logsumexp, xlogy
 
 from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Likelihood
@@ -29,8 +29,8 @@ def null_loss(likelihood: Likelihood, batch: Batch) -> float:
         rest = y - np.asarray(batch.offset, float)
         variance = max(float(share @ (rest - share @ rest) ** 2), 1.0)  # it is standardised
         return float(0.5 * (np.log(2 * np.pi * variance) + 1))
-    exposure = np.exp(np.asarray(batch.offset, float))
-    mean = exposure * (share @ y) / (share @ exposure)
+    offset = np.asarray(batch.offset, float)
+    mean = np.exp(offset - logsumexp(offset, b=share)) * (share @ y)
     return float(share @ (mean - xlogy(y, mean) + gammaln(y + 1)))
 
 

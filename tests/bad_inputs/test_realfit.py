@@ -13,18 +13,7 @@ import pyfairme as pf
 from tests.bad_inputs import table, tiny
 
 AREA = "realfit"
-LATER = dict.fromkeys(
-    [
-        "reg target x 1e160",
-        "reg target x 1e300",
-        "reg target x 1e-160",
-        "reg target x 1e-170",
-        "reg target x 1e+150",
-        "offset 1e39",
-        "poisson offset 1e3",
-    ],
-    "numbers beyond single precision overflow",
-)
+LATER: dict[str, str] = {}
 N = tiny.ROWS
 REAL = tiny.target("normal")
 PENALISED = {"fairness": "moment"}

@@ -14,17 +14,7 @@ from tests.bad_inputs import table, tiny
 
 AREA = "y"
 SLOW = ["300 classes"]  # compiles a model of that many outputs
-LATER = dict.fromkeys(
-    [
-        "reg scaled 1e+100",
-        "reg scaled 1e+150",
-        "reg scaled 1e+160",
-        "reg scaled 1e-160",
-        "reg scaled 1e-170",
-        "reg scaled 1e-300",
-    ],
-    "numbers beyond single precision overflow",
-)
+LATER: dict[str, str] = {}
 N = tiny.ROWS
 Y = tiny.target()
 REAL = tiny.target("normal")

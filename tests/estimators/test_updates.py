@@ -99,14 +99,17 @@ def test_few_draws_are_warned_of(refined):
 @pytest.mark.parametrize(
     ("quality", "text"),
     [
-        ({"divergences": [2, 1]}, r"^NUTS: 3 draws diverged.*prior_scale.* more clusters\.$"),
+        (
+            {"divergences": [2, 1]},
+            r"^NUTS: 3 draws diverged.*prior_scale.* more clusters\. \[nuts\]$",
+        ),
         (
             {"divergences": [0], "rhat/a": [1.005], "rhat/b": [1.3], "ess/b": [50.0]},
             r"^NUTS: R-hat of b is 1\.300, above 1\.01: the chains do not agree; double warmup",
         ),
         (
             {"divergences": [0], "rhat/a": [1.0], "ess/a": [399.0], "ess/b": [120.0]},
-            r"^NUTS: b has an effective sample size of 120, below 400: take more draws\.$",
+            r"^NUTS: b has an effective sample size of 120, below 400: take more draws\. \[nuts\]$",
         ),
         (
             {"divergences": [0], "rhat/a": [1.0], "ess/a": [900.0], "ess_tail/a": [90.0]},
@@ -114,7 +117,7 @@ def test_few_draws_are_warned_of(refined):
         ),
         (
             {"divergences": [0, 0], "rhat/a": [1.0, np.nan], "ess/a": [900.0, np.nan]},
-            r"^NUTS: no chain of a has moved, so the draws say nothing: .* or more warmup\.$",
+            r"^NUTS: no chain of a has moved, so the draws say nothing: .* or more warmup\. \[nuts\]$",
         ),
     ],
 )
@@ -195,10 +198,11 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
 
 @pytest.mark.parametrize("method", ["refine", "adapt"])
 def test_updates_need_the_prior(method, clf, binary):
-    flat = copy.copy(clf)
+    flat = copy.copy(clf)  # as if it had been fitted so
     flat.kl_weight = 0
+    flat._fitted_params = {**clf._fitted_params, "kl_weight": 0}
     rows = (binary.unseen, binary.y_unseen) if method == "adapt" else ()
-    expected = rf"{method} needs kl_weight > 0, and this model has kl_weight=0: .*kl_weight=1\.$"
+    expected = rf"{method} needs kl_weight > 0, and this model has kl_weight=0: .*kl_weight=1\. \[prior-off\]$"
     with pytest.raises(ValueError, match=expected):
         getattr(flat, method)(*rows)
 

@@ -112,7 +112,9 @@ def test_one_member_that_breaks_down_leaves_the_fit_and_is_not_ok(monkeypatch):
 
 def test_a_broken_member_has_the_measures_of_the_others():
     names = {"pareto_k", "relative_ess", "pareto_k/g"}
-    assert set(broken_down(one_way.SPEC)) == names
-    assert set(broken_down(ModelSpec(Normal(), 2, last_layer=True))) == names - {"pareto_k/g"}
-    large = broken_down(replace(ONE, factors=(Factor("g", 5000),)))
+    assert set(broken_down(one_way.SPEC, one_way.WEIGHTS)) == names
+    assert set(broken_down(ModelSpec(Normal(), 2, last_layer=True), one_way.WEIGHTS)) == names - {
+        "pareto_k/g"
+    }
+    large = broken_down(replace(ONE, factors=(Factor("g", 5000),)), one_way.WEIGHTS)
     assert large["pareto_k/g"].shape == (1000,)  # as many as are judged
