@@ -117,7 +117,7 @@ def test_few_draws_are_warned_of(refined):
         ),
         (
             {"divergences": [0, 0], "rhat/a": [1.0, np.nan], "ess/a": [900.0, np.nan]},
-            r"^NUTS: no chain of a has moved, so the draws say nothing: .* or more warmup\. \[nuts\]$",
+            r"^NUTS: no chain of a has moved, so the draws say nothing: .* warmup\. \[nuts\]$",
         ),
     ],
 )
@@ -202,7 +202,7 @@ def test_updates_need_the_prior(method, clf, binary):
     flat.kl_weight = 0
     flat._fitted_params = {**clf._fitted_params, "kl_weight": 0}
     rows = (binary.unseen, binary.y_unseen) if method == "adapt" else ()
-    expected = rf"{method} needs kl_weight > 0, and this model has kl_weight=0: .*kl_weight=1\. \[prior-off\]$"
+    expected = rf"{method} needs kl_weight > 0, and .* kl_weight=0: .*kl_weight=1\. \[prior-off\]$"
     with pytest.raises(ValueError, match=expected):
         getattr(flat, method)(*rows)
 
