@@ -14,7 +14,7 @@ from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.encoders import Column
 from pyfairme.data.frame import as_frame
-from pyfairme.data.moments import check_single
+from pyfairme.data.moments import check_offset
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
@@ -325,7 +325,7 @@ class Design:
         if self.offset is None:
             return np.zeros(len(frame), np.float32)
         values = read_numbers(pick(frame, self.offset))
-        check_single(values, frame.index, self.offset, "an offset must stay below 3.4e38")
+        check_offset(values, frame.index, self.offset)
         return values.astype(np.float32)
 
 

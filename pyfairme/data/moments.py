@@ -7,7 +7,7 @@ import pandas as pd
 
 from pyfairme.data.columns import first_rows
 
-__all__ = ["check_single", "mean_and_sd", "power_of_two"]
+__all__ = ["check_offset", "check_single", "mean_and_sd", "power_of_two"]
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -42,6 +42,12 @@ def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
     unit = power_of_two(values)
     scaled = values / unit
     return float(scaled.mean()) * unit, float(scaled.std()) * unit
+
+
+def check_offset(values: np.ndarray, index: pd.Index, column: Any) -> None:
+    """Refuse an offset that single precision cannot hold; gaps are refused as such elsewhere."""
+    known = np.where(np.isnan(values), 0.0, values)
+    check_single(known, index, column, "an offset must stay below 3.4e38")
 
 
 def check_single(values: np.ndarray, index: pd.Index, column: Any, limits: str) -> None:

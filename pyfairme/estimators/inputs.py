@@ -14,7 +14,7 @@ from pyfairme.data import Design, as_frame
 from pyfairme.data.checks import check_unique_columns
 from pyfairme.data.clusters import Grouping, read_clusters
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
-from pyfairme.data.moments import check_single
+from pyfairme.data.moments import check_offset
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.estimators.settings import SINGLE, as_tuple
 from pyfairme.metrics.row_order import warn_of_order
@@ -253,7 +253,7 @@ def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:
     if column is None or column not in frame:
         return np.zeros(len(frame))
     values = read_numbers(pick(frame, column))
-    check_single(values, frame.index, column, "an offset must stay below 3.4e38")
+    check_offset(values, frame.index, column)
     return values
 
 
