@@ -26,6 +26,7 @@ def expected(estimator):
     return EXPECTED_FAILURES
 
 
+@pytest.mark.filterwarnings("ignore:class_weight moves the probabilities")  # a check of weights
 @parametrize_with_checks(
     [FairMixedEffectsClassifier(**QUICK), FairMixedEffectsRegressor(**QUICK)],
     expected_failed_checks=expected,
