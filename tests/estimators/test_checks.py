@@ -1,5 +1,6 @@
 """scikit-learn's own checks of both estimators."""
 
+import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from pyfairme import FairMixedEffectsClassifier, FairMixedEffectsRegressor
