@@ -307,6 +307,7 @@ def test_kl_weight_is_the_share_of_the_rows_that_adapt_counts(adapted, clf, bina
     """The target is that of refine: likelihood^(1 / kl_weight) times the prior."""
     wary, half = copy.copy(clf), np.full(len(binary.unseen), 0.5)
     wary.kl_weight = 2.0
+    wary._fitted_params = {**clf._fitted_params, "kl_weight": 2.0}  # as if it was fitted with it
     found, _ = recorded(lambda: wary.adapt(binary.unseen, binary.y_unseen))
     same, _ = recorded(lambda: clf.adapt(binary.unseen, binary.y_unseen, sample_weight=half))
     name = "cluster_intercept"
