@@ -20,7 +20,7 @@ from tests.bad_inputs import table, tiny
 
 AREA = "data"
 SLOW_NAMES = ("term", "sample", "cluster_term", "__xarray__", "prior", "1", "a\x00b")
-SLOW = ["X no columns", "2,000 columns", "10,000 columns"]
+SLOW = ["X no columns", "10,000 columns"]
 SLOW += [f"cluster column called {name!r}" for name in SLOW_NAMES]
 LATER: dict[str, str] = {}
 N = tiny.ROWS
@@ -202,13 +202,12 @@ def array(values, **keywords):
 
 
 def wide(columns):
+    """Every one of many columns is standardised."""
+
     def program():
-        r = np.random.default_rng(0)
-        extra = pd.DataFrame(r.normal(size=(N, columns))).add_prefix("z")
-        X = pd.concat([tiny.rows(), extra], axis=1)
-        p = tiny.chances(tiny.fit(X), X)
-        assert ((p > 0) & (p < 1)).all()
-        return tiny.fit(X).n_features_in_, X.shape[1]
+        extra = np.random.default_rng(0).normal(size=(N, columns))
+        X = pd.concat([tiny.rows(), pd.DataFrame(extra).add_prefix("z")], axis=1)
+        return seen(X)[:, 5 : 5 + columns], (extra - extra.mean(axis=0)) / extra.std(axis=0)
 
     return program
 
