@@ -9,7 +9,6 @@ import pytest
 from tests.bad_inputs import table, tiny
 
 AREA = "offset"
-LATER: dict[str, str] = {}
 N = tiny.ROWS
 HALF = np.arange(N) % 2
 
@@ -54,7 +53,7 @@ PROGRAMS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("line", table.cases(AREA, later=LATER))
+@pytest.mark.parametrize("line", table.cases(AREA))
 def test_offset(line):
     table.check(line, PROGRAMS)
 

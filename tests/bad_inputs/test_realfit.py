@@ -13,7 +13,6 @@ import pyfairme as pf
 from tests.bad_inputs import table, tiny
 
 AREA = "realfit"
-LATER: dict[str, str] = {}
 N = tiny.ROWS
 REAL = tiny.target("normal")
 PENALISED = {"fairness": "moment"}
@@ -163,7 +162,7 @@ PROGRAMS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("line", table.cases(AREA, later=LATER))
+@pytest.mark.parametrize("line", table.cases(AREA))
 def test_realfit(line):
     table.check(line, PROGRAMS)
 

@@ -14,7 +14,6 @@ from tests.bad_inputs import table, tiny
 
 AREA = "y"
 SLOW = ["300 classes"]  # compiles a model of that many outputs
-LATER: dict[str, str] = {}
 N = tiny.ROWS
 Y = tiny.target()
 REAL = tiny.target("normal")
@@ -209,7 +208,7 @@ PROGRAMS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("line", table.cases(AREA, SLOW, LATER))
+@pytest.mark.parametrize("line", table.cases(AREA, SLOW))
 def test_y(line):
     table.check(line, PROGRAMS)
 
