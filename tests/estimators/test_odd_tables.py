@@ -1,5 +1,7 @@
 """Tables that are probably not what the user thinks: each is told, and ordinary ones are not."""
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -40,7 +42,8 @@ def test_a_raw_exposure_is_told(likelihood):
     X = X.drop(columns="id")
     y = rng.poisson(0.2 * X["months"])
     model = pf.FairMixedEffectsRegressor(likelihood=likelihood, offset="months", **QUICK)
-    with pytest.warns(DataWarning, match=r"'months' looks like an exp.* numpy\.log .*\[raw-exp"):
+    told = pytest.warns(DataWarning, match=r"'months' looks like an exp.* numpy\.log .*\[raw-exp")
+    with told, suppress(FloatingPointError):  # such a fit may also end above the null model's loss
         model.fit(X, y)
     model.fit(X.assign(months=np.log(X["months"])), y)  # warnings are errors
 
