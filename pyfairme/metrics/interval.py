@@ -27,6 +27,7 @@ from pyfairme.metrics.registry import Kind
 __all__ = ["Interval", "distance", "extreme", "standard", "wilson"]
 
 STEPS = 33  # distances tried on the way from equality to the largest that is possible
+_BLOCK = 2_000_000  # numbers held at a time
 _TINY = 1e-12
 
 
@@ -133,10 +134,13 @@ def distance(
         return Interval(0.0, max(float(top), value))
     most = 1.3 * (1 + top / observed + max(middle - observed, 0.0) / observed)
     tried = np.linspace(0.0, most, STEPS)
-    spread = np.stack(
+    places = equal + np.multiply.outer(tried, parts - equal)  # (STEPS, S, *P)
+    louder = _louder(places, parts, rows, kind)
+    each = max(1, _BLOCK // noise.size)  # steps at a time: few numpy calls, bounded memory
+    spread = np.concatenate(
         [
-            combine(place[:, None] + noise * _louder(place, parts, rows, kind)[:, None]).mean(0)
-            for place in (equal + s * (parts - equal) for s in tried)
+            combine(places[some, :, None] + noise * louder[some, :, None]).mean(1)
+            for some in (slice(at, at + each) for at in range(0, STEPS, each))
         ]
     )
     lower, _, upper = quantiles(spread, tails)
@@ -187,7 +191,7 @@ def _louder(tried: Floats, parts: Floats, rows: Floats | None, kind: Kind) -> Fl
         return _binomial_sd(tried, rows) / _binomial_sd(parts, rows)
     if kind == "positive":
         return np.maximum(tried / np.where(parts > 0, parts, 1), 0.1)
-    return np.ones_like(parts)
+    return np.ones_like(tried)
 
 
 def _binomial_sd(rate: Floats, rows: Floats) -> Floats:
