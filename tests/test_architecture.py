@@ -16,6 +16,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # A room imports from rooms of a lower rank, from itself and from metrics. Equal rank: side by side,
 # neither imports the other. "" is pyfairme/__init__.py, which only the command line stands above.
 RANK = {
+    "atomic": -1,
     "notices": -1,
     "metrics": 0,
     "data": 1,
