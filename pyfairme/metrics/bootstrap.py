@@ -130,7 +130,7 @@ def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weigh
 
     Examples
     --------
-    >>> design = resampling_design(np.repeat([0, 1], [5, 7]))  # strata of 5 and of 7 rows: 4 and 6 are drawn
+    >>> design = resampling_design(np.repeat([0, 1], [5, 7]))  # of 5 and 7 rows, 4 and 6 are drawn
     >>> weights = draw_weights(design, np.random.default_rng(0), 4)
     >>> weights[:5].sum(0).tolist(), weights[5:].sum(0).tolist()
     ([4, 4, 4, 4], [6, 6, 6, 6])
