@@ -18,6 +18,7 @@ def as_folds(pooled, classes):
         "prediction": judged.prediction["mixed"],
         "decision": judged.decision.get("mixed", np.empty(0)),
         "log_density": judged.log_density.get("mixed", np.empty(0)),
+        "weight": np.ones(len(judged.y)),
     }
     codes = {name: np.searchsorted(names[name], judged.sensitive[name]) for name in names}
     parts = np.array_split(np.flatnonzero(judged.seen), 3)
@@ -56,12 +57,20 @@ def test_noise_of_a_group_is_no_unfairness_of_a_regression():
     group = rng.integers(2, size=3000)
     y = rng.normal(size=3000) * np.where(group, 2.0, 1.0)
     y -= np.array([y[group == g].mean() for g in (0, 1)])[group]
-    fold = FoldRows(y, np.zeros(3000), np.empty(0), np.zeros(3000), {"g": group}, 0, 0.0, ())
+    none, zero, ones = np.empty(0), np.zeros(3000), np.ones(3000)
+    fold = FoldRows(y, zero, none, zero, {"g": group}, ones, 0, 0.0, ())
     found = metrics_of([fold])
     assert found["worst_sd"] == found["residual_sd[g]"] == pytest.approx(0, abs=1e-12)
     expected = metrics.mse_sd(y, np.zeros(3000), sensitive_features=group) / np.var(y)
     assert found["mse_sd[g]"] == pytest.approx(expected)
     assert expected > 0.5
+    twice = np.where(group, 2.0, 1.0)
+    rows = np.repeat(np.arange(3000), 1 + group)
+    many = np.zeros(len(rows))
+    repeated = FoldRows(y[rows], many, none, many, {"g": group[rows]}, many + 1, 0, 0.0, ())
+    weighted, doubled = metrics_of([fold._replace(weight=twice)]), metrics_of([repeated])
+    assert weighted["mse_sd[g]"] == pytest.approx(doubled["mse_sd[g]"])
+    assert weighted["mse_sd[g]"] != pytest.approx(expected)
     scaled = metrics_of([fold._replace(y=10 * y + group, prediction=np.zeros(3000))])
     again = metrics_of([fold._replace(y=y + group / 10, prediction=np.zeros(3000))])
     assert scaled["worst_sd"] == pytest.approx(again["worst_sd"])
