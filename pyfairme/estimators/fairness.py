@@ -26,12 +26,13 @@ from pyfairme.estimators.settings import EFFECTS, as_tuple
 from pyfairme.estimators.updates import FairnessWarning
 from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
-from pyfairme.metrics.names import join_names
+from pyfairme.metrics.names import apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 
-__all__ = ["NEW_LEVEL", "Judged", "collect", "pool", "report"]
+__all__ = ["BLOCKS", "NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
+BLOCKS = ("seen", "unseen")
 FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
 BY_DECISION = {  # disparities that compare decisions
     "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
@@ -53,7 +54,8 @@ class Judged:
     and attribute, the mean over the attribute's other levels of abs(p - p under the flip) (eqs. 6
     and 7), shaped like the prediction, NaN in rows of a level never trained on. ``sensitive`` has a
     label per row and attribute; ``classes`` the labels, () for regression; ``seed`` is that of the
-    bootstrap; ``weight`` (n,) how much each row counts, None: alike.
+    bootstrap; ``weight`` (n,) how much each row counts, None: alike. ``alone`` (n,) marks rows
+    that lack a cluster, or one of several; None: no row.
     """
 
     y: np.ndarray
@@ -67,6 +69,14 @@ class Judged:
     classes: tuple[Any, ...]
     seed: int
     weight: np.ndarray | None = None
+    alone: np.ndarray | None = None
+
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        """Return the clusters of some rows for a bootstrap, None where a row is alone."""
+        found = self.cluster[rows].astype(object)
+        if self.alone is not None:
+            found[self.alone[rows]] = None
+        return found
 
 
 def collect(
@@ -97,6 +107,7 @@ def collect(
         unit = np.log(getattr(estimator.target_, "scale", 1.0))
         density = {e: predict.log_density(found, e) - unit for e in EFFECTS}
     cluster = [inputs.cluster_labels(frame, entry) for entry in _finest(design)]
+    gaps = [labels == MISSING for labels in cluster]
     return Judged(
         y=target if classes else np.asarray(y, np.float64).reshape(-1),
         prediction=prediction,
@@ -109,6 +120,7 @@ def collect(
         classes=classes,
         seed=estimator._seed,
         weight=inputs.sample_weights(sample_weight, len(frame)),
+        alone=np.logical_or.reduce(gaps) if gaps else np.zeros(len(frame), bool),
     )
 
 
@@ -329,9 +341,9 @@ def _against_the_rest(judged: Judged) -> Iterable[tuple[Any, Judged]]:
 def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]]:
     if by_cluster:
         for label in np.unique(judged.cluster):
-            yield str(label), judged.cluster == label
+            yield apart(str(label), BLOCKS), judged.cluster == label
         return
-    for name, rows in (("seen", judged.seen), ("unseen", ~judged.seen)):
+    for name, rows in zip(BLOCKS, (judged.seen, ~judged.seen), strict=True):
         if rows.any():
             yield name, rows
 
@@ -341,7 +353,7 @@ def _one(judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: flo
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
     shared: dict[str, Any] = {
         "sensitive": {name: label[rows] for name, label in judged.sensitive.items()},
-        "cluster": judged.cluster[rows],
+        "cluster": judged.units(rows),
         "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},
         "rng": np.random.default_rng(judged.seed),
         "n_boot": n_boot,

@@ -16,6 +16,7 @@ from pyfairme.estimators import fairness, inputs
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.inference.predict import Query
 from pyfairme.inference.random_disparity import MEASURES, cell_sums
+from pyfairme.metrics.names import ALL, apart
 
 __all__ = ["random_disparity"]
 
@@ -95,8 +96,9 @@ def random_disparity(
     DataFrame
         Tidy: factor and cluster ("all", "all" for all rows together), attribute, group (a level or
         "all"), class, measure, value, sd, low, high, null, null_low, null_high, n. Value, sd and
-        the equal-tailed interval are those of the posterior draws of the measure. A target that is
-        not of classes has the class "".
+        the equal-tailed interval are those of the posterior draws of the measure. A factor,
+        cluster, attribute or level that is itself called "all" is ``'"all"'``. A target that is not
+        of classes has the class "".
 
     Raises
     ------
@@ -148,21 +150,22 @@ def random_disparity(
         others = [n for n in (fairness.NEW_LEVEL, MISSING) if n not in attribute.levels]
         levels = [*attribute.levels, *(name for name in others if (groups == name).any())]
         means = _means(query, places, pd.Index(levels).get_indexer(groups), len(levels))
-        lines = _lines(means, places, levels, labels, level, unit)
-        parts.append(lines.assign(attribute=attribute.name))
+        named = [apart(name, (ALL,)) for name in levels]
+        lines = _lines(means, places, named, labels, level, unit)
+        parts.append(lines.assign(attribute=apart(attribute.name, (ALL,))))
     return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
 def _places(estimator: Any, frame: pd.DataFrame, by_cluster: bool) -> Places:
     codes = [np.zeros(len(frame), np.int64)]
-    names = [("all", "all")]
+    names = [(ALL, ALL)]
     factors = estimator.fit_.spec.factors if by_cluster else ()
     for factor in factors:
         labels = inputs.cluster_labels(frame, estimator.design_.factor(factor.name).entry)
         ordered = natural_order(set(labels))
         position = {label: len(names) + i for i, label in enumerate(ordered)}
         codes.append(np.array([position[label] for label in labels]))
-        names += [(factor.name, label) for label in ordered]
+        names += [(apart(factor.name, (ALL,)), apart(label, (ALL,))) for label in ordered]
     return Places(np.stack(codes, axis=1), names)
 
 
@@ -195,7 +198,7 @@ def _lines(
     parts.append(("excess", levels, means.excess, n))
     for index, name in enumerate(MEASURES):
         whole = means.place[:, None, index]
-        parts.append((name, ["all"], whole, n.sum(axis=1, keepdims=True)))
+        parts.append((name, [ALL], whole, n.sum(axis=1, keepdims=True)))
     found = [_frame(name, groups, v * unit, rows, places, labels, level)
              for name, groups, v, rows in parts]  # fmt: skip
     there = n > 0
@@ -207,7 +210,7 @@ def _lines(
         off = np.where(there[:, :, None, None], values - centre[:, None], 0.0)
         spread = np.sqrt((off**2).sum(axis=1) / counts)[:, None]
         rows = compared * n.sum(axis=1, keepdims=True)
-        lines = _frame(f"{name}_sd", ["all"], spread * unit, rows, places, labels, level)
+        lines = _frame(f"{name}_sd", [ALL], spread * unit, rows, places, labels, level)
         null = _null(n[compared[:, 0]], means.spread[compared[:, 0], index] * unit)
         lines[["null", "null_low", "null_high"]] = null.reshape(-1, 3)
         found.append(lines)

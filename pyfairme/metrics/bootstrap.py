@@ -3,7 +3,8 @@
 With fewer than 30 clusters, rows are resampled within strata of cluster x group (of the group,
 where fewer than five rows of a cluster share it): the intervals are conditional on these clusters.
 From 30 up whole clusters are resampled, so that the intervals also speak of clusters that were not
-drawn. The outcome forms no strata: the share of positives is as random as all else.
+drawn; each row without a cluster is then one of its own. The outcome forms no strata: the share of
+positives is as random as all else.
 
 Of a stratum of m rows m - 1 are drawn, each counted m / (m - 1) times (Rao and Wu 1988): drawing m
 of m would make the variance of small strata too small, by (m - 1) / m.
@@ -52,13 +53,19 @@ def resampling_design(cluster: Codes, group: Codes | None = None) -> Design:
     Parameters
     ----------
     cluster
-        Shape ``(n,)``: code of each row's cluster.
+        Shape ``(n,)``: code of each row's cluster; negative for a row without one.
     group
         Shape ``(n,)``: code of each row's group; ``None`` where rows are not grouped.
     """
     clusters, code = np.unique(cluster, return_inverse=True)
-    if len(clusters) >= MIN_CLUSTERS:
-        return Design(code, True, np.full(len(code), len(clusters) / (len(clusters) - 1)))
+    alone = cluster < 0
+    named = len(clusters) - bool(alone.any())
+    if named >= MIN_CLUSTERS:
+        code = code - bool(alone.any())
+        code[alone] = named + np.arange(alone.sum())
+        units = named + int(alone.sum())
+        return Design(code, True, np.full(len(code), units / (units - 1)))
+    # few clusters: rows without one are drawn from each other
     grouping = np.zeros(len(code), np.intp) if group is None else group
     unit = _strata(code, grouping)
     rows = np.bincount(unit)[unit]

@@ -230,6 +230,32 @@ def as_groups(labels: Any, name: str = "sensitive_features", n: int | None = Non
     return parts[0] if len(parts) == 1 else _intersect(parts)
 
 
+def as_clusters(labels: Any, n: int | None = None) -> Codes:
+    """Turn cluster labels into integer codes, -1 for rows without a cluster.
+
+    Parameters
+    ----------
+    labels
+        Shape ``(n,)`` of any labels; a missing one is no cluster.
+    n
+        The length it must have; ``None`` accepts any but 0.
+
+    Examples
+    --------
+    >>> as_clusters(["b", None, "a"]).tolist()
+    [1, -1, 0]
+    """
+    columns = _columns(labels, "cluster")
+    if len(columns) > 1:
+        return as_groups(labels, "cluster", n).codes
+    column = columns[0]
+    _check_length(len(column), "cluster", n)
+    there = column.notna().to_numpy()
+    codes = np.full(len(column), -1, np.intp)
+    codes[there] = _factorise(column[there]).codes
+    return codes
+
+
 def as_numbers(values: Any, name: str) -> Floats:
     """Return ``values`` as floats of any shape; what is missing becomes NaN.
 

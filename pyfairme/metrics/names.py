@@ -1,10 +1,30 @@
-"""Names of groups that stay apart: labels that print alike, and labels joined into one."""
+"""Names that stay apart: our own words, labels that print alike, and labels joined into one.
+
+One rule: what could be taken for something else is put in quotation marks, and what has them
+already gets one pair more. So two labels never share a name, and ordinary ones look as they are.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-__all__ = ["distinct_names", "join_names"]
+__all__ = ["ALL", "apart", "distinct_names", "join_names"]
+
+ALL = "all"  # in reports: of all rows, or of all groups
+
+
+def apart(name: str, words: Collection[str]) -> str:
+    """Put a name that reads as one of some words in quotation marks, one pair more if it has them.
+
+    Examples
+    --------
+    >>> [apart(name, ("all",)) for name in ("all", '"all"', "b", '"b"')]
+    ['"all"', '""all""', 'b', '"b"']
+    """
+    core = name
+    while len(core) > 1 and core[0] == core[-1] == '"':
+        core = core[1:-1]
+    return f'"{name}"' if core in words else name
 
 
 def join_names(parts: Sequence[str], joiner: str) -> str:
@@ -41,8 +61,8 @@ def _part(name: str, joiner: str) -> str:
 def distinct_names(labels: Iterable[Any]) -> tuple[str, ...]:
     """Return labels as text, so that different labels have different names.
 
-    Where several print alike, those that are text are put in quotation marks, and others show
-    their type.
+    Where several print alike, those that are text are put in quotation marks (see `apart`), and
+    all others but the first show their type.
 
     Examples
     --------
@@ -53,17 +73,17 @@ def distinct_names(labels: Iterable[Any]) -> tuple[str, ...]:
     names = [str(label) for label in known]
     if len(set(names)) == len(names):
         return tuple(names)
-    often = Counter(names)
-    taken = {name for name in names if often[name] == 1}
-    found = []
-    for label, text in zip(known, names, strict=True):
-        name = text
-        if often[text] > 1:
-            name = _quoted(text) if isinstance(label, str) else text
-            while name in taken:
-                name = f"{name} ({type(label).__name__})"
-            taken.add(name)
-        found.append(name)
+    alike = {name for name, number in Counter(names).items() if number > 1}
+    found = [
+        apart(name, alike) if isinstance(label, str) else name
+        for label, name in zip(known, names, strict=True)
+    ]
+    taken = {name for label, name in zip(known, found, strict=True) if isinstance(label, str)}
+    for place, label in enumerate(known):
+        if not isinstance(label, str):
+            while found[place] in taken:
+                found[place] += f" ({type(label).__name__})"
+            taken.add(found[place])
     return tuple(found)
 
 

@@ -12,6 +12,7 @@ from pyfairme.metrics.inputs import (
     Codes,
     Floats,
     as_binary,
+    as_clusters,
     as_decisions,
     as_flipped,
     as_groups,
@@ -23,6 +24,7 @@ from pyfairme.metrics.inputs import (
     check_share,
 )
 from pyfairme.metrics.lines import Sampling, Section, section_lines
+from pyfairme.metrics.names import ALL, apart, distinct_names
 from pyfairme.metrics.registry import Task
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, unequal, ungrouped
@@ -71,6 +73,7 @@ def classification_report_frame(
         For each attribute its labels, shape ``(n,)``; an intersection is one more entry.
     cluster
         Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
+        A row whose label is missing is a cluster of its own.
     flipped
         For each attribute ``y_prob`` under its other levels, shape ``(n, |S| - 1)``; attributes
         with neither this entry nor one in ``gap`` have no counterfactual gap.
@@ -94,7 +97,8 @@ def classification_report_frame(
     pd.DataFrame
         Columns attribute, group, metric, value, low, high, null, null_low, null_high, n, note.
         Overall accuracy has attribute and group ``"all"``; disparities have group ``"all"``; the
-        rates of each level follow. ``n`` counts the rows that the value rests on. A metric that is
+        rates of each level follow. An attribute or level that is itself called "all" is ``'"all"'``
+        here. ``n`` counts the rows that the value rests on. A metric that is
         not defined on these rows is NaN, and its note says why. The null band is always 5-95 %.
 
     Raises
@@ -155,6 +159,7 @@ def regression_report_frame(
         For each attribute its labels, shape ``(n,)``; an intersection is one more entry.
     cluster
         Shape ``(n,)``: labels of clusters, for the bootstrap; ``None`` treats rows as one cluster.
+        A row whose label is missing is a cluster of its own.
     flipped
         For each attribute ``y_pred`` under its other levels, shape ``(n, |S| - 1)``; attributes
         with neither this entry nor one in ``gap`` have no counterfactual gap.
@@ -202,7 +207,7 @@ def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
 
 
 def _cluster_codes(cluster: Any, n: int) -> Codes:
-    return np.zeros(n, dtype=np.intp) if cluster is None else as_groups(cluster, "cluster", n).codes
+    return np.zeros(n, dtype=np.intp) if cluster is None else as_clusters(cluster, n)
 
 
 def _sections(
@@ -212,12 +217,13 @@ def _sections(
     gaps: Mapping[Any, Floats],
     cluster: Codes,
 ) -> list[Section]:
-    overall = Section("all", rows, task, False, resampling_design(cluster))
+    overall = Section(ALL, rows, task, False, resampling_design(cluster))
     sections = [overall]
-    for name, labels in sensitive.items():
-        grouped = _group(rows, str(name), labels, gaps.get(name))
+    names = distinct_names(sensitive)
+    for name, (key, labels) in zip(names, sensitive.items(), strict=True):
+        grouped = _group(rows, name, labels, gaps.get(key))
         design = resampling_design(cluster, grouped.group)
-        sections.append(Section(str(name), grouped, task, True, design))
+        sections.append(Section(apart(name, (ALL,)), grouped, task, True, design))
     return sections
 
 
@@ -248,7 +254,8 @@ def _gaps(
 
 def _group(rows: Rows, name: str, labels: Any, gap: Floats | None) -> Rows:
     groups = as_groups(labels, f"sensitive[{name!r}]", len(rows.y_true))
-    return rows._replace(group=groups.codes, levels=groups.levels, gap=gap)
+    levels = tuple(apart(level, (ALL,)) for level in groups.levels)
+    return rows._replace(group=groups.codes, levels=levels, gap=gap)
 
 
 def _frame(sections: list[Section], sampling: Sampling) -> pd.DataFrame:

@@ -32,7 +32,7 @@ from pyfairme.study.fitting import Part, parameters, with_roles
 from pyfairme.study.importance_frame import importance_frame
 from pyfairme.study.pooled import Pooled
 from pyfairme.study.replicates import Replicates, replicate
-from pyfairme.study.splits import rotations, seen_clusters, seen_rows, strata
+from pyfairme.study.splits import judged_as_seen, rotations, seen_clusters, seen_rows, strata
 from pyfairme.study.store import Key, Store, check_stored_name, read_judged
 from pyfairme.study.workers import jobs_of, run_jobs
 
@@ -220,7 +220,7 @@ def cross_validate(
         jobs = jobs_of(missing, parts, tuple(models) if path else ())
         cluster: dict[str, Any] = {"n_jobs": n_jobs, "engine": engine, "address": address}
         run_jobs(jobs, dataset, models, kept, **cluster, progress=progress, done=found)
-        known = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, labels)[0])
+        known = judged_as_seen(dataset, labels)
         configurations = [kept.configuration(key) for key in keys]
         _warn_of_versions(configurations)
         return CrossValidation(

@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pyfairme.estimators.fairness import BLOCKS
 from pyfairme.metrics.bootstrap import Design, Weights, draw_weights, resampling_design
-from pyfairme.metrics.inputs import Codes, Floats, as_groups
+from pyfairme.metrics.inputs import Codes, Floats, as_clusters, as_groups
+from pyfairme.metrics.names import ALL, apart
 from pyfairme.metrics.registry import Task
 from pyfairme.metrics.table import Rows, unequal
 from pyfairme.study.pooled import Pooled, Runs, common_labels
 
 __all__ = ["ALL", "BLOCKS", "Section", "problems", "rows_of", "sections"]
-
-BLOCKS = ("seen", "unseen")
-ALL = "all"
 
 
 class Section(NamedTuple):
@@ -27,7 +26,9 @@ class Section(NamedTuple):
     clusters
         "seen" or "unseen".
     attribute
-        Its name; "all" does not group.
+        Its name, as reports have it; "all" does not group.
+    key
+        Its name among the judged rows; "" of none.
     rows
         Shape (n,): positions of the block's rows among those of a run.
     group, levels
@@ -43,6 +44,7 @@ class Section(NamedTuple):
     task: Task
     clusters: str
     attribute: str
+    key: str
     rows: Codes
     group: Codes
     levels: tuple[str, ...]
@@ -65,20 +67,22 @@ def sections(runs: Runs, n_boot: int, seed: int) -> Iterator[Section]:
     """
     judged = next(iter(runs.values())).judged
     task: Task = "classification" if judged.decision else "regression"
-    attributes = [(ALL, None), *common_labels(runs).items()]
+    attributes = [("", None), *common_labels(runs).items()]
     for block, clusters in enumerate(BLOCKS):
         rows = np.flatnonzero(judged.seen == (clusters == "seen"))
         if not len(rows):
             continue
-        cluster = as_groups(judged.cluster[rows]).codes
-        for number, (attribute, labels) in enumerate(attributes):
-            group, levels = np.zeros(len(rows), np.intp), ("all",)
+        cluster = as_clusters(judged.units(rows))
+        for number, (key, labels) in enumerate(attributes):
+            name, group, levels = ALL, np.zeros(len(rows), np.intp), (ALL,)
             if labels is not None:
-                group, levels = as_groups(labels[rows], f"sensitive[{attribute!r}]")
+                group, levels = as_groups(labels[rows], f"sensitive[{key!r}]")
+                name, *levels = (apart(text, (ALL,)) for text in (key, *levels))
             entropy = (seed, block, number)
             design = resampling_design(cluster, group)
             weights = draw_weights(design, np.random.default_rng(entropy), n_boot)
-            yield Section(task, clusters, attribute, rows, group, levels, design, weights, entropy)
+            at = (task, clusters, name, key, rows)
+            yield Section(*at, group, tuple(levels), design, weights, entropy)
 
 
 def problems(run: Pooled) -> list[tuple[int | None, Any]]:
@@ -115,7 +119,7 @@ def _rows(section: Section, run: Pooled, effects: str, code: int | None) -> Rows
     def chosen(codes: np.ndarray) -> Floats:
         return np.asarray(codes[at] if code is None else codes[at] == code, np.float64)
 
-    gap = judged.gap[effects].get(section.attribute)
+    gap = judged.gap[effects].get(section.key)
     density = judged.log_density.get(effects)
     grouped: dict[str, Any] = {"group": section.group, "levels": section.levels}
     grouped["gap"] = None if gap is None else column(gap)

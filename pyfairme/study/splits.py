@@ -9,11 +9,19 @@ import pandas as pd
 from sklearn.model_selection import StratifiedKFold
 
 from pyfairme.data.clusters import factor_columns, read_clusters
-from pyfairme.data.columns import lookup
+from pyfairme.data.columns import MISSING, lookup
 from pyfairme.datasets import Dataset
 from pyfairme.study.arguments import check_folds
 
-__all__ = ["Rotation", "rotations", "seen_clusters", "seen_rows", "some_rows", "strata"]
+__all__ = [
+    "Rotation",
+    "judged_as_seen",
+    "rotations",
+    "seen_clusters",
+    "seen_rows",
+    "some_rows",
+    "strata",
+]
 
 BINS = 10  # of a real target, by rank
 
@@ -50,7 +58,7 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     -------
     tuple of str
         Labels from large to small, as `Dataset.describe` lists them; equally large ones in the
-        natural order of their labels.
+        natural order of their labels. Rows without a label are no cluster.
 
     Raises
     ------
@@ -71,7 +79,7 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
         )
     table = dataset.describe()
     first = (table["role"] == "cluster") & (table["feature"] == next(iter(outermost)))
-    labels = table.loc[first, "category"]
+    labels = table.loc[first & (table["category"] != MISSING), "category"]
     if not 0 < number < len(labels):
         raise ValueError(
             f"The number of seen clusters must lie between 1 and {len(labels) - 1}, so that some "
@@ -144,14 +152,26 @@ def strata(dataset: Dataset) -> np.ndarray:
 def seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return positions of the rows of the seen clusters, and of all others; none given: all seen.
 
-    A missing label is the cluster "(missing)", as in `Dataset.describe`.
+    Rows without a label are none of the seen clusters'.
     """
     rows = np.arange(len(dataset.frame))
     if not seen:
         return rows, rows[:0]
     column = read_clusters(dataset.frame, dataset.schema.cluster[0])
-    inside = lookup(column, list(seen)) >= 0
+    inside = (lookup(column, list(seen)) >= 0) & (column.codes >= 0)
     return rows[inside], rows[~inside]
+
+
+def judged_as_seen(dataset: Dataset, seen: Sequence[str]) -> np.ndarray:
+    """Return whether each row is of clusters that training sees, (n,).
+
+    Where every cluster is seen, rows without one are not: a fit leaves them out, and predicts them
+    as of a new cluster.
+    """
+    found = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, seen)[0])
+    for entry in dataset.schema.cluster:
+        found &= read_clusters(dataset.frame, entry).codes >= 0
+    return found
 
 
 def some_rows(dataset: Dataset, rows: int | None, seed: int = 0) -> Dataset:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.columns import MISSING
 from pyfairme.estimators.fairness import Judged
 
 __all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
@@ -25,6 +26,7 @@ __all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
 SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
 WEIGHT = "weight"  # only where rows have one
+ALONE = "alone"
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
 # whatever the estimator says
@@ -57,12 +59,13 @@ def judged_frame(judged: Judged, row: np.ndarray, fold: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        row, fold, y, cluster, seen, and ``<field>|<effects>[|<attribute>][|#<class>]``.
+        row, fold, y, cluster, seen, alone, and ``<field>|<effects>[|<attribute>][|#<class>]``.
     """
     columns: dict[str, Any] = {"row": row, "fold": np.full(len(row), fold, np.int32)}
     columns |= {name: getattr(judged, name) for name in SINGLE}
     if judged.weight is not None:
         columns[WEIGHT] = judged.weight
+    columns[ALONE] = np.zeros(len(row), bool) if judged.alone is None else judged.alone
     for field in NESTED:
         columns |= dict(_flat(field, getattr(judged, field)))
     frame = pd.DataFrame(columns)
@@ -76,7 +79,7 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Jud
     """Return the rows of `judged_frame` as they were judged."""
     nested: dict[str, Any] = {field: {} for field in NESTED}
     weight = _array(frame[WEIGHT]) if WEIGHT in frame else None
-    for name in frame.columns.drop([*OWN, *SINGLE]).drop(WEIGHT, errors="ignore"):
+    for name in frame.columns.drop([*OWN, *SINGLE]).drop([WEIGHT, ALONE], errors="ignore"):
         *path, last = name.split(SEPARATOR)
         branch = nested
         for step in path:
@@ -88,7 +91,15 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Jud
         classes=classes,
         seed=seed,
         weight=weight,
+        alone=_alone(frame),
     )
+
+
+def _alone(frame: pd.DataFrame) -> np.ndarray:
+    """Return which rows have no cluster; stores of before do not say it of several factors."""
+    if ALONE in frame and frame[ALONE].notna().all():
+        return frame[ALONE].to_numpy(bool)
+    return (frame["cluster"].astype(object) == MISSING).to_numpy()
 
 
 def check_stored_name(name: str) -> None:

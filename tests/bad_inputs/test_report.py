@@ -80,8 +80,9 @@ def crossed_clusters_that_join_alike():
 
 
 def a_level_called_all():
+    """It is no line of "all", which compares groups."""
     X = tiny.rows().assign(group1=np.where(LEVELS, "all", "b"))
-    return groups(report(X, model=tiny.fit(X)), "group1"), {"all": 60, "b": 60}
+    return groups(report(X, model=tiny.fit(X)), "group1"), {'"all"': 60, "b": 60}
 
 
 def one_class():

@@ -16,7 +16,7 @@ from sklearn.base import clone
 import pyfairme as pf
 from pyfairme.study.crossval import CrossValidation, _parts, cross_validate, fingerprint
 from pyfairme.study.fitting import lambdas, network_seed, with_roles
-from pyfairme.study.splits import seen_clusters, strata
+from pyfairme.study.splits import judged_as_seen, seen_clusters, strata
 from pyfairme.study.store import Key
 from tests.study.small_study import LIGHT, light_models, small_data, small_models
 
@@ -181,15 +181,19 @@ def test_fits_of_other_versions_are_told(tmp_path):
         cross_validate(light_models(), small_data(), **shared)
 
 
-def test_rows_without_a_cluster_belong_to_the_cluster_of_missing_labels():
+def test_rows_without_a_cluster_are_of_no_cluster_that_training_sees():
     data = small_data()
     frame = data.frame.copy()
     frame["cluster"] = frame["cluster"].where(frame["cluster"] != "c0", None)
     missing = replace(data, frame=frame)
-    seen = seen_clusters(missing, 2)
-    assert "(missing)" in seen
+    gap = frame["cluster"].isna().to_numpy()
+    seen = seen_clusters(missing, 2)  # c0 is the largest
+    assert "(missing)" not in seen
     trained = np.concatenate([part.training for part in _parts(missing, seen, 3, 0)])
-    assert frame["cluster"].isna().to_numpy()[trained].any()
+    assert not gap[trained].any()
+    np.testing.assert_array_equal(judged_as_seen(missing, ()), ~gap)
+    np.testing.assert_array_equal(judged_as_seen(missing, seen), frame["cluster"].isin(seen))
+    assert judged_as_seen(data, ()).all()
 
 
 @pytest.mark.parametrize(

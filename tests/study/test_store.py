@@ -1,5 +1,7 @@
 """What is written is read back, for every shape of prediction."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,3 +65,14 @@ def test_an_attribute_with_the_separator_in_its_name_is_refused():
     bad = replace(judged(2), sensitive={"a|b": np.array(["x"] * 7, dtype=object)})
     with pytest.raises(ValueError, match=r"'a\|b' has a '\|' in its name.*rename it"):
         judged_frame(bad, np.arange(7), 0)
+
+
+def test_rows_without_a_cluster_are_remembered_also_by_stores_of_before():
+    first = judged(2)
+    gap = np.arange(7) == 2
+    first = replace(first, cluster=np.where(gap, "(missing)", first.cluster), alone=gap)
+    frame = judged_frame(first, np.arange(7), 0)
+    for stored in (frame, frame.drop(columns="alone")):
+        again = read_judged(stored, first.classes, seed=4)
+        np.testing.assert_array_equal(again.alone, gap)
+        assert [unit is None for unit in again.units(np.arange(7))] == gap.tolist()
