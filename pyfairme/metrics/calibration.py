@@ -70,7 +70,8 @@ def calibration_error_by_group(
     [0.25, 0.5]
     """
     bins = check_count(bins, "bins", 1)
-    warn_of_order(y_true, "y_true", y_prob=y_prob, sensitive_features=sensitive_features)
+    columns = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}
+    warn_of_order(y_true, "y_true", y_prob=y_prob, **columns)
     y_true = as_positive(y_true, pos_label, "y_true")
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))

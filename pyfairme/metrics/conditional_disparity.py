@@ -64,7 +64,7 @@ def conditional_demographic_disparity(
     2.0
     """
     bins = check_count(bins, "bins", 1)
-    rows = real_rows(y_true, y_pred, sensitive_features)
+    rows = real_rows(y_true, y_pred, sensitive_features, sample_weight)
     table = predictions_by_outcome(rows, bins)
     return float(_disparity(totals(table, as_weight(sample_weight, len(rows.y_true)))))
 

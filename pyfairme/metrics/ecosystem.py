@@ -113,7 +113,7 @@ def demographic_parity_difference(
 
 
 def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
-    rows = decision_rows(y_true, y_pred, sensitive_features)
+    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
 
 
@@ -181,7 +181,7 @@ METRICS = (
         undefined="fewer than two groups have positives, and fewer than two have negatives",
         kind="rate",
         needed=(("negatives", negatives), ("positives", positives)),
-        parts=Parts(_rates, _largest_range, rows=_rows_of_rates, few=True),
+        parts=Parts(_rates, _largest_range, rows=_rows_of_rates, extreme="largest", few=True),
         value=_equalized_odds,
     ),
     Metric(

@@ -101,7 +101,7 @@ def fpr_sd(
 
 
 def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
-    rows = decision_rows(y_true, y_pred, sensitive_features)
+    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
 
 

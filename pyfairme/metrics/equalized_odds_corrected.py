@@ -147,7 +147,7 @@ def _corrected(sums: Floats, outcome: int) -> Floats:
 
 
 def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
-    rows = decision_rows(y_true, y_pred, sensitive_features)
+    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     weight = as_weight(sample_weight, len(rows.y_true))
     return totals(tabulated(confusion, rows._replace(weight=unequal(weight))))
 

@@ -87,7 +87,7 @@ def residual_sd(
 
 
 def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
-    rows = real_rows(y_true, y_pred, sensitive_features)
+    rows = real_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(moments(rows), as_weight(sample_weight, len(rows.y_true)))
 
 

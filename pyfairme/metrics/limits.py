@@ -9,7 +9,7 @@ import numpy as np
 from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.interval import Interval, distance, extreme, standard, wilson
 from pyfairme.metrics.noise import FEWEST_CLUSTERS, Evidence, deviations, quantile
-from pyfairme.metrics.registry import Metric, Parts
+from pyfairme.metrics.registry import Kind, Metric, Parts
 
 __all__ = ["limits"]
 
@@ -73,27 +73,34 @@ def _found(
         return extreme(*shared)
     found = distance(*shared, rows=mine.rows, kind=metric.kind)
     if metric.parts.extreme == "largest":
-        found = _largest(found, value, metric.parts, mine, noise, level)
+        found = _largest(found, value, metric.parts, metric.kind, mine, noise, level)
     if metric.kind == "rate":
         found = found._replace(high=max(min(found.high, 1.0), value))
     return found
 
 
 def _largest(
-    found: Interval, value: float, parts: Parts, evidence: Evidence, noise: Floats, level: float
+    found: Interval,
+    value: float,
+    parts: Parts,
+    kind: Kind,
+    evidence: Evidence,
+    noise: Floats,
+    level: float,
 ) -> Interval:
-    """Let the limits of the largest distance agree with those of each group.
+    """Let the limits of the largest of several distances agree with those of each.
 
-    The largest may be that of any group, and it is no smaller than that of any (Bonferroni).
+    The largest may be any of them, and it is no smaller than any (Bonferroni).
     """
-    groups = [g for g in range(evidence.rows.shape[0]) if (evidence.rows[g] > 0).any()]
+    each = [k for k, rows in enumerate(evidence.rows) if (rows > 0).any()]
     equal, lows, highs = parts.equal(evidence.parts), [found.low], [found.high]
-    for group in groups:
-        one = slice(group, group + 1)
+    for k in each:
+        one = slice(k, k + 1)
         mine = evidence.parts[:, one], equal[:, one], noise[:, :, one], parts.combine
         own = float(parts.combine(mine[0]).mean())
-        highs.append(distance(own, *mine, level).high)
-        lows.append(distance(own, *mine, 1 - (1 - level) / len(groups)).low)
+        rows = evidence.rows[one]
+        highs.append(distance(own, *mine, level, rows, kind).high)
+        lows.append(distance(own, *mine, 1 - (1 - level) / len(each), rows, kind).low)
     return Interval(min(max(lows), value), max(highs))
 
 

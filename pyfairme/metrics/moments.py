@@ -9,9 +9,10 @@ from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.table import Rows, Table, make_table
 
 
-def real_rows(y_true: Any, y_pred: Any, sensitive_features: Any) -> Rows:
+def real_rows(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any = None) -> Rows:
     """Check real outcomes, predictions and groups, and return them as `Rows`."""
-    warn_of_order(y_true, "y_true", y_pred=y_pred, sensitive_features=sensitive_features)
+    columns = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}
+    warn_of_order(y_true, "y_true", y_pred=y_pred, **columns)
     outcome = as_real(y_true, "y_true")
     n = len(outcome)
     groups = as_groups(sensitive_features, n=n)

@@ -90,7 +90,7 @@ def null_value(
         )
     rng, draws, level = as_rng(rng), check_count(draws, "draws", 1), check_share(level)
     check_rows = decision_rows if task == "classification" else real_rows
-    rows = check_rows(y_true, y_pred, sensitive_features)
+    rows = check_rows(y_true, y_pred, sensitive_features, sample_weight)
     weight = as_weight(sample_weight, len(rows.y_true))
     table = tabulated(found.tabulate, rows._replace(weight=unequal(weight)))
     return summarise_null(found.reduce(found.null(table, rng, draws)), level)

@@ -53,7 +53,7 @@ def demographic_parity(
     0.5
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    rows = real_rows(y_true, y_pred, sensitive_features)
+    rows = real_rows(y_true, y_pred, sensitive_features, sample_weight)
     sums = totals(moments(rows), as_weight(sample_weight, len(rows.y_true)))
     return float(mean_pairwise_gap(mean_prediction(sums)))
 

@@ -44,7 +44,8 @@ class Parts:
         Sums ``(*shape, k)`` to the rows that each part rests on, ``(*P)``.
     extreme
         ``"smallest"``: the metric is the smallest of its parts rather than a distance from
-        equality; ``"largest"``: it is the largest of the distances of the groups.
+        equality; ``"largest"``: it is the largest of several distances, one for each place on
+        the first axis of P, such as those of the groups, or of TPR and FPR.
     few
         Whether one or two groups decide alone, as on a range or a maximum.
     """

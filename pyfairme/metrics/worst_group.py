@@ -52,7 +52,7 @@ def worst_group_accuracy(
     0.5
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    rows = decision_rows(y_true, y_pred, sensitive_features)
+    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     weight = as_weight(sample_weight, len(rows.y_true))
     return float(_smallest(accuracy(totals(confusion(rows), weight))))
 

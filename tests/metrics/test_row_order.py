@@ -8,14 +8,22 @@ from pyfairme import metrics
 from pyfairme.notices import DataWarning
 
 
-@pytest.mark.parametrize("name", ["y_pred", "sensitive_features"])
+@pytest.mark.parametrize("name", ["y_pred", "sensitive_features", "sample_weight"])
 @pytest.mark.parametrize(
     "metric",
-    [metrics.tpr_sd, metrics.mse_sd, metrics.demographic_parity, metrics.worst_group_accuracy],
+    [
+        metrics.tpr_sd,
+        metrics.mse_sd,
+        metrics.demographic_parity,
+        metrics.worst_group_accuracy,
+        metrics.equalized_odds_difference,
+        metrics.conditional_demographic_disparity,
+    ],
 )
 def test_labels_in_another_order_are_told(metric, name):
     y = pd.Series([0, 1, 1, 0, 1, 0], index=list("abcdef"))
     given = {"y_pred": y.copy(), "sensitive_features": pd.Series(list("ssttst"), index=y.index)}
+    given["sample_weight"] = pd.Series(range(1, 7), index=y.index)
     metric(y, **given)  # warnings are errors
     given[name] = given[name][::-1]
     with pytest.warns(DataWarning, match=rf"{name} has the row labels of y_true .*\[other-row-o"):
