@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.columns import MISSING, column_kind, lookup, natural_order, pick, read_labels
+from pyfairme.data.columns import (
+    MISSING,
+    column_kind,
+    doubled_labels,
+    lookup,
+    natural_order,
+    pick,
+    read_labels,
+)
 from pyfairme.data.columns import read_numbers as numbers_of
 from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
 from pyfairme.metrics.names import join_names
@@ -32,12 +40,15 @@ class Component:
     values
         What to write into the column for each level: the level itself in its first training type,
         for a bracket the training median of its rows, None for "(missing)".
+    doubled
+        Labels that training rows had both as text and as another value.
     """
 
     column: str
     binned: Binned | None
     levels: tuple[str, ...]
     values: tuple[str | int | float | bool | None, ...]
+    doubled: tuple[str, ...] = ()
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, part: str | Binned) -> "Component":
@@ -54,7 +65,8 @@ class Component:
             )
         value_of = dict(zip(reversed(labels.names), reversed(labels.values), strict=True))
         levels = tuple(natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())]))
-        return cls(part, None, levels, tuple(_plain(value_of.get(v)) for v in levels))
+        values = tuple(_plain(value_of.get(v)) for v in levels)
+        return cls(part, None, levels, values, doubled_labels(series))
 
     @classmethod
     def _fit_brackets(cls, frame: pd.DataFrame, binned: Binned) -> "Component":
@@ -71,7 +83,7 @@ class Component:
         """Return int64[n] codes, -1 for a level that training rows do not have."""
         series = pick(frame, self.column)
         if self.binned is None:
-            return lookup(read_labels(series), self.levels)
+            return lookup(read_labels(series, self.doubled), self.levels)
         position = {level: i for i, level in enumerate(self.levels)}
         table = [position.get(level, -1) for level in (*self.binned.levels, MISSING)]
         return np.asarray(table)[self.binned.codes(numbers_of(series))]

@@ -1,7 +1,7 @@
 """Grouping factors: crossed or nested ones, and the clusters that training rows have."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 from pyfairme.data.columns import (
     MISSING,
     Labels,
+    doubled_labels,
     lookup,
     natural_order,
     pick,
@@ -69,17 +70,21 @@ def factor_name(entry: Grouping) -> str:
     return JOINER.join(map(str, factor_columns(entry)))
 
 
-def read_clusters(frame: pd.DataFrame, entry: Grouping) -> Labels:
+def read_clusters(
+    frame: pd.DataFrame, entry: Grouping, doubled: Sequence[Sequence[str]] | None = None
+) -> Labels:
     r"""Return each row's cluster of one factor.
 
     A nested one is called by its whole path, such as "7:2" for class 2 of school 7; a colon within
     a label is written "\:", so that two paths never share a name. Where one step is missing, so
-    is the cluster. Dates and times are labels like any other.
+    is the cluster. Dates and times are labels like any other. ``doubled`` has an entry per column,
+    see `read_labels`.
     """
-    columns = [pick(frame, name) for name in factor_columns(entry)]
-    if len(columns) == 1:
-        return read_labels(times_as_text(columns[0]))
-    steps = [read_labels(times_as_text(column)) for column in columns]
+    columns = [times_as_text(pick(frame, name)) for name in factor_columns(entry)]
+    known = [None] * len(columns) if doubled is None else doubled
+    steps = [read_labels(column, own) for column, own in zip(columns, known, strict=True)]
+    if len(steps) == 1:
+        return steps[0]
     shape = tuple(len(step.names) for step in steps)
     gaps = np.logical_or.reduce([step.codes < 0 for step in steps])
     if 0 in shape:
@@ -102,7 +107,7 @@ def _in_order(names: list[str], entry: Grouping) -> list[str]:
     """Sort labels naturally, paths step by step."""
     if not isinstance(entry, tuple):
         return natural_order(names)
-    steps = {name: re.split(r"(?<!\\):", name) for name in set(names)}
+    steps = {name: re.findall(r"(?:^|:)((?:[^:\\]|\\.)*)", name) for name in set(names)}
     ordered = natural_order(step for path in steps.values() for step in path)
     place = {step: i for i, step in enumerate(ordered)}
     return sorted(steps, key=lambda name: (name == MISSING, [place[s] for s in steps[name]]))
@@ -122,11 +127,14 @@ class Factor:
         value is none of them.
     path
         The columns of a nested factor from the outermost to its own; () for a factor of one column.
+    doubled
+        By column, the labels that training rows had both as text and as another value.
     """
 
     column: str
     levels: tuple[str, ...]
     path: tuple[str, ...] = ()
+    doubled: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, entry: Grouping) -> "Factor":
@@ -139,7 +147,10 @@ class Factor:
                 f"rows to have random effects, got {len(levels)} ({', '.join(levels)}): drop it "
                 "from cluster, or give rows of other clusters. [one-cluster]"
             )
-        return cls(name, levels, entry if isinstance(entry, tuple) else ())
+        columns = factor_columns(entry)
+        doubled = tuple(doubled_labels(times_as_text(pick(frame, column))) for column in columns)
+        path = entry if isinstance(entry, tuple) else ()
+        return cls(name, levels, path, doubled if any(doubled) else ())
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -153,7 +164,7 @@ class Factor:
 
     def read(self, frame: pd.DataFrame) -> Labels:
         """Return each row's cluster."""
-        return read_clusters(frame, self.entry)
+        return read_clusters(frame, self.entry, self.doubled or ((),) * len(self.columns))
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Return int64[n] codes, -1 for a cluster that training rows do not have, and for none."""

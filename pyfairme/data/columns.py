@@ -4,13 +4,14 @@ import math
 import numbers
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.names import apart
 from pyfairme.notices import shown
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "NEW_LEVEL",
     "Labels",
     "column_kind",
+    "doubled_labels",
     "first_rows",
     "label_of",
     "lookup",
@@ -31,7 +33,7 @@ __all__ = [
 
 MISSING = "(missing)"
 NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
-_RESERVED = re.compile(rf'("*)({re.escape(MISSING)}|{re.escape(NEW_LEVEL)})("*)')
+RESERVED = (MISSING, NEW_LEVEL)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 MOST_DIGITS = 100  # of a label that is read as a number
 _NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
@@ -185,13 +187,17 @@ def _check_finite(series: pd.Series, values: np.ndarray) -> None:
         )
 
 
-def read_labels(series: pd.Series) -> Labels:
+def read_labels(series: pd.Series, doubled: Collection[str] | None = None) -> Labels:
     """Return a column as labels.
 
     A label is `str(value)`; whole numbers lose their ".0", so that a column of ids that became
     float through missing values keeps its labels, and 7, 7.0 and "7" are the same level. A text
     "(missing)" or "(new level)" is put in quotation marks: without them these words stand for
     gaps and for levels that training never saw.
+
+    A column may hold both 7 and "7": these are two levels, and the text is the one in quotation
+    marks. What such labels are is said by ``doubled``: those of training, when a model reads other
+    rows, so that a row has the same name whatever rows are beside it; None: the column's own.
 
     Raises
     ------
@@ -202,15 +208,29 @@ def read_labels(series: pd.Series) -> Labels:
         _check_finite(series, series.to_numpy(dtype=np.float64, na_value=np.nan))
     codes, distinct = pd.factorize(series, use_na_sentinel=True)
     values = list(distinct)
-    names = [_apart(label_of(value)) for value in values]
+    words = {*RESERVED, *(_doubled(values) if doubled is None else doubled)}
+    names = [apart(label_of(v), words if isinstance(v, str) else RESERVED) for v in values]
     _check_text(series, names)
     return Labels(codes, names, values)
 
 
-def _apart(label: str) -> str:
-    """Put a label that reads as one of our own words in quotation marks, one pair more if it is."""
-    found = _RESERVED.fullmatch(label)
-    return f'"{label}"' if found and found[1] == found[3] else label
+def doubled_labels(series: pd.Series) -> tuple[str, ...]:
+    """Return the labels that both a text and another value of a column have.
+
+    Examples
+    --------
+    >>> doubled_labels(pd.Series([1, "1", 2, "b"], dtype=object))
+    ('1',)
+    """
+    return _doubled(pd.unique(series.dropna()))
+
+
+def _doubled(values: Iterable[Any]) -> tuple[str, ...]:
+    values = list(values)
+    text = {value for value in values if isinstance(value, str)}
+    if len(text) in (0, len(values)):
+        return ()
+    return tuple(sorted(text & {label_of(v) for v in values if not isinstance(v, str)}))
 
 
 def _check_text(series: pd.Series, names: list[str]) -> None:
@@ -273,9 +293,9 @@ def lookup(labels: Labels, levels: Sequence[str]) -> np.ndarray:
     had no such text, as somebody may have written it for gaps.
     """
     position = {level: i for i, level in enumerate(levels)}
-    for word in (MISSING, NEW_LEVEL):  # also of models saved before these words were quoted
+    for word in RESERVED:  # also of models saved before these words were quoted
         if word in position:
-            position.setdefault(_apart(word), position[word])
+            position.setdefault(apart(word, RESERVED), position[word])
     table = [position.get(name, -1) for name in labels.names] + [position.get(MISSING, -1)]
     return np.asarray(table, dtype=np.int64)[labels.codes]
 

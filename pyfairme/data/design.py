@@ -12,14 +12,14 @@ from pyfairme.data.batch import Batch, row_values, row_weights
 from pyfairme.data.checks import check_options, check_present, check_rows
 from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import pick, read_numbers
-from pyfairme.data.encoders import Column
+from pyfairme.data.encoders import CategoricalTerm, Column
 from pyfairme.data.frame import as_frame
 from pyfairme.data.moments import check_offset
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
-from pyfairme.notices import warn
+from pyfairme.notices import DataWarning, warn
 
 __all__ = ["Batch", "Column", "Design"]
 
@@ -115,8 +115,9 @@ class Design:
         UserWarning
             Once, naming the covariates that are constant and therefore left out.
         DataWarning
-            For each slope asked for by name on a covariate that is constant within clusters, and
-            each categorical covariate of many levels with few rows.
+            For each slope asked for by name on a covariate that is constant within clusters, each
+            categorical covariate of many levels with few rows, and for columns that hold a label
+            both as text and as a number.
         """
         frame = as_frame(frame)
         check_options(missing, offset, (*schema.cluster_columns, *schema.sensitive_columns))
@@ -151,6 +152,7 @@ class Design:
         if constant:
             names = ", ".join(map(repr, constant))
             warn(f"Constant in the training rows, left out: {names}. [constant-column]")
+        _warn_of_doubled_labels(design)
         warn_of_constant_slopes(frame, design.factors, slopes or {})
         return design
 
@@ -327,6 +329,23 @@ class Design:
         values = read_numbers(pick(frame, self.offset))
         check_offset(values, frame.index, self.offset)
         return values.astype(np.float32)
+
+
+def _warn_of_doubled_labels(design: Design) -> None:
+    """Warn of columns in which 7 and "7" stand side by side, as of files read piece by piece."""
+    found = {t.column: t.doubled for t in design.terms if isinstance(t, CategoricalTerm)}
+    for factor in design.factors:
+        found |= dict(zip(factor.columns, factor.doubled, strict=False))
+    found |= {p.column: p.doubled for attribute in design.attributes for p in attribute.components}
+    for column, labels in found.items():
+        if labels:
+            warn(
+                f"The column {column!r} has {', '.join(labels[:3])}{', ...' * (len(labels) > 3)} "
+                "both as text and as a number (or another type). They are levels of their own, the "
+                "text in quotation marks. If they are one, write them alike before fit, for "
+                f"example frame[{column!r}].astype(str). [levels-alike]",
+                DataWarning,
+            )
 
 
 def _optional(name: str | None) -> list[str]:

@@ -10,6 +10,7 @@ from pyfairme.data.columns import (
     MISSING,
     Labels,
     column_kind,
+    doubled_labels,
     lookup,
     natural_order,
     read_labels,
@@ -189,12 +190,15 @@ class CategoricalTerm:
         True leaves out the first level's column (treatment coding).
     numbers
         Whether the training values were numbers (codes of levels).
+    doubled
+        Labels that training rows had both as text and as another value.
     """
 
     column: str
     levels: tuple[str, ...]
     reference: bool
     numbers: bool
+    doubled: tuple[str, ...] = ()
 
     @classmethod
     def fit(cls, series: pd.Series, *, reference: bool) -> "CategoricalTerm":
@@ -210,7 +214,8 @@ class CategoricalTerm:
                 "it looks like an identifier; drop it or make it a cluster. [identifier]"
             )
         _warn_of_many_levels(series.name, labels)
-        return cls(str(series.name), levels, reference, _holds_numbers(series, labels))
+        numbers = _holds_numbers(series, labels)
+        return cls(str(series.name), levels, reference, numbers, doubled_labels(series))
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -224,8 +229,9 @@ class CategoricalTerm:
 
     def encode(self, series: pd.Series, x: np.ndarray, slopes: np.ndarray) -> str | None:
         """Write its columns into float32[n, width] views; return a warning or None."""
-        labels = read_labels(series)
-        if labels.names and not self.numbers and _holds_numbers(series, labels):
+        labels = read_labels(series, self.doubled)
+        both = self.numbers or self.doubled
+        if labels.names and not both and _holds_numbers(series, labels):
             raise ValueError(
                 f"Expected text in column {self.column!r}, as in training, got numbers (dtype "
                 f"{series.dtype}): convert it, for example with .astype(str). [numbers-for-text]"

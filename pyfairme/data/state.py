@@ -36,14 +36,16 @@ def schema_from(state: Mapping[str, Any]) -> Schema:
 def term_from(state: Mapping[str, Any]) -> NumericTerm | CategoricalTerm:
     """Rebuild an encoder; levels tell a categorical one."""
     if "levels" in state:
-        return CategoricalTerm(**{**state, "levels": tuple(state["levels"])})
+        doubled = tuple(state.get("doubled", ()))  # files of before have none
+        return CategoricalTerm(**{**state, "levels": tuple(state["levels"]), "doubled": doubled})
     return NumericTerm(**{**state, "knots": tuple(state.get("knots", ()))})
 
 
 def factor_from(state: Mapping[str, Any]) -> Factor:
     """Rebuild a grouping factor."""
     path = tuple(state.get("path", ()))  # files of before have none
-    return Factor(state["column"], tuple(state["levels"]), path)
+    doubled = tuple(tuple(labels) for labels in state.get("doubled", ()))
+    return Factor(state["column"], tuple(state["levels"]), path, doubled)
 
 
 def attribute_from(state: Mapping[str, Any]) -> Attribute:
@@ -65,6 +67,7 @@ def _component(state: Mapping[str, Any]) -> Component:
         binned=None if binned is None else _binned(binned),
         levels=tuple(state["levels"]),
         values=tuple(state["values"]),
+        doubled=tuple(state.get("doubled", ())),
     )
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
-from pyfairme.data.clusters import Grouping, factor_columns
+from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import inputs
@@ -106,7 +106,7 @@ def collect(
     else:
         unit = np.log(getattr(estimator.target_, "scale", 1.0))
         density = {e: predict.log_density(found, e) - unit for e in EFFECTS}
-    cluster = [inputs.cluster_labels(frame, entry) for entry in _finest(design)]
+    cluster = [inputs.cluster_labels(frame, factor) for factor in _finest(design)]
     gaps = [labels == MISSING for labels in cluster]
     return Judged(
         y=target if classes else np.asarray(y, np.float64).reshape(-1),
@@ -153,11 +153,10 @@ def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
     return np.logical_and.reduce(known) if known else np.ones(len(frame), bool)
 
 
-def _finest(design: Design) -> list[Grouping]:
+def _finest(design: Design) -> list[Factor]:
     """Return the factors whose labels tell the clusters apart: "7:2" names school 7 as well."""
-    entries = design.schema.cluster
-    outer = {columns[:-1] for columns in map(factor_columns, entries)}
-    return [entry for entry in entries if factor_columns(entry) not in outer]
+    outer = {factor.columns[:-1] for factor in design.factors}
+    return [factor for factor in design.factors if factor.columns not in outer]
 
 
 def _attributes(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_feature_names, _check_sample_weight,
 
 from pyfairme.data import Design, as_frame
 from pyfairme.data.checks import check_unique_columns
-from pyfairme.data.clusters import Grouping, read_clusters
+from pyfairme.data.clusters import Factor, Grouping, read_clusters
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.moments import check_offset
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
@@ -280,10 +280,10 @@ def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
     return natural_order(set(labels.names) - set(design.clusters[column]))
 
 
-def cluster_labels(frame: pd.DataFrame, factor: Grouping) -> np.ndarray:
+def cluster_labels(frame: pd.DataFrame, factor: Grouping | Factor) -> np.ndarray:
     """Return each row's cluster label as text, "(missing)" where there is none.
 
-    ``factor`` is a column, or the path of columns down to a nested factor.
+    ``factor`` is that of a model, or a column, or the path of columns down to a nested factor.
     """
-    labels = read_clusters(frame, factor)
+    labels = factor.read(frame) if isinstance(factor, Factor) else read_clusters(frame, factor)
     return np.array([*labels.names, MISSING], dtype=object)[labels.codes]

@@ -161,7 +161,7 @@ def _places(estimator: Any, frame: pd.DataFrame, by_cluster: bool) -> Places:
     names = [(ALL, ALL)]
     factors = estimator.fit_.spec.factors if by_cluster else ()
     for factor in factors:
-        labels = inputs.cluster_labels(frame, estimator.design_.factor(factor.name).entry)
+        labels = inputs.cluster_labels(frame, estimator.design_.factor(factor.name))
         ordered = natural_order(set(labels))
         position = {label: len(names) + i for i, label in enumerate(ordered)}
         codes.append(np.array([position[label] for label in labels]))

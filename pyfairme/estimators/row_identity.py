@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.clusters import factor_columns
 from pyfairme.estimators.inputs import cluster_labels
 
 __all__ = ["row_identity"]
@@ -25,9 +24,9 @@ def row_identity(design: Design, frame: pd.DataFrame, batch: Batch) -> np.ndarra
     hashing: Any = pd.util  # type: ignore[attr-defined]
     parts = [hashing.hash_pandas_object(frame.index, index=False).to_numpy()]
     parts += [
-        hashing.hash_array(cluster_labels(frame, name).astype(str).astype(object))
-        for name in design.schema.cluster
-        if set(factor_columns(name)) <= set(frame.columns)
+        hashing.hash_array(cluster_labels(frame, factor).astype(str).astype(object))
+        for factor in design.factors
+        if set(factor.columns) <= set(frame.columns)
     ]
     numbers = [*np.asarray(batch.x).T, np.asarray(batch.offset)]
     parts += [hashing.hash_array(np.ascontiguousarray(column)) for column in numbers]

@@ -322,7 +322,7 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
             "adapt to the other one after that. [adapt-one-factor]"
         )
     ((position, labels),) = new.items()
-    own = inputs.cluster_labels(frame, estimator.design_.factor(factors[position].name).entry)
+    own = inputs.cluster_labels(frame, estimator.design_.factor(factors[position].name))
     others = sorted(set(own) - set(labels))
     if others:
         raise ValueError(

@@ -252,7 +252,7 @@ def as_clusters(labels: Any, n: int | None = None) -> Codes:
     _check_length(len(column), "cluster", n)
     there = column.notna().to_numpy()
     codes = np.full(len(column), -1, np.intp)
-    codes[there] = _factorise(column[there]).codes
+    codes[there] = _factorise(column.dropna()).codes
     return codes
 
 

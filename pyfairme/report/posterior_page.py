@@ -197,7 +197,7 @@ def _clusters(estimator: Any, X: Any) -> np.ndarray | None:
     if not names:
         return None
     frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
-    labels = inputs.cluster_labels(frame, estimator.design_.factor(names[0]).entry)
+    labels = inputs.cluster_labels(frame, estimator.design_.factor(names[0]))
     return labels if len(np.unique(labels)) > 1 else None
 
 
