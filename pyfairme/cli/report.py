@@ -1,7 +1,7 @@
 """``pyfairme report``: accuracy and fairness of a saved model on the rows of a table."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,10 +151,24 @@ def _write(
     for name, (frame, meaning) in tables.items():
         frame.to_csv(folder / name, index=False)
         meanings[name] = meaning
-    for name, figure, meaning in _figures(model, report):
+    for wanted, figure, meaning in _figures(model, report):
+        name = _free_name(wanted, meanings)
         figure.savefig(folder / name)
         meanings[name] = meaning
     return meanings
+
+
+def _free_name(name: str, taken: Iterable[str]) -> str:
+    """Return a file name that no other file has: labels "a b" and "a/b" are both a_b in one.
+
+    Some file systems take upper and lower case for one.
+    """
+    there = {other.casefold() for other in taken}
+    stem, _, suffix = name.rpartition(".")
+    free, number = name, 2
+    while free.casefold() in there:
+        free, number = f"{stem}_{number}.{suffix}", number + 1
+    return free
 
 
 def _figures(model: Any, report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:

@@ -37,13 +37,18 @@ def group(
 
     Notes
     -----
-    A slash separates groups in a tree and in a netCDF file, so names have "_" instead.
+    A slash separates groups in a tree and in a netCDF file, so names have "_" instead; one more
+    where "a_b" stands beside "a/b".
     """
     import xarray as xr
 
-    named = {_safe(name): (_dims(entry[0]), *entry[1:]) for name, entry in data.items()}
+    safe = _without_slashes([*data, *coords, *(dim for dims, *_ in data.values() for dim in dims)])
+    named = {
+        safe[name]: (tuple(safe[dim] for dim in dims), *rest)
+        for name, (dims, *rest) in data.items()
+    }
     sizes = {dim: n for dims, v, *_ in named.values() for dim, n in zip(dims, v.shape, strict=True)}
-    labels: dict[str, Any] = {_safe(name): np.asarray(values) for name, values in coords.items()}
+    labels: dict[str, Any] = {safe[name]: np.asarray(values) for name, values in coords.items()}
     labels |= {dim: np.arange(sizes[dim]) for dim in ("chain", "draw") if dim in sizes}
     used = {dim: values for dim, values in labels.items() if dim in sizes}
     return xr.Dataset(named, coords=used, attrs={**_made_by(), **attrs})
@@ -61,12 +66,15 @@ def assemble(groups: Mapping[str, xr.Dataset]) -> Any:
     return az.InferenceData(**named)
 
 
-def _safe(name: str) -> str:
-    return name.replace("/", "_")
-
-
-def _dims(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(_safe(name) for name in names)
+def _without_slashes(names: Sequence[str]) -> dict[str, str]:
+    """Return a name without slashes for each, all different."""
+    found = {name: name for name in names if "/" not in name}
+    for name in sorted({*names} - {*found}):
+        text = name.replace("/", "_")
+        while text in found.values():
+            text += "_"
+        found[name] = text
+    return found
 
 
 def _made_by() -> dict[str, str]:

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
+from pyfairme.cli.report import _free_name
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,11 @@ def test_a_sensitive_column_is_needed(refused, model, later, tmp_path):
     pd.read_csv(later).drop(columns="sex").to_csv(path, index=False)
     text = refused("report", model, path, "--target", "repaid", "--out", tmp_path / "r")
     assert "plain.csv lacks a column that the model was fitted on: 'sex'" in text
+
+
+def test_no_picture_replaces_another():
+    taken = []
+    for name in ("rates_a_b.png", "rates_a_b.png", "rates_A_b.png", "rates_a_b_2.png"):
+        taken.append(_free_name(name, taken))
+    assert len({name.casefold() for name in taken}) == 4
+    assert taken[:2] == ["rates_a_b.png", "rates_a_b_2.png"]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
+from pyfairme.inference.groups import group
 from pyfairme.notices import DataWarning
 
 LEVELS = [1, "1", '"1"', "all", "(missing)", "(new level)", "p & q", "seen"]
@@ -62,3 +63,14 @@ def test_a_saved_model_knows_them_all(model, data, tmp_path):
     again = pf.load(tmp_path / "names.pyfairme")
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
     assert again.design_ == model.design_
+
+
+def test_variables_and_dims_with_and_without_a_slash_are_two():
+    data = {
+        "a/b_x": (("draw", "a/b"), np.zeros((2, 3))),
+        "a_b_x": (("draw", "a_b"), np.ones((2, 2))),
+    }
+    found = group(data, {"a/b": list("xyz"), "a_b": list("uv")}, {})
+    assert found["a_b_x"].dims == ("draw", "a_b")
+    assert found["a_b_x_"].dims == ("draw", "a_b_")
+    assert found["a_b_"].values.tolist() == list("xyz")
