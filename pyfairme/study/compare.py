@@ -192,7 +192,8 @@ def _record(line: Line, base: Line, how: _How) -> dict[str, Any]:
     difference = value - before
     draws = line.draws - base.draws
     by_fold = line.by_fold - base.by_fold
-    low, high = bootstrap_interval(difference, draws, how.level)
+    degrees = float(np.max(base.evidence.effective)) - 1  # infinite where rows were drawn
+    low, high = bootstrap_interval(difference, draws, how.level, degrees)
     used = int(np.count_nonzero(~np.isnan(by_fold)))
     up = line.metric.name in HIGHER_IS_BETTER
     known = abs(before) >= SMALLEST
@@ -217,7 +218,7 @@ def _record(line: Line, base: Line, how: _How) -> dict[str, Any]:
         "resolvable": not (np.isnan(before) or before <= base.null.high),
         "improved": difference > 0 if up else difference < 0,
         "effect_size": cohen_d(by_fold),
-        "p_bootstrap": bootstrap_p(difference, draws),
+        "p_bootstrap": bootstrap_p(difference, draws, degrees),
         "p_nadeau_bengio": nadeau_bengio_p(by_fold, how.test_over_train[line.clusters]),
         "n": line.n,
         "folds": used,

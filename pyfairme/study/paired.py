@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from pyfairme.metrics.noise import quantile
+
 __all__ = [
     "bootstrap_interval",
     "bootstrap_p",
@@ -16,9 +18,9 @@ ROUNDING = 1e-12  # a spread of less than this share of the mean is one of float
 
 
 def bootstrap_interval(
-    difference: float, replicates: np.ndarray, level: float
+    difference: float, replicates: np.ndarray, level: float, degrees: float = np.inf
 ) -> tuple[float, float]:
-    """Return the standard bootstrap interval ``difference ± z SE`` of a paired difference.
+    """Return the standard bootstrap interval ``difference ± t SE`` of a paired difference.
 
     SE is the standard deviation of the replicates of the difference. The limits agree with
     `bootstrap_p`, and do not shift with the replicates, whose noise widens every spread over groups
@@ -32,19 +34,20 @@ def bootstrap_interval(
         Shape (n_boot,): differences of the two models' replicates on the same draws.
     level
         Coverage.
+    degrees
+        Degrees of freedom of t: where clusters were drawn, one less than there are; infinite (the
+        Normal quantile) where rows were.
     """
-    from scipy.special import ndtri
-
-    margin = float(ndtri((1 + level) / 2)) * _standard_error(replicates)
+    margin = quantile(level, degrees) * _standard_error(replicates)
     return difference - margin, difference + margin
 
 
-def bootstrap_p(difference: float, replicates: np.ndarray) -> float:
+def bootstrap_p(difference: float, replicates: np.ndarray, degrees: float = np.inf) -> float:
     """Return the two-sided p-value of a difference with the bootstrap's standard error.
 
-    ``p = 2 Φ(-|difference| / SE)``. The Normal tail, rather than the share of replicates beyond 0,
-    because that share is a multiple of 1/n_boot, which no Holm correction over tens of tests
-    survives.
+    ``p = 2 Φ(-|difference| / SE)``, or the tail of t with ``degrees`` of freedom. A tail, rather
+    than the share of replicates beyond 0, because that share is a multiple of 1/n_boot, which no
+    Holm correction over tens of tests survives.
 
     Parameters
     ----------
@@ -52,6 +55,8 @@ def bootstrap_p(difference: float, replicates: np.ndarray) -> float:
         The observed difference.
     replicates
         Shape (n_boot,): differences of the two models' replicates on the same draws.
+    degrees
+        As of `bootstrap_interval`.
 
     Returns
     -------
@@ -63,14 +68,15 @@ def bootstrap_p(difference: float, replicates: np.ndarray) -> float:
     >>> round(bootstrap_p(1.96, np.array([-1.0, 0.0, 1.0])), 3)
     0.05
     """
-    from scipy.special import ndtr
+    from scipy.special import ndtr, stdtr
 
     if difference == 0:
         return 1.0
     error = _standard_error(replicates)
     if np.isnan(difference) or not error > ROUNDING * abs(difference):
         return np.nan
-    return float(2 * ndtr(-abs(difference) / error))
+    far = -abs(difference) / error
+    return float(2 * (ndtr(far) if np.isinf(degrees) else stdtr(max(degrees, 1.0), far)))
 
 
 def nadeau_bengio_p(differences: np.ndarray, test_over_train: float) -> float:

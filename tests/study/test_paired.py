@@ -56,6 +56,13 @@ def test_cohen_d_by_hand():
     assert cohen_d(FOLDS) == pytest.approx(0.025 / np.sqrt(0.00425 / 9))
 
 
+def test_p_of_drawn_clusters_has_the_tail_of_t():
+    replicates = np.array([-1.0, 0.0, 1.0])  # SE 1
+    assert bootstrap_p(2.0227, replicates, 39) == pytest.approx(0.05, abs=1e-5)  # t table
+    low, high = bootstrap_interval(0, replicates, 0.95, 39)
+    assert (low, high) == pytest.approx((-2.0227, 2.0227), abs=1e-4)
+
+
 def test_bootstrap_p_and_interval_agree():
     replicates = np.random.default_rng(0).normal(0.1, 0.04, 500)
     error = replicates.std(ddof=1)
