@@ -4,8 +4,9 @@
 
 A text block belongs to a Python block if nothing but empty lines is between the two. Blocks of
 commands (``sh``) are run too where a text block follows one, in the folder of the page's blocks,
-if ``--commands`` is given. Read the difference (git diff) before you keep it: words around a table
-may speak of its numbers.
+if ``--commands`` is given. Leave XLA_FLAGS alone: other flags round otherwise, and fits with early
+stopping end elsewhere (the README's TPR SD .081 becomes .086). Read the difference (git diff)
+before you keep it: words around a table may speak of its numbers.
 """
 
 from __future__ import annotations
