@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.cli.cells import why_text
 from pyfairme.cli.problems import WIDTH
 from pyfairme.cli.roles import Roles
 from pyfairme.data import Schema
@@ -50,6 +51,7 @@ def describe_table(
     levels = [f"{c} ({covariates[c].nunique()} levels)" for c in schema.categorical]
     lines.append(_line("numeric", ", ".join(schema.numeric) or "none"))
     lines.append(_line("categorical", ", ".join(levels) or "none"))
+    lines.append(_line("read as", _kinds(roles, [y, *(pick(covariates, c) for c in covariates)])))
     if roles.weight is not None:
         lines.append(_line("weight", roles.weight))
     if roles.dropped:
@@ -62,6 +64,30 @@ def describe_table(
             _line("missing", f"values in {len(gaps)} column{'s' * (len(gaps) > 1)}: {shown}")
         )
     return "\n".join(lines)
+
+
+def _kinds(roles: Roles, columns: Iterable[pd.Series]) -> str:
+    """Say which columns were read as numbers, booleans and text, and why numbers stayed text."""
+    found: dict[str, list[str]] = {"numbers": [], "true or false": [], "dates": [], "text": []}
+    for column in columns:
+        name, kind = str(column.name), _kind(column)
+        why = why_text(column) if kind == "text" and name not in roles.as_text() else ""
+        found[kind].append(f"{name} ({why})" if why else name)
+    return "; ".join(f"{kind}: {_some(names)}" for kind, names in found.items() if names)
+
+
+def _kind(column: pd.Series) -> str:
+    content = pd.api.types.infer_dtype(column, skipna=True)
+    if content == "boolean":
+        return "true or false"
+    if content in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return "numbers"
+    return "dates" if content.startswith(("date", "time", "period")) else "text"
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ", ".join(names[:MANY]) + more
 
 
 def _line(label: str, text: str) -> str:

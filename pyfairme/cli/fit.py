@@ -11,10 +11,12 @@ import typer
 from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.learning import Learning, Split, read_learning
+from pyfairme.cli.models import remember_reading
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import Roles, parse_clusters, parse_sensitive, role_names
+from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
+from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
 from pyfairme.cli.settings import default_of, estimator_keywords
-from pyfairme.cli.tables import check_output, read_table, write_table
+from pyfairme.cli.tables import check_output, read_table_as, write_table
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES
@@ -206,6 +208,10 @@ def fit(
             show_default=default_of("learning_rate"),
         ),
     ] = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
     seed: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Seeds the split and the training.")
     ] = 0,
@@ -249,7 +255,13 @@ def fit(
             raise ValueError(
                 f"--hold-out is a share from 0 to below 1, got {hold_out:g}. [hold-out]"
             )
-        frame = read_table(table, role_names(cluster or (), sensitive or ()))
+        frame, reading = read_table_as(
+            table,
+            [*role_names(cluster or (), sensitive or ()), *(categorical or ())],
+            numbers=number_names(sensitive or (), offset, weight),
+            used=lambda name: name not in (drop or ()),
+            reading=Reading.of(encoding, separator, decimal, missing),
+        )
         size = f"{table.name}: {len(frame):,} rows, {len(frame.columns)} columns"
         roles = Roles(
             target=target,
@@ -274,6 +286,7 @@ def fit(
                 sample_weight=learning.weights(split.training),
             )
         seconds = time.perf_counter() - start
+        remember_reading(estimator, reading)
         estimator.save(out)
         typer.echo(f"\n{describe_fit(estimator, len(split.training), seconds)}")
         if len(split.held):

@@ -1,19 +1,21 @@
 """Saved models: load one, and bring the rows of a table into the form that it takes."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pyfairme.data.clusters import factor_columns
+from pyfairme.cli.reading import Reading
+from pyfairme.cli.tables import read_table
 from pyfairme.data.columns import label_of
 from pyfairme.data.encoders import CategoricalTerm
 from pyfairme.data.schema import Binned, components
 from pyfairme.estimators import load
 from pyfairme.estimators.settings import UNSEEN, check_choice
 
-__all__ = ["load_model", "names_in_roles", "rows_for_model", "set_unseen"]
+__all__ = ["load_model", "read_for_model", "remember_reading", "rows_for_model", "set_unseen"]
 
 
 def load_model(path: Path) -> Any:
@@ -42,12 +44,48 @@ def set_unseen(model: Any, policy: str | None) -> Any:
     return model.set_params(unseen=policy)
 
 
-def names_in_roles(model: Any) -> list[str]:
-    """Return the columns that hold names of clusters and groups, see `read_table`."""
+def remember_reading(model: Any, reading: Reading) -> None:
+    """Keep how the table was read, for `read_for_model`, with the model's file."""
+    model._reading = reading.remembered()
+
+
+def read_for_model(
+    model: Any,
+    table: Path,
+    reading: Reading,
+    *,
+    text: Iterable[str] = (),
+    numbers: Iterable[str] = (),
+    also: Iterable[str] = (),
+) -> pd.DataFrame:
+    """Read a table as that of the fit was read: "01" stays "01", gaps are spelled alike.
+
+    Parameters
+    ----------
+    model
+        Fitted estimator.
+    table
+        The file.
+    reading
+        What is known of the file.
+    text, numbers
+        More columns that are text, or numbers.
+    also
+        More columns that are used.
+    """
     design = model.design_
     parts = [part for entry in design.schema.sensitive for part in components(entry)]
-    factors = [name for entry in design.schema.cluster for name in factor_columns(entry)]
-    return [*factors, *(part for part in parts if not isinstance(part, Binned))]
+    names = [part for part in parts if not isinstance(part, Binned)]
+    levels = [term.column for term in design.terms if isinstance(term, CategoricalTerm)]
+    names += [*levels, *design.schema.cluster_columns, *text]
+    counts = [part.column for part in parts if isinstance(part, Binned)]
+    counts += [term.column for term in design.terms]
+    counts += [*([] if design.offset is None else [design.offset]), *numbers]
+    used = {*names, *counts, *also}
+    reading = reading.as_remembered(getattr(model, "_reading", {}))
+    return read_table(
+        table, names, numbers=set(counts) - set(names), used=used.__contains__, reading=reading
+    )
 
 
 def rows_for_model(
@@ -55,7 +93,7 @@ def rows_for_model(
 ) -> pd.DataFrame:
     """Return the rows as the model takes them, or refuse a table that lacks columns.
 
-    A column that was text in training and happens to hold only numbers here becomes text.
+    A column that was text in training and holds numbers in a Parquet file becomes text.
 
     Parameters
     ----------

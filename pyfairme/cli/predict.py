@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import typer
 
-from pyfairme.cli.models import load_model, names_in_roles, rows_for_model, set_unseen
+from pyfairme.cli.models import load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.tables import check_columns, check_output, read_table, write_table
+from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
+from pyfairme.cli.tables import check_columns, check_output, write_table
 from pyfairme.data.columns import label_of
 from pyfairme.estimators.inputs import cluster_labels, new_clusters
 from pyfairme.estimators.labels import expecting_new_clusters
@@ -55,6 +56,10 @@ def predict(
             show_default="as fitted",
         ),
     ] = None,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
 ) -> None:
     """Predict for the rows of a table.
 
@@ -72,8 +77,9 @@ def predict(
     with one_line_errors():
         check_output(out, "--out", inputs=[model, table])
         fitted = set_unseen(load_model(model), unseen)
-        frame = read_table(table, names_in_roles(fitted))
         kept = keep or []
+        reading = Reading.of(encoding, separator, decimal, missing)
+        frame = read_for_model(fitted, table, reading, also=kept)
         check_columns(kept, frame, "--keep")
         rows = rows_for_model(fitted, frame, table)
         with spoken_warnings(), expecting_new_clusters():  # _news says it

@@ -9,10 +9,17 @@ import pandas as pd
 import typer
 
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
-from pyfairme.cli.models import load_model, names_in_roles, rows_for_model, set_unseen
+from pyfairme.cli.models import load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
-from pyfairme.cli.roles import parse_sensitive, read_target, read_weight, role_names
-from pyfairme.cli.tables import check_columns, check_folder, read_table
+from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
+from pyfairme.cli.roles import (
+    number_names,
+    parse_sensitive,
+    read_target,
+    read_weight,
+    role_names,
+)
+from pyfairme.cli.tables import check_columns, check_folder
 from pyfairme.data.columns import label_of
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
 
@@ -71,6 +78,10 @@ def report(
     n_boot: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Bootstrap draws behind them.")
     ] = 200,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
 ) -> None:
     """Judge the accuracy and the fairness of a model.
 
@@ -87,7 +98,15 @@ def report(
     with one_line_errors():
         check_folder(out)
         fitted = set_unseen(load_model(model), unseen)
-        every = read_table(table, [*names_in_roles(fitted), *role_names((), attribute or ())])
+        classes = getattr(fitted, "classes_", ())
+        every = read_for_model(
+            fitted,
+            table,
+            Reading.of(encoding, separator, decimal, missing),
+            text=[*role_names((), attribute or ()), *([target] if _are_text(classes) else [])],
+            numbers=number_names(attribute or (), weight),
+            also=[target],
+        )
         check_columns([target], every, "--target")
         attributes = parse_sensitive(attribute, every, "--attribute") if attribute else None
         rows = rows_for_model(fitted, every, table, judge=attributes is None)
@@ -125,6 +144,10 @@ def report(
         for name, meaning in _write(out, fitted, found, tables).items():
             typer.echo(f"  {name:<30} {meaning}")
         _say_no_groups(fitted, attributes)
+
+
+def _are_text(classes: Iterable[Any]) -> bool:
+    return any(isinstance(label, str) for label in classes)
 
 
 def _check_effects(effects: str) -> None:

@@ -11,7 +11,7 @@ from pyfairme.cli.tables import check_columns
 from pyfairme.data import Binned, Schema
 from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import column_kind, label_of, pick
-from pyfairme.data.schema import Sensitive
+from pyfairme.data.schema import Sensitive, components
 from pyfairme.data.target import ClassTarget, class_order
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "check_roles",
     "choose_task",
     "find_positive",
+    "number_names",
     "parse_clusters",
     "parse_sensitive",
     "read_target",
@@ -60,11 +61,20 @@ class Roles:
     positive: str | None = None
 
     def covariates(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return all columns that the estimator sees; codes become categories of numbers."""
+        """Return all columns that the estimator sees; codes and groups become categories."""
         weight = () if self.weight is None else (self.weight,)
         kept = frame.drop(columns=[self.target, *weight, *self.dropped])
-        codes = {name: pick(kept, name).astype("category") for name in self.categorical}
-        return kept.assign(**codes)
+        levels = {name: _levels(pick(kept, name)) for name in [*self.groups(), *self.categorical]}
+        return kept.assign(**levels)
+
+    def groups(self) -> list[str]:
+        """Return the columns that are sensitive as they are, not cut into brackets."""
+        parts = [part for entry in self.sensitive for part in components(entry)]
+        return list(dict.fromkeys(part for part in parts if isinstance(part, str)))
+
+    def as_text(self) -> set[str]:
+        """Return the columns that are text for their role, whatever they hold."""
+        return {*_columns(self.cluster), *self.groups(), *self.categorical}
 
     def schema(self, covariates: pd.DataFrame, task: str) -> Schema:
         """Return the schema; raise ValueError for columns that cannot have their role."""
@@ -74,6 +84,31 @@ class Roles:
             )
         except TypeError as error:  # nested values of a Parquet file
             raise ValueError(str(error)) from error
+
+
+def _levels(column: pd.Series) -> pd.Series:
+    """Return a column as levels: of numbers, where its texts are the labels of numbers.
+
+    A model then takes the numbers as well, as pandas would read them.
+    """
+    if pd.api.types.is_bool_dtype(column.dtype):
+        return column
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.astype("category")
+    texts = [str(text) for text in column.dropna().unique()]
+    numbers = np.array([_to_float(text) for text in texts])
+    if not texts or not np.isfinite(numbers).all() or list(map(label_of, numbers)) != texts:
+        return column
+    table = dict(zip(texts, numbers, strict=True))
+    return column.map(table).astype("category")
+
+
+def _to_float(text: str) -> float:
+    """Return a text as a number, NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan
 
 
 def parse_clusters(texts: Sequence[str], frame: pd.DataFrame) -> tuple[Grouping, ...]:
@@ -145,6 +180,19 @@ def role_names(cluster: Iterable[str], sensitive: Iterable[str]) -> list[str]:
     return names
 
 
+def number_names(sensitive: Iterable[str], *columns: str | None) -> list[str]:
+    """Return the columns that must hold numbers: those cut into brackets, and others by name.
+
+    Examples
+    --------
+    >>> number_names(["sex", "race*generation=age:30"], "log_hours", None)
+    ['age', 'log_hours']
+    """
+    parts = [part for text in sensitive for part in text.split("*") if ":" in part]
+    sources = [part.rpartition(":")[0].rpartition("=")[2].strip() for part in parts]
+    return [*sources, *(name for name in columns if name is not None)]
+
+
 def _attribute(text: str, frame: pd.DataFrame, option: str) -> Sensitive:
     if text in frame.columns:
         return text
@@ -209,7 +257,7 @@ def _columns(cluster: Iterable[Grouping]) -> list[str]:
 
 
 def _sources(sensitive: Iterable[Sensitive]) -> list[str]:
-    parts = [p for entry in sensitive for p in (entry if isinstance(entry, tuple) else (entry,))]
+    parts = [part for entry in sensitive for part in components(entry)]
     return [part.column if isinstance(part, Binned) else part for part in parts]
 
 

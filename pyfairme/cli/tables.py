@@ -1,23 +1,25 @@
 """Tables: read CSV, TSV and Parquet files, write them, and refuse what cannot be one."""
 
-import gzip
-import math
-import re
 import tempfile
-import warnings
-import zlib
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import typer
 
-from pyfairme.cli.problems import say_note
+from pyfairme.cli.parquet_files import read_parquet
+from pyfairme.cli.reading import PLAIN, Reading
+from pyfairme.cli.text_tables import Columns, read_text
 
-__all__ = ["check_columns", "check_folder", "check_output", "read_table", "write_table"]
+__all__ = [
+    "check_columns",
+    "check_folder",
+    "check_output",
+    "read_table",
+    "read_table_as",
+    "write_table",
+]
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 ZIPPED = (".gz",)
@@ -25,49 +27,69 @@ PARQUET = (".parquet", ".pq")
 MOST_NAMES = 30
 KNOWN = ".csv, .csv.gz, .tsv, .tsv.gz, .parquet"
 
-# Texts that pandas takes for gaps and that may be names: Namibia, a religion, a street.
-NAMES_OR_GAPS = frozenset(
-    {"NA", "N/A", "n/a", "None", "NULL", "null", "NaN", "nan", "-NaN", "-nan"}
-)
-# Texts that nobody gives as a name: of spreadsheets, databases and C.
-NEVER_NAMES = frozenset(
-    {"", "#N/A", "#N/A N/A", "#NA", "<NA>", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"}
-)
-WHOLE = 2**53  # above this, floating-point numbers skip whole ones
+
+def read_table(
+    path: Path,
+    text: Iterable[str] = (),
+    *,
+    numbers: Iterable[str] = (),
+    used: Callable[[str], bool] | None = None,
+    reading: Reading = PLAIN,
+) -> pd.DataFrame:
+    """Read a table, see `read_table_as`, which also returns how it was read."""
+    return read_table_as(path, text, numbers=numbers, used=used, reading=reading)[0]
 
 
-def read_table(path: Path, roles: Iterable[str] = ()) -> pd.DataFrame:
+def read_table_as(
+    path: Path,
+    text: Iterable[str] = (),
+    *,
+    numbers: Iterable[str] = (),
+    used: Callable[[str], bool] | None = None,
+    reading: Reading = PLAIN,
+) -> tuple[pd.DataFrame, Reading]:
     """Read a table, with the kind of file told by its suffix.
 
     Parameters
     ----------
     path
-        A CSV or TSV file in UTF-8 with a header, also zipped with gzip, or a Parquet file.
-    roles
-        Columns of clusters and groups. Those of a text file hold names: "None" and "NA" are names
-        there, and "01" is not "1". Numbers without leading zeros stay numbers.
+        A CSV or TSV file with a header, also zipped with gzip, or a Parquet file.
+    text
+        Columns of a text file that are read as they are written: clusters, groups and codes.
+    numbers
+        Columns of a text file that a model takes as numbers, also with leading zeros.
+    used
+        Whether a column counts for anything; None: all do. Nothing is said of others.
+    reading
+        Encoding, separator, decimal mark and gaps, as far as they are known.
 
     Returns
     -------
     DataFrame
-        Rows in the order of the file, numbered from 0. Columns of CSV files without a name in the
-        header, which are row numbers, are left out, and a note says so.
+        Rows in the order of the file, numbered from 0. Only blank cells and the words of
+        ``reading.missing`` are gaps; among numbers words such as NA are gaps too. A column without
+        a role holds numbers if all its cells are some and nothing is lost, or booleans, or text.
+    Reading
+        How it was read.
 
     Raises
     ------
     FileNotFoundError
         When there is no such file.
     ValueError
-        When the suffix is not known, or the file is empty, not UTF-8, without rows, not
-        separated as its suffix says, or has two columns of one name.
+        When the suffix is not known, or the file is empty, damaged, cut off, no text, without rows,
+        not regular, can be read in two ways, or has two columns of one name.
     """
     kind = _kind(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {str(path)!r}: check the path. [no-file]")
-    frame = _read_parquet(path) if kind in PARQUET else _read_text(path, SEPARATORS[kind], roles)
+    if kind in PARQUET:
+        frame, found = read_parquet(path, reading.missing), reading
+    else:
+        frame, found = read_text(path, SEPARATORS[kind], Columns.of(text, numbers, used), reading)
     if len(frame) == 0:
         raise ValueError(f"{path.name} has a header and no rows. [no-rows]")
-    return frame
+    return frame, found
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
@@ -174,107 +196,3 @@ def _kind(path: Path) -> str:
         f"{path.name!r} has {found}: tables are {KNOWN}. Save it as one of these (an Excel sheet "
         "as CSV UTF-8). [file-suffix]"
     )
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        # of files without checksums, which is most, a flipped bit may give another number
-        frame = pd.read_parquet(path, page_checksum_verification=True)
-    except (ValueError, OSError) as error:
-        raise ValueError(
-            f"{path.name} is no Parquet file that can be read: {error} [damaged-file]"
-        ) from error
-    frame.columns = [str(name) for name in frame.columns]
-    return frame.reset_index(drop=True)
-
-
-def _read_text(path: Path, separator: str, roles: Iterable[str] = ()) -> pd.DataFrame:
-    options: dict[str, Any] = {"sep": separator, "encoding": "utf-8-sig", "index_col": False}
-    try:
-        header = pd.read_csv(
-            path, nrows=1, header=None, dtype=str, keep_default_na=False, **options
-        )
-        names = [str(name).strip() for name in header.iloc[0]]
-        _check_header(path, names, separator)
-        with warnings.catch_warnings():
-            # rows longer than the header would be cut with a warning: a table must be regular
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            # low_memory=False: the type of a column is that of all its rows
-            frame = pd.read_csv(path, low_memory=False, skipinitialspace=True, **options)
-        frame.columns = names
-        named = [name for name in dict.fromkeys(roles) if name and name in names]
-        if named:
-            found = pd.read_csv(
-                path, usecols=[names.index(name) for name in named], dtype=str,
-                keep_default_na=False, skipinitialspace=True, **options,
-            )  # fmt: skip
-            found.columns = [name for name in names if name in named]
-            frame = frame.assign(**{n: _names_of(frame[n], found[n].fillna("")) for n in named})
-    except pd.errors.EmptyDataError as error:
-        raise ValueError(f"{path.name} is empty. [no-rows]") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not UTF-8 text: save it as UTF-8. [not-utf-8]") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        why = str(error).strip()
-        raise ValueError(f"{path.name} is not a regular table: {why} [ragged-table]") from error
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError(f"{path.name} is a damaged gzip file: {error} [damaged-file]") from error
-    nameless = [i for i, name in enumerate(names) if not name]
-    if nameless:
-        say_note(f"{path.name}: left out {len(nameless)} column without a name (row numbers).")
-        frame = frame.drop(columns="")
-    return frame
-
-
-def _names_of(usual: pd.Series, text: pd.Series) -> pd.Series:
-    """Return a column of clusters or groups: ``usual`` if it holds numbers, else all its names.
-
-    Parameters
-    ----------
-    usual
-        As pandas reads it.
-    text
-        As it is written, (n,).
-    """
-    texts = {label: str(label).strip() for label in pd.unique(text)}
-    gaps = [label for label, bare in texts.items() if bare in NEVER_NAMES]
-    names = [bare for bare in texts.values() if bare not in NEVER_NAMES | NAMES_OR_GAPS]
-    if not names or usual.dtype.kind == "b" or (_are_exact(usual) and all(map(_is_number, names))):
-        return usual
-    if unclear := sorted(set(texts.values()) & NAMES_OR_GAPS):
-        say_note(
-            f"{usual.name!r} has {', '.join(map(repr, unclear))}, read as a name; leave cells "
-            "empty where the value is missing. [name-or-gap]"
-        )
-    return text.astype(object).mask(text.isin(gaps), None)
-
-
-def _are_exact(usual: pd.Series) -> bool:
-    """Tell whether a column was read as numbers of which none lost a digit."""
-    if usual.dtype.kind == "f":
-        return bool((usual.abs().fillna(0) < WHOLE).all())
-    return usual.dtype.kind in "iu"
-
-
-def _is_number(text: str) -> bool:
-    """Tell whether a text is a number and no code: codes have leading zeros."""
-    try:
-        return math.isfinite(float(text)) and not re.match(r"[+-]?0\d", text)
-    except ValueError:
-        return False
-
-
-def _check_header(path: Path, names: list[str], separator: str) -> None:
-    repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
-    if repeated:
-        raise ValueError(
-            f"{path.name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
-        )
-    others = [mark for mark in (",", ";", "\t", "|") if mark != separator and mark in names[0]]
-    if len(names) == 1 and others:
-        shown = "a tab" if others[0] == "\t" else repr(others[0])
-        raise ValueError(
-            f"{path.name} seems to be separated by {shown}, not by "
-            f"{'a tab' if separator == chr(9) else repr(separator)}: save it as .csv with commas, "
-            "or as .tsv with tabs. [separator]"
-        )

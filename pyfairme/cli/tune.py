@@ -3,7 +3,7 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +13,8 @@ import typer
 
 from pyfairme.cli.learning import read_learning
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
-from pyfairme.cli.roles import Roles, parse_sensitive, role_names
+from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
+from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
 from pyfairme.cli.settings import estimator_keywords
 from pyfairme.cli.tables import check_folder, read_table
 from pyfairme.cli.tune_files import read_best, read_settings
@@ -34,7 +35,10 @@ def tune(
         str | None, typer.Option(metavar="COLUMN", help="Column to predict, of a file.")
     ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column that groups rows, of a file.")
+        Names,
+        typer.Option(
+            metavar="COLUMN", help="Column that groups rows, of a file; as of fit: school/class."
+        ),
     ] = None,
     sensitive: Annotated[
         Names,
@@ -134,6 +138,10 @@ def tune(
         bool,
         typer.Option("--quick", help="A tiny network, few steps: its figures mean nothing."),
     ] = False,
+    encoding: Encoding = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    missing: Missing = None,
 ) -> None:
     """Search the settings of a model: the fairest one within a budget of accuracy.
 
@@ -167,7 +175,10 @@ def tune(
                     f"{source!r} is none of {', '.join(PLANS)}; for a file give --target COLUMN. "
                     "[no-target]"
                 )
-            dataset, planned = _read(Path(source), target, cluster, sensitive, drop, weight), {}
+            reading, planned = Reading.of(encoding, separator, decimal, missing), {}
+            dataset = _read(
+                Path(source), target, cluster or (), sensitive or (), drop or (), weight, reading
+            )
         dataset = some_rows(dataset, rows)
         kind = _kind(dataset)
         own = {} if settings is None else read_settings(settings, kind)
@@ -199,18 +210,25 @@ def tune(
 def _read(
     path: Path,
     target: str,
-    cluster: str | None,
-    sensitive: Names,
-    drop: Names,
+    cluster: Sequence[str],
+    sensitive: Sequence[str],
+    drop: Sequence[str],
     weight: str | None,
+    reading: Reading,
 ) -> Dataset:
     """Read a table with its roles."""
-    frame = read_table(path, role_names([cluster] if cluster else [], sensitive or ()))
+    frame = read_table(
+        path,
+        role_names(cluster, sensitive),
+        numbers=number_names(sensitive, weight),
+        used=lambda name: name not in drop,
+        reading=reading,
+    )
     roles = Roles(
         target=target,
-        cluster=(cluster,) if cluster else (),
-        sensitive=parse_sensitive(sensitive or (), frame),
-        dropped=tuple(drop or ()),
+        cluster=parse_clusters(cluster, frame),
+        sensitive=parse_sensitive(sensitive, frame),
+        dropped=tuple(drop),
         categorical=(),
         weight=weight,
     )

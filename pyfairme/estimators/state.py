@@ -108,6 +108,8 @@ def to_state(estimator: Any) -> dict[str, Any]:
     }
     if hasattr(estimator, "feature_names_in_"):
         found["feature_names_in"] = [str(name) for name in estimator.feature_names_in_]
+    if reading := getattr(estimator, "_reading", None):  # of the command line: how gaps are spelled
+        found["reading"] = dict(reading)
     return found
 
 
@@ -144,6 +146,7 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
     )
     if state.get("learned") is not None:  # older files have none
         estimator._learned = _rich_learned(state["learned"])
+    estimator._reading = dict(state.get("reading", {}))
     estimator._fitted_params = after_fit.remember(estimator)
     return estimator
 

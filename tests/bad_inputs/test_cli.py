@@ -141,6 +141,21 @@ def read_as_plain(name, data):
     return program
 
 
+def read_as(name, data, right):
+    """A file of these bytes is read as another table."""
+
+    def program():
+        Path(name).write_bytes(data)
+        right().to_csv("right.csv", index=False)
+        return read_table(Path(name), NAMES), read_table(Path("right.csv"), NAMES)
+
+    return program
+
+
+def accented():
+    return plain().replace({"group1": {"g0": "é"}, "group2": {"g0": "é"}})
+
+
 def column_read(values, right, name="x1"):
     """A column of a table is read as these values."""
 
@@ -375,11 +390,11 @@ def existing(name, data=b"x"):
 
 PROGRAMS = {
     "fit plain": said(fit(), "The model is in"),
-    "fit UTF-16": content("u16.csv", text().encode("utf-16")),
-    "fit Latin-1 é": content("l1.csv", text().replace("g0", "é").encode("latin-1")),
-    "fit semicolon": content("semi.csv", tsv(";")),
-    "fit tab as csv": content("tab.csv", tsv("\t")),
-    "fit pipe as csv": content("pipe.csv", tsv("|")),
+    "fit UTF-16": read_as_plain("u16.csv", text().encode("utf-16")),
+    "fit Latin-1 é": read_as("l1.csv", text().replace("g0", "é").encode("latin-1"), accented),
+    "fit semicolon": read_as_plain("semi.csv", tsv(";")),
+    "fit tab as csv": read_as_plain("tab.csv", tsv("\t")),
+    "fit pipe as csv": read_as_plain("pipe.csv", tsv("|")),
     "fit tsv": read_as_plain("t.tsv", tsv("\t")),
     "fit CRLF": read_as_plain("t.csv", text().replace("\n", "\r\n").encode()),
     "fit CR only (old Mac)": read_as_plain("t.csv", text().replace("\n", "\r").encode()),
@@ -434,7 +449,7 @@ PROGRAMS = {
     "fit covariate inf": changed("x1", ["inf", *X1[1:]]),
     "fit covariate '1,5' decimal comma": changed("x1", DECIMAL),
     "fit covariate 1e400": changed("x1", ["1e400", *X1[1:]]),
-    "fit covariate int beyond uint64": column_read(FAR, FAR),
+    "fit covariate int beyond uint64": column_read(FAR, [str(v) for v in FAR]),
     "fit covariate 1_000": column_read(["1_000"] * ROWS, ["1_000"] * ROWS),
     "fit covariate '#N/A' gaps": column_read(["#N/A", *X1[1:]], [None, *map(float, X1[1:])]),
     "fit covariate 'missing' text gap in numbers": changed("x1", ["missing", *X1[1:]]),

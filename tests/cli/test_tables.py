@@ -30,12 +30,9 @@ def test_unknown_suffixes(tmp_path, name):
     [
         (b"", "t.csv is empty"),
         (b"a,b\n", "has a header and no rows"),
-        (b"a;b\n1;2\n", "seems to be separated by ';', not by ','"),
-        (b"a\tb\n1\t2\n", "seems to be separated by a tab"),
         (b"a,b,a\n1,2,3\n", "several columns called 'a': rename them"),
         (b"a,b\n1,2,3\n", "is not a regular table"),
         (b"a,b\n1,2\n1,2,3\n", "is not a regular table"),
-        ("a,b\n1,ä\n".encode("latin-1"), "is not UTF-8 text: save it as UTF-8"),
     ],
 )
 def test_files_that_are_no_table(tmp_path, content, text):
@@ -57,7 +54,9 @@ def test_damaged_files(tmp_path):
 def test_row_numbers_without_a_name_are_left_out(tmp_path, capsys):
     FRAME.to_csv(tmp_path / "t.csv")
     pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv"), FRAME)
-    assert "left out 1 column without a name (row numbers)" in capsys.readouterr().out
+    assert "left out 1 column without a name (row numbers?): column 1." in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 def test_spaces_and_byte_order_marks_of_spreadsheets(tmp_path):
