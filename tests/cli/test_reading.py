@@ -10,8 +10,8 @@ from pyfairme.cli.plain_numbers import PlainNumbers
 from pyfairme.cli.roles import Roles
 from pyfairme.estimators import state
 
-QUICK = ("--epochs", "1", "--min-steps", "5", "--hidden", "none", "--fairness", "none",
-         "--unseen", "population", "--hold-out", "0")  # fmt: skip
+QUICK = ("--variant", "nnet", "--epochs", "1", "--min-steps", "5", "--hidden", "none",
+         "--fairness", "none", "--unseen", "population", "--hold-out", "0")  # fmt: skip
 ROLES = ("--target", "repaid", "--cluster", "branch", "--sensitive", "sex")
 
 
@@ -78,6 +78,7 @@ def test_later_tables_are_read_alike(german, call):
         assert "levels unknown" not in result.output
         outs.append(pd.read_csv(out, dtype={"branch": str}))
     assert outs[0]["branch"].tolist() == ["01", "1", "01"]
+    assert outs[0]["cluster_seen"].all()
     pd.testing.assert_frame_equal(*outs)
     model = pf.load(folder / "m")
     right = model.predict_proba(later.assign(sex=None))[:, 1]
