@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from pyfairme.cli.reading import Reading
 
+from pyfairme.cli.reading import Reading
 from pyfairme.cli.tables import read_table
 from tests.cli.nasty_tables import CASES, ROLES
 
