@@ -97,7 +97,7 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Jud
 
 def _alone(frame: pd.DataFrame) -> np.ndarray:
     """Return which rows have no cluster; stores of before do not say it of several factors."""
-    if ALONE in frame and frame[ALONE].notna().all():
+    if ALONE in frame and bool(frame[ALONE].notna().all()):
         return frame[ALONE].to_numpy(bool)
     return (frame["cluster"].astype(object) == MISSING).to_numpy()
 
