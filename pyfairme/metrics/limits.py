@@ -98,6 +98,8 @@ def _largest(
         one = slice(k, k + 1)
         mine = evidence.parts[:, one], equal[:, one], noise[:, :, one], parts.combine
         own = float(parts.combine(mine[0]).mean())
+        if np.isnan(own):  # such as a range of TPR where one group alone has positives
+            continue
         rows = evidence.rows[one]
         highs.append(distance(own, *mine, level, rows, kind).high)
         lows.append(distance(own, *mine, 1 - (1 - level) / len(each), rows, kind).low)

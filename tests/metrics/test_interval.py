@@ -186,3 +186,15 @@ def test_what_does_not_vary_says_so():
     mse = frame.loc[("mse", "all")]
     mse = mse.iloc[0] if isinstance(mse, pd.DataFrame) else mse
     assert (mse.low, mse.high, mse.note) == (0, 0, "no row differs from the others")
+
+
+def test_a_range_that_is_not_defined_has_no_say_in_equalized_odds():
+    group = np.repeat(["a", "b"], 30)
+    y = np.r_[np.zeros(30), np.ones(5), np.zeros(25)].astype(int)  # only b has positives
+    p = np.random.default_rng(0).random(60)
+    rng = np.random.default_rng(0)
+    frame = pm.classification_report_frame(
+        y, p, (p > 0.5).astype(int), sensitive={"s": group}, rng=rng
+    )
+    line = frame[frame["metric"] == "equalized_odds_difference"].iloc[0]  # no RuntimeWarning
+    assert line["low"] <= line["value"] <= line["high"] < 1
