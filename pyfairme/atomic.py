@@ -1,8 +1,8 @@
 """Files that appear whole or not at all.
 
 What is written goes to a temporary file in the same folder, to the disk, and only then under its
-name: a kill, a full disk or a lost connection leaves the older file as it was. Every file that
-pyfairme writes is written like this.
+name: a kill, a full disk or a lost connection leaves the older file as it was. Models, pieces of
+studies and tables of the command line are written like this.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ import io
 import json
 import math
 import os
-import secrets
 import stat
 import struct
 import zipfile
@@ -24,6 +23,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
+from pyfairme.atomic import replacing
 from pyfairme.notices import shown
 
 __all__ = ["FORMAT_VERSION", "load_state", "save_state"]
@@ -43,14 +43,14 @@ _DAMAGE += (struct.error, KeyError, OverflowError)
 def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: str) -> None:
     """Write a plain state to one file.
 
-    Equal states give equal bytes. The file appears whole or not at all: it is written under a
-    temporary name in the same folder and then renamed.
+    Equal states give equal bytes. The file appears whole or not at all, see
+    `pyfairme.atomic.replacing`.
 
     Parameters
     ----------
     path
-        File to write; an existing one is replaced and keeps its permissions; of a symbolic link
-        the file that it names.
+        File to write; an existing one is replaced and keeps its permissions and owner; of a
+        symbolic link the file that it names.
     state
         Nested dictionaries (with string keys), lists, tuples, strings, numbers, booleans, None, and
         boolean, integer or real NumPy arrays and scalars. JAX arrays become NumPy arrays.
@@ -64,7 +64,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: 
     FileNotFoundError
         If the folder of `path` does not exist.
     OSError
-        If `path` is a folder, a device, a pipe, or cannot be written.
+        If `path` is a folder, a device, a pipe, write-protected, or cannot be written.
 
     Examples
     --------
@@ -88,7 +88,8 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, kind: 
         "sha256": {_ARRAYS: hashlib.sha256(tensors).hexdigest()},
     }
     config["sha256"][_CONFIG] = _config_digest(config)
-    _write_whole(path, _pack({_CONFIG: _dump(config), _ARRAYS: tensors}))
+    with replacing(path) as file:
+        file.write(_pack({_CONFIG: _dump(config), _ARRAYS: tensors}))
 
 
 def load_state(path: str | os.PathLike[str]) -> tuple[str, dict[str, Any]]:
@@ -244,50 +245,17 @@ def _as_path(path: Any) -> Path:
 
 
 def _to_write(path: Any) -> Path:
-    """Return the file to write: behind links, in a folder that exists, and a file if it exists."""
+    """Return the file to write, in a folder that exists."""
     path = _as_path(path)
-    try:
-        path = path.resolve() if path.is_symlink() else path
-        mode = path.stat().st_mode if path.exists() else None
-    except (OSError, RuntimeError) as error:  # a circle of links, a name that is too long
-        raise OSError(f"cannot save to {str(path)!r}: {_reason(error)} [cannot-write]") from error
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"no folder {str(path.parent)!r} to save {path.name!r} in: create it [no-folder]"
-        )
-    if mode is not None and not stat.S_ISREG(mode):
-        folder = stat.S_ISDIR(mode)
-        raise (IsADirectoryError if folder else OSError)(
-            f"cannot save to {str(path)!r}, which is "
-            f"{'a folder' if folder else 'a device, a pipe or a socket'}: name a file [not-a-file]"
         )
     return path
 
 
 def _reason(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error).lower()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    try:
-        _replace(path, content)
-    except OSError as error:
-        reason = _reason(error)
-        raise type(error)(f"cannot save to {str(path)!r}: {reason} [cannot-write]") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")  # `path` may have the longest name
-    try:
-        with temporary.open("xb") as file:
-            if path.exists():  # as it was: a private model stays private
-                os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _unpack(path: Path) -> tuple[dict[str, Any], bytes]:

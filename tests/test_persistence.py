@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pyfairme import persistence
+from pyfairme import atomic, persistence
 from pyfairme.persistence import load_state, save_state
 
 DTYPES = ["bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64"]
@@ -322,7 +322,7 @@ def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
     def full(_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(persistence.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     with pytest.raises(OSError, match="no space left"):
         save_state(saved, {"w": np.zeros(9)}, kind="Test")
     assert saved.read_bytes() == before

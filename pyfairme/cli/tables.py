@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import typer
 
+from pyfairme.atomic import replacing
 from pyfairme.cli.parquet_files import read_parquet
 from pyfairme.cli.reading import PLAIN, Reading
 from pyfairme.cli.text_tables import Columns, read_text
@@ -93,15 +94,17 @@ def read_table_as(
 
 
 def write_table(frame: pd.DataFrame, path: Path) -> None:
-    """Write a table without row numbers, with the kind of file told by its suffix."""
+    """Write a table without row numbers, with the kind of file told by its suffix.
+
+    The file appears whole or not at all, see `pyfairme.atomic.replacing`.
+    """
     kind = _kind(path)
-    try:
+    zipped = "gzip" if path.suffix.lower() in ZIPPED else None
+    with replacing(path) as file:
         if kind in PARQUET:
-            frame.to_parquet(path, index=False, write_page_checksum=True)
+            frame.to_parquet(file, index=False, write_page_checksum=True)
         else:
-            frame.to_csv(path, sep=SEPARATORS[kind], index=False)
-    except OSError as error:  # a full disk
-        raise ValueError(f"cannot write {path}: {error.strerror}. [cannot-write]") from error
+            frame.to_csv(file, sep=SEPARATORS[kind], index=False, compression=zipped, mode="wb")
 
 
 def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterable[Path]) -> None:

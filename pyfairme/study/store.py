@@ -9,7 +9,6 @@ there; both are written under another name first, so that a kill leaves no half 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pyfairme.atomic import replacing, write_text
 from pyfairme.data.columns import MISSING
 from pyfairme.estimators.fairness import Judged
 
@@ -174,7 +174,7 @@ class Store:
                 "[store-without-study]"
             )
         else:
-            _write(path, _json(plain))
+            write_text(path, _json(plain))
 
     def done(self, key: Key, parameters: Mapping[str, Any]) -> bool:
         """Tell whether a fit is there; raise ValueError when it had other parameters."""
@@ -192,10 +192,9 @@ class Store:
         """Write a finished fit; the configuration last, for it marks the fit as finished."""
         target = self._path(key, "parquet")
         target.parent.mkdir(parents=True, exist_ok=True)
-        hidden = target.with_name(f".{target.name}.{os.getpid()}")
-        frame.to_parquet(hidden, index=False)
-        hidden.replace(target)
-        _write(self._path(key, "json"), _json(configuration))
+        with replacing(target) as file:
+            frame.to_parquet(file, index=False)
+        write_text(self._path(key, "json"), _json(configuration))
 
     def frame(self, key: Key) -> pd.DataFrame:
         """Read the rows that a fit judged."""
@@ -211,12 +210,6 @@ class Store:
 
 def _json(value: Any) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-
-
-def _write(path: Path, text: str) -> None:
-    hidden = path.with_name(f".{path.name}.{os.getpid()}")
-    hidden.write_text(text, encoding="utf-8")
-    hidden.replace(path)
 
 
 def _check_same(there: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

@@ -4,6 +4,7 @@ import gzip
 
 import pandas as pd
 import pytest
+from pyarrow import ArrowException
 
 from pyfairme.cli.tables import read_table, write_table
 
@@ -64,3 +65,19 @@ def test_spaces_and_byte_order_marks_of_spreadsheets(tmp_path):
     frame = read_table(tmp_path / "t.csv")
     assert list(frame.columns) == ["a", "b"]
     assert frame["b"].tolist() == ["x"]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.tsv", "t.parquet"])
+def test_a_table_that_fails_half_way_leaves_the_older_one(tmp_path, name):
+    class Unprintable:
+        def __str__(self):
+            raise OSError("the disk is gone")
+
+    old, path = pd.DataFrame({"a": [1.5, 2.0], "b": ["x", "y"]}), tmp_path / name
+    write_table(old, path)
+    assert (path.read_bytes()[:2] == b"\x1f\x8b") == name.endswith(".gz")
+    broken = pd.DataFrame({"a": [1.0] * 5000, "b": ["x"] * 4999 + [Unprintable()]})
+    with pytest.raises((OSError, TypeError, ArrowException)):
+        write_table(broken, path)
+    pd.testing.assert_frame_equal(read_table(path), old)
+    assert [file.name for file in tmp_path.iterdir()] == [name]
