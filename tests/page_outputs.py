@@ -33,7 +33,7 @@ def run(info: str, code: str, namespace: dict, commands: bool) -> str | None:
         return printed.getvalue()
     if info == "sh" and commands:
         done = subprocess.run(code, shell=True, capture_output=True, text=True, check=True)
-        return done.stdout
+        return done.stdout.replace(os.getcwd(), "...")  # pages have no paths of this machine
     return None
 
 
