@@ -342,9 +342,9 @@ def replaced_model():
     return (f"{len(held)} are held out" in found, set(held) == set(plain())), (True, True)
 
 
-def full_disk():
+def linked_device():
     if not os.path.exists("/dev/full"):
-        pytest.skip("no device that is always full")
+        pytest.skip("no such device")
     os.symlink("/dev/full", "full.csv")
     predict("--out", "full.csv")()
 
@@ -549,7 +549,7 @@ PROGRAMS = {
     "predict out = table": predict("--out", "ok.csv"),
     "predict out .xyz": predict("--out", "a.xyz"),
     "predict out folder": predict("--out", "d.csv"),
-    "predict out /dev/full.csv link": full_disk,
+    "predict out /dev/full.csv link": linked_device,
     "predict text numbers with typo": rows_with("x1", ["?", *X1[1:]]),
     "predict inf": rows_with("x1", np.inf),
     "predict formula cells in output (=cmd)": formula_cells,
