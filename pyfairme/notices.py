@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DataWarning", "shown", "warn"]
+__all__ = ["DataWarning", "StateError", "shown", "warn"]
 
 _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
@@ -22,6 +22,13 @@ _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
 
 class DataWarning(UserWarning):
     """Something in the table is probably not what the user thinks it is."""
+
+
+class StateError(ValueError):
+    """A saved state is not what it should be.
+
+    It has no code: whoever reads the file says which one it is (`persistence.as_of_a_file`).
+    """
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -1,9 +1,13 @@
 """Round trips are exact, damage is noticed, and nothing but plain state gets in."""
 
+import gc
 import hashlib
 import json
+import os
+import random
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections import OrderedDict, namedtuple
 from pathlib import Path
@@ -17,8 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pyfairme import atomic, persistence
+import pyfairme as pf
+from pyfairme import persistence
 from pyfairme.persistence import load_state, save_state
+from tests import mutants
 
 DTYPES = ["bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64"]
 DTYPES += ["uint8", "uint16", "uint32", "uint64"]
@@ -298,12 +304,20 @@ def test_a_config_that_is_not_ours(saved, config, message):
         load_state(saved)
 
 
-@pytest.mark.parametrize("structure", [{"dict": {"a": {"array": "9"}}}, {"pickle": "x"}, {}])
-def test_a_structure_that_does_not_fit(tmp_path, monkeypatch, structure):
-    """Right digests over a wrong structure: only a faulty writer makes it."""
-    monkeypatch.setattr(persistence, "_encode", lambda *_: structure)
-    save_state(tmp_path / "state", {}, kind="Test")
-    with pytest.raises(ValueError, match="its structure does not fit its arrays"):
+@pytest.mark.parametrize(
+    ("structure", "message"),
+    [
+        ({"dict": {"a": {"array": "9"}}}, "it has no '9'"),
+        ({"pickle": "x"}, "expected a tag with its content, got 'pickle': 'x'"),
+        ({}, "expected one tag"),
+        ([], "expected a dict, got list"),
+    ],
+)
+def test_a_structure_that_does_not_fit(tmp_path, saved, structure, message):
+    """Right digests over a wrong structure: a forger or a faulty writer makes it."""
+    config, none = mutants.parts(saved)[0], (2).to_bytes(8, "little") + b"{}"
+    (tmp_path / "state").write_bytes(mutants.sealed({**config, "structure": structure}, none))
+    with pytest.raises(ValueError, match=f"truncated or altered: {message}"):
         load_state(tmp_path / "state")
 
 
@@ -316,14 +330,223 @@ def test_no_archive_at_all(tmp_path, content):
         load_state(tmp_path / "other")
 
 
-def test_a_failed_write_leaves_the_old_file(saved, monkeypatch):
-    before = saved.read_bytes()
+# --- who wrote it -------------------------------------------------------------------------------
 
-    def full(_):
-        raise OSError("no space left")
+KEY, OTHER = "a key of sixteen and more", b"another key, just as long"
 
-    monkeypatch.setattr(atomic.os, "fsync", full)
-    with pytest.raises(OSError, match="no space left"):
-        save_state(saved, {"w": np.zeros(9)}, kind="Test")
-    assert saved.read_bytes() == before
-    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+def test_a_signed_file_needs_its_key_to_be_trusted(tmp_path):
+    path, state = tmp_path / "state", {"w": np.arange(3.0), "name": "a"}
+    save_state(path, state, kind="Test", key=KEY)
+    assert same(load_state(path, key=KEY), ("Test", state))
+    assert same(load_state(path, key=KEY.encode()), ("Test", state))
+    assert same(load_state(path), ("Test", state))  # a key is needed to trust, not to read
+    with pytest.raises(ValueError, match=r"signed with another key.*\[wrong-key\]"):
+        load_state(path, key=OTHER)
+
+
+def test_what_is_not_signed_is_refused_with_a_key(saved):
+    with pytest.raises(ValueError, match=r"is not signed.*\[not-signed\]"):
+        load_state(saved, key=KEY)
+
+
+def test_a_forgery_reads_without_a_key_and_is_refused_with_it(tmp_path):
+    """Who has no key can take the signature away, or leave it over another text."""
+    path = tmp_path / "state"
+    save_state(path, {"classes": ["no", "yes"]}, kind="Test", key=KEY)
+    with zipfile.ZipFile(path) as archive:
+        text, tensors = archive.read("config.json"), archive.read("arrays.safetensors")
+    code = json.loads(text)["hmac-sha256"]
+    config, _ = mutants.parts(path)
+    config["structure"]["dict"]["classes"].reverse()
+    path.write_bytes(mutants.sealed(config, tensors))
+    assert load_state(path)[1] == {"classes": ["yes", "no"]}
+    with pytest.raises(ValueError, match=r"\[not-signed\]"):
+        load_state(path, key=KEY)
+    path.write_bytes(mutants.sealed({**config, "hmac-sha256": code}, tensors))
+    assert load_state(path)[1] == {"classes": ["yes", "no"]}
+    with pytest.raises(ValueError, match=r"\[wrong-key\]"):
+        load_state(path, key=KEY)
+
+
+def test_a_signature_is_that_of_the_standard(tmp_path):
+    """HMAC-SHA256 of the text as it would be without it, by openssl where there is one."""
+    path = tmp_path / "state"
+    save_state(path, {"a": 1}, kind="Test", key=b"k" * 16)
+    with zipfile.ZipFile(path) as archive:
+        config = json.loads(archive.read("config.json"))
+    code = config.pop("hmac-sha256")
+    del config["sha256"]["config.json"]
+    (tmp_path / "text").write_text(json.dumps(config, indent=1))
+    command = ["openssl", "dgst", "-sha256", "-hmac", "k" * 16, str(tmp_path / "text")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-1] == code
+
+
+@pytest.mark.parametrize("key", ["short", b"fifteen bytes..", 1, ["k" * 16]])
+def test_keys_that_are_none(saved, key):
+    kind = ValueError if isinstance(key, str | bytes) else TypeError
+    for use in (
+        lambda: load_state(saved, key=key),
+        lambda: save_state(saved, {}, kind="", key=key),
+    ):
+        with pytest.raises(kind, match=r"key must .*\[key\]"):
+            use()
+
+
+# --- limits -------------------------------------------------------------------------------------
+
+MEGABYTE = 2**20
+DOCUMENTED = ("[damaged-file]", "[newer-format]", "[no-model-file]", "[other-kind-of-file]")
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """Configuration and arrays of a state."""
+    path = tmp_path_factory.mktemp("found") / "state"
+    save_state(path, {"w": np.arange(30.0), "n": 3, "names": ["a", "b"] * 20}, kind="Test")
+    return mutants.parts(path)
+
+
+def peak_of(path):
+    """Return what loading raised, and the peak of what it allocated."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        load_state(path)
+        error = None
+    except ValueError as raised:
+        error = raised
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return error, peak
+
+
+@pytest.mark.parametrize("bomb", mutants.BOMBS, ids=lambda bomb: bomb.__name__)
+def test_a_bomb_does_not_go_off(tmp_path, found, bomb):
+    for seed in range(3):
+        content = bomb(*found, random.Random(seed))
+        (tmp_path / "bomb").write_bytes(content)
+        error, peak = peak_of(tmp_path / "bomb")
+        assert error is None or str(error).endswith(DOCUMENTED)
+        assert peak < 3 * len(content) + 8 * MEGABYTE, (seed, len(content))
+        assert error is not None or bomb is not mutants.compressed
+
+
+def test_large_arrays_take_three_times_the_file_at_most(tmp_path):
+    path = tmp_path / "state"
+    save_state(path, {"w": np.zeros(4 * MEGABYTE), "v": np.zeros((3, 5))}, kind="Test")
+    error, peak = peak_of(path)
+    assert error is None
+    assert peak < 2.2 * path.stat().st_size
+
+
+def test_many_names_beside_their_arrays_can_be_kept(tmp_path):
+    """100,000 clusters with 30 numbers each: names alone would be refused."""
+    names = [f"branch number {i}" for i in range(100_000)]
+    state = {"levels": names, "draws": np.zeros((100_000, 30), np.float32)}
+    assert same(round_trip(tmp_path, state)[1], state)
+    with pytest.raises(ValueError, match=r"could not be read again: .*\[too-many-names\]"):
+        save_state(tmp_path / "names", {"levels": names}, kind="Test")
+    assert not (tmp_path / "names").exists()
+
+
+def test_a_state_as_deep_as_can_be_written_can_be_read(tmp_path):
+    def nested(levels):
+        return {"a": nested(levels - 1)} if levels else 1
+
+    state = nested(45)  # two levels of JSON each, and those around
+    assert same(round_trip(tmp_path, state)[1], state)
+    with pytest.raises(ValueError, match="levels deep"):
+        save_state(tmp_path / "deep", nested(60), kind="Test")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"shape": [31]}, "does not have the size of its shape"),
+        ({"shape": [-30]}, "expected whole numbers"),
+        ({"shape": [2**62, 2**62]}, "does not have the size of its shape"),
+        ({"shape": [1] * 40}, "expected shape and place"),
+        ({"dtype": "BF16"}, "it has no 'BF16'"),
+        ({"dtype": "BOOL", "shape": [240]}, "neither 0 nor 1"),
+        ({"data_offsets": [0, 232]}, "does not have the size of its shape"),
+        ({"data_offsets": [8, 248]}, "does not have the size of its shape"),
+        ({"data_offsets": [0.0, 240.0]}, "expected whole numbers"),
+    ],
+    ids=str,
+)
+def test_arrays_that_are_not_what_their_header_says(tmp_path, found, entry, message):
+    config, tensors = found
+    length = int.from_bytes(tensors[:8], "little")
+    header = json.loads(tensors[8 : 8 + length])
+    header["0"] |= entry
+    text = json.dumps(header).encode()
+    content = len(text).to_bytes(8, "little") + text + tensors[8 + length :]
+    (tmp_path / "state").write_bytes(mutants.sealed(config, content))
+    with pytest.raises(ValueError, match=rf"altered: .*{message}.*\[damaged-file\]"):
+        load_state(tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("structure", "message"),
+    [
+        ({"dict": {}}, "expected at most 0 arrays"),
+        ({"dict": {"array": "a text"}}, "nothing refers to 1 of its arrays"),
+        ({"dict": {"a": {"array": "0"}, "b": {"array": "0"}}}, "it has no '0'"),
+    ],
+)
+def test_an_array_has_one_place(tmp_path, found, structure, message):
+    config, tensors = found
+    forged = mutants.sealed({**config, "structure": structure}, tensors)
+    (tmp_path / "state").write_bytes(forged)
+    with pytest.raises(ValueError, match=message):
+        load_state(tmp_path / "state")
+
+
+def assert_documented(path, load):
+    """Load a file, or have it refused by one of the errors for that."""
+    try:
+        load(path)
+    except ValueError as error:
+        said = str(error)
+    else:
+        return
+    assert said.endswith(DOCUMENTED)
+
+
+@settings(max_examples=150, deadline=5000, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_mutants_end_in_documented_errors(tmp_path_factory, found, seed):
+    chance, path = random.Random(seed), tmp_path_factory.getbasetemp() / "mutant"
+    make = chance.choice((mutants.in_the_structure, mutants.in_the_text, mutants.in_the_arrays))
+    path.write_bytes(make(*found, chance))
+    assert_documented(path, load_state)
+
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+@pytest.mark.parametrize("file", sorted(CORPUS.glob("*")), ids=lambda file: file.name[:12])
+def test_what_a_fuzzer_found_ends_in_documented_errors(file):
+    assert_documented(file, pf.load)
+
+
+# --- what is no file ----------------------------------------------------------------------------
+
+
+def test_folders_pipes_and_devices_are_neither_replaced_nor_read(tmp_path):
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    linked = tmp_path / "linked"
+    linked.symlink_to(pipe)
+    for path in (pipe, folder, linked, Path("/dev/null"), Path("/dev/zero"), Path("/dev/full")):
+        before = path.stat()
+        for use in (
+            lambda at=path: save_state(at, {}, kind="Test"),
+            lambda at=path: load_state(at),
+        ):
+            with pytest.raises((OSError, ValueError), match=r"\[not-a-file\]$"):
+                use()
+        assert path.stat() == before

@@ -11,7 +11,7 @@ import typer
 from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.learning import Learning, Split, read_learning
-from pyfairme.cli.models import remember_reading
+from pyfairme.cli.models import key_of_models, remember_reading
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
@@ -248,6 +248,7 @@ def fit(
         "random_state": seed,
     }
     with one_line_errors():
+        key = key_of_models()
         check_output(out, "--out", table=False, inputs=[table])
         if held_out_rows is not None:
             check_output(held_out_rows, "--held-out-rows", inputs=[table, out])
@@ -287,7 +288,7 @@ def fit(
             )
         seconds = time.perf_counter() - start
         remember_reading(estimator, reading)
-        estimator.save(out)
+        estimator.save(out, key=key)
         typer.echo(f"\n{describe_fit(estimator, len(split.training), seconds)}")
         if len(split.held):
             _judge(estimator, learning, split.held)

@@ -1,5 +1,6 @@
 """Saved models: load one, and bring the rows of a table into the form that it takes."""
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,8 +15,16 @@ from pyfairme.data.encoders import CategoricalTerm
 from pyfairme.data.schema import Binned, components
 from pyfairme.estimators import load
 from pyfairme.estimators.settings import UNSEEN, check_choice
+from pyfairme.persistence import secret_of
 
-__all__ = ["load_model", "read_for_model", "remember_reading", "rows_for_model", "set_unseen"]
+__all__ = [
+    "key_of_models",
+    "load_model",
+    "read_for_model",
+    "remember_reading",
+    "rows_for_model",
+    "set_unseen",
+]
 
 
 def load_model(path: Path) -> Any:
@@ -33,7 +42,15 @@ def load_model(path: Path) -> Any:
             f"there is no file {str(path)!r}: the model comes before the table, and "
             '"pyfairme fit" makes it. [no-file]'
         )
-    return load(path)
+    return load(path, key=key_of_models())
+
+
+def key_of_models() -> bytes | None:
+    """Return the key that models are signed with, from the environment; None where there is none.
+
+    An option would show it to everybody who lists the machine's processes.
+    """
+    return secret_of(os.environ.get("PYFAIRME_KEY") or None)
 
 
 def set_unseen(model: Any, policy: str | None) -> Any:

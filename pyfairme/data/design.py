@@ -17,7 +17,7 @@ from pyfairme.data.frame import as_frame
 from pyfairme.data.moments import check_offset
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
-from pyfairme.data.state import attribute_from, factor_from, plain, schema_from, term_from
+from pyfairme.data.state import check_design, plain, rebuilt
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
 from pyfairme.notices import DataWarning, warn
 
@@ -296,17 +296,17 @@ class Design:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Design":
-        """Rebuild a design, equal to the one that gave the state."""
-        return cls(
-            schema=schema_from(state["schema"]),
-            terms=tuple(term_from(item) for item in state["terms"]),
-            factors=tuple(factor_from(item) for item in state["factors"]),
-            attributes=tuple(attribute_from(item) for item in state["attributes"]),
-            slopes=tuple((name, tuple(chosen)) for name, chosen in state["slopes"]),
-            missing=state["missing"],
-            offset=state["offset"],
-            drop_sensitive=state["drop_sensitive"],
-        )
+        """Rebuild a design, equal to the one that gave the state.
+
+        Raises
+        ------
+        TypeError, ValueError
+            When the state is of another form, or its parts contradict each other.
+        """
+        found = rebuilt(cls, state)
+        check_design(found)
+        check_options(found.missing, found.offset, found.schema.sensitive_columns)
+        return found
 
     def _needed(self, frame: pd.DataFrame) -> list[str]:
         covariates = [term.column for term in self.terms]

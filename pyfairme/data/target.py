@@ -1,5 +1,6 @@
 """Targets: class labels to codes, real targets to standard units, counts checked."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,13 @@ import pandas as pd
 
 from pyfairme.data.moments import mean_and_sd
 from pyfairme.data.one_per_row import check_no_date, one_per_row
-from pyfairme.notices import shown
+from pyfairme.data.state import rebuilt
+from pyfairme.notices import StateError, shown
 
 __all__ = ["ClassTarget", "CountTarget", "RealTarget", "class_order"]
+
+WIDEST_LABELS = 2**20  # bytes of all classes together, where their text does not fill them
+_LABEL_DTYPE = re.compile(r"[<>|=]?([OSUbiufmM])\d{0,8}(\[\d{0,8}\w{1,8}\])?|object|bool")
 
 
 def class_order(y: Any) -> tuple[Any, ...] | None:
@@ -159,15 +164,32 @@ class ClassTarget:
         classes = list(self.classes)
         if np.dtype(self.dtype).kind in "mM":  # JSON has no dates: their counts of the unit
             classes = self.labels.astype(np.int64).tolist()
+        dtype = np.dtype(self.dtype)
+        if dtype.kind in "US" and len(classes) * dtype.itemsize > WIDEST_LABELS:
+            return {"classes": classes, "dtype": np.array(classes).dtype.str}  # no room for nothing
         return {"classes": classes, "dtype": self.dtype}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "ClassTarget":
         """Rebuild from `to_state`."""
-        classes = state["classes"]
-        if np.dtype(state["dtype"]).kind in "mM":
-            classes = np.array(classes, np.int64).astype(state["dtype"]).tolist()
-        return cls(tuple(classes), state["dtype"])
+        classes, name = state["classes"], state["dtype"]
+        if not isinstance(classes, list) or not _LABEL_DTYPE.fullmatch(name):
+            raise StateError(
+                f"expected classes and their dtype, got {shown(classes)}, {shown(name)}"
+            )
+        dtype = np.dtype(name)
+        if len(classes) * dtype.itemsize > max(WIDEST_LABELS, 4 * sum(map(len, map(str, classes)))):
+            raise StateError(
+                f"expected classes that fill their dtype, got {shown(classes)}, {name}"
+            )
+        if any(not isinstance(label, str | int | float) for label in classes):
+            raise StateError(f"expected text and numbers as classes, got {shown(classes)}")
+        if dtype.kind in "mM":
+            classes = np.array(classes, np.int64).astype(dtype).tolist()
+        found = cls(tuple(classes), name)
+        if len(classes) < 2 or len(set(found.labels.tolist())) < len(classes):
+            raise StateError(f"expected two or more different classes, got {shown(classes)}")
+        return found
 
 
 def _positive_last(labels: list[Any], pos_label: Any) -> list[Any]:
@@ -233,7 +255,7 @@ class RealTarget:
     @classmethod
     def from_state(cls, state: Mapping[str, float]) -> "RealTarget":
         """Rebuild from `to_state`."""
-        return cls(state["mean"], state["scale"])
+        return _positive(rebuilt(cls, state), "scale")
 
 
 @dataclass(frozen=True)
@@ -291,4 +313,10 @@ class CountTarget:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "CountTarget":
         """Rebuild from `to_state`."""
-        return cls(state["mean"], state["unit"])
+        return _positive(rebuilt(cls, state), "unit")
+
+
+def _positive(target: Any, name: str) -> Any:
+    if not getattr(target, name) > 0:
+        raise StateError(f"expected a positive {name} of the target, got {getattr(target, name)}")
+    return target

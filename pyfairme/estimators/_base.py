@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.estimators import (
     after_fit,
@@ -31,6 +30,7 @@ from pyfairme.estimators.labels import warn_of_clusters
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.row_identity import row_identity
+from pyfairme.estimators.saving import Saving
 from pyfairme.estimators.unplaced import keep_placed
 from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
@@ -44,7 +44,7 @@ from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.program import Weights
 
 
-class FairMixedEffects(BaseEstimator):
+class FairMixedEffects(Saving, BaseEstimator):
     """Base of the classifier and the regressor; not for direct use."""
 
     def __init__(
@@ -118,6 +118,10 @@ class FairMixedEffects(BaseEstimator):
 
     # What the subclasses provide ------------------------------------------------------------
 
+    def _check_keywords(self) -> None:
+        """Check every keyword that can be checked without data; raise ValueError by its name."""
+        settings.check_settings(self.get_params(deep=False))
+
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
         raise NotImplementedError
 
@@ -144,7 +148,7 @@ class FairMixedEffects(BaseEstimator):
         """Fit, and return the training and the validation batch."""
         check_process()
         params = self.get_params(deep=False)
-        settings.check_settings(params)
+        self._check_keywords()
         warn_of_order(X, "X", sample_weight=sample_weight)
         frame, y = inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
         weight = inputs.sample_weights(sample_weight, len(frame))
@@ -570,17 +574,6 @@ class FairMixedEffects(BaseEstimator):
         return random_part.random_disparity(self, X, attributes, by_cluster, level)
 
     # Files ----------------------------------------------------------------------------------
-
-    def save(self, path: Any) -> None:
-        """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it.
-
-        Raises
-        ------
-        ValueError
-            When keywords were changed after fit that only another fit can obey.
-        """
-        self._check_use()
-        persistence.save_state(path, state.to_state(self), kind=type(self).__name__)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the training rows out of pickles and copies."""

@@ -304,9 +304,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        self._check_threshold()
         self._order = class_order(y)
-        check_choice("prior_correction", self.prior_correction, (None, True, False))
         training, validation = self._fit(X, y, sample_weight)
         self._correct_priors(training)
         self.threshold_ = self._thresholds(training, validation)
@@ -483,6 +481,11 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             bare = prior_correction.without_class_weights(training, weights, classes)
             updates.keep_training(self, bare)
             self._class_weights = None  # updates learn from rows as they are
+
+    def _check_keywords(self) -> None:
+        self._check_threshold()
+        check_choice("prior_correction", self.prior_correction, (None, True, False))
+        super()._check_keywords()
 
     def _check_threshold(self) -> None:
         if isinstance(self.threshold, str):

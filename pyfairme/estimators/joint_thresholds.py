@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from pyfairme import persistence
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import attribute_name
-from pyfairme.data.state import attribute_from, plain
-from pyfairme.estimators import membership, policy, state
+from pyfairme.data.state import check_attribute, plain, rebuilt
+from pyfairme.estimators import membership, policy, settings, state
 from pyfairme.estimators.beliefs import warn_of_beliefs
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
@@ -27,7 +27,9 @@ from pyfairme.estimators.joint_tables import (
     warn_of_decisions,
 )
 from pyfairme.estimators.labels import expecting_new_clusters
+from pyfairme.estimators.saved_arrays import checked
 from pyfairme.estimators.settings import EFFECTS, check_choice, seed_from
+from pyfairme.notices import StateError, shown
 
 __all__ = ["JointThresholds"]
 
@@ -219,12 +221,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             When p cannot be calibrated in the groups (a penalty, class weights, "random" effects)
             or, by y, is not; when a coin decides most rows, or all are decided alike.
         """
-        policy.check_classifier(self.estimator)
-        check_choice("criterion", self.criterion, tuple(CRITERIA))
-        check_choice("sensitive", self.sensitive, (READ, INFERRED))
-        check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, policy.OBJECTIVES)
-        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
+        self._check()
         frame = policy.frame_of(self.estimator, X)
         outcome = None if y is None else policy.encode(self.estimator, y, frame)
         mass = policy.masses(sample_weight, len(frame))
@@ -269,6 +266,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         warn_of_beliefs(self.estimator, self.effects, p, members, groups, outcome, mass)
         warn_of_decisions(self.rates_, after, self.coins_)
         return self
+
+    def _check(self) -> None:
+        policy.check_classifier(self.estimator)
+        check_choice("criterion", self.criterion, tuple(CRITERIA))
+        check_choice("sensitive", self.sensitive, (READ, INFERRED))
+        check_choice("effects", self.effects, EFFECTS)
+        check_choice("objective", self.objective, policy.OBJECTIVES)
+        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
 
     def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
         """Learn the groups of every limited attribute from these rows; limits by its name."""
@@ -465,8 +470,11 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Files ----------------------------------------------------------------------------------
 
-    def save(self, path: Any) -> None:
-        """Write classifier and policy to one file, without pickle; `JointThresholds.load` reads."""
+    def save(self, path: Any, *, key: str | bytes | None = None) -> None:
+        """Write classifier and policy to one file, without pickle; `JointThresholds.load` reads.
+
+        With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
+        """
         check_fitted(self, "thresholds_")
         limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
         for line in self.rates_.to_dict("records"):
@@ -492,11 +500,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 "clusters": {name: list(one) for name, one in self._features.clusters.items()},
                 "chances": {name: one.tolist() for name, one in self._chances.items()},
             }
-        persistence.save_state(path, saved, kind=KIND)
+        persistence.save_state(path, saved, kind=KIND, key=key)
 
     @classmethod
-    def load(cls, path: Any) -> JointThresholds:
+    def load(cls, path: Any, *, key: str | bytes | None = None) -> JointThresholds:
         """Read a policy that `save` wrote: its decisions equal the saved one's.
+
+        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`.
 
         Raises
         ------
@@ -505,36 +515,52 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        kind, saved = persistence.load_state(path)
+        kind, saved = persistence.load_state(path, key=key)
         if kind != KIND:
             raise ValueError(
-                f"{path} holds a {kind!r}, not a {KIND}: read an estimator with pyfairme.load."
+                f"{path} holds a {shown(kind)}, not a {KIND}: read an estimator with pyfairme.load."
                 " [other-kind-of-file]"
             )
-        estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
-        groups = {name: attribute_from(one) for name, one in saved["groups"].items()}
-        known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
-        limits = {
-            name if name in known else policy.entry_of(groups[name]): value
-            for name, value in saved["limits"].items()
-        }
-        found = cls(estimator, limits, **saved["keywords"])
-        reward, charge, scale, least = saved["rule"]
-        parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
-        found._features, found._chances = None, {}
-        if (inferred := saved.get("inferred")) is not None:
-            found._features = membership.Features(
-                tuple((name, mean, scale) for name, mean, scale in inferred["columns"]),
-                {name: tuple(one) for name, one in inferred["clusters"].items()},
-            )
-            found._chances = {n: np.asarray(one) for n, one in inferred["chances"].items()}
-        found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
-        found.loss_, found.coins_, found._seed = saved["found"]
-        found.rates_ = pd.DataFrame(dict(saved["rates"]))
-        found.thresholds_ = pd.DataFrame(dict(saved["thresholds"]))
-        found.least_loss_, found.n_rows_ = least, saved["rows"]
-        found.classes_ = estimator.classes_
-        return found
+        with persistence.as_of_a_file(path):
+            return _restored(cls, saved)
+
+
+def _restored(cls: type[JointThresholds], saved: Mapping[str, Any]) -> JointThresholds:
+    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
+    groups = {name: rebuilt(Attribute, one) for name, one in saved["groups"].items()}
+    for one in groups.values():
+        check_attribute(one)
+    known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
+    limits = {
+        name if name in known else policy.entry_of(groups[name]): value
+        for name, value in saved["limits"].items()
+    }
+    found = cls(estimator, limits, **saved["keywords"])
+    found._check()
+    found._limits(saved["limits"])
+    if not groups.keys() == saved["limits"].keys() == saved["parts"].keys():
+        raise StateError("expected limits and parts of the same attributes")
+    reward, charge, scale, least = rebuilt(tuple[float, float, float, float], saved["rule"])
+    parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
+    found._features, found._chances = None, {}
+    if (inferred := saved.get("inferred")) is not None:
+        found._features = membership.Features(
+            rebuilt(tuple[tuple[str, float, float], ...], inferred["columns"]),
+            {name: rebuilt(tuple[str, ...], one) for name, one in inferred["clusters"].items()},
+        )
+        found._chances = {n: np.asarray(one) for n, one in inferred["chances"].items()}
+    for name, one in groups.items():
+        checked(name, parts[name], (len(one.levels), 2))
+        if found._features is not None:
+            checked(name, found._chances[name], (2, len(one.levels), found._features.width + 1))
+    found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
+    found.loss_, found.coins_ = rebuilt(tuple[float, float], saved["found"][:2])
+    found._seed = settings.check_seed(saved["found"][2])
+    found.rates_ = pd.DataFrame(dict(saved["rates"]))
+    found.thresholds_ = pd.DataFrame(dict(saved["thresholds"]))
+    found.least_loss_, found.n_rows_ = least, rebuilt(int, saved["rows"])
+    found.classes_ = estimator.classes_
+    return found
 
 
 def _named(names: list[str]) -> str:

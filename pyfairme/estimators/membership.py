@@ -38,6 +38,11 @@ class Features(NamedTuple):
     columns: tuple[tuple[str, float, float], ...]
     clusters: Mapping[str, tuple[str, ...]]
 
+    @property
+    def width(self) -> int:
+        """How many numbers of a row they are, the probability's among them."""
+        return len(self.columns) + sum(map(len, self.clusters.values())) + 1
+
     @classmethod
     def of(cls, estimator: Any, effects: str) -> Features:
         """Return those of a fitted classifier's probabilities from ``effects``."""

@@ -273,7 +273,6 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        check_choice("likelihood", self.likelihood, LIKELIHOODS)
         self._fit(X, y, sample_weight)
         return self
 
@@ -350,6 +349,10 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         if self._counts:
             return CountTarget.fit(y)  # the offset is on the log scale: no unit to take it off in
         return RealTarget.fit(np.asarray(y, np.float64) - offset)
+
+    def _check_keywords(self) -> None:
+        check_choice("likelihood", self.likelihood, LIKELIHOODS)
+        super()._check_keywords()
 
     def _likelihood(self) -> Likelihood:
         return LIKELIHOODS[self.likelihood](unit=self.target_.unit)

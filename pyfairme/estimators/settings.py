@@ -22,7 +22,7 @@ from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import ADVERSARIAL, CRITERIA, PENALTIES, Attribute
 from pyfairme.model.program import ModelSpec, Weights
-from pyfairme.notices import shown
+from pyfairme.notices import StateError, shown
 
 __all__ = [
     "EFFECTS",
@@ -31,6 +31,7 @@ __all__ = [
     "check_count",
     "check_level",
     "check_penalties_on",
+    "check_seed",
     "check_settings",
     "guide",
     "is_number",
@@ -112,6 +113,13 @@ def seed_from(random_state: Any) -> int:
             f"Invalid value of random_state: {shown(random_state)}. Expected a whole number from 0 "
             "to 2**32 - 1, a numpy.random.RandomState, or None. [random-state]"
         ) from error
+
+
+def check_seed(value: Any) -> int:
+    """Return a seed that a file holds; raise StateError when it is none."""
+    if type(value) is not int or not 0 <= value < 2**32:
+        raise StateError(f"expected a seed from 0 to 2**32 - 1, got {shown(value)}")
+    return value
 
 
 def as_tuple(value: Any) -> tuple[Any, ...]:

@@ -9,14 +9,20 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
+from pyfairme.data.state import rebuilt
 from pyfairme.estimators import after_fit, settings
+from pyfairme.estimators.saved_arrays import check_arrays, checked, line
 from pyfairme.estimators.warm import Learned
 from pyfairme.inference.posterior import Labels
-from pyfairme.inference.predict import Fit
+from pyfairme.inference.predict import EFFECTS, Fit
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec
+from pyfairme.notices import StateError, shown
 
 __all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
+
+_READING: Mapping[str, Any] = {"missing": tuple[str, ...], "decimal": str}
+_TARGETS: Mapping[str, Any] = {"class": ClassTarget, "count": CountTarget, "real": RealTarget}
 
 
 def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any) -> Labels:
@@ -114,27 +120,42 @@ def to_state(estimator: Any) -> dict[str, Any]:
 
 
 def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
-    """Fill a fresh estimator with a saved state, and return it."""
+    """Fill a fresh estimator with a saved state, and return it.
+
+    Raises
+    ------
+    Exception
+        Of any class, where the state is not one of `to_state`: its parts are of another type or
+        contradict each other, or arrays have other shapes than the keywords and the design ask for.
+    """
     estimator.set_params(**{k: _rich(v) for k, v in state["params"].items()})
-    targets = {t.__name__: t for t in (ClassTarget, CountTarget, RealTarget)}
+    estimator._check_keywords()
+    targets = {t.__name__: t for t in _TARGETS.values()}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
-    estimator.design_ = Design.from_state(state["design"])
-    estimator._seed, estimator.guide_ = state["seed"], state["guide"]
-    estimator._slope_means = state["slope_means"]
-    estimator._input_sd = state["input_sd"]
-    estimator.history_ = pd.DataFrame(dict(state["history"]))
-    estimator.n_iter_ = state["n_iter"]
-    estimator.n_features_in_ = state["n_features_in"]
+    design = estimator.design_ = Design.from_state(state["design"])
+    estimator._seed = settings.check_seed(state["seed"])
+    estimator.guide_ = rebuilt(str, state["guide"])
+    estimator._slope_means = checked(
+        "slope_means", state["slope_means"], (len(design.slope_columns),)
+    )
+    estimator._input_sd = checked("input_sd", state["input_sd"], (len(design.columns),))
+    estimator.history_ = pd.DataFrame({k: line(k, v) for k, v in state["history"].items()})
+    estimator.n_iter_ = rebuilt(int, state["n_iter"])
+    estimator.n_features_in_ = rebuilt(int, state["n_features_in"])
     if state["feature_names_in"] is not None:
-        estimator.feature_names_in_ = np.array(state["feature_names_in"], dtype=object)
-    if state["threshold"] is not None:
-        estimator.threshold_ = dict(state["threshold"])
+        names = rebuilt(tuple[str, ...], state["feature_names_in"])
+        estimator.feature_names_in_ = np.array(names, dtype=object)
     estimator._class_weights = None
     if isinstance(estimator.target_, ClassTarget):
         estimator.classes_ = estimator.target_.labels
-        weights = state.get("class_weights")  # older files have none
+        weights = rebuilt(tuple[float, ...] | None, state.get("class_weights"))  # older: none
         if weights is not None:
             estimator._class_weights = dict(zip(estimator.classes_.tolist(), weights, strict=True))
+        if state["threshold"] is not None:
+            of = EFFECTS if len(estimator.classes_) == 2 else ()
+            estimator.threshold_ = {name: rebuilt(float, state["threshold"][name]) for name in of}
+    if not isinstance(estimator.target_, _TARGETS[estimator._likelihood().target]):
+        raise StateError(f"its target is a {shown(state['target_kind'])}")
     estimator.fit_ = Fit(
         _spec(estimator),
         _unlayers(state["network"]),
@@ -144,9 +165,12 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         dict(state["quality"]),
         dict(state.get("likeness", {})),  # older files have none
     )
+    check_arrays(estimator.fit_, design)
     if state.get("learned") is not None:  # older files have none
         estimator._learned = _rich_learned(state["learned"])
     estimator._reading = dict(state.get("reading", {}))
+    for name, value in estimator._reading.items():
+        rebuilt(_READING[name], value)
     estimator._fitted_params = after_fit.remember(estimator)
     return estimator
 
@@ -184,7 +208,8 @@ def _rich_learned(state: Mapping[str, Any]) -> Learned:
         }
         for one in state["params"]
     ]
-    return Learned(dict(state["structure"]), params)
+    structure = {rebuilt(str, k): rebuilt(str, v) for k, v in state["structure"].items()}
+    return Learned(structure, params)
 
 
 def _plain(name: str, value: Any) -> Any:

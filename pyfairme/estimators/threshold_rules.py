@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-__all__ = ["coins", "grouped_rules", "one_rule", "positive_share", "repeats"]
+from pyfairme.notices import StateError
+
+__all__ = ["check_rules", "coins", "grouped_rules", "one_rule", "positive_share", "repeats"]
 REPEATS = 50  # of a row of average weight
 MOST_REPEATED = 5_000_000  # rows in all
 WHOLE = 1e-6  # error of a multiple
@@ -115,6 +117,20 @@ def grouped_rules(
             }
         )
     return pd.DataFrame(rows)
+
+
+def check_rules(rules: pd.DataFrame, levels: tuple[str, ...]) -> None:
+    """Raise StateError unless rules that a file holds are those of these groups."""
+    shares, cuts = ["ignore", "constant", "weight"], ["above", "or_above"]
+    if set(rules) != {"group", *shares, *cuts, "n", "positives"}:
+        raise StateError(f"expected the columns of rules, got {list(rules)[:20]}")
+    if tuple(rules["group"]) != levels:
+        raise StateError("expected a rule for each group")
+    numbers = rules.drop(columns="group")
+    if not all(pd.api.types.is_numeric_dtype(kind) for kind in numbers.dtypes):
+        raise StateError("expected rules of numbers")
+    if numbers.isna().any(axis=None) or not rules[shares].stack().between(0, 1).all():
+        raise StateError("expected chances from 0 to 1")
 
 
 def positive_share(rules: pd.DataFrame, score: np.ndarray, codes: np.ndarray) -> np.ndarray:

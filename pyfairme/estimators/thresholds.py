@@ -13,13 +13,20 @@ from pyfairme import persistence
 from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import Sensitive, attribute_name
-from pyfairme.data.state import attribute_from, plain
-from pyfairme.estimators import policy, state
+from pyfairme.data.state import check_attribute, plain, rebuilt
+from pyfairme.estimators import policy, settings, state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.labels import expecting_new_clusters
 from pyfairme.estimators.settings import EFFECTS, check_choice, check_count, seed_from
-from pyfairme.estimators.threshold_rules import grouped_rules, one_rule, positive_share, repeats
+from pyfairme.estimators.threshold_rules import (
+    check_rules,
+    grouped_rules,
+    one_rule,
+    positive_share,
+    repeats,
+)
+from pyfairme.notices import shown
 
 __all__ = ["GroupThresholds"]
 
@@ -328,8 +335,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Files ----------------------------------------------------------------------------------
 
-    def save(self, path: Any) -> None:
-        """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads."""
+    def save(self, path: Any, *, key: str | bytes | None = None) -> None:
+        """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads.
+
+        With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
+        """
         check_fitted(self, "thresholds_")
         keywords = ("criterion", "effects", "objective", "grid_size", "unknown_groups")
         pooled = None if self._pooled is None else self._pooled.iloc[0].to_dict()
@@ -344,11 +354,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             "seed": self._seed,
             "rows": self.n_rows_,
         }
-        persistence.save_state(path, saved, kind=KIND)
+        persistence.save_state(path, saved, kind=KIND, key=key)
 
     @classmethod
-    def load(cls, path: Any) -> GroupThresholds:
+    def load(cls, path: Any, *, key: str | bytes | None = None) -> GroupThresholds:
         """Read a policy that `save` wrote: its decisions equal the saved one's.
+
+        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`.
 
         Raises
         ------
@@ -357,24 +369,33 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        kind, saved = persistence.load_state(path)
+        kind, saved = persistence.load_state(path, key=key)
         if kind != KIND:
             raise ValueError(
-                f"{path} holds a {kind!r}, not a {KIND}: read an estimator with pyfairme.load."
+                f"{path} holds a {shown(kind)}, not a {KIND}: read an estimator with pyfairme.load."
                 " [other-kind-of-file]"
             )
-        return _restored(cls, saved)
+        with persistence.as_of_a_file(path):
+            return _restored(cls, saved)
 
 
 def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThresholds:
     estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
-    groups = None if saved["groups"] is None else attribute_from(saved["groups"])
+    groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
     entry = None if groups is None else policy.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])
+    found._check()
     found.thresholds_ = pd.DataFrame(dict(saved["rules"]))
-    found._groups, found._seed, found.n_rows_ = groups, saved["seed"], saved["rows"]
+    levels = ("all",) if groups is None else groups.levels
+    if groups is not None:
+        check_attribute(groups)
+    check_rules(found.thresholds_, levels)
+    found._groups, found.n_rows_ = groups, rebuilt(int, saved["rows"])
+    found._seed = settings.check_seed(saved["seed"])
     pooled = saved.get("pooled")  # older files have none
     found._pooled = None if pooled is None else pd.DataFrame([pooled])
+    if found._pooled is not None:
+        check_rules(found._pooled, ("all",))
     found.classes_ = estimator.classes_
     return found
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-from pyfairme import persistence
+from tests import mutants
 
 
 @pytest.fixture
@@ -103,14 +103,10 @@ def test_files_that_are_no_model(refused, model, later, tmp_path):
     assert "is truncated or altered" in refused("predict", damaged, later)
 
 
-def test_a_model_of_a_newer_format_says_to_upgrade(
-    refused, model, later, tmp_path, monkeypatch, call
-):
+def test_a_model_of_a_newer_format_says_to_upgrade(refused, model, later, tmp_path):
     newer = tmp_path / "newer.pyfairme"
-    kind, state = persistence.load_state(model)
-    with monkeypatch.context() as patch:
-        patch.setattr(persistence, "FORMAT_VERSION", 99)
-        persistence.save_state(newer, state, kind=kind)
+    config, tensors = mutants.parts(model)
+    newer.write_bytes(mutants.sealed({**config, "format_version": 99}, tensors))
     text = refused("predict", newer, later)
     assert "got format 99" in text
     assert "upgrade pyfairme" in text
@@ -162,3 +158,30 @@ def test_three_classes_have_a_probability_each(call, table, loans, tmp_path):
     assert {f"group_rates_seen_{name}.png" for name in ("low", "mid", "top")} <= {
         file.name for file in folder.iterdir()
     }
+
+
+KEY = "a key of the bank's own"
+FIT = ("--target", "repaid", "--cluster", "branch", "--drop", "loan", "--hidden", "none")
+
+
+def test_a_key_in_the_environment_is_checked(
+    call, refused, model, table, later, tmp_path, monkeypatch
+):
+    signed, out = tmp_path / "signed.pyfairme", tmp_path / "p.csv"
+    pf.load(model).save(signed, key=KEY)
+    monkeypatch.setenv("PYFAIRME_KEY", KEY)
+    assert call("predict", signed, later, "--out", out).exit_code == 0
+    assert "[not-signed]" in refused("predict", model, later)
+    monkeypatch.setenv("PYFAIRME_KEY", "a key of somebody else")
+    assert "[wrong-key]" in refused("predict", signed, later)
+    monkeypatch.setenv("PYFAIRME_KEY", "short")
+    assert "at least 16 bytes, got 5" in refused("fit", table, *FIT, "--out", tmp_path / "never")
+
+
+@pytest.mark.slow
+def test_a_key_in_the_environment_signs(call, table, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYFAIRME_KEY", KEY)
+    model = tmp_path / "signed.pyfairme"
+    done = call("fit", table, *FIT, "--out", model, "--min-steps", "5", "--epochs", "1")
+    assert done.exit_code == 0, done.output
+    pf.load(model, key=KEY)
