@@ -13,8 +13,8 @@ __all__ = ["ARRAYS", "CONFIG", "check_room", "members", "pack"]
 
 CONFIG, ARRAYS = "config.json", "arrays.safetensors"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal states give equal bytes: no clock in the archive
-# A list of two million names has 2 MiB of text for every MiB of arrays, if anything is known of
-# them; as objects a text may become 20 times as large.
+# JSON may become 20 times as large when it is parsed. Where a model has learned something of its
+# clusters, their arrays are far larger than their names.
 CONFIG_BYTES = 2**21  # and an eighth of the arrays'
 BYTES_PER_VALUE = 12  # of indented JSON: a line has less only near the top
 FEW_VALUES = 1000
