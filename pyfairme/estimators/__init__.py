@@ -18,7 +18,8 @@ def load(
 ) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     """Read an estimator that `save` wrote.
 
-    Reading runs no code of the file, and takes no more memory than about three times its size.
+    Reading runs no code of the file. It takes at most three times the memory of the file, and 8 MiB
+    beside: for a small file what its largest permitted text needs as objects.
 
     Parameters
     ----------
