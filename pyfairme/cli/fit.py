@@ -294,7 +294,7 @@ def fit(
             _judge(estimator, learning, split.held)
         if held_out_rows is not None:
             write_table(learning.frame.iloc[split.held], held_out_rows)
-        _say_next(out, target, held_out_rows, weight)
+        _say_next(out, target, held_out_rows, weight, reading)
 
 
 def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Any:
@@ -328,13 +328,17 @@ def _judge(estimator: Any, learning: Learning, held: np.ndarray) -> None:
     typer.echo(f"\nOn the held-out rows:\n\n{fairness_text(report)}")
 
 
-def _say_next(out: Path, target: str, held_out_rows: Path | None, weight: str | None) -> None:
+def _say_next(
+    out: Path, target: str, held_out_rows: Path | None, weight: str | None, reading: Reading
+) -> None:
     size = out.stat().st_size / 1024
     typer.echo(f"\nThe model is in {out} ({size:,.0f} kB). Next:")
     rows = "NEW_ROWS.csv" if held_out_rows is None else held_out_rows
     predict = ["pyfairme", "predict", out, "NEW_ROWS.csv", "--out", "predictions.csv"]
     weighted = [] if weight is None else ["--weight", weight]
     report = ["pyfairme", "report", out, rows, "--target", target, *weighted, "--out", "report"]
+    if held_out_rows is not None and reading.decimal == ",":
+        report += ["--decimal", "."]  # the rows that we write are plain CSV
     typer.echo(f"  {shell_words(predict)}")
     typer.echo(f"  {shell_words(report)}")
     if held_out_rows is None:

@@ -68,6 +68,8 @@ def _column(column: pd.Series, gaps: frozenset[str]) -> pd.Series:
     found = _short(column)
     if isinstance(found.dtype, pd.CategoricalDtype):
         return found.mask(found.isin(_gaps(found.cat.categories, gaps)))
+    if not gaps and pd.api.types.is_numeric_dtype(found.dtype):
+        return found
     try:
         unwanted = _gaps(pd.unique(found.dropna()), gaps)
     except TypeError:  # lists, which are refused with the column's role

@@ -37,7 +37,8 @@ def german(call, tmp_path_factory):
     frame = make().rename(columns={"age": "Größe"})
     text = frame.to_csv(index=False, sep=";", decimal=",")
     (folder / "t.csv").write_bytes(text.encode("cp1252"))
-    result = call("fit", folder / "t.csv", *ROLES, "--missing", "NA", *QUICK, "--out", folder / "m")
+    own = ("--missing", "NA", "--out", folder / "m", "--held-out-rows", folder / "kept.csv")
+    result = call("fit", folder / "t.csv", *ROLES, *own, *QUICK)
     assert result.exit_code == 0, result.output
     return folder, frame, " ".join(result.output.split())
 
@@ -48,6 +49,7 @@ def test_the_fit_says_how_the_table_was_read(german):
     assert "separated by ';', with decimal commas. [read-as]" in said
     assert "'None' in 'sex', 'kind', read as a name." in said
     assert "read as numbers: repaid, income, Größe; text: branch, sex, kind" in said
+    assert "--out report --decimal ." in said  # the rows that are kept are plain CSV
 
 
 def test_the_model_has_the_texts_of_the_table(german):
