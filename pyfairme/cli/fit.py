@@ -77,6 +77,12 @@ def fit(
     out: Annotated[Path, typer.Option(metavar="FILE", help="File for the model.")] = Path(
         "model.pyfairme"
     ),
+    private: Annotated[
+        bool,
+        typer.Option(
+            "--private", help="Leave values of single rows and names of clusters out of the file."
+        ),
+    ] = False,
     hold_out: Annotated[
         float,
         typer.Option(
@@ -288,7 +294,7 @@ def fit(
             )
         seconds = time.perf_counter() - start
         remember_reading(estimator, reading)
-        estimator.save(out, key=key)
+        estimator.save(out, key=key, private=private)
         typer.echo(f"\n{describe_fit(estimator, len(split.training), seconds)}")
         if len(split.held):
             _judge(estimator, learning, split.held)

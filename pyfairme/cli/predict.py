@@ -141,7 +141,7 @@ def _seen(model: Any, frame: pd.DataFrame) -> np.ndarray:
     """Rows all of whose clusters training had; all of them for a model without clusters."""
     seen = np.ones(len(frame), bool)
     for factor in model.design_.factors:
-        seen &= np.isin(cluster_labels(frame, factor.entry).astype(str), factor.levels)
+        seen &= np.isin(cluster_labels(frame, factor).astype(str), factor.levels)
     return seen
 
 

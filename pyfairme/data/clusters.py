@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from pyfairme.data.columns import (
     read_labels,
     times_as_text,
 )
+from pyfairme.data.hidden_names import derived, hashed
 
 __all__ = ["Factor", "Grouping", "factor_columns", "factor_name", "factors_of", "read_clusters"]
 
@@ -129,12 +130,19 @@ class Factor:
         The columns of a nested factor from the outermost to its own; () for a factor of one column.
     doubled
         By column, the labels that training rows had both as text and as another value.
+    salt
+        None where levels are names. In a private model they are hashes of names: with "" nobody can
+        match a name with one, else `unlocked` can.
+    secret
+        What names are hashed with; never saved.
     """
 
     column: str
     levels: tuple[str, ...]
     path: tuple[str, ...] = ()
     doubled: tuple[tuple[str, ...], ...] = ()
+    salt: str | None = None
+    secret: bytes | None = field(default=None, repr=False, compare=False, metadata={"saved": False})
 
     @classmethod
     def fit(cls, frame: pd.DataFrame, entry: Grouping) -> "Factor":
@@ -163,8 +171,20 @@ class Factor:
         return self.path or self.column
 
     def read(self, frame: pd.DataFrame) -> Labels:
-        """Return each row's cluster."""
-        return read_clusters(frame, self.entry, self.doubled or ((),) * len(self.columns))
+        """Return each row's cluster, as it is called in `levels`."""
+        labels = read_clusters(frame, self.entry, self.doubled or ((),) * len(self.columns))
+        if self.secret is None:
+            return labels
+        return labels._replace(names=hashed(labels.names, self.secret))
+
+    @property
+    def nameless(self) -> bool:
+        """Whether no row can be of a known cluster: their names are hidden."""
+        return self.salt is not None and self.secret is None
+
+    def unlocked(self, key: bytes) -> "Factor":
+        """Return the factor with the secret that its names were hashed with, if it has one."""
+        return replace(self, secret=derived(key, self.salt)) if self.salt else self
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Return int64[n] codes, -1 for a cluster that training rows do not have, and for none."""

@@ -23,7 +23,8 @@ MOST_CELLS = 10**8  # of an intersection of groups, for which `Attribute.encode`
 def plain(value: Any) -> Any:
     """Turn dataclasses into dicts and tuples into lists, all the way down."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        saved = [field.name for field in fields(value) if field.metadata.get("saved", True)]
+        return {name: plain(getattr(value, name)) for name in saved}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
     return value

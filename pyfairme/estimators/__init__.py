@@ -18,8 +18,8 @@ def load(
 ) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     """Read an estimator that `save` wrote.
 
-    Reading runs no code of the file. It takes at most three times the memory of the file, and 8 MiB
-    beside: for a small file what its largest permitted text needs as objects.
+    Reading runs no code of the file, and takes at most three times its size in memory, and 8 MiB:
+    names and numbers of a small file take more room as objects than in it.
 
     Parameters
     ----------
@@ -27,7 +27,8 @@ def load(
         The file.
     key
         The key that it was saved with: a file that was not signed with it is refused. Without a
-        key anybody may have written the file, with whatever predictions.
+        key anybody may have written the file, with whatever predictions. It also gives a private
+        file's clusters their names back: each is known by its hash.
 
     Returns
     -------
@@ -54,4 +55,4 @@ def load(
             " [other-kind-of-file]"
         )
     with persistence.as_of_a_file(path):
-        return state.from_state(known[kind](), saved)
+        return state.from_state(known[kind](), saved, persistence.secret_of(key))

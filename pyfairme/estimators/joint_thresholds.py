@@ -482,7 +482,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         keywords = ("criterion", "effects", "objective", "unknown_groups")
         known = self.random_state if isinstance(self.random_state, int) else None
         saved = {
-            "estimator": state.to_state(self.estimator),
+            "estimator": state.to_state(self.estimator, persistence.secret_of(key)),
             "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
             "limits": limits,
             "groups": {name: plain(groups) for name, groups in self._groups.items()},
@@ -522,11 +522,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 " [other-kind-of-file]"
             )
         with persistence.as_of_a_file(path):
-            return _restored(cls, saved)
+            return _restored(cls, saved, persistence.secret_of(key))
 
 
-def _restored(cls: type[JointThresholds], saved: Mapping[str, Any]) -> JointThresholds:
-    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
+def _restored(
+    cls: type[JointThresholds], saved: Mapping[str, Any], secret: bytes | None
+) -> JointThresholds:
+    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"], secret)
     groups = {name: rebuilt(Attribute, one) for name, one in saved["groups"].items()}
     for one in groups.values():
         check_attribute(one)

@@ -95,6 +95,8 @@ def warn_of_unknown_clusters(factors: Sequence[Factor], frame: pd.DataFrame) -> 
         return
     for factor in factors:
         column, known, labels = factor.column, factor.levels, factor.read(frame)
+        if factor.nameless:  # all rows are of new clusters, as whoever saved the model wanted
+            continue
         new = lookup(labels, known) < 0
         if new.mean() <= MOST:
             continue

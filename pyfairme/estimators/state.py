@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,12 @@ def posterior_attrs(estimator: Any) -> dict[str, Any]:
     return attrs
 
 
-def to_state(estimator: Any) -> dict[str, Any]:
-    """Return everything a fitted estimator needs as nested dicts, lists, numbers and arrays."""
+def to_state(estimator: Any, secret: bytes | None = None) -> dict[str, Any]:
+    """Return everything a fitted estimator needs as nested dicts, lists, numbers and arrays.
+
+    ``secret`` is the key that the file will be signed with, if any.
+    """
+    _check_names(estimator.design_, secret)
     fit: Fit = estimator.fit_
     if _spec(estimator) != fit.spec:
         raise ValueError(
@@ -119,8 +124,10 @@ def to_state(estimator: Any) -> dict[str, Any]:
     return found
 
 
-def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
+def from_state(estimator: Any, state: Mapping[str, Any], secret: bytes | None = None) -> Any:
     """Fill a fresh estimator with a saved state, and return it.
+
+    ``secret`` is the key that the file was checked with, if any: hashed names are read with it.
 
     Raises
     ------
@@ -132,7 +139,10 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
     estimator._check_keywords()
     targets = {t.__name__: t for t in _TARGETS.values()}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
-    design = estimator.design_ = Design.from_state(state["design"])
+    design = Design.from_state(state["design"])
+    if secret is not None:
+        design = replace(design, factors=tuple(f.unlocked(secret) for f in design.factors))
+    estimator.design_ = design
     estimator._seed = settings.check_seed(state["seed"])
     estimator.guide_ = rebuilt(str, state["guide"])
     estimator._slope_means = checked(
@@ -173,6 +183,17 @@ def from_state(estimator: Any, state: Mapping[str, Any]) -> Any:
         rebuilt(_READING[name], value)
     estimator._fitted_params = after_fit.remember(estimator)
     return estimator
+
+
+def _check_names(design: Design, secret: bytes | None) -> None:
+    """Refuse a key with which nobody could find the clusters of a private model again."""
+    for factor in design.factors:
+        if secret is not None and factor.salt and factor.unlocked(secret).secret != factor.secret:
+            raise ValueError(
+                f"The names of {factor.column!r} are hashed with another key than this one, or "
+                "with one that the model was loaded without: load the model with the key that it "
+                "was saved with, and save it with that one. [other-names-key]"
+            )
 
 
 def _spec(estimator: Any) -> ModelSpec:

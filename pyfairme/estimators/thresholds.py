@@ -346,7 +346,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         known = self.random_state if isinstance(self.random_state, int) else None
         rules = {name: self.thresholds_[name].tolist() for name in self.thresholds_}
         saved = {
-            "estimator": state.to_state(self.estimator),
+            "estimator": state.to_state(self.estimator, persistence.secret_of(key)),
             "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
             "groups": plain(self._groups),
             "rules": rules,
@@ -376,11 +376,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 " [other-kind-of-file]"
             )
         with persistence.as_of_a_file(path):
-            return _restored(cls, saved)
+            return _restored(cls, saved, persistence.secret_of(key))
 
 
-def _restored(cls: type[GroupThresholds], saved: Mapping[str, Any]) -> GroupThresholds:
-    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"])
+def _restored(
+    cls: type[GroupThresholds], saved: Mapping[str, Any], secret: bytes | None
+) -> GroupThresholds:
+    estimator = state.from_state(FairMixedEffectsClassifier(), saved["estimator"], secret)
     groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
     entry = None if groups is None else policy.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])

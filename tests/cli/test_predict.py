@@ -182,6 +182,10 @@ def test_a_key_in_the_environment_is_checked(
 def test_a_key_in_the_environment_signs(call, table, tmp_path, monkeypatch):
     monkeypatch.setenv("PYFAIRME_KEY", KEY)
     model = tmp_path / "signed.pyfairme"
-    done = call("fit", table, *FIT, "--out", model, "--min-steps", "5", "--epochs", "1")
+    done = call(
+        "fit", table, *FIT, "--out", model, "--min-steps", "5", "--epochs", "1", "--private"
+    )
     assert done.exit_code == 0, done.output
-    pf.load(model, key=KEY)
+    [factor] = pf.load(model, key=KEY).design_.factors
+    assert all(name.startswith("#") for name in factor.levels)
+    assert (factor.encode(pd.read_csv(table)) >= 0).all()

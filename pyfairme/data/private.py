@@ -1,0 +1,108 @@
+"""A design without the cells and names that it learnt from training rows.
+
+Every number that was a cell moves by a random amount that is small for predictions, none of which
+is kept. Means and standard deviations stay: they are of all rows.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pyfairme.data.attributes import Attribute, Component
+from pyfairme.data.clusters import Factor
+from pyfairme.data.design import Design
+from pyfairme.data.encoders import NumericTerm
+from pyfairme.data.hidden_names import derived, hashed, new_salt
+
+__all__ = ["private_design"]
+
+KNOT = 1 / 4  # of the gap to the next knot, at most
+MEDIAN = 1 / 50  # of a standard deviation, or of the distance to the next bracket's median
+ROWS = 10  # to which counts of groups are rounded
+
+
+def private_design(design: Design, key: bytes | None, random: np.random.Generator) -> Design:
+    """Return a design that encodes nearly alike, and holds no cell of a number and no cluster.
+
+    Parameters
+    ----------
+    design
+        What a fit has learned.
+    key
+        With which names of clusters are hashed; None puts random signs in their place.
+    random
+        Source of the noise, whose seed nobody knows.
+    """
+    terms = [_number(t, random) if isinstance(t, NumericTerm) else t for t in design.terms]
+    return replace(
+        design,
+        terms=tuple(terms),
+        factors=tuple(_factor(factor, key) for factor in design.factors),
+        attributes=tuple(_attribute(attribute, random) for attribute in design.attributes),
+    )
+
+
+def _number(term: NumericTerm, random: np.random.Generator) -> NumericTerm:
+    moved: dict[str, Any] = {"low": None, "high": None}
+    if not term.varies:  # all rows have one value, which no prediction needs
+        return replace(term, mean=0.0, median=0.0, origin=0.0, **moved)
+    near = MEDIAN * term.scale * random.uniform(-1, 1)
+    return replace(term, knots=_knots(term.knots, random), median=term.median + near, **moved)
+
+
+def _knots(knots: tuple[float, ...], random: np.random.Generator) -> tuple[float, ...]:
+    """Move every knot by less than a quarter of the gap to the next one: their order stays."""
+    if not knots:
+        return ()
+    gaps = np.diff(knots)
+    room = np.minimum(np.append(gaps[0], gaps), np.append(gaps, gaps[-1]))
+    return tuple((np.array(knots) + KNOT * room * random.uniform(-1, 1, len(knots))).tolist())
+
+
+def _factor(factor: Factor, key: bytes | None) -> Factor:
+    if factor.salt:  # loaded from a private file: hashed already
+        return factor
+    if key is None:
+        secret, salt = derived(b"", new_salt()), ""  # nobody has the salt
+        return replace(
+            factor, levels=tuple(hashed(factor.levels, secret)), doubled=(), salt=salt, secret=None
+        )
+    if factor.doubled:
+        raise ValueError(
+            f"The cluster column {factor.column!r} has labels both as text and as another value, "
+            "such as '1' and 1, which a private file does not tell apart: write them alike before "
+            "fit, or save without a key. [private-labels]"
+        )
+    salt = new_salt()
+    secret = derived(key, salt)
+    return replace(factor, levels=tuple(hashed(factor.levels, secret)), salt=salt, secret=secret)
+
+
+def _attribute(attribute: Attribute, random: np.random.Generator) -> Attribute:
+    """Round the rows of each level, and move the medians of brackets."""
+    rounded = [float(max(ROWS, ROWS * round(n / ROWS))) if n else 0.0 for n in attribute.counts]
+    parts = tuple(_brackets(part, random) for part in attribute.components)
+    return replace(attribute, counts=tuple(rounded), components=parts)
+
+
+def _brackets(part: Component, random: np.random.Generator) -> Component:
+    if part.binned is None:
+        return part
+    medians = [value for value in part.values if value is not None]
+    gaps = np.diff(medians) if len(medians) > 1 else np.ones(1)
+    near = MEDIAN * float(np.min(gaps))
+    values = [
+        value if value is None else _inside(part.binned, float(value), near, random)
+        for value in part.values
+    ]
+    return replace(part, values=tuple(values))
+
+
+def _inside(binned: Any, value: float, near: float, random: np.random.Generator) -> float:
+    """Move a value, but not out of its bracket."""
+    code = int(binned.codes(np.array([value]))[0])
+    edges = (-np.inf, *binned.edges, np.inf)
+    low, high = max(edges[code], value - near), min(edges[code + 1], value + near)
+    moved = float(random.uniform(low, high))
+    return moved if low < moved else float(high)
