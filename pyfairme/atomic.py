@@ -22,7 +22,7 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["locked", "replacing", "target_of", "write_text"]
 
 PREFIX, SUFFIX = ".pyfairme-", ".tmp"  # short: the name of the file itself may be the longest
 ABANDONED = 24 * 3600.0  # seconds, where nothing tells whether the writer still lives
@@ -64,7 +64,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     '1,2'
     """
     try:
-        target = _target(Path(path))
+        target = target_of(path)
         _remove_abandoned(target.parent)
         temporary, file = _temporary(target.parent)
         try:
@@ -93,8 +93,35 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         file.write(text.encode("utf-8"))
 
 
-def _target(path: Path) -> Path:
-    """Return the file behind symbolic links; refuse what is no file."""
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other threads and processes that do the same out of a folder while the block runs.
+
+    A process that dies leaves no lock behind. Some network folders have no locks: there it does
+    nothing.
+    """
+    handle = None
+    with suppress(OSError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        if fcntl is not None and handle is not None:
+            with suppress(OSError):
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """Return the file that is to be written, behind symbolic links.
+
+    Raises
+    ------
+    OSError
+        When it is there and no file, or write-protected.
+    """
+    path = Path(path)
     with suppress(RuntimeError):  # a circle of links, before Python 3.13; `stat` says so
         path = path.resolve()
     try:

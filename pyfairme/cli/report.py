@@ -22,6 +22,7 @@ from pyfairme.cli.roles import (
 from pyfairme.cli.tables import check_columns, check_folder
 from pyfairme.data.columns import label_of
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
+from pyfairme.report.writing import write_csv, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -172,11 +173,11 @@ def _write(
     """Write tables and pictures; return the files and what they hold."""
     meanings = {}
     for name, (frame, meaning) in tables.items():
-        frame.to_csv(folder / name, index=False)
+        write_csv(frame, folder / name)
         meanings[name] = meaning
     for wanted, figure, meaning in _figures(model, report):
         name = _free_name(wanted, meanings)
-        figure.savefig(folder / name)
+        write_figure(figure, folder / name)
         meanings[name] = meaning
     return meanings
 

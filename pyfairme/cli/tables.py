@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 import typer
 
-from pyfairme.atomic import replacing
+from pyfairme.atomic import replacing, target_of
 from pyfairme.cli.parquet_files import read_parquet
 from pyfairme.cli.reading import PLAIN, Reading
 from pyfairme.cli.text_tables import Columns, read_text
+from pyfairme.report.writing import write_csv
 
 __all__ = [
     "check_columns",
@@ -99,12 +100,11 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     The file appears whole or not at all, see `pyfairme.atomic.replacing`.
     """
     kind = _kind(path)
-    zipped = "gzip" if path.suffix.lower() in ZIPPED else None
-    with replacing(path) as file:
-        if kind in PARQUET:
+    if kind in PARQUET:
+        with replacing(path) as file:
             frame.to_parquet(file, index=False, write_page_checksum=True)
-        else:
-            frame.to_csv(file, sep=SEPARATORS[kind], index=False, compression=zipped, mode="wb")
+    else:
+        write_csv(frame, path, sep=SEPARATORS[kind])
 
 
 def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterable[Path]) -> None:
@@ -125,6 +125,8 @@ def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterabl
     ------
     ValueError
         When the suffix is not known, the file is one of the inputs or a folder.
+    OSError
+        When it is a device, a pipe or write-protected.
     BadParameter
         When its folder cannot be written to.
     """
@@ -139,6 +141,7 @@ def check_output(path: Path, option: str, *, table: bool = True, inputs: Iterabl
             f"{option} {str(path)!r} is a file that is read: choose another name. [output-file]"
         )
     check_folder(path.parent, option)
+    target_of(path)
 
 
 def _is_folder(path: Path, option: str) -> bool:

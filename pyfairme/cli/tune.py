@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pyfairme.atomic import write_text
 from pyfairme.cli.learning import read_learning
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
@@ -20,6 +21,7 @@ from pyfairme.cli.tables import check_folder, read_table
 from pyfairme.cli.tune_files import read_best, read_settings
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
+from pyfairme.report.writing import write_csv
 
 __all__ = ["tune"]
 
@@ -278,7 +280,7 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
 def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
     from pyfairme.study.fitting import plain
 
-    found.frame.to_csv(out / "trials.csv", index=False)
+    write_csv(found.frame, out / "trials.csv")
     line = found.frame[found.frame["best"]].iloc[0]
     best = {
         "keywords": plain({**keywords, **found.best}),
@@ -290,7 +292,7 @@ def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
         "command": shlex.join(["pyfairme", *sys.argv[1:]]),
     }
     text = json.dumps(best, indent=1, ensure_ascii=False)
-    (out / "best.json").write_text(text + "\n", encoding="utf-8")
+    write_text(out / "best.json", text + "\n")
 
 
 def _say(found: Any, out: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pyfairme.atomic import replacing
 from pyfairme.data.schema import Binned, Schema
 from pyfairme.datasets.dataset import NETWORK, Dataset
 
@@ -93,7 +94,8 @@ def write_bundle(source: Path, destination: Path) -> None:
     with opener(source, "rt", encoding="ascii") as stream:
         rows = [line.strip().replace(", ", ",") for line in stream if line.strip()]
     text = "\n".join([COLUMNS, *rows, ""])
-    destination.write_bytes(gzip.compress(text.encode("ascii"), compresslevel=9, mtime=0))
+    with replacing(destination) as file:
+        file.write(gzip.compress(text.encode("ascii"), compresslevel=9, mtime=0))
 
 
 def _clean(frame: pd.DataFrame) -> pd.DataFrame:

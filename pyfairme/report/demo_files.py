@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pyfairme.atomic import write_text
 from pyfairme.report.cluster_effects import plot_cluster_effects
 from pyfairme.report.group_rates import plot_group_rates
 from pyfairme.report.training import plot_training
+from pyfairme.report.writing import write_csv, write_figure
 from pyfairme.study.demo import AFTER, BEFORE, Comparison
 
 if TYPE_CHECKING:
@@ -41,15 +43,14 @@ def write_demo(found: Comparison, text: str, folder: Path) -> dict[str, str]:
     for name, effects in found.cluster_effects.items():
         tables[f"cluster_effects_{name}.csv"] = (effects, f"every cluster effect of {name}")
     for name, (frame, _) in tables.items():
-        frame.to_csv(folder / name, index=False)
-    (folder / "comparison.txt").write_text(text + "\n", encoding="utf-8")
+        write_csv(frame, folder / name)
+    write_text(folder / "comparison.txt", text + "\n")
     configuration = {**found.configuration, "notes": list(found.notes)}
-    (folder / "configuration.json").write_text(
-        json.dumps(configuration, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    written = json.dumps(configuration, indent=2, ensure_ascii=False)
+    write_text(folder / "configuration.json", written + "\n")
     drawn = {}
     for name, (figure, meaning) in demo_figures(found).items():
-        figure.savefig(folder / name)
+        write_figure(figure, folder / name)
         drawn[name] = meaning
     return {
         "comparison.txt": "the table above",

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
+from pyfairme.file_names import file_name
 from pyfairme.report.disparity_bars import plot_disparities
 from pyfairme.report.group_rates import plot_group_rates
 from pyfairme.report.importance_bars import plot_importance
 from pyfairme.report.lines import EFFECTS
 from pyfairme.report.paper import paper_dataset
+from pyfairme.report.writing import write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +67,7 @@ def write_figures(
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for drawn in _figures(results, importance, pair, plain):
-        drawn.figure.savefig(folder / drawn.file)
+        write_figure(drawn.figure, folder / drawn.file)
         written[drawn.file] = drawn.meaning
     return written
 
@@ -86,7 +88,7 @@ def _before_after(dataset: str, lines: pd.DataFrame, pair: tuple[str, str]) -> I
     what = f"{pair[0]} and {pair[1]} on {dataset}"
     for effects in (kind for kind in reversed(EFFECTS) if kind in set(lines["effects"])):
         yield _Drawn(
-            f"{name}_{dataset}_{effects}.png",
+            f"{name}_{file_name(dataset)}_{effects}.png",
             f"disparities of {what}, {effects} effects",
             plot_disparities(
                 lines, pair=pair, effects=effects,
@@ -97,7 +99,7 @@ def _before_after(dataset: str, lines: pd.DataFrame, pair: tuple[str, str]) -> I
     before, after = (pd.DataFrame(lines[lines["variant"] == model]) for model in pair)
     for clusters in lines["clusters"].unique():
         yield _Drawn(
-            f"groups_{dataset}_{clusters}.png",
+            f"groups_{file_name(dataset)}_{clusters}.png",
             f"rates by group of {what}, {clusters} clusters",
             plot_group_rates(
                 before, after, names=pair, effects=effects, clusters=clusters,
@@ -117,7 +119,7 @@ def _importance(
         name = NUMBERS.get(paper_dataset(dataset), NO_NUMBER)[1]
         title = f"Importance of features on {dataset}"
         yield _Drawn(
-            f"{name}_{dataset}_importance.png" if name != NO_NUMBER[1] else f"{name}_{dataset}.png",
+            f"{name}_{file_name(dataset)}{'_importance' if name != NO_NUMBER[1] else ''}.png",
             f"importance of features of {' and '.join(present)} on {dataset}, probes marked",
             plot_importance(importance, dataset=dataset, panels=tuple(panels), title=title),
         )

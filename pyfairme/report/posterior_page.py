@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pyfairme.atomic import write_text
 from pyfairme.estimators import inputs
 from pyfairme.estimators.fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table
@@ -20,6 +21,7 @@ from pyfairme.report.predictive_check import plot_predictive_check
 from pyfairme.report.reliability_plot import plot_reliability
 from pyfairme.report.shrinkage import shrinkage_frame
 from pyfairme.report.shrinkage_plot import plot_shrinkage
+from pyfairme.report.writing import write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,10 +92,10 @@ def posterior_report(
     for part in _parts(estimator, X, outcome, draws, unit):
         lines += ["", f"## {part.heading}", "", part.text]
         for name, figure in part.figures.items():
-            figure.savefig(target / name)
+            write_figure(figure, target / name)
             lines += ["", f"![{part.heading}]({name})"]
     page = target / PAGE
-    page.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(page, "\n".join(lines) + "\n")
     return page
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from pyfairme.atomic import write_text
 from pyfairme.report.figures import write_figures
 from pyfairme.report.tables import write_tables
+from pyfairme.report.writing import write_csv
 from pyfairme.study.reproduce import Reproduction
 
 __all__ = ["write_reproduction"]
@@ -42,7 +44,7 @@ def write_reproduction(found: Reproduction, folder: Path, warning: str = "") -> 
         "description": (found.description, "the data set, like the paper's tables 1 and 2"),
     }
     for name, (frame, _) in frames.items():
-        frame.to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+        write_csv(frame, folder / f"{name}.csv", float_format="%.6g")
     first = {fit["variant"]: fit for fit in reversed(found.results.configurations)}
     settings = {
         "dataset": found.results.dataset,
@@ -55,20 +57,16 @@ def write_reproduction(found: Reproduction, folder: Path, warning: str = "") -> 
         "versions": _distinct(found, "versions"),
         "machines": _distinct(found, "machine"),
     }
-    (folder / "configuration.json").write_text(
-        json.dumps(settings, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
+    written = json.dumps(settings, indent=1, ensure_ascii=False)
+    write_text(folder / "configuration.json", written + "\n")
     tables = write_tables(
         found.results.frame,
         found.tests,
         folder / "tables",
         importance=found.importance,
         timings=found.results.timings,
+        warning=warning,
     )
-    if warning:
-        for name in tables:
-            page = folder / "tables" / name
-            page.write_text(f"**{warning}**\n\n{page.read_text('utf-8')}", encoding="utf-8")
     figures = write_figures(found.results.frame, found.importance, folder / "figures")
     return {
         **{f"{name}.csv": meaning for name, (_, meaning) in frames.items()},

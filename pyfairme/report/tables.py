@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from pyfairme.atomic import write_text
+from pyfairme.file_names import file_name
 from pyfairme.report.cells import LEGEND, cell
 from pyfairme.report.claims import claims_table
 from pyfairme.report.counts import cells_improved_table
@@ -39,6 +41,7 @@ def write_tables(
     *,
     importance: pd.DataFrame | None = None,
     timings: pd.DataFrame | None = None,
+    warning: str = "",
 ) -> dict[str, str]:
     """Write the tables S8-S18 of our results, with the paper's numbers beside them.
 
@@ -58,6 +61,8 @@ def write_tables(
     timings
         dataset, variant, seed, fold, rows, seconds_fit, seconds_judge; ``None`` leaves out the
         table of run times.
+    warning
+        First line of every page, if there is anything to warn of.
 
     Returns
     -------
@@ -70,13 +75,14 @@ def write_tables(
         When a frame lacks a column, or holds several classes of one cell.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    said = f"**{warning}**\n\n" if warning else ""
     pages = list(_pages(gather(results, tests), importance, timings))
     for page in pages:
         text = f"# {page.title}\n\n{page.body}\n\n{LEGEND}"
-        (folder / page.file).write_text(text, encoding="utf-8")
+        write_text(folder / page.file, said + text)
     joined = "\n\n".join(f"## {page.title}\n\n{_deeper(page.body)}" for page in pages)
     text = f"# Tables\n\n{LEGEND}\n{joined}\n"
-    (folder / "tables.md").write_text(text, encoding="utf-8")
+    write_text(folder / "tables.md", said + text)
     return {"tables.md": "all tables", **{page.file: page.meaning for page in pages}}
 
 
@@ -93,7 +99,8 @@ def _pages(
             if body:
                 name = f"{layout.number}_" if layout.number else ""
                 title = f"{_name(dataset, layout)}: {layout.title}"
-                yield _Page(f"{name}{dataset}_{layout.slug}.md", title, layout.title, body)
+                file = f"{name}{file_name(dataset)}_{layout.slug}.md"
+                yield _Page(file, title, layout.title, body)
     yield _Page("cells_improved.md", "Cells improved", "how many disparities improved",
                 cells_improved_table(lines))  # fmt: skip
     if importance is not None and len(importance):

@@ -215,11 +215,19 @@ def cross_validate(
         }
         keys = [Key(name, *turn) for turn in parts for name in models]
         depends = _parameters(models, path)
-        missing = [key for key in keys if not kept.done(key, depends[key.variant])]
+
+        def there(key: Key) -> bool:
+            return kept.done(key, depends[key.variant], parts[key.seed, key.fold].judged)
+
+        missing = [key for key in keys if not there(key)]
+        kept.warn_of_damage()
+        kept.prepare(missing)
         found = len(keys) - len(missing)
         jobs = jobs_of(missing, parts, tuple(models) if path else ())
         cluster: dict[str, Any] = {"n_jobs": n_jobs, "engine": engine, "address": address}
         run_jobs(jobs, dataset, models, kept, **cluster, progress=progress, done=found)
+        for key in missing:  # another process may have been faster, with other settings
+            there(key)
         known = judged_as_seen(dataset, labels)
         configurations = [kept.configuration(key) for key in keys]
         _warn_of_versions(configurations)

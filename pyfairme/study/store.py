@@ -1,25 +1,33 @@
-"""Finished fits of a study as files: a Parquet table and a configuration each.
+"""Finished fits of a study as files: a Parquet table and a record each.
 
 A folder holds ``study.json``, what all fits have in common, and for every fit
-``fits/<model>/seed<seed>-fold<fold>.parquet`` (one line per judged row) with a ``.json`` beside it
-(settings, λs, versions, wall times, warnings, importance). A fit counts once its ``.json`` is
-there; both are written under another name first, so that a kill leaves no half of a file.
+``fits/<model>/seed<seed>-fold<fold>.parquet`` (one line per judged row) with a ``.json`` beside it:
+the record (settings, λs, versions, wall times, warnings, importance; the study that it is of, and
+the SHA-256 of its table, of its row ids and of itself). A fit counts when its record is there and
+all of that is right, which is checked whenever it is read. What is not is set aside, as
+``*.aside``, and the fit is made anew: no file of a store is ever deleted or written over.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.atomic import replacing, write_text
+from pyfairme.atomic import locked, replacing, write_text
 from pyfairme.data.columns import MISSING
 from pyfairme.estimators.fairness import Judged
+from pyfairme.file_names import file_name
+from pyfairme.notices import warn
+from pyfairme.study.sealed import Untrusted, bytes_of, read_sealed, sealed
 
 __all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
 
@@ -29,6 +37,8 @@ WEIGHT = "weight"  # only where rows have one
 ALONE = "alone"
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
+ASIDE = ".aside"  # ends the names of files that nothing is read from
+MOST_NAMED = 20  # pieces that a warning names
 # whatever the estimator says
 SET_BY_STUDY = ("random_state", "validation_fraction", "progress", "warm_start")
 
@@ -146,70 +156,226 @@ def _array(column: Any) -> np.ndarray:
 class Store:
     """The folder of a study.
 
+    Several processes and threads may use one folder at the same time; of a fit that two of them
+    made, the first one stays.
+
     Parameters
     ----------
     folder
         Made if it is missing.
     study
-        What all fits have in common: plain values that JSON can hold.
+        What all fits have in common, such as the fingerprint of the data: plain values that JSON
+        can hold.
 
     Raises
     ------
     ValueError
-        When the folder holds the fits of another study, or fits and no ``study.json``, so that
-        nobody knows which data they are of.
+        When the folder holds the fits of another study.
+    OSError
+        When it cannot be written to.
     """
 
     def __init__(self, folder: str | Path, study: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._study = _plain(study)
+        self._aside: list[str] = []
         path = self.folder / "study.json"
-        plain = json.loads(json.dumps(study))
-        if path.exists():
-            _check_same(json.loads(path.read_text(encoding="utf-8")), plain, path)
-        elif next((self.folder / "fits").glob("*/*.*"), None) is not None:
-            raise ValueError(
-                f"{self.folder} holds fits and no {path.name}, which says of what data and folds "
-                "they are: restore it, choose another store, or delete the folder to start anew. "
-                "[store-without-study]"
-            )
-        else:
-            write_text(path, _json(plain))
+        with locked(self.folder):
+            try:
+                self._check_study(path)
+            except Untrusted as error:
+                if path.exists() or any((self.folder / "fits").glob("*/*.json")):
+                    self._aside.append(str(error))
+                    _set_aside(path)
+                write_text(path, sealed(self._study))
 
-    def done(self, key: Key, parameters: Mapping[str, Any]) -> bool:
-        """Tell whether a fit is there; raise ValueError when it had other parameters."""
+    def done(self, key: Key, parameters: Mapping[str, Any], rows: np.ndarray | None = None) -> bool:
+        """Tell whether a fit is there and as it was written; set it aside if it is not.
+
+        Parameters
+        ----------
+        key
+            Which fit.
+        parameters
+            What it depends on.
+        rows
+            The rows that it judges, as positions in the data set; None: any.
+
+        Raises
+        ------
+        ValueError
+            When it was made with other parameters.
+        """
         path = self._path(key, "json")
-        if not path.exists():
+        if not path.parent.exists():
             return False
-        there, now = self.configuration(key)["parameters"], json.loads(json.dumps(parameters))
+        with locked(path.parent):
+            try:
+                record = self._record(key)
+                self._table(key, record)
+                if rows is not None and record["rows"] != _digest_of_rows(rows):
+                    raise Untrusted("its rows are not those of the fold")
+            except Untrusted as error:
+                if path.exists() or self._path(key, "parquet").exists():
+                    self._aside.append(f"{key}: {error}")
+                    self._put_aside(key)
+                return False
+        there, now = dict(record["parameters"]), _plain(parameters)
         for own in SET_BY_STUDY:
             there.pop(own, None)
             now.pop(own, None)
         _check_same(there, now, path)
         return True
 
+    def prepare(self, keys: Iterable[Key]) -> None:
+        """Make the folders of fits and try to write there, before a minute is spent on them."""
+        for folder in {self._path(key, "json").parent for key in keys}:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryFile(dir=folder):
+                    pass
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                raise type(error)(
+                    f"cannot write to the store {str(folder)!r}: {reason} [cannot-write]"
+                ) from error
+
     def write(self, key: Key, frame: pd.DataFrame, configuration: Mapping[str, Any]) -> None:
-        """Write a finished fit; the configuration last, for it marks the fit as finished."""
-        target = self._path(key, "parquet")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as file:
-            frame.to_parquet(file, index=False)
-        write_text(self._path(key, "json"), _json(configuration))
+        """Write a finished fit, unless another process wrote it meanwhile.
+
+        The record goes last, for it marks the fit as finished.
+        """
+        buffer = io.BytesIO()
+        frame.to_parquet(buffer, index=False)
+        table = buffer.getvalue()
+        record = {
+            **_plain(configuration),
+            "key": list(key),
+            "study": self._study,
+            "rows": _digest_of_rows(frame["row"].to_numpy()) if "row" in frame else None,
+            "table": hashlib.sha256(table).hexdigest(),
+        }
+        path = self._path(key, "json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with locked(path.parent):
+            if path.exists():
+                return
+            with replacing(path) as file:
+                file.write(sealed(record).encode("utf-8"))
+                with replacing(self._path(key, "parquet")) as other:
+                    other.write(table)
+
+    def set_aside(self, key: Key) -> None:
+        """Let a fit be made anew; its files stay under other names."""
+        with locked(self._path(key, "json").parent):
+            self._put_aside(key)
 
     def frame(self, key: Key) -> pd.DataFrame:
-        """Read the rows that a fit judged."""
-        return pd.read_parquet(self._path(key, "parquet"))
+        """Read the rows that a fit judged, as they were written."""
+        try:
+            return pd.read_parquet(io.BytesIO(self._table(key, self._record(key))))
+        except Untrusted as error:
+            raise self._changed(key, error) from error
 
     def configuration(self, key: Key) -> dict[str, Any]:
-        """Read the configuration of a fit."""
-        return json.loads(self._path(key, "json").read_text(encoding="utf-8"))
+        """Read the configuration of a fit, as it was written."""
+        try:
+            return self._record(key)
+        except Untrusted as error:
+            raise self._changed(key, error) from error
+
+    def warn_of_damage(self) -> None:
+        """Name what was set aside, in one warning."""
+        if self._aside:
+            named = "; ".join(self._aside[:MOST_NAMED])
+            more = len(self._aside) - MOST_NAMED
+            warn(
+                f"The store {str(self.folder)!r} holds what cannot be trusted: {named}"
+                f"{f'; and {more} more' if more > 0 else ''}. That is made anew; files are kept "
+                f"as *{ASIDE}. [store-damaged]"
+            )
+        self._aside.clear()
+
+    def _check_study(self, path: Path) -> None:
+        """Refuse the settings of another study; Untrusted when they are not what was written."""
+        try:
+            found = read_sealed(path)
+            if "key" in found:
+                raise Untrusted(f"{path.name} is the record of a fit")
+        except Untrusted:
+            found = _settings_of_before(path)
+            if found.keys() == self._study.keys():
+                _check_same(found, self._study, path)
+            raise
+        _check_same(found, self._study, path)
+
+    def _record(self, key: Key) -> dict[str, Any]:
+        """Return a record that is whole, and of this study and fit."""
+        path = self._path(key, "json")
+        record = read_sealed(path)
+        if record.get("key") != list(key):
+            raise Untrusted(f"{path.name} is of another fit")
+        if record.get("study") != self._study:
+            raise Untrusted(f"{path.name} is of another study")
+        return record
+
+    def _table(self, key: Key, record: Mapping[str, Any]) -> bytes:
+        """Return the bytes of a table that is the one of its record."""
+        path = self._path(key, "parquet")
+        content = bytes_of(path)
+        if hashlib.sha256(content).hexdigest() != record["table"]:
+            raise Untrusted(f"{path.name} is not the table that was written")
+        return content
+
+    def _put_aside(self, key: Key) -> None:
+        for suffix in ("json", "parquet"):
+            _set_aside(self._path(key, suffix))
+
+    def _changed(self, key: Key, why: Untrusted) -> ValueError:
+        return ValueError(
+            f"The store {str(self.folder)!r} was changed while it was read ({key}: {why}): make "
+            "the same call again, then the fit is made anew. [store-damaged]"
+        )
 
     def _path(self, key: Key, suffix: str) -> Path:
-        return self.folder / "fits" / key.variant / f"seed{key.seed}-fold{key.fold:02d}.{suffix}"
+        name = f"seed{key.seed}-fold{key.fold:02d}.{suffix}"
+        return self.folder / "fits" / file_name(key.variant) / name
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+def _set_aside(path: Path) -> None:
+    """Rename a file to a name that no file has."""
+    number, target = 1, path.with_name(path.name + ASIDE)
+    while target.exists():
+        number += 1
+        target = path.with_name(f"{path.name}-{number}{ASIDE}")
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise type(error)(
+            f"{str(path)!r} cannot be trusted, and not be set aside: {reason} [cannot-write]"
+        ) from error
+
+
+def _settings_of_before(path: Path) -> dict[str, Any]:
+    """Return what a ``study.json`` of an older version, without checksum, holds; else nothing."""
+    try:
+        found = json.loads(bytes_of(path))
+    except (ValueError, RecursionError, Untrusted):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _digest_of_rows(rows: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(rows, "<i8").tobytes()).hexdigest()
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values as they will be read from a file."""
+    return json.loads(json.dumps(values))
 
 
 def _check_same(there: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> None:

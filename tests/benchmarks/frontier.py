@@ -129,7 +129,10 @@ def missing(store: Store, job: Job, retry: bool) -> bool:
     """Tell whether a fit is to be made."""
     if not store.done(job.key, _plain(job.point.parameters)):
         return True
-    return retry and bool(store.configuration(job.key)["failure"])
+    again = retry and bool(store.configuration(job.key)["failure"])
+    if again:
+        store.set_aside(job.key)
+    return again
 
 
 def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,6 +252,7 @@ def main() -> None:
             every = jobs(options, dataset)
             store = open_store(every[0])
             todo = [job for job in every if missing(store, job, options.retry_failed)]
+            store.warn_of_damage()
             print(f"{dataset}: {len(every)} fits, {len(todo)} to make", flush=True)
             work = Parallel(options.n_jobs, return_as="generator_unordered")
             for number, line in enumerate(work(delayed(make)(job) for job in todo), 1):

@@ -57,6 +57,8 @@ def test_a_fit_counts_once_its_configuration_is_there(tmp_path):
         store.done(key, {"a": 2})
     (tmp_path / "fits" / "medl" / "seed0-fold01.json").unlink()
     assert not store.done(key, {"a": 1})
+    with pytest.warns(UserWarning, match=r"medl seed 0 fold 1: seed0-fold01.json is missing"):
+        store.warn_of_damage()
 
 
 def test_an_attribute_with_the_separator_in_its_name_is_refused():
