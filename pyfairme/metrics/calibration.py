@@ -168,7 +168,7 @@ METRICS = (
         "group",
         _by_score,
         _group_error,
-        parts=Parts(_bin_gaps, _sum_of_gaps, equal=np.zeros_like, rows=_bin_rows),
+        parts=Parts(_bin_gaps, _sum_of_gaps, rows=_bin_rows),
     ),
     Metric(
         "worst_group_calibration_error",
@@ -179,7 +179,6 @@ METRICS = (
         parts=Parts(
             _bin_gaps,
             _largest_sum,
-            equal=np.zeros_like,
             rows=_bin_rows,
             extreme="largest",
             few=True,

@@ -6,8 +6,8 @@ One method per kind of value, chosen by simulated coverage (docs/intervals.md):
   bootstrap's variance (Korn and Graubard 1998); at 0 and 1 Clopper and Pearson's;
 - numbers above 0 (mean losses): the standard interval of the logarithm; others: of the value;
 - distances from equality (spreads, gaps, calibration errors), which noise pushes up: the distances
-  under which the observed one is no surprise. Each is tried by moving the observed groups towards
-  or away from equality and adding the replicates' noise;
+  under which the observed one is no surprise. Each is tried at the groups' rates nearest to the
+  observed ones that have it, with the replicates' noise added;
 - the worst of several groups: the same, all groups moved together.
 
 Each holds its own value. With whole clusters drawn, Normal quantiles become those of a t.
@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pyfairme.metrics.constrained import nearest
 from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.noise import design_effect
 from pyfairme.metrics.registry import Kind
@@ -93,19 +94,18 @@ def standard(value: float, error: float, quantile: float, *, positive: bool) -> 
 def distance(
     value: float,
     parts: Floats,
-    equal: Floats,
     noise: Floats,
     combine: Callable[[Floats], Floats],
-    level: float,
+    tails: tuple[float, float],
     rows: Floats | None = None,
     kind: Kind = "real",
 ) -> Interval:
     """Return the limits of a distance from equality, such as an SD over groups.
 
-    A distance s times the observed one belongs to the interval if the observed one is not among the
-    ``(1 - level) / 2`` smallest or largest of ``combine(equal + s (parts - equal) + noise)``. An
-    observed distance below the median of pure noise counts as that median for the upper limit, lest
-    luck look like precision.
+    A distance d belongs to the interval if the observed one is not among the smallest or largest of
+    ``combine(parts with distance d + noise)``, where parts with distance d are those nearest to the
+    observed ones (`nearest`). An observed distance below the median of pure noise counts as
+    that median for the upper limit, lest luck look like precision.
 
     Parameters
     ----------
@@ -113,14 +113,12 @@ def distance(
         What is reported; the limits are widened to hold it.
     parts
         Shape ``(S, *P)``: what the distance is computed from, by seed.
-    equal
-        Shape ``(S, *P)``: the same without any distance.
     noise
         Shape ``(S, B, *P)``: deviations of replicates.
     combine
-        From ``(..., *P)`` to distances ``(...)``: grows in proportion to ``parts - equal``.
-    level
-        Coverage.
+        From ``(..., *P)`` to distances ``(...)``.
+    tails
+        Probabilities left out below the low limit and above the high one.
     rows
         Shape ``(*P)``: those that the parts rest on.
     kind
@@ -128,13 +126,12 @@ def distance(
         interval; that of positive means is in proportion to them.
     """
     observed = float(combine(parts).mean())
-    tails = [(1 - level) / 2, 0.5, (1 + level) / 2]
-    _, middle, top = quantiles(combine(noise).mean(0), tails)
+    below, above = tails
+    middle, top = quantiles(combine(noise).mean(0), [0.5, 1 - above])
     if not observed > _TINY:
         return Interval(0.0, max(float(top), value))
-    most = 1.3 * (1 + top / observed + max(middle - observed, 0.0) / observed)
-    tried = np.linspace(0.0, most, STEPS)
-    places = equal + np.multiply.outer(tried, parts - equal)  # (STEPS, S, *P)
+    most = 1.3 * (observed + top + max(middle - observed, 0.0))
+    places = _tried(parts, noise, combine, np.linspace(0, most, STEPS), rows, kind)
     louder = _louder(places, parts, rows, kind)
     each = max(1, _BLOCK // noise.size)  # steps at a time: few numpy calls, bounded memory
     spread = np.concatenate(
@@ -143,10 +140,35 @@ def distance(
             for some in (slice(at, at + each) for at in range(0, STEPS, each))
         ]
     )
-    lower, _, upper = quantiles(spread, tails)
-    low = _crossing(tried, upper, observed) * observed
-    high = _crossing(tried, lower, max(observed, float(middle))) * observed
+    reached = np.maximum.accumulate(combine(places).mean(1))
+    lower, upper = quantiles(spread, [above, 1 - below])
+    low = _crossing(reached, upper, observed)
+    high = _crossing(reached, lower, max(observed, float(middle)))
     return Interval(min(low, value), max(high, value))
+
+
+def _tried(
+    parts: Floats,
+    noise: Floats,
+    combine: Callable[[Floats], Floats],
+    distances: Floats,
+    rows: Floats | None,
+    kind: Kind,
+) -> Floats:
+    """Return parts with each of the distances, ``(T, S, *P)``; rates stay from 0 to 1."""
+    shape = parts.shape
+    usual = np.nan_to_num(noise.var(1)).reshape(shape[0], -1)
+
+    def variance(place: Floats) -> Floats:
+        louder = _louder(place.reshape(shape), parts, rows, kind)
+        return usual * np.nan_to_num(louder.reshape(usual.shape)) ** 2
+
+    def flat(place: Floats) -> Floats:
+        return combine(place.reshape(*place.shape[:-1], *shape[1:]))
+
+    found = nearest(parts.reshape(usual.shape), flat, variance, distances)
+    found = found.reshape(-1, *shape)
+    return np.clip(found, 0, 1) if kind == "rate" else found
 
 
 def extreme(
@@ -161,8 +183,8 @@ def extreme(
 
     Noise makes an extreme look worse than it is, the more the nearer the parts are to each other,
     and how near they are is not known: the limits hold for parts as far apart as those observed and
-    for equal ones. And the smallest is no larger than any part may be (Bonferroni). Parameters as
-    of `distance`; parts are rates from 0 to 1.
+    for equal ones (``equal``, shape ``(S, P)``). And the smallest is no larger than any part may be
+    (Bonferroni). Parameters as of `distance`; parts are rates from 0 to 1, ``level`` the coverage.
     """
     from scipy.special import ndtri
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pyfairme.metrics.aggregate import mean_of_groups
 from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.interval import Interval, distance, extreme, standard, wilson
 from pyfairme.metrics.noise import FEWEST_CLUSTERS, Evidence, deviations, quantile
@@ -67,11 +68,12 @@ def _found(
     if group is not None and mine.rows.sum() < 2:
         return NONE._replace(note=TOO_FEW)
     noise = deviations(mine, metric.kind, level)
-    equal = metric.parts.equal(mine.parts)
-    shared = (value, mine.parts, equal, noise, metric.parts.combine, level)
     if metric.parts.extreme == "smallest":
-        return extreme(*shared)
-    found = distance(*shared, rows=mine.rows, kind=metric.kind)
+        equal = mean_of_groups(mine.parts)
+        return extreme(value, mine.parts, equal, noise, metric.parts.combine, level)
+    tail = (1 - level) / 2
+    shared = metric.parts.combine, (tail, tail), mine.rows, metric.kind
+    found = distance(value, mine.parts, noise, *shared)
     if metric.parts.extreme == "largest":
         found = _largest(found, value, metric.parts, metric.kind, mine, noise, level)
     if metric.kind == "rate":
@@ -90,19 +92,22 @@ def _largest(
 ) -> Interval:
     """Let the limits of the largest of several distances agree with those of each.
 
-    The largest may be any of them, and it is no smaller than any (Bonferroni).
+    The largest may be any of them, so its high limit is the highest; and it is no smaller than any,
+    so its low limit is the highest of theirs, each with its share of the tail (Bonferroni).
     """
     each = [k for k, rows in enumerate(evidence.rows) if (rows > 0).any()]
-    equal, lows, highs = parts.equal(evidence.parts), [found.low], [found.high]
+    tail = (1 - level) / 2
+    lows, highs = [0.0], [found.high]
     for k in each:
         one = slice(k, k + 1)
-        mine = evidence.parts[:, one], equal[:, one], noise[:, :, one], parts.combine
-        own = float(parts.combine(mine[0]).mean())
+        mine = evidence.parts[:, one]
+        own = float(parts.combine(mine).mean())
         if np.isnan(own):  # such as a range of TPR where one group alone has positives
             continue
-        rows = evidence.rows[one]
-        highs.append(distance(own, *mine, level, rows, kind).high)
-        lows.append(distance(own, *mine, 1 - (1 - level) / len(each), rows, kind).low)
+        tails, rows = (tail / len(each), tail), evidence.rows[one]
+        limit = distance(own, mine, noise[:, :, one], parts.combine, tails, rows, kind)
+        lows.append(limit.low)
+        highs.append(limit.high)
     return Interval(min(max(lows), value), max(highs))
 
 

@@ -13,7 +13,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from pyfairme.metrics.aggregate import mean_of_groups
 from pyfairme.metrics.inputs import Floats
 from pyfairme.metrics.table import Rows, Table
 
@@ -38,8 +37,6 @@ class Parts:
         Sums ``(..., *shape, k)`` to parts ``(..., *P)``, such as the rates of G groups.
     combine
         Parts to the metric, ``(...)``; of a metric with one value per group ``(..., G)``.
-    equal
-        Parts to those of groups without any disparity, of the same shape.
     rows
         Sums ``(*shape, k)`` to the rows that each part rests on, ``(*P)``.
     extreme
@@ -52,7 +49,6 @@ class Parts:
 
     of: Callable[[Floats], Floats]
     combine: Callable[[Floats], Floats]
-    equal: Callable[[Floats], Floats] = mean_of_groups
     rows: Callable[[Floats], Floats] = count_rows
     extreme: Literal["", "smallest", "largest"] = ""
     few: bool = False

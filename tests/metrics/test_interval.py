@@ -11,6 +11,7 @@ from pyfairme.metrics.interval import distance, extreme, standard, wilson
 from pyfairme.metrics.noise import Evidence, deviations
 
 Z = stats.norm.ppf(0.95)
+TAILS = (0.05, 0.05)
 
 
 def report(y, pred, s, cluster=None, seed=0, **more):
@@ -52,7 +53,7 @@ def test_a_distance_of_two_groups_is_that_of_a_folded_normal():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(1, 200_000, 2)) / np.sqrt(2)
     parts = np.array([[0.0, 2.0]])
-    found = distance(2.0, parts, mean_of_groups(parts), noise, group_range, 0.9)
+    found = distance(2.0, parts, noise, group_range, TAILS)
 
     def within(true):
         return stats.norm.cdf(2 - true) - stats.norm.cdf(-2 - true)
@@ -62,14 +63,37 @@ def test_a_distance_of_two_groups_is_that_of_a_folded_normal():
     assert within(found.high) == pytest.approx(0.05, abs=0.01)
 
 
+def test_a_group_of_few_rows_makes_most_of_the_way():
+    """A difference of two Normal means with unequal SDs has its exact limits."""
+    rng = np.random.default_rng(0)
+    sd = np.array([0.05, 0.4])
+    noise = sd * rng.normal(size=(1, 200_000, 2))
+    parts = np.array([[0.2, 2.0]])
+    found = distance(1.8, parts, noise, group_range, TAILS)
+    error = np.hypot(*sd)
+    assert found[:2] == pytest.approx((1.8 - Z * error, 1.8 + Z * error), abs=0.01)
+
+
+def test_the_noise_of_a_rare_rate_grows_as_it_is_moved():
+    """Rates .02 and .5 of 100 and 10,000 rows: Wilson's limits of the first decide the gap's."""
+    rng = np.random.default_rng(0)
+    rows = np.array([100.0, 10_000.0])
+    parts = np.array([[0.02, 0.5]])
+    noise = np.sqrt(parts * (1 - parts) / rows) * rng.normal(size=(1, 100_000, 2))
+    found = distance(0.48, parts, noise, group_range, TAILS, rows, "rate")
+    wide = stats.binomtest(2, 100).proportion_ci(0.9, method="wilson")
+    assert 0.5 - found.low == pytest.approx(wide.high, abs=0.012)  # Wilson's does not know .5's SE
+    assert 0.5 - found.high == pytest.approx(wide.low, abs=0.012)
+
+
 def test_equal_groups_are_not_told_apart_from_equality():
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(1, 500, 4))
-    none = distance(0.0, np.zeros((1, 4)), np.zeros((1, 4)), noise, group_sd, 0.9)
+    none = distance(0.0, np.zeros((1, 4)), noise, group_sd, TAILS)
     assert none.low == 0
     assert none.high > 1
     lucky = np.array([[0.01, -0.01, 0.0, 0.0]])  # less than noise alone would show
-    found = distance(float(group_sd(lucky[0])), lucky, 0 * lucky, noise, group_sd, 0.9)
+    found = distance(float(group_sd(lucky[0])), lucky, noise, group_sd, TAILS)
     assert found.low == 0
     assert found.high > 0.5
 
