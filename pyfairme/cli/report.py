@@ -79,6 +79,12 @@ def report(
     n_boot: Annotated[
         int, typer.Option(metavar="NUMBER", min=0, help="Bootstrap draws behind them.")
     ] = 200,
+    min_group_size: Annotated[
+        int,
+        typer.Option(
+            metavar="NUMBER", min=0, help="Rows below which groups are put together; see the docs."
+        ),
+    ] = 0,
     encoding: Encoding = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -125,6 +131,7 @@ def report(
                     attributes=attributes,
                     n_boot=n_boot,
                     level=level,
+                    min_group_size=min_group_size,
                     sample_weight=counted,
                 )
 

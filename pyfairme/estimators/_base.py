@@ -526,6 +526,7 @@ class FairMixedEffects(Saving, BaseEstimator):
         n_boot: int = 200,
         level: float = 0.9,
         sample_weight: Any = None,
+        min_group_size: int = 0,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -546,6 +547,10 @@ class FairMixedEffects(Saving, BaseEstimator):
             Weight of each row, (n,), such as a survey's: every metric is that of the weighted rows,
             and intervals and null bands know how many rows of equal weight they are worth (the
             effective sample size, Kish 1965). None: rows count alike.
+        min_group_size
+            For reports that others read: groups with fewer rows, or fewer of one of the classes,
+            are put together, so that no sum or difference of lines shows one, and clusters with
+            fewer rows are left out (docs/model_files.md).
 
         Returns
         -------
@@ -560,9 +565,11 @@ class FairMixedEffects(Saving, BaseEstimator):
         what their other levels are.
         """
         check_count(n_boot, "n_boot")
+        check_count(min_group_size, "min_group_size")
         check_share(level)
         judged = fairness.collect(self, X, y, attributes, sample_weight)
-        return fairness.report(judged, by_cluster=by_cluster, n_boot=n_boot, level=level)
+        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        return fairness.report(judged, min_group_size=min_group_size, **options)
 
     def random_disparity(
         self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9

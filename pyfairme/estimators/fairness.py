@@ -28,7 +28,8 @@ from pyfairme.inference import predict
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.names import apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.notices import warn
+from pyfairme.metrics.small_groups import enough, merge_small_groups
+from pyfairme.notices import DataWarning, warn
 
 __all__ = ["BLOCKS", "NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
@@ -261,17 +262,23 @@ def pool(parts: Iterable[Judged]) -> Judged:
     return Judged(**pooled, classes=first.classes, seed=first.seed)
 
 
-def report(judged: Judged, *, by_cluster: bool, n_boot: int, level: float) -> pd.DataFrame:
+def report(
+    judged: Judged, *, by_cluster: bool, n_boot: int, level: float, min_group_size: int = 0
+) -> pd.DataFrame:
     """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
 
     With more than two classes there is one block per class, against the rest.
     """
     _warn_of_constant_decisions(judged)
     blocks = []
-    for name, rows in _blocks(judged, by_cluster):
+    for name, rows in _large_blocks(judged, by_cluster, min_group_size):
+        groups = {name: label[rows] for name, label in judged.sensitive.items()}
+        if min_group_size > 1 and groups:
+            outcome = judged.y[rows] if judged.classes else None
+            groups = merge_small_groups(groups, outcome, min_group_size)
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
-                part = _one(one, effects, rows, n_boot, level)
+                part = _one(one, effects, rows, groups, n_boot, level)
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
                 part.insert(0, "effects", effects)
@@ -347,11 +354,42 @@ def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]
             yield name, rows
 
 
-def _one(judged: Judged, effects: str, rows: np.ndarray, n_boot: int, level: float) -> pd.DataFrame:
+def _large_blocks(judged: Judged, by_cluster: bool, least: int) -> Iterable[tuple[str, np.ndarray]]:
+    """Yield the blocks that have enough rows, and as many of each class; warn of the others."""
+    every = list(_blocks(judged, by_cluster))
+    large = [
+        (name, rows)
+        for name, rows in every
+        if least < 2 or enough(judged.y[rows] if judged.classes else None, least, rows.sum())
+    ]
+    what = "clusters" if by_cluster else "parts (seen and unseen clusters)"
+    few = f"have fewer than min_group_size={least} rows, or rows of one of the classes"
+    if not large:
+        raise ValueError(
+            f"All {len(every)} {what} {few}: there is nothing to report. Give more rows, or a "
+            "smaller min_group_size. [nothing-large-enough]"
+        )
+    if left := len(every) - len(large):
+        warn(
+            f"{left} of {len(every)} {what} {few}, and are left out of the report. "
+            "[small-blocks-left-out]",
+            DataWarning,
+        )
+    return large
+
+
+def _one(
+    judged: Judged,
+    effects: str,
+    rows: np.ndarray,
+    groups: Mapping[str, Any],
+    n_boot: int,
+    level: float,
+) -> pd.DataFrame:
     gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
     shared: dict[str, Any] = {
-        "sensitive": {name: label[rows] for name, label in judged.sensitive.items()},
+        "sensitive": groups,
         "cluster": judged.units(rows),
         "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},
         "rng": np.random.default_rng(judged.seed),

@@ -391,12 +391,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         n_boot: int = 200,
         level: float = 0.9,
         sample_weight: Any = None,
+        min_group_size: int = 0,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level, sample_weight
+        X, y, by_cluster, n_boot, level, sample_weight, min_group_size
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -414,6 +415,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             more = [policy.entry_of(g) for name, g in self._groups.items() if name not in names]
             attributes = (*known, *more)
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        options["min_group_size"] = min_group_size
         decision = self._decide(X)
         return policy.report(
             self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options

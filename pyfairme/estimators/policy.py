@@ -176,6 +176,7 @@ def report(
     ``effects`` only.
     """
     check_count(options["n_boot"], "n_boot")
+    check_count(options["min_group_size"], "min_group_size")
     check_share(options["level"])
     X, y, sample_weight = rows
     judged = fairness.collect(estimator, X, y, attributes, sample_weight)

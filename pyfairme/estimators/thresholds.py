@@ -273,12 +273,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         n_boot: int = 200,
         level: float = 0.9,
         sample_weight: Any = None,
+        min_group_size: int = 0,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level, sample_weight
+        X, y, by_cluster, n_boot, level, sample_weight, min_group_size
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -295,6 +296,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         frame = policy.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
         options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        options["min_group_size"] = min_group_size
         chosen = self._reported(attributes)
         return policy.report(
             self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options

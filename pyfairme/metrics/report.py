@@ -27,6 +27,7 @@ from pyfairme.metrics.lines import Sampling, Section, section_lines
 from pyfairme.metrics.names import ALL, apart, distinct_names
 from pyfairme.metrics.registry import Task
 from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.metrics.small_groups import merge_small_groups
 from pyfairme.metrics.table import Rows, unequal, ungrouped
 
 COLUMNS = (
@@ -58,6 +59,7 @@ def classification_report_frame(
     rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
+    min_group_size: int = 0,
 ) -> pd.DataFrame:
     """Compute all metrics of a binary classifier as one tidy table.
 
@@ -91,6 +93,10 @@ def classification_report_frame(
         Bootstrap replicates; 0 leaves the intervals empty.
     level
         Coverage of the intervals.
+    min_group_size
+        Groups with fewer rows, or fewer rows of one of the outcomes, are put together as
+        "(small groups)", with more where the rest of the report would show them by subtraction
+        (`pyfairme.metrics.small_groups`); 0 reports every group.
 
     Returns
     -------
@@ -125,6 +131,7 @@ def classification_report_frame(
     probability = as_probability(y_prob, "y_prob", n)
     rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
+    sensitive = _of_size(sensitive, outcome, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
     sections = _sections("classification", rows, sensitive, gaps, clusters)
@@ -144,6 +151,7 @@ def regression_report_frame(
     n_boot: int = 200,
     level: float = 0.9,
     log_density: Any = None,
+    min_group_size: int = 0,
 ) -> pd.DataFrame:
     """Compute all metrics of a regression as one tidy table.
 
@@ -177,6 +185,8 @@ def regression_report_frame(
         Coverage of the intervals.
     log_density
         Shape ``(n,)``: log predictive density of ``y_true``; ``None`` leaves that line out.
+    min_group_size
+        Groups with fewer rows are put together, as by `classification_report_frame`.
 
     Returns
     -------
@@ -197,6 +207,7 @@ def regression_report_frame(
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
     if log_density is not None:
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
+    sensitive = _of_size(sensitive, None, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
     return _frame(_sections("regression", rows, sensitive, gaps, clusters), sampling)
@@ -204,6 +215,13 @@ def regression_report_frame(
 
 def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
     return Sampling(as_rng(rng), check_count(n_boot, "n_boot"), check_share(level))
+
+
+def _of_size(
+    sensitive: Mapping[str, Any], outcome: Floats | None, min_group_size: Any
+) -> Mapping[str, Any]:
+    least = check_count(min_group_size, "min_group_size")
+    return merge_small_groups(sensitive, outcome, least) if least > 1 and sensitive else sensitive
 
 
 def _cluster_codes(cluster: Any, n: int) -> Codes:

@@ -70,9 +70,15 @@ def small(estimator: Any) -> Any:
     return estimator
 
 
-def same(one: Any, other: Any) -> bool:
-    """Tell whether two estimators are one model."""
-    return repr(to_state(one)) == repr(to_state(other))
+def written(value: Any) -> Any:
+    """Return a state as text in which arrays are written whole."""
+    if isinstance(value, dict):
+        return [(name, written(item)) for name, item in value.items()]
+    if isinstance(value, list | tuple):
+        return [written(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, value.tobytes()
+    return repr(value)
 
 
 def attempt(path: Path, content: bytes, whole: Any) -> tuple[str, float, int]:
@@ -95,7 +101,9 @@ def attempt(path: Path, content: bytes, whole: Any) -> tuple[str, float, int]:
         signal.setitimer(signal.ITIMER_REAL, 0)
     seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return outcome or ("same" if same(found, whole) else "another model"), seconds, peak
+    if not outcome:
+        outcome = "same" if written(to_state(found)) == whole else "another model"
+    return outcome, seconds, peak
 
 
 def mutant(kind: str, content: bytes, random: Random) -> tuple[str, bytes]:
@@ -124,7 +132,7 @@ def main() -> int:
     whole.save(folder / "whole")
     content = (folder / "whole").read_bytes()
     FOUND["parts"] = mutants.parts(folder / "whole")
-    whole = pf.load(folder / "whole")
+    whole = written(to_state(pf.load(folder / "whole")))
     print(f"a file of {len(content)} bytes, {given.mutants} mutants, seed {given.seed}", flush=True)
 
     def alarm(*_: Any) -> None:

@@ -313,3 +313,32 @@ def test_one_decision_for_all_rows_is_no_fairness(clf, binary):
     assert "0 is fair" not in text
     usual = clf.fairness_report(binary.test, binary.y_test, n_boot=0)
     assert "0 is fair" in " ".join(fairness_text(usual).split())
+
+
+# --- groups of few rows -------------------------------------------------------------------------
+
+
+def test_small_groups_are_put_together_for_every_kind_of_effects(clf, binary):
+    """The least group of the new clusters is too small by one row of its rarer class."""
+    counts = pd.crosstab(binary.unseen["group2"], binary.y_unseen.to_numpy())
+    least = int(counts.min(axis=None)) + 1
+    found = clf.fairness_report(
+        binary.unseen, binary.y_unseen, attributes="group2", n_boot=0, min_group_size=least
+    )
+    rates = found[found["metric"].isin(["tpr", "fpr"])]
+    assert (rates["n"] >= least).all()
+    for _, block in rates.groupby("effects"):
+        assert "(small groups)" in set(block["group"])
+        assert block.loc[block["metric"] == "tpr", "n"].sum() == counts[1].sum()
+
+
+def test_clusters_of_few_rows_are_left_out_and_counted(clf, binary):
+    X, y = together(binary)
+    classes = y.groupby(X["cluster"].astype(str)).value_counts().unstack(fill_value=0).min(axis=1)
+    least = int(classes.median()) + 1
+    few = int((classes < least).sum())
+    with pytest.warns(pf.DataWarning, match=rf"{few} of {len(classes)} clusters .*-left-out\]"):
+        found = clf.fairness_report(X, y, True, n_boot=0, min_group_size=least)
+    assert set(found["clusters"]) == set(classes.index[classes >= least])
+    with pytest.raises(ValueError, match=r"\[nothing-large-enough\]"):
+        clf.fairness_report(X, y, True, n_boot=0, min_group_size=10_000)
