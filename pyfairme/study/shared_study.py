@@ -5,28 +5,38 @@ raises every few seconds. A trial is dead when its owner is a process of this ma
 or when its pulse has stood still for `GRACE` seconds by our own clock; then it is marked failed,
 and the same point is queued again. This works alike for every storage, and in ask-and-tell loops,
 for which Optuna's own heartbeats are not made.
+
+A finished trial carries SHA-256 of its point and results. One that is not as it was written does
+not count; its point is judged anew.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import platform
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pyfairme.notices import warn
+
 __all__ = [
-    "Watch", "beating", "claim", "counted", "give_back", "join", "open_storage", "used_up",
+    "Watch", "beating", "claim", "counted", "give_back", "join", "judge_damaged_anew",
+    "open_storage", "read_shared", "seal", "seal_all", "trusted", "used_up", "write_shared",
 ]  # fmt: skip
 
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
 PULSE = 15.0  # seconds between two beats
 GRACE = 120.0  # without a beat: dead
 RETRIES = 2  # of one point whose process died: it may be what kills it
+SEAL, ALL_SEALED = "sha256", "trials have sha256"  # attributes of a trial, and of the study
+RESULTS = ("metrics", "folds", "seconds", "warnings")  # a trial's attributes that the seal is of
 LOCKED = 60  # seconds that a writer waits for a SQLite file
 ATTEMPTS = 20  # to create the tables, when several processes do so at once
 _EXPECTED = (
@@ -213,8 +223,76 @@ def counted(study: Any) -> list[int]:
     return [
         trial.number
         for trial in study.get_trials(deepcopy=False)
-        if trial.state != TrialState.FAIL or "error" in trial.user_attrs
+        if (trial.state != TrialState.FAIL or "error" in trial.user_attrs) and trusted(study, trial)
     ]
+
+
+def seal_all(study: Any) -> None:
+    """Note that all trials of a new study will be sealed; those of older versions are not."""
+    study.set_user_attr(ALL_SEALED, True)
+
+
+def seal(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> None:
+    """Write the results of a trial, `RESULTS`, with their SHA-256; ``values`` None: pruned."""
+    for name in RESULTS:
+        trial.set_user_attr(name, results[name])
+    trial.set_user_attr(SEAL, _digest(trial, results, values))
+
+
+def trusted(study: Any, trial: Any) -> bool:
+    """Tell whether a trial is as it was written, or has not ended."""
+    from optuna.trial import TrialState
+
+    there = trial.user_attrs
+    ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    if not ended or not study.user_attrs.get(ALL_SEALED, False):
+        return True
+    values = trial.values if trial.state == TrialState.COMPLETE else None
+    return there.keys() >= {*RESULTS} and there.get(SEAL) == _digest(trial, there, values)
+
+
+def write_shared(study: Any, name: str, value: Any) -> None:
+    """Write what all trials share, plain values, with their SHA-256."""
+    study.set_user_attr(name, value)
+    study.set_user_attr(f"{name} {SEAL}", _sha256(value))
+
+
+def read_shared(study: Any, name: str) -> Any:
+    """Return what all trials share; None if it is not there, or not as it was written."""
+    there = study.user_attrs
+    if name not in there or not there.get(ALL_SEALED, False):
+        return there.get(name)
+    if there.get(f"{name} {SEAL}") == _sha256(there[name]):
+        return there[name]
+    warn(
+        f"The {name} of the study {study.study_name!r} is not as it was written: it is judged "
+        "anew. [trials-damaged]"
+    )
+    return None
+
+
+def _digest(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> str:
+    return _sha256([trial.number, trial.params, [results[name] for name in RESULTS], values])
+
+
+def _sha256(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def judge_damaged_anew(study: Any) -> None:
+    """Name the trials that are not as they were written, and queue their points again."""
+    trials = study.get_trials(deepcopy=False)
+    again = {trial.user_attrs.get("retry_of") for trial in trials}
+    damaged = [trial for trial in trials if not trusted(study, trial)]
+    fresh = [trial for trial in damaged if trial.number not in again]
+    for trial in fresh:
+        study.enqueue_trial(dict(trial.params), user_attrs={"retry_of": trial.number})
+    if fresh:
+        numbers = ", ".join(str(trial.number) for trial in fresh)
+        warn(
+            f"Trials {numbers} of the study {study.study_name!r} are not as they were written. "
+            "They do not count, and their points are judged anew. [trials-damaged]"
+        )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.metrics import non_dominated
 from pyfairme.notices import warn
 from pyfairme.study.search import Aim
-from pyfairme.study.shared_study import counted
+from pyfairme.study.shared_study import counted, trusted
 from pyfairme.study.space import Choice, keywords_of, values_of
 
 __all__ = ["Points", "best_so_far", "choose", "trial_frame", "warn_if_missing"]
@@ -106,7 +106,8 @@ def warn_if_missing(missing: float, max_cost: float) -> None:
 def _completed(points: Points) -> list[Any]:
     from optuna.trial import TrialState
 
-    return points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    trials = points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [trial for trial in trials if trusted(points.study, trial)]
 
 
 def _missing(aim: Aim, trial: Any, max_cost: float) -> float:

@@ -21,7 +21,7 @@ from pyfairme.study.arguments import (
 from pyfairme.study.crossval import fingerprint
 from pyfairme.study.fitting import plain, with_roles
 from pyfairme.study.search import OBJECTIVES, Aim, make_pruner, make_sampler
-from pyfairme.study.shared_study import open_storage
+from pyfairme.study.shared_study import judge_damaged_anew, open_storage, seal_all
 from pyfairme.study.space import check_space, default_space, distributions, start_of, with_keywords
 from pyfairme.study.splits import seen_clusters
 from pyfairme.study.store import SET_BY_STUDY
@@ -236,20 +236,28 @@ def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler:
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
     title = name or f"{settings['dataset'][0] or 'study'}-{settings['objective']}-{digest}"
     directions: list[Any] = Aim(settings["objective"], 0.0, ()).directions
+    opened = open_storage(storage)
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         study = optuna.create_study(
             study_name=title,
-            storage=open_storage(storage),
+            storage=opened,
             sampler=sampler,
             directions=directions,
             load_if_exists=True,
         )
+        study.get_trials()
+        there = study.user_attrs.get("settings")
+    except Exception as error:  # what a damaged file makes of Optuna is of many kinds
+        raise ValueError(
+            f"The storage {str(storage)!r} cannot be read ({type(error).__name__}): restore it "
+            "from a copy, or choose another one to start anew. [tuning-storage]"
+        ) from error
     finally:
         optuna.logging.set_verbosity(level)
-    there = study.user_attrs.get("settings")
     if there is None:
+        seal_all(study)
         study.set_user_attr("settings", json.loads(text))
     elif different := [key for key in settings if there.get(key) != json.loads(text)[key]]:
         raise ValueError(
@@ -257,4 +265,5 @@ def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler:
             "Choose another name, or leave name out: then other settings are another study. "
             "[other-study]"
         )
+    judge_damaged_anew(study)
     return study

@@ -18,7 +18,10 @@ from pyfairme.study.shared_study import (
     counted,
     give_back,
     join,
+    read_shared,
+    seal,
     used_up,
+    write_shared,
 )
 from pyfairme.study.space import distributions, keywords_of, with_keywords
 from pyfairme.study.trial_frame import Points, best_so_far
@@ -65,8 +68,9 @@ class _Setbacks:
 
 def judge_baseline(study: Any, pool: Any, estimator: Any, turns: int) -> list[dict[str, float]]:
     """Judge the unfair model, once per study: its metrics after 1, 2, ... folds."""
-    if "baseline" in study.user_attrs:
-        return study.user_attrs["baseline"]
+    known = read_shared(study, "baseline")
+    if known is not None:
+        return known
     for fold in range(turns):
         pool.submit(("baseline", fold), estimator, fold)
     rows: dict[int, FoldRows] = {}
@@ -77,7 +81,7 @@ def judge_baseline(study: Any, pool: Any, estimator: Any, turns: int) -> list[di
         rows[fold] = value
     ordered = [rows[fold] for fold in range(turns)]
     found = [metrics_of(ordered[: number + 1]) for number in range(turns)]
-    study.set_user_attr("baseline", found)
+    write_shared(study, "baseline", found)
     return found
 
 
@@ -172,7 +176,8 @@ def _step(
     if not (last or pruned):
         pool.submit(trial.number, entry.estimator, len(rows))
         return
-    _write(trial, rows, metrics)
+    values = None if pruned else search.aim.values(metrics)
+    seal(trial, _results(rows, metrics), values)
     if search.aim.objective == "fairness":
         violation = search.aim.violation(metrics, len(rows), search.aim.max_cost)
         trial.set_constraint("accuracy", violation)
@@ -180,7 +185,7 @@ def _step(
     if pruned:
         search.study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
     else:
-        search.study.tell(trial, search.aim.values(metrics), skip_if_finished=True)
+        search.study.tell(trial, values, skip_if_finished=True)
 
 
 def _fail(study: Any, trial: Any, error: Exception, setbacks: _Setbacks) -> None:
@@ -217,12 +222,13 @@ def _end(study: Any, trial: Any, error: str) -> None:
     study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def _write(trial: Any, rows: Sequence[FoldRows], metrics: Mapping[str, float]) -> None:
-    trial.set_user_attr("metrics", dict(metrics))
-    trial.set_user_attr("folds", len(rows))
-    trial.set_user_attr("seconds", round(sum(fold.seconds for fold in rows), 2))
+def _results(rows: Sequence[FoldRows], metrics: Mapping[str, float]) -> dict[str, Any]:
+    """Return what a judged trial keeps."""
     said = dict.fromkeys(text for fold in rows for text in fold.warnings)
-    trial.set_user_attr("warnings", list(said))
+    seconds = round(sum(fold.seconds for fold in rows), 2)
+    return {
+        "metrics": dict(metrics), "folds": len(rows), "seconds": seconds, "warnings": list(said)
+    }  # fmt: skip
 
 
 def _others_run(study: Any) -> bool:

@@ -1,6 +1,7 @@
 """Who owns a trial, and what becomes of the trials of the dead."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 
@@ -17,7 +18,12 @@ from pyfairme.study.shared_study import (
     counted,
     give_back,
     join,
+    judge_damaged_anew,
     open_storage,
+    read_shared,
+    seal,
+    seal_all,
+    write_shared,
 )
 from pyfairme.study.tuning_loop import _Running
 
@@ -129,3 +135,71 @@ def test_storages_by_url_path_and_object(tmp_path):
     assert isinstance(open_storage(tmp_path / "a.log"), optuna.storages.JournalStorage)
     assert open_storage(database) is database
     assert os.path.exists(tmp_path / "a.log")
+
+
+RESULTS = {"metrics": {"loss": 0.1 + 0.2}, "folds": 3, "seconds": 1.5, "warnings": ["λ"]}
+CHANGES = {
+    "a value": "update trial_values set value = value + 1e-9 where trial_id = 2",
+    "a parameter": "update trial_params set param_value = param_value / 2 where trial_id = 2",
+    "a metric": "update trial_user_attributes set value_json = replace(value_json, '0.3', '0.2') "
+    "where trial_id = 2 and key = 'metrics'",
+    "the seal": "delete from trial_user_attributes where trial_id = 2 and key = 'sha256'",
+    "pruned, it says": "update trials set state = 'PRUNED' where trial_id = 2",
+}
+
+
+def sealed_search(path, sealed=True):
+    """Make a search of one pruned and two completed trials."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(storage=open_storage(f"sqlite:///{path}"), study_name="s")
+    if sealed:
+        seal_all(study)
+    write_shared(study, "baseline", [{"accuracy": 0.5}])
+    for number in range(3):
+        trial = claim(study, 3, SPACE, "me")
+        values = None if number == 0 else [number / 3]
+        if number == 0:
+            trial.report(0.5, step=1)
+        seal(trial, RESULTS, values)
+        study.tell(trial, values, state=TrialState.PRUNED if number == 0 else None)
+    return study
+
+
+def changed(study, path, change):
+    """Return the search as another process reads it after a change of its file."""
+    study._storage._backend.engine.dispose()
+    with sqlite3.connect(path) as database:
+        assert database.execute(change).rowcount == 1
+    database.close()
+    return optuna.load_study(storage=open_storage(f"sqlite:///{path}"), study_name="s")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, change):
+    path = tmp_path / "tune.db"
+    study = sealed_search(path)
+    judge_damaged_anew(study)  # nothing to say
+    found = changed(study, path, CHANGES[change])
+    with pytest.warns(UserWarning, match=r"^Trials 1 of the study 's' .*\[trials-damaged\]$"):
+        judge_damaged_anew(found)
+    assert counted(found) == [0, 2, 3]
+    again = claim(found, 3, SPACE, "me")
+    assert again.params == found.trials[1].params
+    judge_damaged_anew(found)  # said and queued once
+
+
+def test_a_baseline_that_was_changed_is_judged_anew(tmp_path):
+    path = tmp_path / "tune.db"
+    study = sealed_search(path)
+    assert read_shared(study, "baseline") == [{"accuracy": 0.5}]
+    change = "update study_user_attributes set value_json = '[]' where key = 'baseline'"
+    with pytest.warns(UserWarning, match=r"^The baseline .*\[trials-damaged\]$"):
+        assert read_shared(changed(study, path, change), "baseline") is None
+
+
+def test_trials_of_an_older_version_have_no_seal_and_count(tmp_path):
+    path = tmp_path / "tune.db"
+    found = changed(sealed_search(path, sealed=False), path, CHANGES["the seal"])
+    judge_damaged_anew(found)
+    assert counted(found) == [0, 1, 2]
+    assert read_shared(found, "baseline") == [{"accuracy": 0.5}]
