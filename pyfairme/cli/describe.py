@@ -15,6 +15,9 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.clusters import Grouping, factor_name, read_clusters
 from pyfairme.data.columns import label_of, pick
 from pyfairme.data.target import ClassTarget, class_order
+from pyfairme.inference.posterior import INTERCEPT
+from pyfairme.inference.summaries import RESIDUAL
+from pyfairme.metrics.names import listed
 
 __all__ = ["describe_fit", "describe_table", "shell_words"]
 
@@ -45,21 +48,25 @@ def describe_table(
         lines.append(_line("cluster", _sizes(covariates, entry)))
     for entry in schema.sensitive:
         attribute = Attribute.fit(covariates, entry)
-        counts = zip(attribute.levels, attribute.counts, strict=True)
+        counts = zip(listed(attribute.levels), attribute.counts, strict=True)
         shown = ", ".join(f"{level} {int(count):,}" for level, count in counts)
         lines.append(_line("sensitive", f"{attribute.name}: {shown}"))
-    levels = [f"{c} ({covariates[c].nunique()} levels)" for c in schema.categorical]
-    lines.append(_line("numeric", ", ".join(schema.numeric) or "none"))
+    levels = [
+        f"{name} ({covariates[c].nunique()} levels)"
+        for name, c in zip(listed(schema.categorical), schema.categorical, strict=True)
+    ]
+    lines.append(_line("numeric", ", ".join(listed(schema.numeric)) or "none"))
     lines.append(_line("categorical", ", ".join(levels) or "none"))
     lines.append(_line("read as", _kinds(roles, [y, *(pick(covariates, c) for c in covariates)])))
     if roles.weight is not None:
         lines.append(_line("weight", roles.weight))
     if roles.dropped:
-        lines.append(_line("dropped", ", ".join(roles.dropped)))
+        lines.append(_line("dropped", ", ".join(listed(roles.dropped))))
     gaps = {name: int(pick(covariates, name).isna().sum()) for name in covariates}
     gaps = sorted(((name, n) for name, n in gaps.items() if n), key=lambda pair: -pair[1])
     if gaps:
-        shown = ", ".join(f"{name} {count:,}" for name, count in gaps[:MANY])
+        names = listed(name for name, _ in gaps[:MANY])
+        shown = ", ".join(f"{name} {n:,}" for name, (_, n) in zip(names, gaps, strict=False))
         lines.append(
             _line("missing", f"values in {len(gaps)} column{'s' * (len(gaps) > 1)}: {shown}")
         )
@@ -72,6 +79,7 @@ def _kinds(roles: Roles, columns: Iterable[pd.Series]) -> str:
     for column in columns:
         name, kind = str(column.name), _kind(column)
         why = why_text(column) if kind == "text" and name not in roles.as_text() else ""
+        (name,) = listed([name])
         found[kind].append(f"{name} ({why})" if why else name)
     return "; ".join(f"{kind}: {_some(names)}" for kind, names in found.items() if names)
 
@@ -105,11 +113,12 @@ def _target(y: pd.Series, task: str, positive: Any) -> str:
         )
     target = ClassTarget.fit(y, class_order(y), positive)
     counts = np.bincount(target.encode(y))
+    names = listed(map(label_of, target.classes))
     shown = [
-        f"{label_of(label)} {count:,} ({100 * count / len(y):.1f} %)"
-        for label, count in zip(target.classes, counts, strict=True)
+        f"{name} {count:,} ({100 * count / len(y):.1f} %)"
+        for name, count in zip(names, counts, strict=True)
     ]
-    last = f"; the positive class is {label_of(target.classes[-1])}" if len(shown) == 2 else ""
+    last = f"; the positive class is {names[-1]}" if len(shown) == 2 else ""
     return f"{y.name} (classes): {', '.join(shown)}{last}"
 
 
@@ -151,26 +160,31 @@ def _learned_by_heart(last: Any) -> bool:
 
 
 def _more(model: Any, last: Any) -> Iterator[str]:
-    skill = {n.split("/")[-1]: last[n] for n in last.index if n.startswith("skill/mixed/")}
-    if not skill:
-        skill = {n.split("/")[-1]: last[n] for n in last.index if n.startswith("skill/fixed/")}
+    skill = _skill(last, "skill/mixed/") or _skill(last, "skill/fixed/")
     if skill:
-        shown = ", ".join(f"{name} {round(value, 2) + 0.0:.2f}" for name, value in skill.items())
+        values = zip(listed(skill), skill.values(), strict=True)
+        shown = ", ".join(f"{name} {round(value, 2) + 0.0:.2f}" for name, value in values)
         yield f"Adversaries' skill (0 or less: a prediction does not tell the group): {shown}."
     table = model.variance_components_
-    between = table.loc[table["factor"].isin(list(model.design_.clusters))]
+    between = table.loc[table["factor"] != RESIDUAL]
     if len(between):
         yield f"SD between clusters (90 % interval): {_components(between)}."
 
 
+def _skill(last: Any, start: str) -> dict[str, float]:
+    """Return by attribute the last value of the columns of the history that begin so."""
+    return {name.removeprefix(start): last[name] for name in last.index if name.startswith(start)}
+
+
 def _components(table: pd.DataFrame) -> str:
     """Name intercepts with their intervals, and slopes by their number."""
-    intercepts = table.loc[table["term"] == "Intercept"]
+    intercepts = table.loc[table["term"] == INTERCEPT]
     shown = []
     for _, line in intercepts.iterrows():
-        label = f" (class {line['class']})" if "class" in table else ""
+        (factor,) = listed([line["factor"]])
+        label = f" (class {', '.join(listed([line['class']]))})" if "class" in table else ""
         shown.append(
-            f"{line['factor']} intercept{label} {line['mean']:.3g} "
+            f"{factor} intercept{label} {line['mean']:.3g} "
             f"({line['low']:.3g} to {line['high']:.3g})"
         )
     slopes = len(table) - len(intercepts)

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.cli.problems import WIDTH
+from pyfairme.data.columns import label_of
+from pyfairme.metrics.names import listed, short_names
 from pyfairme.report.style import words
 
 __all__ = ["by_cluster_text", "fairness_text"]
@@ -75,10 +77,11 @@ def fairness_text(report: pd.DataFrame, effects: str = "mixed", level: float = 0
     for clusters in dict.fromkeys(lines["clusters"]):
         block = lines.loc[lines["clusters"] == clusters]
         classes = list(dict.fromkeys(block["class"]))
+        names = dict(zip(classes, short_names(map(label_of, classes), 18).values(), strict=True))
         for label in classes[:MOST_CLASSES]:
             title = f"{clusters.upper()} CLUSTERS, {effects} effects"
             if len(classes) > 1:
-                title += f", class {label} against the rest"
+                title += f", class {names[label]} against the rest"
             parts.append("\n".join(_block(block.loc[block["class"] == label], title, level)))
         if len(classes) > MOST_CLASSES:
             parts.append(
@@ -130,8 +133,7 @@ def _pairs(parts: list[str]) -> Iterator[str]:
 def _disparities(spread: pd.DataFrame, level: float) -> Iterator[str]:
     interval = f"{100 * level:g} % interval"
     yield f"{'attribute':<18}{'metric':<20}{'value':>8}   {interval:<20}by chance"
-    for attribute in dict.fromkeys(spread["attribute"]):
-        name = words(attribute)[:17]
+    for attribute, name in short_names(spread["attribute"], 17, blanks=True).items():
         for line in _ordered(spread.loc[spread["attribute"] == attribute], DISPARITIES):
             label = DISPARITIES[str(line["metric"])]
             bounds = f"{_number(line['low']):>7} -{_number(line['high']):>7}"
@@ -163,15 +165,17 @@ def _remarks(block: pd.DataFrame, spread: pd.DataFrame) -> Iterator[str]:
         yield f"Not resolvable (~): {unclear} of the {len(shown)} values that chance is known of."
     cells = block.loc[block["note"].str.contains("small cell|empty cell") & (block["n"] < 30)]
     cells = cells.loc[cells["attribute"] != "all"]
+    names = short_names(spread["attribute"], WIDTH, blanks=True)
     for attribute in dict.fromkeys(cells["attribute"]):
         groups = list(dict.fromkeys(cells.loc[cells["attribute"] == attribute, "group"]))
         more = f", {len(groups) - MOST_GROUPS} more" if len(groups) > MOST_GROUPS else ""
-        text = f"Few rows (a rate rests on fewer than 30): {words(attribute)} "
-        text += ", ".join(groups[:MOST_GROUPS]) + more + "."
+        text = f"Few rows (a rate rests on fewer than 30): {names[attribute]} "
+        text += ", ".join(listed(groups[:MOST_GROUPS])) + more + "."
         yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
     absent = sorted(set(spread.loc[spread["value"].isna(), "attribute"]))
     if absent:
-        yield f"Empty values ({', '.join(map(words, absent))}): the note in the file says why."
+        said = ", ".join(listed(names[attribute] for attribute in absent))
+        yield f"Empty values ({said}): the note in the file says why."
 
 
 def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:
@@ -190,13 +194,14 @@ def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:
     heads = ACCURACY[accuracy], DISPARITIES[spread]
     clusters = list(dict.fromkeys(lines["clusters"]))
     found = [f"{'cluster':<34}{'rows':>7}{heads[0]:>19}   largest {heads[1]}"]
+    names = short_names(clusters, 33)
+    attributes = short_names(lines["attribute"], 12, blanks=True)
     for name in clusters[:MOST_CLUSTERS]:
         mine = lines.loc[lines["clusters"] == name]
         overall = mine.loc[mine["metric"] == accuracy]
-        row = (
-            f"{name[:33]:<34}{_most(overall):>7,}{_number(overall['value'].to_numpy().mean()):>19}"
-        )
-        found.append(f"{row}   {_largest(mine.loc[mine['metric'] == spread])}".rstrip())
+        mean = _number(overall["value"].to_numpy().mean())
+        row = f"{names[name]:<34}{_most(overall):>7,}{mean:>19}"
+        found.append(f"{row}   {_largest(mine.loc[mine['metric'] == spread], attributes)}".rstrip())
     if len(clusters) > MOST_CLUSTERS:
         found.append(
             f"In the file alone: {len(clusters) - MOST_CLUSTERS} of {len(clusters)} clusters."
@@ -204,13 +209,13 @@ def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:
     return "\n".join(found)
 
 
-def _largest(lines: pd.DataFrame) -> str:
+def _largest(lines: pd.DataFrame, attributes: dict[str, str]) -> str:
     values = lines["value"].to_numpy()
     if np.isnan(values).all():
         return ""
     line: Any = lines.iloc[np.nanargmax(values)]
     mark = " ~" if _unclear(line) else ""
-    return f"{_number(line['value'])}{mark} ({words(str(line['attribute']))[:12]})"
+    return f"{_number(line['value'])}{mark} ({attributes[line['attribute']]})"
 
 
 def _with_interval(line: Any) -> str:

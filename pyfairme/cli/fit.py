@@ -119,7 +119,7 @@ def fit(
         str | None,
         typer.Option(
             metavar="COLUMNS",
-            help="all, hidden, none, or columns: hours,age.",
+            help="all, hidden, none, or columns: hours,age; with a comma in a name: '\"a, b\",c'.",
             show_default=default_of("random_slopes"),
         ),
     ] = None,

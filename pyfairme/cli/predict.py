@@ -12,8 +12,9 @@ from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.tables import check_columns, check_output, write_table
 from pyfairme.data.columns import label_of
-from pyfairme.estimators.inputs import cluster_labels, new_clusters
+from pyfairme.estimators.inputs import new_clusters
 from pyfairme.estimators.labels import expecting_new_clusters
+from pyfairme.metrics.names import listed
 
 __all__ = ["predict", "prediction_table"]
 
@@ -141,7 +142,7 @@ def _seen(model: Any, frame: pd.DataFrame) -> np.ndarray:
     """Rows all of whose clusters training had; all of them for a model without clusters."""
     seen = np.ones(len(frame), bool)
     for factor in model.design_.factors:
-        seen &= np.isin(cluster_labels(frame, factor).astype(str), factor.levels)
+        seen &= factor.encode(frame) >= 0
     return seen
 
 
@@ -168,10 +169,11 @@ def _summary(model: Any, found: pd.DataFrame, level: float, kind: str) -> list[s
             f"{bounds} {of}",
         ]
     counts = prediction.value_counts()
-    shares = [f"{label_of(c)} {counts.get(c, 0):,}" for c in model.classes_]
+    names = listed(map(label_of, model.classes_))
+    shares = [f"{n} {counts.get(c, 0):,}" for n, c in zip(names, model.classes_, strict=True)]
     lines = [f"prediction: {', '.join(shares)}"]
     if len(model.classes_) == 2:
-        lines.append(f"probability: of the class {label_of(model.classes_[1])}")
+        lines.append(f"probability: of the class {names[1]}")
     what = "the probability" if kind == "mean" else "a new observation, 0 or 1"
     return [*lines, f"{bounds} {what}"]
 
@@ -193,5 +195,5 @@ def _news(model: Any, frame: pd.DataFrame, found: pd.DataFrame, effects: str) ->
         labels = new_clusters(model.design_, frame, name)
         if labels:
             more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
-            texts.append(f"{name}: {', '.join(labels[:SHOWN])}{more}")
+            texts.append(f"{name}: {', '.join(listed(labels[:SHOWN]))}{more}")
     return [f"{rows:,} rows are of new clusters ({'; '.join(texts)}): {done}."]

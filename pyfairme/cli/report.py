@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from unicodedata import normalize
 
 import pandas as pd
 import typer
@@ -21,6 +22,7 @@ from pyfairme.cli.roles import (
 )
 from pyfairme.cli.tables import check_columns, check_folder
 from pyfairme.data.columns import label_of
+from pyfairme.metrics.names import short_names
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
 from pyfairme.report.writing import write_csv, write_figure
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 MOST_PICTURES = 6  # of classes
+LONGEST = 25  # letters of a label in the name of a file, or in a title
 
 
 def report(
@@ -192,14 +195,19 @@ def _write(
 def _free_name(name: str, taken: Iterable[str]) -> str:
     """Return a file name that no other file has: labels "a b" and "a/b" are both a_b in one.
 
-    Some file systems take upper and lower case for one.
+    Some file systems take upper and lower case for one, and letters with their accents in one sign
+    or two.
     """
-    there = {other.casefold() for other in taken}
+    there = {_on_disk(other) for other in taken}
     stem, _, suffix = name.rpartition(".")
     free, number = name, 2
-    while free.casefold() in there:
+    while _on_disk(free) in there:
         free, number = f"{stem}_{number}.{suffix}", number + 1
     return free
+
+
+def _on_disk(name: str) -> str:
+    return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
 def _figures(model: Any, report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
@@ -217,7 +225,7 @@ def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
             lines = rates.loc[(rates["clusters"] == clusters) & (rates["class"] == label)]
             part, title = "", f"Rates by group, {clusters} clusters"
             if len(classes) > 1:
-                part, title = f"_{_file_part(label)}", f"{title}, class {label}"
+                part, title = f"_{_file_part(label)}", f"{title}, class {_shown(label)}"
             fixed = lines.loc[lines["effects"] == "fixed"].assign(effects="mixed")
             figure = plot_group_rates(
                 fixed, lines, names=("fixed effects", "mixed effects"), clusters=clusters,
@@ -238,7 +246,7 @@ def _effects(model: Any) -> Iterator[tuple[str, "Figure", str]]:
                 lines = lines.loc[lines["class"] == label]
                 parts.append(label)
             name = "_".join(["cluster_effects", *map(_file_part, parts)])
-            title = ", ".join(["Cluster effects", *map(str, parts)])
+            title = ", ".join(["Cluster effects", *map(_shown, parts)])
             figure = plot_cluster_effects(lines, unit=_unit(model), title=title)
             yield f"{name}.png", figure, "effect of every cluster with its interval"
 
@@ -249,10 +257,15 @@ def _unit(model: Any) -> str:
     return "units of the target" if hasattr(model.target_, "scale") else "log of the mean"
 
 
+def _shown(label: Any) -> str:
+    (name,) = short_names([label_of(label)], LONGEST).values()
+    return name
+
+
 def _file_part(label: Any) -> str:
-    """Return a label that a file name can hold."""
+    """Return of a label what a file name can hold, which has 255 bytes at most."""
     kept = [mark if mark.isalnum() or mark in "-." else "_" for mark in label_of(label)]
-    return "".join(kept)
+    return "".join(kept[:LONGEST])
 
 
 def _say_no_groups(model: Any, attributes: Any) -> None:

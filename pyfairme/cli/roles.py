@@ -121,7 +121,7 @@ def parse_clusters(texts: Sequence[str], frame: pd.DataFrame) -> tuple[Grouping,
     """
     found: list[Grouping] = []
     for text in texts:
-        path = tuple(part.strip() for part in text.split("/"))
+        path = tuple(_stripped(part, frame) for part in text.split("/"))
         nested = text not in frame.columns and len(path) > 1
         found.append(path if nested else text)
     return tuple(found)
@@ -196,8 +196,13 @@ def number_names(sensitive: Iterable[str], *columns: str | None) -> list[str]:
 def _attribute(text: str, frame: pd.DataFrame, option: str) -> Sensitive:
     if text in frame.columns:
         return text
-    parts = tuple(_part(part.strip(), frame, option) for part in text.split("*"))
+    parts = tuple(_part(_stripped(part, frame), frame, option) for part in text.split("*"))
     return parts[0] if len(parts) == 1 else parts
+
+
+def _stripped(part: str, frame: pd.DataFrame) -> str:
+    """Return a part without blanks around it, unless they belong to a column's name."""
+    return part if part in frame.columns else part.strip()
 
 
 def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:

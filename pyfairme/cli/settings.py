@@ -1,5 +1,6 @@
 """Options of ``pyfairme fit`` to keywords of an estimator."""
 
+import csv
 import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -103,12 +104,18 @@ def parse_penalties(text: str) -> tuple[str, ...] | None:
 
 
 def parse_slopes(text: str, frame: pd.DataFrame) -> str | tuple[str, ...] | None:
-    """Read random slopes: "all", "hidden", "none" or columns; raise ValueError for others."""
+    """Read random slopes: "all", "hidden", "none" or columns; raise ValueError for others.
+
+    Examples
+    --------
+    >>> parse_slopes('"a, b",c', pd.DataFrame(columns=["a, b", "c"]))
+    ('a, b', 'c')
+    """
     if text == "none":
         return None
     if text in ("all", "hidden"):
         return text
-    names = tuple(_items(text, "--random-slopes"))
+    names = (text,) if text in frame.columns else tuple(_items(text, "--random-slopes"))
     check_columns(names, frame, "--random-slopes")
     return names
 
@@ -132,7 +139,8 @@ def parse_widths(text: str) -> tuple[int, ...]:
 
 
 def _items(text: str, option: str) -> Sequence[str]:
-    items = [item.strip() for item in text.split(",")]
+    # a name with a comma is put in quotation marks, as in a CSV file
+    items = [item.strip() for item in next(csv.reader([text], skipinitialspace=True), [""])]
     if not all(items):
         raise ValueError(
             f"{option} has nothing before, after or between its commas: {text!r}. [empty-item]"

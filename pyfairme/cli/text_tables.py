@@ -108,8 +108,11 @@ def _cells(
     names = [str(name).strip() for name in header.iloc[0]]
     repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if repeated:
+        same = sum(header.iloc[0] == repeated[0]) > 1
+        blanks = "" if same else " (blanks around a name do not count)"
         raise ValueError(
-            f"{path.name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
+            f"{path.name} has several columns called {repeated[0]!r}{blanks}: rename them. "
+            "[column-twice]"
         )
     with warnings.catch_warnings():
         # rows longer than the header would be cut with a warning: a table must be regular

@@ -250,7 +250,7 @@ def _columns(design: Design, frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
     used += [*roles.cluster_columns, *(c for c in roles.sensitive_columns if c in frame.columns)]
     used += [] if design.offset is None else [design.offset]
     found = {}
-    for name in dict.fromkeys(used):
+    for name in sorted(dict.fromkeys(used), key="row".__eq__):
         column = pick(frame, name)
         if name in roles.cluster_columns or column_kind(column) == "categorical":
             values = inputs.cluster_labels(frame, name).astype(str)
@@ -259,5 +259,8 @@ def _columns(design: Design, frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
             whole = column.dtype.kind in "iub" and not column.isna().any()
             values = values.astype(np.int64) if whole else values
         # a variable that is called as its dim would be taken for the dim's labels
-        found[f"{name}_" if name == "row" else str(name)] = (("row",), values)
+        free = str(name)
+        while free == "row" or free in found:
+            free += "_"
+        found[free] = (("row",), values)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import narwhals as nw
@@ -280,10 +280,14 @@ def new_clusters(design: Design, frame: pd.DataFrame, column: str) -> list[str]:
     return natural_order(set(labels.names) - set(design.clusters[column]))
 
 
-def cluster_labels(frame: pd.DataFrame, factor: Grouping | Factor) -> np.ndarray:
+def cluster_labels(
+    frame: pd.DataFrame, factor: Grouping | Factor, doubled: Sequence[Sequence[str]] | None = None
+) -> np.ndarray:
     """Return each row's cluster label as text, "(missing)" where there is none.
 
-    ``factor`` is that of a model, or a column, or the path of columns down to a nested factor.
+    ``factor`` is that of a model, or a column, or the path of columns down to a nested factor;
+    ``doubled`` is for the latter two, see `read_clusters`.
     """
-    labels = factor.read(frame) if isinstance(factor, Factor) else read_clusters(frame, factor)
+    known = isinstance(factor, Factor)
+    labels = factor.read(frame) if known else read_clusters(frame, factor, doubled)
     return np.array([*labels.names, MISSING], dtype=object)[labels.codes]

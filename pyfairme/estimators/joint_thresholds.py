@@ -358,10 +358,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def _decide(self, X: Any) -> np.ndarray:
         frame, p, members = self._read(X)
-        of = self._groups.values() if self._features is None else ()
-        columns = [column for groups in of for column in groups.columns]
+        groups = tuple(self._groups.values()) if self._features is None else ()
         share = self._rule.chances(p, members)
-        return policy.decide(self.estimator, frame, columns, share, self._seed)
+        return policy.decide(self.estimator, frame, groups, share, self._seed)
 
     def _read(self, X: Any) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
         """Return new rows as a frame, their probability (n,), and their groups by attribute."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Schema
+from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
@@ -129,23 +130,28 @@ def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown:
 
 
 def decide(
-    estimator: Any, frame: pd.DataFrame, columns: Sequence[str], share: np.ndarray, seed: int
+    estimator: Any,
+    frame: pd.DataFrame,
+    groups: Sequence[Attribute],
+    share: np.ndarray,
+    seed: int,
 ) -> np.ndarray:
     """Decide rows by their chance ``share`` (n,) of a positive decision: 0 or 1, (n,).
 
-    The coin of a row is a hash of the seed and of what the classifier and the groups, read from
-    ``columns``, see of it.
+    The coin of a row is a hash of the seed and of what the classifier and the ``groups`` see of it.
     """
     open_ = (share > 0) & (share < 1)
     decision = (share >= 1).astype(int)
     if open_.any():  # only then are coins tossed
         tossed: Any = frame[open_]
-        decision[open_] = coins(_contents(estimator, tossed, columns), seed) < share[open_]
+        decision[open_] = coins(_contents(estimator, tossed, groups), seed) < share[open_]
     return decision
 
 
-def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+def _contents(estimator: Any, frame: pd.DataFrame, groups: Sequence[Attribute]) -> pd.DataFrame:
     """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
+    columns = [column for attribute in groups for column in attribute.columns]
+    doubled = _doubled(estimator.design_, groups)
     schema, offset = estimator.design_.schema, estimator.offset
     added = [offset] if offset is not None else []
     numbers = {*schema.numeric, *added}
@@ -155,11 +161,26 @@ def _contents(estimator: Any, frame: pd.DataFrame, columns: Sequence[str]) -> pd
         {
             name: read_numbers(pick(frame, name))
             if name in numbers
-            else inputs.cluster_labels(frame, name)
+            else inputs.cluster_labels(frame, name, [sorted(doubled[name])])
             for name in names
             if name in frame.columns
         }
     )
+
+
+def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, set[str]]:
+    """Return by column the labels that were both text and not, so that 1 and "1" are two.
+
+    They are those of training, not of the rows at hand: a row has one coin in whatever company.
+    """
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for factor in design.factors:
+        for column, labels in zip(factor.columns, factor.doubled, strict=False):  # () where none is
+            found[column].update(labels)
+    parts = [part for attribute in groups for part in attribute.components]
+    for owner in (*design.terms, *parts):
+        found[owner.column].update(getattr(owner, "doubled", ()))
+    return found
 
 
 def report(

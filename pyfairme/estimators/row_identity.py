@@ -24,7 +24,7 @@ def row_identity(design: Design, frame: pd.DataFrame, batch: Batch) -> np.ndarra
     hashing: Any = pd.util  # type: ignore[attr-defined]
     parts = [hashing.hash_pandas_object(frame.index, index=False).to_numpy()]
     parts += [
-        hashing.hash_array(cluster_labels(frame, factor).astype(str).astype(object))
+        hashing.hash_array(cluster_labels(frame, factor))
         for factor in design.factors
         if set(factor.columns) <= set(frame.columns)
     ]

@@ -14,7 +14,7 @@ from pyfairme.data.state import rebuilt
 from pyfairme.estimators import after_fit, settings
 from pyfairme.estimators.saved_arrays import check_arrays, checked, line
 from pyfairme.estimators.warm import Learned
-from pyfairme.inference.posterior import Labels
+from pyfairme.inference.posterior import Labels, term_name
 from pyfairme.inference.predict import EFFECTS, Fit
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec
@@ -37,7 +37,7 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
             scales[factor.name] = np.ones(factor.hidden)
             means[factor.name] = np.full(factor.hidden, np.nan)  # activations have no fixed unit
         else:
-            terms[factor.name] = tuple(columns[i].name for i in factor.slopes)
+            terms[factor.name] = tuple(term_name(columns[i].name) for i in factor.slopes)
             origins[factor.name] = np.array([columns[i].origin for i in factor.slopes])
             scales[factor.name] = np.array([columns[i].scale for i in factor.slopes])
             means[factor.name] = np.asarray(slope_means)[list(factor.slopes)]
@@ -48,7 +48,7 @@ def labels(design: Design, fit: Fit, target: Any, slope_means: np.ndarray, class
         slope_origin=origins,
         slope_scale=scales,
         slope_mean=means,
-        columns=tuple(column.name for column in design.columns),
+        columns=tuple(term_name(column.name) for column in design.columns),
         column_mean=np.array([column.mean for column in design.columns]),
         column_scale=np.array([column.scale for column in design.columns]),
         target_mean=target.mean if real else 0.0,

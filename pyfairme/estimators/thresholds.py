@@ -258,8 +258,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return positive_share(rules, self._score(X), codes)
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
-        columns = () if self._groups is None else self._groups.columns
-        return policy.decide(self.estimator, frame, columns, share, self._seed)
+        groups = () if self._groups is None else (self._groups,)
+        return policy.decide(self.estimator, frame, groups, share, self._seed)
 
     # Reporting ------------------------------------------------------------------------------
 

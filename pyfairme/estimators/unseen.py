@@ -169,5 +169,6 @@ def _fewer_draws(fit: Fit, news: Mapping[str, list[str]]) -> Fit:
 
 def _label_seed(seed: int, factor: str, label: str) -> int:
     """Seed a cluster's draw by its label, so that batching and company do not matter."""
-    digest = hashlib.sha256(f"{seed}/{factor}/{label}".encode()).digest()
+    name = factor.replace("\\", "\\\\").replace("/", "\\/")  # "a/b" and "c" are not "a" and "b/c"
+    digest = hashlib.sha256(f"{seed}/{name}/{label}".encode()).digest()
     return int.from_bytes(digest[:8], "little")

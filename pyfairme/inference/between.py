@@ -105,6 +105,8 @@ def alone(spec: ModelSpec, network: Any, draws: Any, batch: Batch, rows: Array, 
         each = [
             rows[:, index, None]
             * _own_sd(factor, values, found.hidden[-1] if factor.hidden else batch.slopes)
+            if own_name(factor, factor.sites[0]) in values
+            else jnp.zeros_like(found.fixed)  # a factor of which every row's cluster is known
             for index, factor in enumerate(spec.factors)
         ]
         return jnp.stack(each, axis=-1)

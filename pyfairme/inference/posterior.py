@@ -10,6 +10,7 @@ import numpy as np
 
 from pyfairme.inference.groups import assemble, group
 from pyfairme.inference.predict import Fit
+from pyfairme.metrics.names import apart
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import LAST_LAYER
 
@@ -17,14 +18,19 @@ if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = [
+    "INTERCEPT",
     "Labels",
     "Variable",
     "fixed_terms",
     "latent_group",
     "linear_effects",
+    "term_name",
     "to_arviz",
     "variables",
 ]
+
+CLASS, FIXED_TERM = "class", "fixed_term"  # dims
+INTERCEPT, CORRELATION = "Intercept", "cor("  # terms; the second with two terms behind it
 
 
 @dataclass(frozen=True)
@@ -64,22 +70,23 @@ class Variable(NamedTuple):
 def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
     """Yield every variable of the posterior, in the data's units, without singleton outputs."""
     many = fit.spec.likelihood.outputs > 1
-    last = ("class",) if many else ()
+    last = (CLASS,) if many else ()
     unit_of_target = np.float64(labels.target_scale)  # it may be beyond the draws' precision
     for latent, _ in fit.spec.likelihood.latents():
         scale = unit_of_target if latent.in_units else 1.0
         yield Variable(latent.name, fit.draws[latent.name] * scale, ())
+    dim = _dims(fit)
     if fit.spec.last_layer and not fit.spec.hidden:
         values = linear_effects(fit, labels)
-        yield Variable("fixed_effects", values if many else values[..., 0], ("fixed_term", *last))
+        yield Variable("fixed_effects", values if many else values[..., 0], (FIXED_TERM, *last))
     for factor in fit.spec.factors:
         for term in factor.sites:
             unit = unit_of_target
             dims: tuple[str, ...] = ()
             if term == "slopes":
-                dims = (f"{factor.name}_term",)
+                dims = (dim[factor.name, "term"],)
                 unit = (labels.target_scale / labels.slope_scale[factor.name])[:, None]
-            for name, leading in ((term, (factor.name,)), (f"{term}_sd", ())):
+            for name, leading in ((term, (dim[factor.name, ""],)), (f"{term}_sd", ())):
                 values = fit.draws[f"{factor.name}_{name}"] * unit
                 values = values if many else values[..., 0]
                 yield Variable(f"{factor.name}_{name}", values, (*leading, *dims, *last))
@@ -87,8 +94,36 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
             cholesky = fit.draws[f"{factor.name}_cholesky"]  # (members, draws, K, d, d)
             values = np.moveaxis(cholesky @ np.swapaxes(cholesky, -1, -2), 2, -1)
             values = values if many else values[..., 0]
-            dims = (f"{factor.name}_effect", f"{factor.name}_effect_2")
+            dims = (dim[factor.name, "effect"], dim[factor.name, "effect_2"])
             yield Variable(f"{factor.name}_correlation", values, (*dims, *last))
+
+
+def _dims(fit: Fit) -> dict[tuple[str, str], str]:
+    """Name the dims of every factor: by its name and "", "term", "effect" or "effect_2".
+
+    A dim is called as the cluster column, or with these words behind it; "_" is added where the
+    name is that of a variable or of another dim.
+    """
+    taken = {"chain", "draw"} | {latent.name for latent, _ in fit.spec.likelihood.latents()}
+    if fit.spec.likelihood.outputs > 1:
+        taken.add(CLASS)
+    if fit.spec.last_layer and not fit.spec.hidden:
+        taken |= {FIXED_TERM, "fixed_effects"}
+    for factor in fit.spec.factors:
+        sites = [f"{factor.name}_{term}" for term in factor.sites]
+        taken |= {*sites, *(f"{site}_sd" for site in sites)}
+        if factor.correlated:
+            taken.add(f"{factor.name}_correlation")
+    wanted = [("", ""), ("term", "_term"), ("effect", "_effect"), ("effect_2", "_effect_2")]
+    found: dict[tuple[str, str], str] = {}
+    for kind, ending in wanted:
+        for factor in fit.spec.factors:
+            name = factor.name + ending
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            found[factor.name, kind] = name
+    return found
 
 
 def latent_group(fit: Fit, labels: Labels, attrs: dict[str, Any]) -> xr.Dataset:
@@ -114,25 +149,38 @@ def to_arviz(fit: Fit, labels: Labels, attrs: dict[str, Any]) -> Any:
 
 def _coords(fit: Fit, labels: Labels) -> dict[str, tuple[str, ...]]:
     coords: dict[str, tuple[str, ...]] = {
-        "class": labels.classes,
-        "fixed_term": fixed_terms(labels),
+        CLASS: labels.classes,
+        FIXED_TERM: fixed_terms(labels),
     }
+    dim = _dims(fit)
     for factor in fit.spec.factors:
-        coords[factor.name] = labels.clusters[factor.name]
-        coords[f"{factor.name}_term"] = labels.terms[factor.name]
-        for name in ("effect", "effect_2"):
-            coords[f"{factor.name}_{name}"] = effect_names(factor, labels)
+        coords[dim[factor.name, ""]] = labels.clusters[factor.name]
+        coords[dim[factor.name, "term"]] = labels.terms[factor.name]
+        for kind in ("effect", "effect_2"):
+            coords[dim[factor.name, kind]] = effect_names(factor, labels)
     return coords
+
+
+def term_name(column: str) -> str:
+    """Return a column's name as a term, in quotation marks where it reads as a term of ours.
+
+    Examples
+    --------
+    >>> term_name("x"), term_name("Intercept"), term_name("cor(a, b)")
+    ('x', '"Intercept"', '"cor(a, b)"')
+    """
+    core = column.strip('"')
+    return apart(column, {INTERCEPT, core} if core.startswith(CORRELATION) else {INTERCEPT})
 
 
 def effect_names(factor: Factor, labels: Labels) -> tuple[str, ...]:
     """Names of a cluster's effects: the intercept, if there is one, then its slopes."""
-    return (*(("Intercept",) if factor.intercept else ()), *labels.terms[factor.name])
+    return (*((INTERCEPT,) if factor.intercept else ()), *labels.terms[factor.name])
 
 
 def fixed_terms(labels: Labels) -> tuple[str, ...]:
     """Names of the linear fixed effects: the intercept, then the columns of x."""
-    return ("Intercept", *labels.columns)
+    return (INTERCEPT, *labels.columns)
 
 
 def linear_effects(fit: Fit, labels: Labels) -> np.ndarray:

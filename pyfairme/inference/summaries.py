@@ -9,6 +9,7 @@ import pandas as pd
 
 from pyfairme.data.moments import power_of_two
 from pyfairme.inference.posterior import (
+    INTERCEPT,
     Labels,
     effect_names,
     fixed_terms,
@@ -16,9 +17,12 @@ from pyfairme.inference.posterior import (
     variables,
 )
 from pyfairme.inference.predict import Fit
+from pyfairme.metrics.names import apart, join_names
 from pyfairme.model.effects import Factor
 
-__all__ = ["cluster_effects", "fixed_effects", "icc", "variance_components"]
+__all__ = ["RESIDUAL", "cluster_effects", "fixed_effects", "icc", "variance_components"]
+
+RESIDUAL = "residual"  # the factor of a likelihood's own parameters
 
 
 def _summary(values: np.ndarray, level: float) -> dict[str, Any]:
@@ -47,7 +51,7 @@ def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFram
             continue
         values = _flat(variable.values)
         slopes = variable.name == f"{owner.name}_slopes"
-        terms = labels.terms[owner.name] if slopes else ("Intercept",)
+        terms = labels.terms[owner.name] if slopes else (INTERCEPT,)
         index = {"cluster": labels.clusters[owner.name], "term": terms}
         if fit.spec.likelihood.outputs > 1:
             index["class"] = labels.classes
@@ -81,8 +85,8 @@ def _correlations(
         for first in range(second):
             for output in range(classes):
                 draws = flat[:, second, first, output]
-                line: dict[str, Any] = {"factor": factor.name, "origin": ""}
-                line["term"] = f"cor({names[first]}, {names[second]})"
+                line: dict[str, Any] = {"factor": _factor_name(factor), "origin": ""}
+                line["term"] = f"cor({join_names([names[first], names[second]], ', ')})"
                 if classes > 1:
                     line["class"] = labels.classes[output]
                 lines.append(line | _summary(draws, level) | {"median": np.median(draws)})
@@ -92,7 +96,8 @@ def _correlations(
 def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFrame:
     """Summarise the standard deviations of every random-effects term and of the residual.
 
-    Correlated effects have a line "cor(first, second)" for each pair of a cluster's terms.
+    Correlated effects have a line "cor(first, second)" for each pair of a cluster's terms. A column
+    called "Intercept" or "cor(...)", and a cluster column called "residual", is in quotation marks.
 
     The factor "residual" holds all of a likelihood's own parameters: ``residual_sd``;
     ``residual_scale`` and ``df`` of a Student t; ``concentration`` of a negative binomial.
@@ -111,7 +116,7 @@ def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.Data
             rows += _correlations(fit, owner, labels, variable.values, level)
             continue
         if owner is None:
-            keys = [{"factor": "residual", "term": variable.name, "origin": ""}]
+            keys = [{"factor": RESIDUAL, "term": variable.name, "origin": ""}]
         else:
             keys = _component_keys(fit, owner, labels, variable.name)
         values = _flat(variable.values)
@@ -126,19 +131,24 @@ def variance_components(fit: Fit, labels: Labels, level: float = 0.9) -> pd.Data
 
 def _component_keys(fit: Fit, factor: Factor, labels: Labels, name: str) -> list[dict[str, str]]:
     slopes = name == f"{factor.name}_slopes_sd"
-    terms = labels.terms[factor.name] if slopes else ("Intercept",)
+    terms = labels.terms[factor.name] if slopes else (INTERCEPT,)
     origin = "" if slopes else _origin(labels, factor)
-    keys = [{"factor": factor.name, "term": term, "origin": origin} for term in terms]
+    name = _factor_name(factor)
+    keys = [{"factor": name, "term": term, "origin": origin} for term in terms]
     if fit.spec.likelihood.outputs > 1:
         return [key | {"class": label} for key in keys for label in labels.classes]
     return keys
+
+
+def _factor_name(factor: Factor) -> str:
+    return apart(factor.name, {RESIDUAL})
 
 
 def _origin(labels: Labels, factor: Factor) -> str:
     """Say at which values of its slopes' columns a factor's intercepts hold."""
     at = dict(zip(labels.terms[factor.name], labels.slope_origin[factor.name], strict=True))
     if len(at) <= 3:
-        return ", ".join(f"{term} = {value:.7g}" for term, value in at.items())
+        return join_names([f"{term} = {value:.7g}" for term, value in at.items()], ", ")
     moved = "".join(f"{term} = {value:.7g}, " for term, value in at.items() if value)
     return f"{moved}all other slopes' columns = 0" if moved else "slopes' columns = 0"
 

@@ -7,10 +7,12 @@ already gets one pair more. So two labels never share a name, and ordinary ones 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
+from unicodedata import normalize
 
-__all__ = ["ALL", "apart", "distinct_names", "join_names"]
+__all__ = ["ALL", "apart", "distinct_names", "join_names", "listed", "short_names"]
 
 ALL = "all"  # in reports: of all rows, or of all groups
+LONGEST = 60  # letters of a name in a list
 
 
 def apart(name: str, words: Collection[str]) -> str:
@@ -85,6 +87,75 @@ def distinct_names(labels: Iterable[Any]) -> tuple[str, ...]:
                 found[place] += f" ({type(label).__name__})"
             taken.add(found[place])
     return tuple(found)
+
+
+def listed(names: Iterable[str]) -> list[str]:
+    r"""Return names as they stand in a list with commas that people read, see `short_names`.
+
+    Examples
+    --------
+    >>> ", ".join(listed(["a", "x, y", "two\nlines"]))
+    'a, "x, y", two\\nlines'
+    """
+    names = list(names)
+    short = short_names(names, LONGEST)
+    texts = [short[name] for name in names]
+    return [_quoted(text) if "," in text or not text else text for text in texts]
+
+
+def short_names(names: Iterable[str], most: int, *, blanks: bool = False) -> dict[str, str]:
+    r"""Return for each name a text of one line and at most so many characters, all different.
+
+    For tables and pictures that people read. Signs that break a line, or cannot be seen, are
+    written as escapes; of a long name the middle is left out; where two texts would look alike,
+    they are numbered.
+
+    Parameters
+    ----------
+    names
+        Names, in order; repeats count once.
+    most
+        Characters of a text, at least 8.
+    blanks
+        Write "_" as a blank, unless that is another of the names.
+
+    Examples
+    --------
+    >>> list(short_names(["age_group", "two\nlines"], 20, blanks=True).values())
+    ['age group', 'two\\nlines']
+    >>> list(short_names(["a" * 30 + "1", "a" * 30 + "2", "a" * 31 + "2"], 8).values())
+    ['aaaa…aa1', 'aaaa…aa2', 'aa…2 (2)']
+    """
+    wanted = dict.fromkeys(names)
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in wanted:
+        plain = name.replace("_", " ") if blanks else name
+        whole = _one_line(name if plain in wanted else plain)
+        text, number = _cut(whole, most), 2
+        while _looks(text) in taken:
+            ending = f" ({number})"
+            text, number = _cut(whole, most - len(ending)) + ending, number + 1
+        taken.add(_looks(text))
+        found[name] = text
+    return found
+
+
+def _looks(text: str) -> str:
+    return normalize("NFC", text).strip()
+
+
+def _one_line(name: str) -> str:
+    return "".join(
+        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in name
+    )
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[: most - 1 - half]}…{text[-half:]}"
 
 
 def _quoted(name: str) -> str:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.inference.posterior import INTERCEPT
 from pyfairme.report.chosen import one_factor
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +21,7 @@ MOST_LABELS = 60  # clusters that are named; more of them are ranks
 
 def plot_caterpillar(
     cluster_effects: pd.DataFrame,
-    term: str = "Intercept",
+    term: str = INTERCEPT,
     factor: str | None = None,
     top: int | None = None,
     *,
@@ -74,10 +75,11 @@ def plot_caterpillar(
     figure = empty_figure(5.5, 1.3 + height)
     axes = figure.subplots()
     _draw(axes, lines[shown], rank[shown])
-    effect = "intercept" if term == "Intercept" else f"slope of {words(term)}"
+    of_term, of_factor = tick_names([term, name], blanks=True)
+    effect = "intercept" if term == INTERCEPT else f"slope of {of_term}"
     axes.set_xlabel(f"{effect} ({unit})", fontsize=8)
     count = f"{number:,} clusters" if shown.all() else f"{shown.sum()} of {number:,} clusters"
-    heading = f"{title}: {words(name)}, {count}\nmean and posterior interval; grey: it contains 0"
+    heading = f"{title}: {of_factor}, {count}\nmean and posterior interval; grey: it contains 0"
     figure.suptitle(heading, fontsize=10)
     return figure
 
@@ -94,7 +96,7 @@ def _draw(axes: Any, lines: pd.DataFrame, rank: np.ndarray) -> None:
     axes.hlines(place, lines["low"], lines["high"], colors=colours, linewidth=width, alpha=alpha)
     axes.scatter(lines["mean"], place, c=colours if named else "black", s=size, zorder=3)
     if named:
-        axes.set_yticks(place, list(lines["cluster"]))
+        axes.set_yticks(place, tick_names(lines["cluster"]))
         axes.set_ylim(0.3, len(lines) + 0.7)
     else:
         axes.set_ylabel("rank of the cluster", fontsize=8)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.inference.posterior import INTERCEPT
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["plot_cluster_effects"]
 
-INTERCEPT = "Intercept"
 PER_ROW = 4
 
 
@@ -71,7 +71,8 @@ def plot_cluster_effects(
     for axes in panels.flat[len(terms) :]:
         axes.set_visible(False)
     panels[0, 0].invert_yaxis()  # shared: the first cluster stands on top
-    heading = f"{title}: {words(factors[0])}\nmean and posterior interval; grey: it contains 0"
+    (name,) = tick_names(factors, blanks=True)
+    heading = f"{title}: {name}\nmean and posterior interval; grey: it contains 0"
     figure.suptitle(heading, fontsize=10)
     return figure
 
@@ -90,9 +91,10 @@ def _heading(term: str, unit: str) -> tuple[str, str]:
     if term == INTERCEPT:
         return "intercept", unit
     if term.endswith("]"):  # a level of a categorical column
-        column, level = term[:-1].split("[", 1)
+        column, level = tick_names(term[:-1].split("[", 1))
         return f"{words(column)}:\n{level}", unit
-    return f"slope of\n{words(term)}", f"{unit} per unit"
+    (name,) = tick_names([term], blanks=True)
+    return f"slope of\n{name}", f"{unit} per unit"
 
 
 def _panel(axes: Any, lines: pd.DataFrame, title: str, label: str) -> None:
@@ -102,7 +104,7 @@ def _panel(axes: Any, lines: pd.DataFrame, title: str, label: str) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.hlines(place, lines["low"], lines["high"], colors=colours, linewidth=1.8)
     axes.scatter(lines["mean"], place, c=colours, s=18, zorder=3)
-    axes.set_yticks(place, list(lines.index))
+    axes.set_yticks(place, tick_names(lines.index))
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(label, fontsize=8)
     axes.locator_params(axis="x", nbins=4)

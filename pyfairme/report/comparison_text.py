@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.names import short_names
 from pyfairme.report.style import words
 from pyfairme.study.before_after import HIGHER_IS_BETTER
 
@@ -123,7 +124,8 @@ def _verdict(rest: pd.DataFrame) -> str:
 
 def _panel(rest: pd.DataFrame, attributes: list[str]) -> Iterator[str]:
     yield ""
-    heads = [f"{words(name)[: CELL - 2]:>{CELL - 2}}  " for name in attributes]
+    short = short_names(attributes, CELL - 2, blanks=True)
+    heads = [f"{short[name]:>{CELL - 2}}  " for name in attributes]
     yield (" " * LABEL + "".join(heads)).rstrip()
     under = f"{'from':>6}{'to':>5}{'chg':>6}{'null':>5}  "
     yield (" " * LABEL + under * len(attributes)).rstrip()

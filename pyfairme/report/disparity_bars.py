@@ -9,7 +9,7 @@ import pandas as pd
 
 from pyfairme.report.layouts import DISPARITY_METRICS
 from pyfairme.report.lines import change, label
-from pyfairme.report.style import COLOURS, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,6 +68,7 @@ def plot_disparities(
     metrics = [name for name in DISPARITY_METRICS if name in keys.unique("metric")]
     clusters = [name for name in CLUSTERS if name in keys.unique("clusters")]
     attributes = list(keys.unique("attribute"))
+    ticks = [name.replace(" ", "\n", 1) for name in tick_names(attributes, blanks=True)]
     wide = 1.2 + len(clusters) * (0.9 + 0.95 * len(attributes))
     figure = empty_figure(max(wide, 7.0), 1.1 + 1.75 * len(metrics))
     panels = figure.subplots(len(metrics), len(clusters), sharey="row", squeeze=False)
@@ -75,7 +76,7 @@ def plot_disparities(
         for axes, name in zip(row, clusters, strict=True):
             index = pd.MultiIndex.from_product([[name], attributes, [metric]])
             _panel(axes, before.reindex(index), after.reindex(index), pair)
-            axes.set_xticks(range(len(attributes)), [_tick(a) for a in attributes])
+            axes.set_xticks(range(len(attributes)), ticks)
         row[0].set_ylabel(label(metric), fontsize=9)
         top = max(_ends(lines.xs(metric, level="metric")) for lines in (before, after))
         row[0].set_ylim(0, 1.22 * top if top > 0 else 1)  # room for the changes above the bars
@@ -93,10 +94,6 @@ def _lines(results: pd.DataFrame, variant: str) -> Any:
     chosen: Any = results[(results["variant"] == variant) & (results["attribute"] != "all")]
     chosen = chosen[chosen["metric"].isin(DISPARITY_METRICS)]
     return chosen.set_index(["clusters", "attribute", "metric"])
-
-
-def _tick(attribute: str) -> str:
-    return words(attribute).replace(" ", "\n", 1)
 
 
 def _ends(lines: Any) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,14 +67,15 @@ def plot_group_rates(
     panels = figure.subplots(
         len(attributes), 2, sharex="col", sharey="row", squeeze=False, height_ratios=sizes
     )
-    for row, attribute in zip(panels, attributes, strict=True):
+    names_of = tick_names(attributes, blanks=True)
+    for row, attribute, shown in zip(panels, attributes, names_of, strict=True):
         for axes, metric in zip(row, titles, strict=True):
             one, two = (
                 frame[(frame["attribute"] == attribute) & (frame["metric"] == metric)]
                 for frame in (first, second)
             )
             _panel(axes, one.set_index("group"), two.set_index("group"), names)
-        row[0].set_ylabel(words(attribute), fontsize=9)
+        row[0].set_ylabel(shown, fontsize=9)
         row[0].invert_yaxis()
     for axes, (name, counted) in zip(panels[0], titles.values(), strict=True):
         axes.set_title(f"{name} (n = {counted})", fontsize=9)
@@ -115,6 +116,6 @@ def _panel(axes: Any, before: pd.DataFrame, after: pd.DataFrame, names: tuple[st
     for where, size in zip(place, before["n"], strict=True):
         axes.text(1.01, where, f"n = {size:,}", transform=axes.get_yaxis_transform(),
                   va="center", fontsize=7, color=GREY)  # fmt: skip
-    axes.set_yticks(place, list(before.index))
+    axes.set_yticks(place, tick_names(before.index))
     axes.locator_params(axis="x", nbins=6)
     finish_axes(axes, "x")

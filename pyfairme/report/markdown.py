@@ -8,7 +8,7 @@ __all__ = ["markdown_table"]
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    r"""Return a table in Markdown; bars inside a cell are escaped.
+    r"""Return a table in Markdown; bars inside a cell are escaped, lines are joined.
 
     Examples
     --------
@@ -22,4 +22,5 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    lines = (" ".join(cell.splitlines()) for cell in cells)
+    return "| " + " | ".join(line.replace("|", "\\|") for line in lines) + " |"

@@ -17,7 +17,7 @@ from pyfairme.report.replicates import (
     ecdf_curve,
     is_whole,
 )
-from pyfairme.report.style import COLOURS, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, empty_figure, finish_axes, tick_names, words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,7 +97,7 @@ def plot_predictive_check(
         if label is not None:
             axes.set_title(f"{label} (n = {len(y):,})", fontsize=8)
         if labels is not None:
-            axes.set_xticks(range(len(labels)), [str(item) for item in labels])
+            axes.set_xticks(range(len(labels)), tick_names(map(str, labels)))
         if index + columns >= len(panels):  # the last one of its column
             axes.tick_params(labelbottom=True)
             axes.set_xlabel(words(name), fontsize=8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -146,7 +146,8 @@ def _write(
 ) -> None:  # fmt: skip
     """Write groups, numbers of rows, and each attribute's spread."""
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(place, list(first["group"]))
+    axes.set_yticks(place, tick_names(first["group"]))
+    shown = dict(zip(heads, tick_names(heads, blanks=True), strict=True))
     side = axes.get_yaxis_transform()
     for at, n in zip(place, first["n"], strict=True):
         axes.text(1.01, at, f"n {n:,}", transform=side, fontsize=7, color=GREY, va="center")
@@ -158,7 +159,7 @@ def _write(
                 text = f"SD {line.value:.3f} ({line.low:.3f} to {line.high:.3f})"
                 text += f", by chance up to {line.null_high:.3f}"
                 parts.append(f"{name}: {text}" if name else text)
-        axes.text(0.01, at, words(attribute), transform=side, fontsize=8.5, weight="bold",
+        axes.text(0.01, at, shown[attribute], transform=side, fontsize=8.5, weight="bold",
                   va="center")  # fmt: skip
         axes.text(0.99, at, "\n".join(parts), transform=side, fontsize=6.5, color=GREY,
                   va="center", ha="right", linespacing=1.1,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def plot_reliability(
     figure = empty_figure(4.8, 5.4)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     above.plot([0, 1], [0, 1], color="black", linewidth=0.9, linestyle="--")
-    for index, (name, table) in enumerate(named.items()):
+    for index, (name, table) in enumerate(zip(tick_names(named), named.values(), strict=True)):
         _check(table)
         _draw(above, below, table, name, COLOURS[index % len(COLOURS)])
     above.set_ylabel("observed frequency", fontsize=8)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.report.chosen import one_factor
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,14 +64,15 @@ def plot_shrinkage(
     panels = figure.subplots(1, 1 + vary, squeeze=False)[0]
     _slopes(panels[0], lines, raw, rows)
     if named:
-        _labels(panels[0], list(lines["cluster"].astype(str)), pooled.to_numpy())
+        _labels(panels[0], tick_names(lines["cluster"].astype(str)), pooled.to_numpy())
     if vary:
         _by_rows(panels[1], lines, raw, rows)
     for axes in panels:
         axes.set_ylabel(f"estimate ({unit})", fontsize=8)
     infinite = int(np.isinf(lines["raw"]).sum())
     note = f"; triangles: {infinite} without a finite estimate" if infinite else ""
-    figure.suptitle(f"{title}: {words(name)}, {len(lines):,} clusters{note}", fontsize=10)
+    (factor,) = tick_names([name], blanks=True)
+    figure.suptitle(f"{title}: {factor}, {len(lines):,} clusters{note}", fontsize=10)
     return figure
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from pyfairme.report.style import COLOURS, GREY, empty_figure, finish_axes, words
+from pyfairme.metrics.names import short_names
+from pyfairme.report.style import COLOURS, GREY, LONGEST, empty_figure, finish_axes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -89,31 +90,35 @@ def _cluster(history: pd.DataFrame) -> list[_Curve]:
     """One colour per grouping factor, dashed on validation rows."""
     found = []
     columns = [name for name in history if name.startswith("cluster_adversary/")]
+    short = short_names((name.partition("/")[2] for name in columns), LONGEST, blanks=True)
     for name, colour in zip(columns, COLOURS, strict=False):
         for prefix, dash, rows in (("", "-", "training"), (HELD_OUT, "--", "validation")):
             if prefix + name in history:
-                label = f"{words(name.split('/')[-1])}, {rows}"
+                label = f"{short[name.partition('/')[2]]}, {rows}"
                 found.append(_Curve(prefix + name, label, colour, dash))
     return found
 
 
 def _by_attribute(columns: list[str]) -> list[_Curve]:
     """One colour per attribute, one dash per kind of effects; names end in effects/attribute."""
-    parts = {name: name.split("/")[-2:] for name in columns}
+    # skill/mixed/sex: the attribute may have a slash in its name
+    parts = {name: name.removeprefix(HELD_OUT).split("/", 2)[1:] for name in columns}
     attributes = sorted({attribute for _, attribute in parts.values()})
+    short = short_names(attributes, LONGEST, blanks=True)
     colour = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(attributes)}
     ordered = sorted(columns, key=lambda name: parts[name][::-1])
     return [
-        _Curve(name, f"{words(attribute)}, {view}", colour[attribute], DASHES.get(view, "-."))
+        _Curve(name, f"{short[attribute]}, {view}", colour[attribute], DASHES.get(view, "-."))
         for name in ordered
         for view, attribute in [parts[name]]
     ]
 
 
 def _panel(axes: Any, history: pd.DataFrame, heading: str, curves: list[_Curve]) -> None:
+    mark = "o" if len(history) == 1 else None  # of one epoch a line would not be seen
     for curve in curves:
         axes.plot(history["epoch"], history[curve.column], curve.dash, color=curve.colour,
-                  linewidth=1.4, label=curve.label)  # fmt: skip
+                  linewidth=1.4, marker=mark, label=curve.label)  # fmt: skip
     if "skill" in heading:
         axes.axhline(0, color=GREY, linewidth=0.8)
     axes.set_title(heading, fontsize=9)

@@ -74,6 +74,9 @@ def test_a_known_class_number_in_a_new_school_is_a_new_cluster(nested):
     # a new class of a known school has the school's effect; means over draws err by some .03
     assert new_class - new_school == pytest.approx(effects["school", "1"], abs=0.1)
     assert known - new_class == pytest.approx(effects["school:class", "1:1"], abs=0.1)
+    inferred = nested.set_params(unseen="infer").predict(rows)
+    # whether all schools among the rows are known does not matter to a new class
+    np.testing.assert_allclose(nested.predict(rows[1:2]), inferred[1], rtol=1e-5)
     drawn = nested.set_params(unseen="sample").predict_interval(rows)
     nested.set_params(unseen="infer")
     widths = (drawn["high"] - drawn["low"]).to_numpy()

@@ -1,5 +1,8 @@
 """Names that never merge, with labels chosen to be taken for each other."""
 
+import csv
+from unicodedata import normalize
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,13 +11,15 @@ from hypothesis import strategies as st
 
 import pyfairme.metrics as pm
 from pyfairme.metrics.inputs import as_groups
-from pyfairme.metrics.names import apart, distinct_names, join_names
+from pyfairme.metrics.names import apart, distinct_names, join_names, listed, short_names
 
 JOINERS = (" & ", " / ")
 WORDS = ("all", "(missing)", "(new level)")
 PIECES = [" ", "&", " & ", "/", " / ", '"', '""', ":", "\\", "a", "1", "nan", "None", *WORDS]
 # text out of the very pieces by which names are joined, quoted and reserved
 TEXT = st.lists(st.sampled_from(PIECES), max_size=4).map("".join)
+LONG = st.tuples(st.sampled_from(["a", "_", "\n"]), st.integers(0, 45), st.sampled_from("ab12"))
+LONG = LONG.map(lambda part: part[0] * part[1] + part[2])
 LABEL = st.one_of(TEXT, st.integers(0, 2), st.sampled_from([0.5, 2.5, "2.5", "0.5", "True"]))
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 
@@ -36,6 +41,23 @@ def test_as_many_names_as_labels(labels):
 @given(st.sets(st.tuples(TEXT, TEXT, TEXT)), st.sampled_from(JOINERS))
 def test_as_many_joined_names_as_combinations(cells, joiner):
     assert len({join_names(cell, joiner) for cell in cells}) == len(cells)
+
+
+@QUICK
+@given(st.sets(st.one_of(LONG, st.text(max_size=12))), st.integers(8, 40), st.booleans())
+def test_as_many_short_names_as_names(names, most, blanks):
+    """What people read is one line, short, and differs also where signs look alike."""
+    found = short_names(names, most, blanks=blanks)
+    assert list(found) == list(names)
+    assert len({normalize("NFC", text).strip() for text in found.values()}) == len(names)
+    assert all(len(text) <= most and (text.isprintable() or not text) for text in found.values())
+
+
+@QUICK
+@given(st.lists(st.text("a, \n", max_size=4), max_size=4))
+def test_a_list_that_people_read_has_as_many_items_as_names(names):
+    found = next(csv.reader([", ".join(listed(names))], skipinitialspace=True), [])
+    assert len(found) == len(names)
 
 
 @QUICK
