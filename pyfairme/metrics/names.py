@@ -124,7 +124,7 @@ def short_names(names: Iterable[str], most: int, *, blanks: bool = False) -> dic
     >>> list(short_names(["age_group", "two\nlines"], 20, blanks=True).values())
     ['age group', 'two\\nlines']
     >>> list(short_names(["a" * 30 + "1", "a" * 30 + "2", "a" * 31 + "2"], 8).values())
-    ['aaaa…aa1', 'aaaa…aa2', 'aa…2 (2)']
+    ['aaa..aa1', 'aaa..aa2', 'a..2 (2)']
     """
     wanted = dict.fromkeys(names)
     found: dict[str, str] = {}
@@ -154,8 +154,8 @@ def _one_line(name: str) -> str:
 def _cut(text: str, most: int) -> str:
     if len(text) <= most:
         return text
-    half = (most - 1) // 2
-    return f"{text[: most - 1 - half]}…{text[-half:]}"
+    half = (most - 2) // 2
+    return f"{text[: most - 2 - half]}..{text[-half:]}"
 
 
 def _quoted(name: str) -> str:

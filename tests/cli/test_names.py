@@ -9,7 +9,7 @@ import pytest
 TARGET = 'y, "z"'
 CLUSTERS = [
     "a / b", "(missing)", "all", "seen", '"all"', "A", "a", "two\nlines", "../x", "caf\u00e9",
-    "cafe\u0301", "\ufb01", "fi", "NA", "01", "1", "$x^{", "L" * 300 + "1", "L" * 300 + "2",
+    "cafe\u0301", "\ufb01", "fi", "NA", "01", "1", "$x^{$", "L" * 300 + "1", "L" * 300 + "2",
 ]  # fmt: skip
 GROUPS = ["a & b", "(missing)", "(new level)", "all", '"all"', "x, y", ""]
 CLASSES = ["a/b", "a b", "L" * 300]

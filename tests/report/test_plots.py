@@ -171,3 +171,13 @@ def test_importing_report_does_not_import_matplotlib():
     code = "import sys, pyfairme.report; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_names_are_drawn_as_they_are_and_apart(effects):
+    """Not as formulas, each on one line, and long ones by their ends."""
+    names = {"a": "$x^{$", "b": "two\nlines" + "b" * 300, "c": "two\nlines" + "b" * 301}
+    figure = plot_cluster_effects(effects.replace({"cluster": names}), title="of $\\frac{1}$")
+    figure.savefig(io.BytesIO())
+    shown = [label.get_text() for label in panels(figure)[0].get_yticklabels()]
+    assert shown[0] == "$x^{$" and len(set(shown)) == 3
+    assert all(len(name) <= 40 and "\n" not in name for name in shown)
