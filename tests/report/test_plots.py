@@ -179,5 +179,6 @@ def test_names_are_drawn_as_they_are_and_apart(effects):
     figure = plot_cluster_effects(effects.replace({"cluster": names}), title="of $\\frac{1}$")
     figure.savefig(io.BytesIO())
     shown = [label.get_text() for label in panels(figure)[0].get_yticklabels()]
-    assert shown[0] == "$x^{$" and len(set(shown)) == 3
+    assert shown[0] == "$x^{$"
+    assert len(set(shown)) == 3
     assert all(len(name) <= 40 and "\n" not in name for name in shown)
