@@ -16,6 +16,7 @@ import json
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,7 +178,8 @@ class Store:
 
     def __init__(self, folder: str | Path, study: Mapping[str, Any]) -> None:
         self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with _said(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._study = _plain(study)
         self._aside: list[str] = []
         path = self.folder / "study.json"
@@ -231,15 +233,10 @@ class Store:
     def prepare(self, keys: Iterable[Key]) -> None:
         """Make the folders of fits and try to write there, before a minute is spent on them."""
         for folder in {self._path(key, "json").parent for key in keys}:
-            try:
+            with _said(folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryFile(dir=folder):
                     pass
-            except OSError as error:
-                reason = (error.strerror or str(error)).lower()
-                raise type(error)(
-                    f"cannot write to the store {str(folder)!r}: {reason} [cannot-write]"
-                ) from error
 
     def write(self, key: Key, frame: pd.DataFrame, configuration: Mapping[str, Any]) -> None:
         """Write a finished fit, unless another process wrote it meanwhile.
@@ -263,6 +260,7 @@ class Store:
                 return
             with replacing(path) as file:
                 file.write(sealed(record).encode("utf-8"))
+                file.flush()  # a full disk leaves no table without its record
                 with replacing(self._path(key, "parquet")) as other:
                     other.write(table)
 
@@ -341,6 +339,18 @@ class Store:
     def _path(self, key: Key, suffix: str) -> Path:
         name = f"seed{key.seed}-fold{key.fold:02d}.{suffix}"
         return self.folder / "fits" / file_name(key.variant) / name
+
+
+@contextmanager
+def _said(folder: Path) -> Iterator[None]:
+    """Say of which folder it is when it cannot be written to."""
+    try:
+        yield
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise type(error)(
+            f"cannot write to the store {str(folder)!r}: {reason} [cannot-write]"
+        ) from error
 
 
 def _set_aside(path: Path) -> None:

@@ -255,6 +255,21 @@ def test_a_store_that_cannot_be_written_is_refused_before_any_fit(tmp_path):
     (tmp_path / "fits").write_text("a file where the folder should be")
     with pytest.raises(OSError, match=r"cannot write to the store .*\[cannot-write\]$"):
         store.prepare(KEYS)
+    with pytest.raises(OSError, match=r"cannot write to the store .*\[cannot-write\]$"):
+        Store(tmp_path / "fits" / "store", STUDY)
+
+
+def test_a_full_disk_leaves_no_table_without_its_record(store):
+    opened, limits = Store(store, STUDY), resource.getrlimit(resource.RLIMIT_FSIZE)
+    before, key = bytes_of(store), Key("medl", 1, 0)
+    small, much = pd.DataFrame({"row": [1]}), {"parameters": {}, "warnings": ["λ" * 3000]}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"\[cannot-write\]$"):
+            opened.write(key, small, much)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert bytes_of(store) == before
 
 
 def test_a_full_disk_loses_no_fit(store):
