@@ -1,6 +1,7 @@
 """Who owns a trial, and what becomes of the trials of the dead."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -165,9 +166,15 @@ def sealed_search(path, sealed=True):
     return study
 
 
-def changed(study, path, change):
+@pytest.fixture(scope="module")
+def sealed_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sealed") / "tune.db"
+    judge_damaged_anew(sealed_search(path))  # nothing to say
+    return path
+
+
+def changed(path, change):
     """Return the search as another process reads it after a change of its file."""
-    study._storage._backend.engine.dispose()
     with sqlite3.connect(path) as database:
         assert database.execute(change).rowcount == 1
     database.close()
@@ -175,11 +182,8 @@ def changed(study, path, change):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, change):
-    path = tmp_path / "tune.db"
-    study = sealed_search(path)
-    judge_damaged_anew(study)  # nothing to say
-    found = changed(study, path, CHANGES[change])
+def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, sealed_file, change):
+    found = changed(shutil.copy(sealed_file, tmp_path), CHANGES[change])
     with pytest.warns(UserWarning, match=r"^Trials 1 of the study 's' .*\[trials-damaged\]$"):
         judge_damaged_anew(found)
     assert counted(found) == [0, 2, 3]
@@ -188,18 +192,17 @@ def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, ch
     judge_damaged_anew(found)  # said and queued once
 
 
-def test_a_baseline_that_was_changed_is_judged_anew(tmp_path):
-    path = tmp_path / "tune.db"
-    study = sealed_search(path)
-    assert read_shared(study, "baseline") == [{"accuracy": 0.5}]
+def test_a_baseline_that_was_changed_is_judged_anew(tmp_path, sealed_file):
     change = "update study_user_attributes set value_json = '[]' where key = 'baseline'"
+    path = shutil.copy(sealed_file, tmp_path)
     with pytest.warns(UserWarning, match=r"^The baseline .*\[trials-damaged\]$"):
-        assert read_shared(changed(study, path, change), "baseline") is None
+        assert read_shared(changed(path, change), "baseline") is None
 
 
 def test_trials_of_an_older_version_have_no_seal_and_count(tmp_path):
     path = tmp_path / "tune.db"
-    found = changed(sealed_search(path, sealed=False), path, CHANGES["the seal"])
+    sealed_search(path, sealed=False)
+    found = changed(path, CHANGES["the seal"])
     judge_damaged_anew(found)
     assert counted(found) == [0, 1, 2]
     assert read_shared(found, "baseline") == [{"accuracy": 0.5}]
