@@ -146,9 +146,12 @@ def _factor_name(factor: Factor) -> str:
 
 def _origin(labels: Labels, factor: Factor) -> str:
     """Say at which values of its slopes' columns a factor's intercepts hold."""
-    at = dict(zip(labels.terms[factor.name], labels.slope_origin[factor.name], strict=True))
+    terms = [
+        t if "," not in t or t.startswith('"') else f'"{t}"' for t in labels.terms[factor.name]
+    ]
+    at = dict(zip(terms, labels.slope_origin[factor.name], strict=True))
     if len(at) <= 3:
-        return join_names([f"{term} = {value:.7g}" for term, value in at.items()], ", ")
+        return ", ".join(f"{term} = {value:.7g}" for term, value in at.items())
     moved = "".join(f"{term} = {value:.7g}, " for term, value in at.items() if value)
     return f"{moved}all other slopes' columns = 0" if moved else "slopes' columns = 0"
 
