@@ -23,7 +23,7 @@ FLAGS = XLA_FLAGS=$(NO_EMITTERS) $(1)/bin/python -c 'import jax; jax.devices()' 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest test-arviz1 notebooks bench format clean
+.PHONY: help demo test lint types pytest test-arviz1 versions release notebooks bench format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with 
 	.venv312/bin/python -c 'import arviz; assert int(arviz.__version__.split(".")[0]) >= 1, arviz.__version__'
 	$(call TEST_ENV,.venv312) .venv312/bin/pytest -m "arviz and not slow and not gpu" -n $(WORKERS) --dist loadfile
 
+versions:  ## tests with the lowest versions that pyproject.toml allows, and with the newest
+	.ci/versions
+
+release:  ## wheel, source archive and bill of materials in dist/; licences and advisories are checked
+	.ci/release
+
 notebooks: $(VENV)/.test  ## execute the notebooks and store their output
 	$(BIN)/jupytext --sync notebooks/*.ipynb
 	$(call TEST_ENV,$(VENV)) $(BIN)/pytest --nbmake --overwrite notebooks
@@ -69,7 +75,7 @@ format: $(VENV)/.test  ## fix what ruff can fix
 	$(BIN)/ruff format .
 
 clean:  ## remove the environments and every cache
-	rm -rf $(VENV) .venv312 build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv312 .venv-* build dist .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: a stamp for each step, inside the environment -------------------------------------------
