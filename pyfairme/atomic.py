@@ -134,7 +134,7 @@ def target_of(path: str | os.PathLike[str]) -> Path:
             f"cannot write {str(path)!r}, which is "
             f"{'a folder' if folder else 'a device, a pipe or a socket'}: name a file [not-a-file]"
         )
-    if not os.access(path, os.W_OK):  # a rename would not ask
+    if not mode & 0o222 or not os.access(path, os.W_OK):  # a rename would not ask, root neither
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     return path
 

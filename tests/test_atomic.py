@@ -139,3 +139,12 @@ def test_threads_write_one_file_beside_each_other(tmp_path: Path) -> None:
         thread.join()
     assert not failed
     assert names(tmp_path) == ["table.csv"]
+
+
+def test_a_file_that_is_read_only_is_not_replaced_by_root_either(tmp_path: Path) -> None:
+    path = tmp_path / "kept.csv"
+    write_text(path, "old")
+    path.chmod(0o444)
+    with pytest.raises(PermissionError, match=r"\[cannot-write\]"):
+        write_text(path, "new")
+    assert path.read_text() == "old"

@@ -48,9 +48,10 @@ def load_model(path: Path) -> Any:
 def key_of_models() -> bytes | None:
     """Return the key that models are signed with, from the environment; None where there is none.
 
-    An option would show it to everybody who lists the machine's processes.
+    An option would show it to everybody who lists the machine's processes. An empty one is refused:
+    it is what a job sees whose secret is missing.
     """
-    return secret_of(os.environ.get("PYFAIRME_KEY") or None)
+    return secret_of(os.environ.get("PYFAIRME_KEY"))
 
 
 def set_unseen(model: Any, policy: str | None) -> Any:

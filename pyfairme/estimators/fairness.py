@@ -354,14 +354,15 @@ def _blocks(judged: Judged, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]
             yield name, rows
 
 
+def _enough(judged: Judged, rows: np.ndarray, least: int) -> bool:
+    codes = judged.y[rows] if judged.classes else None
+    return enough(codes, len(judged.classes), least, int(rows.sum()))
+
+
 def _large_blocks(judged: Judged, by_cluster: bool, least: int) -> Iterable[tuple[str, np.ndarray]]:
     """Yield the blocks that have enough rows, and as many of each class; warn of the others."""
     every = list(_blocks(judged, by_cluster))
-    large = [
-        (name, rows)
-        for name, rows in every
-        if least < 2 or enough(judged.y[rows] if judged.classes else None, least, rows.sum())
-    ]
+    large = [(name, rows) for name, rows in every if least < 2 or _enough(judged, rows, least)]
     what = "clusters" if by_cluster else "parts (seen and unseen clusters)"
     few = f"have fewer than min_group_size={least} rows, or rows of one of the classes"
     if not large:

@@ -23,9 +23,9 @@ SMALL_GROUPS = "(small groups)"
 ROUNDING = 1e-9
 
 
-def enough(outcome: np.ndarray | None, least: int, rows: int) -> bool:
-    """Tell whether there are ``least`` rows, and as many of each outcome that occurs."""
-    sizes = [rows] if outcome is None else np.unique(outcome, return_counts=True)[1]
+def enough(outcome: np.ndarray | None, classes: int, least: int, rows: int) -> bool:
+    """Tell whether there are ``least`` rows, and as many of each class: codes from 0 on."""
+    sizes = [rows] if outcome is None else np.bincount(outcome.astype(int), minlength=classes)
     return bool(np.min(sizes, initial=rows) >= least)
 
 

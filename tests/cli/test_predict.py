@@ -174,6 +174,8 @@ def test_a_key_in_the_environment_is_checked(
     assert "[not-signed]" in refused("predict", model, later)
     monkeypatch.setenv("PYFAIRME_KEY", "a key of somebody else")
     assert "[wrong-key]" in refused("predict", signed, later)
+    monkeypatch.setenv("PYFAIRME_KEY", "")  # a job whose secret is missing checks nothing else
+    assert "at least 16 bytes, got 0" in refused("predict", model, later)
     monkeypatch.setenv("PYFAIRME_KEY", "short")
     assert "at least 16 bytes, got 5" in refused("fit", table, *FIT, "--out", tmp_path / "never")
 

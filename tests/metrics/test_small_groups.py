@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyfairme.metrics import classification_report_frame, regression_report_frame
-from pyfairme.metrics.small_groups import SMALL_GROUPS, merge_small_groups
+from pyfairme.metrics.small_groups import SMALL_GROUPS, enough, merge_small_groups
 
 
 def rank(lines):
@@ -123,3 +123,11 @@ def test_sizes_that_are_none(rows, least):
     group, y, p = rows
     with pytest.raises(ValueError, match=r"min_group_size must be .*\[not-a-count\]"):
         regression_report_frame(y, p, sensitive={"g": group}, rng=0, min_group_size=least)
+
+
+def test_a_class_that_nobody_has_is_small():
+    """Sixty of sixty: the outcome of each of them could be read off the line."""
+    assert not enough(np.ones(60), 2, 10, 60)
+    assert not enough(np.array([1.0] * 57 + [0.0] * 3), 2, 10, 60)
+    assert enough(np.array([1.0] * 50 + [0.0] * 10), 2, 10, 60)
+    assert enough(None, 0, 10, 10)
