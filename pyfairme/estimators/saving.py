@@ -6,7 +6,7 @@ from typing import Any
 
 from pyfairme import persistence
 from pyfairme.estimators import state
-from pyfairme.estimators.private import private_copy
+from pyfairme.estimators.private_copy import private_copy
 
 __all__ = ["Saving"]
 

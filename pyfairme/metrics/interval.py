@@ -40,9 +40,6 @@ class Interval(NamedTuple):
     note: str = ""
 
 
-NONE = Interval(np.nan, np.nan)
-
-
 def wilson(value: float, variance: float, rows: float, quantile: float) -> Interval:
     """Return the limits of a rate.
 

@@ -49,7 +49,11 @@ def merge_small_groups(
     >>> print(*merge_small_groups({"s": labels}, None, 3)["s"])
     a a a a a (small groups) (small groups) (small groups) (small groups) (small groups)
     """
-    groups = {key: as_groups(labels, str(key)) for key, labels in sensitive.items()}
+    first = outcome if outcome is not None else next(iter(sensitive.values()))
+    groups = {
+        key: as_groups(labels, f"sensitive[{key!r}]", len(first))
+        for key, labels in sensitive.items()
+    }
     there = {key: np.unique(one.codes, return_inverse=True) for key, one in groups.items()}
     joined = _joined({key: codes for key, (_, codes) in there.items()}, outcome, least)
     found = {}

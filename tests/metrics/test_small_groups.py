@@ -131,3 +131,8 @@ def test_a_class_that_nobody_has_is_small():
     assert not enough(np.array([1.0] * 57 + [0.0] * 3), 2, 10, 60)
     assert enough(np.array([1.0] * 50 + [0.0] * 10), 2, 10, 60)
     assert enough(None, 0, 10, 10)
+
+
+def test_labels_of_another_length_are_named():
+    with pytest.raises(ValueError, match=r"sensitive\['s'\].*\[[a-z-]+\]"):
+        merge_small_groups({"s": list("aabbc")}, np.array([0.0, 1.0, 0.0, 1.0]), 3)
