@@ -105,9 +105,16 @@ def _chunks(path: Path) -> Iterator[bytes]:
 
 def _ended(path: Path, encoding: str) -> bool:
     """Decode the whole file; return whether its last line has an end."""
-    decoder, last = codecs.getincrementaldecoder(encoding)(), ""
+    decoder, last, line = codecs.getincrementaldecoder(encoding)(), "", 1
     for chunk in _chunks(path):
-        last = decoder.decode(chunk)[-1:] or last
+        text = decoder.decode(chunk)
+        if "\0" in text:  # where some versions of pandas cut a cell
+            line += text.count("\n", 0, text.index("\0"))
+            raise ValueError(
+                f"{path.name} is no text: it has a NUL character in line {line:,}. Write it anew, "
+                "delete the character, or name its encoding with --encoding. [not-text]"
+            )
+        last, line = text[-1:] or last, line + text.count("\n")
     decoder.decode(b"", final=True)
     return last in ("\n", "\r")
 

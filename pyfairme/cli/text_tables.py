@@ -3,7 +3,6 @@
 import csv
 import gzip
 import re
-import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -74,7 +73,7 @@ def read_text(
         frame, separator, short = _cells(path, written.encoding, usual, reading.separator)
     except pd.errors.EmptyDataError as error:
         raise ValueError(f"{path.name} is empty. [no-rows]") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+    except pd.errors.ParserError as error:
         why = str(error).strip()
         raise ValueError(f"{path.name} is not a regular table: {why} [ragged-table]") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -104,20 +103,19 @@ def _cells(
         skipped, given = 1, given or line[1]
     separator = given or find_separator(path, encoding, usual, skipped)
     options |= {"sep": separator, "skiprows": skipped}
-    header = pd.read_csv(path, nrows=1, header=None, **options)
-    names = [str(name).strip() for name in header.iloc[0]]
+    # The header is read as a row: with one, pandas takes a first row that is longer for its own
+    # kind of index, and some versions cut it without a word.
+    frame = pd.read_csv(path, header=None, **options)
+    header, frame = frame.iloc[0], frame.iloc[1:].reset_index(drop=True)
+    names = [str(name).strip() for name in header]
     repeated = sorted(name for name, times in Counter(names).items() if name and times > 1)
     if repeated:
-        same = sum(header.iloc[0] == repeated[0]) > 1
+        same = sum(header == repeated[0]) > 1
         blanks = "" if same else " (blanks around a name do not count)"
         raise ValueError(
             f"{path.name} has several columns called {repeated[0]!r}{blanks}: rename them. "
             "[column-twice]"
         )
-    with warnings.catch_warnings():
-        # rows longer than the header would be cut with a warning: a table must be regular
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(path, **options)
     frame.columns = names
     short: list[int] = []
     if len(names) > 1 and (frame.iloc[:, -1] == "").any():  # pandas fills up short rows with these
