@@ -138,16 +138,24 @@ def report(
                     sample_weight=counted,
                 )
 
-        found = judged(False)
-        typer.echo(textwrap.fill(f"{table.name}: {_rows(found, len(every) - len(frame))}", WIDTH))
-        if "positive" in found.attrs:
-            typer.echo(f"positive class: {label_of(found.attrs['positive'])}")
-        typer.echo("")
-        typer.echo(fairness_text(found, effects, level))
-        tables = {"fairness_report.csv": (found, "every metric and group, with notes")}
+        left_out = len(every) - len(frame)
+        gone = f"; {left_out:,} without a target are left out" if left_out else ""
+        found, tables = None, {}
+        if by_cluster and min_group_size > 1:
+            typer.echo(textwrap.fill(f"{table.name}: {len(frame):,} rows{gone}.", WIDTH))
+            say_note(
+                "the table of clusters alone is made: beside that of all rows, differences would "
+                "show groups of fewer rows than --min-group-size. Pass on one of the two. "
+                "[clusters-alone]"
+            )
+        else:
+            found = judged(False)
+            typer.echo(textwrap.fill(f"{table.name}: {_rows(found)}{gone}.", WIDTH))
+            typer.echo(f"{_positive(found)}\n{fairness_text(found, effects, level)}")
+            tables["fairness_report.csv"] = (found, "every metric and group, with notes")
         if by_cluster:
             lines = judged(True)
-            typer.echo(f"\n{by_cluster_text(lines, effects)}")
+            typer.echo(f"{'' if tables else _positive(lines)}\n{by_cluster_text(lines, effects)}")
             tables["fairness_by_cluster.csv"] = (lines, "the same for every cluster")
         if len(fitted.cluster_effects_):
             tables["cluster_effects.csv"] = (fitted.cluster_effects_, "effect of every cluster")
@@ -166,19 +174,27 @@ def _check_effects(effects: str) -> None:
         raise ValueError(f"--effects is mixed, fixed or random; got {effects!r}. [unknown-choice]")
 
 
-def _rows(report: pd.DataFrame, left_out: int) -> str:
+def _positive(report: pd.DataFrame) -> str:
+    """Return a line with the positive class, where there is one."""
+    positive = report.attrs.get("positive")
+    return "" if positive is None else f"positive class: {label_of(positive)}\n"
+
+
+def _rows(report: pd.DataFrame) -> str:
     sizes = {
         name: int(report.loc[report["clusters"] == name, "n"].to_numpy().max())
         for name in dict.fromkeys(report["clusters"])
     }
     parts = [f"{sizes.get('seen', 0):,} of clusters that training saw"]
     parts.append(f"{sizes.get('unseen', 0):,} of new clusters")
-    gone = f"; {left_out:,} without a target are left out" if left_out else ""
-    return f"{sum(sizes.values()):,} rows, {' and '.join(parts)}{gone}."
+    return f"{sum(sizes.values()):,} rows, {' and '.join(parts)}"
 
 
 def _write(
-    folder: Path, model: Any, report: pd.DataFrame, tables: dict[str, tuple[pd.DataFrame, str]]
+    folder: Path,
+    model: Any,
+    report: pd.DataFrame | None,
+    tables: dict[str, tuple[pd.DataFrame, str]],
 ) -> dict[str, str]:
     """Write tables and pictures; return the files and what they hold."""
     meanings = {}
@@ -210,8 +226,9 @@ def _on_disk(name: str) -> str:
     return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
-def _figures(model: Any, report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
-    yield from _rates(report)
+def _figures(model: Any, report: pd.DataFrame | None) -> Iterator[tuple[str, "Figure", str]]:
+    if report is not None:
+        yield from _rates(report)
     yield from _effects(model)
     yield "training.png", plot_training(model.history_), "training curves of the model"
 

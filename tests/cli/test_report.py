@@ -66,6 +66,26 @@ def test_clusters_are_listed(reported):
     assert listing[7].split()[1] == "30"
 
 
+def test_beside_small_groups_left_out_no_total_is_written(call, model, later, tmp_path):
+    """All rows minus the reported clusters would be the one that is left out."""
+    counts = pd.crosstab(pd.read_csv(later)["branch"], pd.read_csv(later)["repaid"]).min(axis=1)
+    least = int(counts.min()) + 1
+    result = call(
+        "report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0",
+        "--by-cluster", "--min-group-size", str(least), "--attribute", "sex",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    assert "[clusters-alone]" in said
+    assert "left out of the report. [small-blocks-left-out]" in said
+    assert "positive class: yes" in said
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "fairness_by_cluster.csv", "cluster_effects.csv", "cluster_effects.png", "training.png",
+    }  # fmt: skip
+    found = set(pd.read_csv(tmp_path / "fairness_by_cluster.csv")["clusters"])
+    assert found == set(counts.index[counts >= least])
+
+
 def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):
     arguments = ("report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0")
     result = call(*arguments, "--attribute", "sex*region", "--effects", "fixed")
