@@ -159,7 +159,15 @@ def _keep_owner_and_mode(target: Path, file: BinaryIO) -> None:
     if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
         with suppress(OSError):  # only root may give a file away
             os.chown(file.name, old.st_uid, old.st_gid)
-    os.chmod(file.name, stat.S_IMODE(old.st_mode))
+        new = os.fstat(file.fileno())
+        if new.st_gid != old.st_gid:
+            with suppress(OSError):  # a group of ours may have it nevertheless
+                os.chown(file.name, -1, old.st_gid)
+            new = os.fstat(file.fileno())
+    mode = stat.S_IMODE(old.st_mode)
+    if new.st_gid != old.st_gid:  # another group than the one that might read it
+        mode &= ~stat.S_IRWXG
+    os.chmod(file.name, mode)
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -2,10 +2,12 @@
 
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -103,6 +105,34 @@ def test_the_owner_stays_where_that_is_allowed(tmp_path: Path) -> None:
     os.chown(path, 12345, 54321)
     write_text(path, "new")
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 54321)
+
+
+def test_another_group_does_not_get_what_the_old_one_could_read(
+    request: pytest.FixtureRequest,
+) -> None:
+    """A process without rights writes a file of root's group, or of a group of its own."""
+    if os.geteuid():
+        pytest.skip("only root may become somebody else")
+    write = """
+import os, runpy, sys
+replacing = runpy.run_path(sys.argv[1])["replacing"]
+os.setgroups([54321]); os.setgid(23456); os.setuid(23456)
+with replacing(sys.argv[2]) as file:
+    file.write(b"new")
+"""
+    name = tempfile.mkdtemp()  # pytest's own folders are open to one user only
+    request.addfinalizer(lambda: shutil.rmtree(name))
+    folder = Path(name)
+    folder.chmod(0o777)
+    for group, expected in ((0, (23456, 0o606)), (54321, (54321, 0o666))):
+        path = folder / f"of_{group}.csv"
+        path.write_text("old")
+        os.chown(path, 0, group)
+        path.chmod(0o666)
+        subprocess.run([sys.executable, "-c", write, atomic.__file__, str(path)], check=True)
+        found = path.stat()
+        assert path.read_text() == "new"
+        assert (found.st_gid, stat.S_IMODE(found.st_mode)) == expected
 
 
 def test_what_is_no_file_is_never_replaced(tmp_path: Path) -> None:

@@ -229,6 +229,15 @@ def test_every_truncation_is_noticed(saved):
             load_state(saved)
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="only Linux has such a file")
+def test_a_disk_that_fails_is_no_damage(saved):
+    """A page of memory that nobody may read is to the kernel what a bad sector is."""
+    said = r"cannot read .*: input/output error \[cannot-read\]$"
+    memory = open("/proc/self/mem", "rb", 0)  # noqa: SIM115 (closed below)
+    with memory, pytest.raises(OSError, match=said), persistence.as_of_a_file(saved):
+        memory.read(1)
+
+
 def test_a_changed_byte_is_noticed_or_harmless(saved):
     content, expected = saved.read_bytes(), load_state(saved)
     with zipfile.ZipFile(saved) as archive:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from pyfairme.notices import shown
 
-__all__ = ["as_path", "opened"]
+__all__ = ["as_path", "cannot_read", "opened"]
 
 
 def as_path(path: Any) -> Path:
@@ -63,8 +63,14 @@ def _reading(path: Path) -> Iterator[None]:
             f"there is no file {str(path)!r}: check the path [no-file]"
         ) from error
     except OSError as error:
-        reason = _reason(error)
-        raise type(error)(f"cannot read {str(path)!r}: {reason} [cannot-read]") from error
+        raise cannot_read(path, error) from error
+
+
+def cannot_read(path: str | os.PathLike[str], error: OSError) -> OSError:
+    """Return an error of the same class and number that names the file."""
+    found = type(error)(f"cannot read {str(path)!r}: {_reason(error)} [cannot-read]")
+    found.errno = error.errno
+    return found
 
 
 def _check_regular(path: Path, mode: int) -> None:

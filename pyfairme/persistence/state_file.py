@@ -7,6 +7,7 @@ whatever would take more is refused before it is read.
 This module knows no estimator: whoever saves says what `kind` of thing the state describes.
 """
 
+import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -22,7 +23,7 @@ from pyfairme.atomic import replacing
 from pyfairme.notices import StateError, shown
 from pyfairme.persistence.archive import ARRAYS, CONFIG, check_room, members, pack
 from pyfairme.persistence.limited_json import parse
-from pyfairme.persistence.regular import as_path, opened
+from pyfairme.persistence.regular import as_path, cannot_read, opened
 from pyfairme.persistence.seals import check_seals, check_signature, sealed, secret_of
 from pyfairme.persistence.tensors import read_tensors
 from pyfairme.persistence.tree import decode, encode
@@ -157,12 +158,16 @@ def as_of_a_file(path: str | os.PathLike[str]) -> Iterator[None]:
     """Say of whatever fails in its block that the file is damaged.
 
     What a file says is somebody's text: rebuilding a thing from it may fail in any way, and all
-    ways are the same mistake. Lack of memory is not.
+    ways are the same mistake. Lack of memory is not, nor a disk that fails.
     """
     try:
         yield
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno in (None, errno.EINVAL):  # sent to a place that no file has
+            raise _damaged(path, error) from error
+        raise cannot_read(path, error) from error
     except Exception as error:
         raise _damaged(path, error) from error
 

@@ -28,7 +28,8 @@ from pyfairme.notices import warn
 
 __all__ = [
     "Watch", "beating", "claim", "counted", "give_back", "join", "judge_damaged_anew",
-    "open_storage", "read_shared", "seal", "seal_all", "trusted", "used_up", "write_shared",
+    "open_storage", "read_shared", "seal", "seal_all", "sealed_trials", "trusted", "used_up",
+    "write_shared",
 ]  # fmt: skip
 
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
@@ -204,27 +205,35 @@ def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:
     """
     from optuna.trial import TrialState
 
-    numbers = counted(study)
+    are_sealed = sealed_trials(study)  # does not change: asked once, not for every trial
+    numbers = counted(study, are_sealed)
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if len(numbers) >= trials and not waiting:
         return None
     trial = study.ask(fixed_distributions=dict(space))
-    if trial.number in counted(study)[trials:]:
+    if trial.number in counted(study, are_sealed)[trials:]:
         study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         return None
     trial.set_user_attr("owner", me)
     return trial
 
 
-def counted(study: Any) -> list[int]:
+def counted(study: Any, are_sealed: bool | None = None) -> list[int]:
     """Return the numbers of the trials that count: not those whose process died."""
     from optuna.trial import TrialState
 
+    are_sealed = sealed_trials(study) if are_sealed is None else are_sealed
     return [
         trial.number
         for trial in study.get_trials(deepcopy=False)
-        if (trial.state != TrialState.FAIL or "error" in trial.user_attrs) and trusted(study, trial)
+        if (trial.state != TrialState.FAIL or "error" in trial.user_attrs)
+        and trusted(trial, are_sealed)
     ]
+
+
+def sealed_trials(study: Any) -> bool:
+    """Tell whether the trials of a study are sealed; asks its storage."""
+    return bool(study.user_attrs.get(ALL_SEALED, False))
 
 
 def seal_all(study: Any) -> None:
@@ -239,13 +248,13 @@ def seal(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None)
     trial.set_user_attr(SEAL, _digest(trial, results, values))
 
 
-def trusted(study: Any, trial: Any) -> bool:
-    """Tell whether a trial is as it was written, or has not ended."""
+def trusted(trial: Any, are_sealed: bool) -> bool:
+    """Tell whether a trial is as it was written, or has not ended; see `sealed_trials`."""
     from optuna.trial import TrialState
 
     there = trial.user_attrs
     ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    if not ended or not study.user_attrs.get(ALL_SEALED, False):
+    if not ended or not are_sealed:
         return True
     values = trial.values if trial.state == TrialState.COMPLETE else None
     return there.keys() >= {*RESULTS} and there.get(SEAL) == _digest(trial, there, values)
@@ -283,7 +292,8 @@ def judge_damaged_anew(study: Any) -> None:
     """Name the trials that are not as they were written, and queue their points again."""
     trials = study.get_trials(deepcopy=False)
     again = {trial.user_attrs.get("retry_of") for trial in trials}
-    damaged = [trial for trial in trials if not trusted(study, trial)]
+    are_sealed = sealed_trials(study)
+    damaged = [trial for trial in trials if not trusted(trial, are_sealed)]
     fresh = [trial for trial in damaged if trial.number not in again]
     for trial in fresh:
         study.enqueue_trial(dict(trial.params), user_attrs={"retry_of": trial.number})

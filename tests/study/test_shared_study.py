@@ -59,6 +59,27 @@ def test_a_trial_of_a_dead_process_is_failed_and_its_point_queued(study, dead):
     assert counted(study) == [mine.number, again.number]
 
 
+def test_a_claim_asks_as_often_of_many_trials_as_of_few(tmp_path):
+    """Queries of a database by a claim: they grew by two with every trial that had ended."""
+    from sqlalchemy import event
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = open_storage(f"sqlite:///{tmp_path / 't.db'}")
+    study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
+    seal_all(study)
+    me = join(study)
+    queries = []
+    event.listen(storage.engine, "before_cursor_execute", lambda *call: queries.append(call[2]))
+    numbers = []
+    for _ in range(12):
+        queries.clear()
+        trial = claim(study, 100, SPACE, me)
+        numbers.append(len(queries))
+        seal(trial, {"metrics": {}, "folds": [], "seconds": 1.0, "warnings": []}, [0.5])
+        study.tell(trial.number, 0.5)
+    assert numbers[-1] <= numbers[2] + 2
+
+
 def test_a_living_process_keeps_its_trials(study):
     me, other = join(study), join(study)
     claim(study, 3, SPACE, other)
