@@ -4,7 +4,10 @@ Every number that was a cell moves by a random amount that is small for predicti
 is kept. Means and standard deviations stay: they are of all rows.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
+from decimal import Decimal
+from math import gcd
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,14 @@ from pyfairme.data.design import Design
 from pyfairme.data.encoders import NumericTerm
 from pyfairme.data.hidden_names import derived, hashed, new_salt
 
-__all__ = ["private_design"]
+__all__ = ["private_brackets", "private_design", "private_number"]
 
-KNOT = 1 / 4  # of the gap to the next knot, at most
+# How far numbers move, at most; further where rounding to the column's unit would give them back.
+KNOT = 1 / 4  # of the gap to the next knot
+UNIT = 3 / 4  # of a unit: rounding gives at most two of three back
+APART = 1 / 10  # of a unit, between knots that noise brings together
 MEDIAN = 1 / 50  # of a standard deviation, or of the distance to the next bracket's median
+MOST = 1 / 4  # of the same, for the sake of a unit
 ROWS = 10  # to which counts of groups are rounded
 
 
@@ -34,7 +41,7 @@ def private_design(design: Design, key: bytes | None, random: np.random.Generato
     random
         Source of the noise, whose seed nobody knows.
     """
-    terms = [_number(t, random) if isinstance(t, NumericTerm) else t for t in design.terms]
+    terms = [private_number(t, random) if isinstance(t, NumericTerm) else t for t in design.terms]
     return replace(
         design,
         terms=tuple(terms),
@@ -43,21 +50,41 @@ def private_design(design: Design, key: bytes | None, random: np.random.Generato
     )
 
 
-def _number(term: NumericTerm, random: np.random.Generator) -> NumericTerm:
+def private_number(term: NumericTerm, random: np.random.Generator) -> NumericTerm:
+    """Move knots and median, and leave out what single rows alone have."""
     moved: dict[str, Any] = {"low": None, "high": None}
     if not term.varies:  # all rows have one value, which no prediction needs
         return replace(term, mean=0.0, median=0.0, origin=0.0, **moved)
-    near = MEDIAN * term.scale * random.uniform(-1, 1)
-    return replace(term, knots=_knots(term.knots, random), median=term.median + near, **moved)
+    values = [*term.knots, term.median, term.low, term.high]
+    unit = _unit(value for value in values if value is not None)
+    near = _near(term.scale, unit) * random.uniform(-1, 1)
+    knots = _knots(term.knots, unit, random)
+    return replace(term, knots=knots, median=term.median + near, **moved)
 
 
-def _knots(knots: tuple[float, ...], random: np.random.Generator) -> tuple[float, ...]:
-    """Move every knot by less than a quarter of the gap to the next one: their order stays."""
+def _unit(values: Iterable[float]) -> float:
+    """Return the largest number that all are whole multiples of: 1 for ages, 5 for 5, 20, 45."""
+    exact = [Decimal(repr(float(value))) for value in values]
+    places = min((int(value.as_tuple().exponent) for value in exact), default=0)
+    return float(Decimal(gcd(*(int(value.scaleb(-places)) for value in exact))).scaleb(places))
+
+
+def _near(spread: float, unit: float) -> float:
+    """Return how far a median moves: past half a unit, unless this is much beside the spread."""
+    return min(max(MEDIAN * spread, UNIT * unit), MOST * spread) if spread else UNIT * unit
+
+
+def _knots(knots: tuple[float, ...], unit: float, random: np.random.Generator) -> tuple[float, ...]:
+    """Move knots by a quarter of the gap to the next one or most of a unit, in order again."""
     if not knots:
         return ()
     gaps = np.diff(knots)
-    room = np.minimum(np.append(gaps[0], gaps), np.append(gaps, gaps[-1]))
-    return tuple((np.array(knots) + KNOT * room * random.uniform(-1, 1, len(knots))).tolist())
+    room = KNOT * np.minimum(np.append(gaps[0], gaps), np.append(gaps, gaps[-1]))
+    moved = np.sort(
+        np.array(knots) + np.maximum(room, UNIT * unit) * random.uniform(-1, 1, len(knots))
+    )
+    apart = APART * unit * np.arange(len(knots))
+    return tuple((np.maximum.accumulate(moved - apart) + apart).tolist())
 
 
 def _factor(factor: Factor, key: bytes | None) -> Factor:
@@ -82,16 +109,18 @@ def _factor(factor: Factor, key: bytes | None) -> Factor:
 def _attribute(attribute: Attribute, random: np.random.Generator) -> Attribute:
     """Round the rows of each level, and move the medians of brackets."""
     rounded = [float(max(ROWS, ROWS * round(n / ROWS))) if n else 0.0 for n in attribute.counts]
-    parts = tuple(_brackets(part, random) for part in attribute.components)
+    parts = tuple(private_brackets(part, random) for part in attribute.components)
     return replace(attribute, counts=tuple(rounded), components=parts)
 
 
-def _brackets(part: Component, random: np.random.Generator) -> Component:
+def private_brackets(part: Component, random: np.random.Generator) -> Component:
+    """Move the medians of brackets, each within its own."""
     if part.binned is None:
         return part
-    medians = [value for value in part.values if value is not None]
-    gaps = np.diff(medians) if len(medians) > 1 else np.ones(1)
-    near = MEDIAN * float(np.min(gaps))
+    medians = [float(value) for value in part.values if value is not None]
+    edges = part.binned.edges
+    ways = np.diff(medians) if len(medians) > 1 else np.abs(np.subtract(medians[:1], edges))
+    near = _near(float(np.min(ways, initial=np.inf)), _unit((*medians, *edges)))
     values = [
         value if value is None else _inside(part.binned, float(value), near, random)
         for value in part.values

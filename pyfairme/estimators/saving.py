@@ -32,9 +32,10 @@ class Saving:
             ``load(path, key=key)`` refuses files that were not. The file can be read without it.
         private
             Leave names of clusters and exact values of single rows out. Knots move by up to a
-            quarter of the gap to the next one, so predictions change a little. With a ``key`` names
-            are hashed with it: who loads with the key gets the effects of known clusters. Without
-            one every cluster is new to the loaded model. Weights and effects stay as they are.
+            quarter of the gap to the next one, or most of a unit, so predictions change a little.
+            With a ``key`` names are hashed with it: who loads with the key gets the effects of
+            known clusters. Without one every cluster is new to the loaded model. Weights and
+            effects stay as they are.
 
         Raises
         ------

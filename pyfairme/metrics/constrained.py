@@ -11,6 +11,7 @@ from pyfairme.metrics.inputs import Floats
 __all__ = ["nearest"]
 
 _STEP = 1e-6  # of central differences
+_BLOCK = 50_000  # numbers held at a time: what the caches of a core hold
 
 
 def nearest(
@@ -18,6 +19,7 @@ def nearest(
     combine: Callable[[Floats], Floats],
     variance: Callable[[Floats], Floats],
     distances: Floats,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Floats:
     """Return parts with given distances, as near to the observed ones as their noise says.
 
@@ -36,6 +38,8 @@ def nearest(
         From parts ``(S, P)`` to the variance of their noise, of the same shape.
     distances
         Shape ``(T,)``, growing: means over seeds to go to.
+    bounds
+        Least and largest value of a part: one that gets there stays, and the others go on.
 
     Returns
     -------
@@ -60,8 +64,8 @@ def nearest(
     for way in (range(above, len(distances)), range(above - 1, -1, -1)):
         place = parts
         for at in way:
-            place = place + _step(place, goals[at] - combine(place), combine, variance)
-            found[at] = place
+            move = _step(place, goals[at] - combine(place), combine, variance, bounds)
+            found[at] = place = np.clip(place + move, *bounds)
     return found
 
 
@@ -70,9 +74,12 @@ def _step(
     change: Floats,
     combine: Callable[[Floats], Floats],
     variance: Callable[[Floats], Floats],
+    bounds: tuple[float, float],
 ) -> Floats:
     """Return the move of least length, in units of the noise, that changes distances so far."""
     slope = _gradient(place, combine)
+    up = slope * change[:, None] > 0
+    slope = np.where(np.where(up, place < bounds[1], place > bounds[0]), slope, 0)
     spread = variance(place)
     spread = np.where(spread.any(1, keepdims=True), spread, 1)  # nothing varies: all move alike
     move = spread * slope
@@ -81,8 +88,14 @@ def _step(
 
 
 def _gradient(place: Floats, combine: Callable[[Floats], Floats]) -> Floats:
+    """Return slopes of the distances by each part, (S, P); a few parts are moved at a time."""
     size = place.shape[1]
     step = _STEP * max(1.0, float(np.nanmax(np.abs(place))))
-    moved = place + step * np.stack([np.eye(size), -np.eye(size)])[:, :, None]  # (2, P, S, P)
-    up, down = combine(moved)
-    return np.nan_to_num((up - down).T / (2 * step))
+    each = max(1, _BLOCK // (2 * place.size))
+    found = np.empty(place.shape)
+    for start in range(0, size, each):
+        some = np.arange(start, min(start + each, size))
+        moves = np.zeros((len(some), 1, size))
+        moves[np.arange(len(some)), 0, some] = step
+        found[:, some] = (combine(place + moves) - combine(place - moves)).T / (2 * step)
+    return np.nan_to_num(found)

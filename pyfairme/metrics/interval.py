@@ -163,9 +163,9 @@ def _tried(
     def flat(place: Floats) -> Floats:
         return combine(place.reshape(*place.shape[:-1], *shape[1:]))
 
-    found = nearest(parts.reshape(usual.shape), flat, variance, distances)
-    found = found.reshape(-1, *shape)
-    return np.clip(found, 0, 1) if kind == "rate" else found
+    bounds = (0.0, 1.0) if kind == "rate" else (-np.inf, np.inf)
+    found = nearest(parts.reshape(usual.shape), flat, variance, distances, bounds)
+    return found.reshape(-1, *shape)
 
 
 def extreme(

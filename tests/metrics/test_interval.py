@@ -6,7 +6,9 @@ import pytest
 from scipy import stats
 
 import pyfairme.metrics as pm
+from pyfairme.metrics import constrained
 from pyfairme.metrics.aggregate import group_range, group_sd, mean_of_groups
+from pyfairme.metrics.constrained import nearest
 from pyfairme.metrics.interval import distance, extreme, standard, wilson
 from pyfairme.metrics.noise import Evidence, deviations
 
@@ -222,3 +224,22 @@ def test_a_range_that_is_not_defined_has_no_say_in_equalized_odds():
     )
     line = frame[frame["metric"] == "equalized_odds_difference"].iloc[0]  # no RuntimeWarning
     assert line["low"] <= line["value"] <= line["high"] < 1
+
+
+def test_a_rate_that_gets_to_its_limit_stays_there_and_the_others_go_on():
+    """Of .05 and .5 a range of .7: .05 can give .05 of the missing .25, and .5 makes the rest."""
+    parts, goals = np.array([[0.05, 0.5]]), np.linspace(0.45, 0.7, 20)
+    found = nearest(parts, group_range, lambda _: np.array([[1.0, 0.1]]), goals, (0.0, 1.0))
+    assert found.min() == 0
+    assert group_range(found[-1]) == pytest.approx(0.7, abs=1e-6)
+    assert found[-1, 0] == pytest.approx([0, 0.7], abs=1e-6)
+
+
+def test_blocks_of_parts_have_the_slopes_of_all_at_once(monkeypatch):
+    parts = np.random.default_rng(0).random((3, 40))
+    whole = constrained._gradient(parts, group_sd)
+    centred = parts - parts.mean(1, keepdims=True)
+    exact = centred / group_sd(parts)[:, None] / 40
+    np.testing.assert_allclose(whole, exact, atol=1e-9)
+    monkeypatch.setattr(constrained, "_BLOCK", 1000)
+    np.testing.assert_array_equal(constrained._gradient(parts, group_sd), whole)
