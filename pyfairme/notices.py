@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DataWarning", "StateError", "shown", "warn"]
+__all__ = ["DataWarning", "StateError", "shown", "unsaid", "warn"]
 
 _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
 _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
+_left_out: ContextVar[tuple[str, ...]] = ContextVar("left_out", default=())  # ends of messages
 
 
 class DataWarning(UserWarning):
@@ -41,7 +44,22 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category
         Class of the warning.
     """
-    warnings.warn(message, category, stacklevel=_level_of_user())
+    if not message.endswith(_left_out.get()):
+        warnings.warn(message, category, stacklevel=_level_of_user())
+
+
+@contextmanager
+def unsaid(code: str | None = None) -> Iterator[None]:
+    """Leave warnings with a code, or all that `warn` gives, unsaid in this thread.
+
+    Filters of the module `warnings` are those of all threads: two that change them at once can
+    leave the filters of one behind for ever.
+    """
+    before = _left_out.set((*_left_out.get(), f"[{code}]" if code else ""))
+    try:
+        yield
+    finally:
+        _left_out.reset(before)
 
 
 def shown(value: Any) -> str:

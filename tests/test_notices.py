@@ -1,6 +1,7 @@
 """Warnings point at the user's line."""
 
 import re
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 
 import pyfairme as pf
 from pyfairme import notices
-from pyfairme.notices import DataWarning, shown, warn
+from pyfairme.notices import DataWarning, shown, unsaid, warn
 
 
 def test_the_line_of_the_caller_outside_is_named():
@@ -63,3 +64,30 @@ def test_every_warning_goes_through_notices():
     root = Path(notices.__file__).parent
     others = [f for f in root.rglob("*.py") if re.search(r"warnings\.warn\(", f.read_text())]
     assert others == [Path(notices.__file__)]
+
+
+def test_what_one_thread_leaves_unsaid_another_says():
+    here, there = threading.Event(), threading.Event()
+
+    def other():
+        with unsaid("code"):
+            here.set()
+            there.wait(60)  # the first thread comes in, and goes, in between
+
+    filters = list(warnings.filters)
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert here.wait(60)
+    with pytest.warns(UserWarning, match="odd"):
+        warn("odd [code]")
+    with unsaid("code"):
+        warn("odd [code]")
+        with pytest.warns(UserWarning, match="other"), unsaid("third"):
+            warn("other [of-a-code]")
+        there.set()
+        thread.join()
+        with unsaid():
+            warn("all [of-a-code]")
+    with pytest.warns(UserWarning, match="again"):
+        warn("again [code]")
+    assert warnings.filters == filters

@@ -36,7 +36,6 @@ from pyfairme.estimators.unseen import query, with_draws
 from pyfairme.inference import posterior, predict, summaries
 from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.predict import Query
-from pyfairme.inference.process import check_process
 from pyfairme.inference.train import lean, train
 from pyfairme.metrics.inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
@@ -146,7 +145,6 @@ class FairMixedEffects(Saving, BaseEstimator):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
         """Fit, and return the training and the validation batch."""
-        check_process()
         params = self.get_params(deep=False)
         self._check_keywords()
         warn_of_order(X, "X", sample_weight=sample_weight)
@@ -243,7 +241,6 @@ class FairMixedEffects(Saving, BaseEstimator):
         """Raise unless the estimator is fitted, and to the keywords that it has now."""
         check_fitted(self)
         after_fit.check_unchanged(self)
-        check_process()
 
     def _query(
         self, X: Any, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False

@@ -16,6 +16,7 @@ from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.inputs import check_length
+from pyfairme.estimators.one_fit import one_at_a_time
 from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
 from pyfairme.inference import predict
 from pyfairme.inference.predict import Query
@@ -279,6 +280,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self.class_weight = class_weight
         self.prior_correction = prior_correction
 
+    @one_at_a_time
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsClassifier:
         """Fit the model.
 

@@ -5,7 +5,6 @@ Rows collected from several fits (folds, seeds) can be pooled before they are ju
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -29,7 +28,7 @@ from pyfairme.metrics import classification_report_frame, regression_report_fram
 from pyfairme.metrics.names import apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.small_groups import enough, merge_small_groups
-from pyfairme.notices import DataWarning, warn
+from pyfairme.notices import DataWarning, unsaid, warn
 
 __all__ = ["BLOCKS", "NEW_LEVEL", "Judged", "collect", "pool", "report"]
 
@@ -206,9 +205,7 @@ def _gaps(
             if not other.any():
                 continue
             moved: Any = flipped[other]
-            with warnings.catch_warnings():
-                # what the rows themselves warn of has been said once already
-                warnings.filterwarnings("ignore", message="Unlike the training rows")
+            with unsaid("unlike-training"):  # the rows themselves have said it once already
                 flips = _predict(estimator, moved, seen[other])
             for effects, values in flips.items():
                 before = prediction[effects][other]

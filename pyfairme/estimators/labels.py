@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,7 +11,7 @@ import pandas as pd
 
 from pyfairme.data.clusters import Factor, Grouping, factor_columns, read_clusters
 from pyfairme.data.columns import lookup, sameness
-from pyfairme.notices import DataWarning, warn
+from pyfairme.notices import DataWarning, unsaid, warn
 
 __all__ = [
     "expecting_new_clusters",
@@ -30,8 +29,7 @@ FEWEST_ROWS = 20  # fewer rows of a new cluster are an ordinary question
 @contextmanager
 def expecting_new_clusters() -> Iterator[None]:
     """Say nothing of rows that are mostly of new clusters: whoever asks says it, or means it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r".*\[mostly-unseen\]", DataWarning)
+    with unsaid("mostly-unseen"):
         yield
 
 

@@ -7,7 +7,6 @@ the logit of its probability.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.frame import as_frame
 from pyfairme.estimators.joint_rules import Members
+from pyfairme.notices import unsaid
 
 __all__ = ["Features", "check_unread", "infer", "learn", "without"]
 
@@ -61,8 +61,7 @@ class Features(NamedTuple):
                 "The classifier encodes covariates otherwise than when groups were learnt: it was "
                 "fitted again. Fit the policy again too. [refitted-classifier]"
             )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # predicting p has said it
+        with unsaid():  # predicting p has said it
             batch = estimator.design_.encode(frame, clusters=bool(self.clusters))
         parts = [batch.x] if self.columns else []
         for factor, codes in zip(estimator.design_.factors, batch.cluster.T, strict=True):

@@ -11,6 +11,7 @@ from sklearn.base import RegressorMixin
 from pyfairme.data import CountTarget, RealTarget
 from pyfairme.estimators._base import FairMixedEffects
 from pyfairme.estimators.inputs import check_length
+from pyfairme.estimators.one_fit import one_at_a_time
 from pyfairme.estimators.settings import check_choice
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
@@ -248,6 +249,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         )
         self.likelihood = likelihood
 
+    @one_at_a_time
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsRegressor:
         """Fit the model.
 

@@ -27,6 +27,7 @@ from pyfairme.inference.disparity import prediction_gaps
 from pyfairme.inference.finish import PosteriorWarning, check_size, second_stage_weights
 from pyfairme.inference.layout import Layout
 from pyfairme.inference.predict import Fit, Query
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 
@@ -50,6 +51,7 @@ def keep_training(estimator: Any, training: Batch | None) -> None:
 # NUTS -------------------------------------------------------------------------------------------
 
 
+@with_jax
 def refine(
     estimator: Any,
     draws: int,
@@ -265,6 +267,7 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
 # New clusters -----------------------------------------------------------------------------------
 
 
+@with_jax
 def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: Any) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
     estimator._check_use()

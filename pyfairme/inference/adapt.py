@@ -36,11 +36,11 @@ from pyfairme.inference.clusters import (
 from pyfairme.inference.disparity import link_gaps
 from pyfairme.inference.finish import PosteriorWarning
 from pyfairme.inference.layout import Layout, Rows, by_term, cluster_scale, link, terms
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import Fit
 from pyfairme.inference.psis import RELIABLE, smooth
 from pyfairme.inference.svi import bucket, pad
 from pyfairme.inference.weighing import judged_clusters
+from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import ModelSpec, predictor
 from pyfairme.notices import warn
@@ -60,7 +60,7 @@ PENALTY_STEPS = 500
 PENALTY_RATE = 0.05
 
 
-@in_single_precision
+@with_numpyro
 def adapt(
     fit: Fit, position: int, clusters: int, batch: Batch, strength: np.ndarray, seed: int
 ) -> Fit:

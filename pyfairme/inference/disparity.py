@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.precision import in_single_precision
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.penalties import View, group_gaps
 from pyfairme.model.program import ModelSpec
 
@@ -29,7 +29,7 @@ def link_gaps(spec: ModelSpec, eta: Array, batch: Batch) -> Array:
     return _gaps(spec, spec.likelihood.bounded(eta), spec.likelihood.outcome(batch.y), batch)
 
 
-@in_single_precision
+@with_jax
 def prediction_gaps(
     spec: ModelSpec, predicted: np.ndarray, batch: Batch, weights: np.ndarray
 ) -> np.ndarray:

@@ -18,9 +18,9 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, EFFECTS, Query, means, padded
 from pyfairme.inference.svi import pad
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.program import ModelSpec
 
 __all__ = ["Inputs", "mean_absolute_changes", "mean_absolute_gradients", "rank_features"]
@@ -39,7 +39,7 @@ class Inputs(NamedTuple):
     of: np.ndarray
 
 
-@in_single_precision
+@with_jax
 def mean_absolute_gradients(
     query: Query,
     effects: str,

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.svi import Schedule, fit
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import Factor
 from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import mlp_apply
@@ -42,7 +42,7 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
     return fit(spec, "mean_field", rows, None, NO_PENALTIES, SCHEDULE, seed).params["network"]
 
 
-@in_single_precision
+@with_jax
 def memberships(
     networks: tuple[Any, ...], factors: tuple[Factor, ...], batch: Batch
 ) -> tuple[np.ndarray, ...]:

@@ -26,7 +26,7 @@ from pyfairme.data import Batch
 from pyfairme.inference.block import Block, Noise, plain, sizes, stage, transport
 from pyfairme.inference.chains import Worth, worst
 from pyfairme.inference.disparity import link_gaps
-from pyfairme.inference.precision import in_single_precision
+from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.program import ModelSpec, Weights, predictor
 
 __all__ = ["Sampled", "sample"]
@@ -51,7 +51,7 @@ class Target(NamedTuple):
     strength: Array  # of the fairness term, per attribute, times the sum of the rows' weights
 
 
-@in_single_precision
+@with_numpyro
 def sample(
     spec: ModelSpec,
     network: Any,

@@ -18,8 +18,8 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import alone, between, soft_predictor
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.svi import pad
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction
 
@@ -101,20 +101,20 @@ class Inputs(NamedTuple):
     which: Any
 
 
-@in_single_precision
+@with_jax
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
     return _finite(_by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS)))
 
 
-@in_single_precision
+@with_jax
 def every_mean(query: Query) -> dict[str, np.ndarray]:
     """Return `means` of all kinds of effects at the cost of little more than one."""
     found = _finite(_by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS)))
     return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
-@in_single_precision
+@with_jax
 def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
@@ -132,7 +132,7 @@ def quantiles(
     return np.moveaxis(_finite(found) if kind == "mean" else found, 1, 0)
 
 
-@in_single_precision
+@with_jax
 def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.ndarray) -> np.ndarray:
     """Draw new outcomes from the likelihood: (draws, n).
 
@@ -155,19 +155,19 @@ def outcomes(query: Query, effects: str, draws: int, seed: int, identity: np.nda
     return _over_chunks(query, chunk).T
 
 
-@in_single_precision
+@with_jax
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
     return _by_row(query, effects, "density", query.draws)
 
 
-@in_single_precision
+@with_jax
 def log_likelihood(query: Query, effects: str) -> np.ndarray:
     """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
     return _by_row(query, effects, "log_likelihood", query.draws).T
 
 
-@in_single_precision
+@with_jax
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
     return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))

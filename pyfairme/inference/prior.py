@@ -11,14 +11,14 @@ from jaxtyping import Array, Key
 from numpyro import handlers
 
 from pyfairme.data import Batch
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import Fit
+from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.program import ModelSpec, Weights, build
 
 __all__ = ["prior_draws"]
 
 
-@in_single_precision
+@with_numpyro
 def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[str, np.ndarray]:
     """Draw the latents of a fit from their prior: name -> (members, draws, *shape).
 

@@ -17,9 +17,9 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, Query, padded
 from pyfairme.inference.svi import pad
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.program import ModelSpec
 
 __all__ = ["MEASURES", "CellSums", "cell_sums"]
@@ -43,7 +43,7 @@ class CellSums(NamedTuple):
     squares: np.ndarray
 
 
-@in_single_precision
+@with_jax
 def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
     """Add up the random part over cells, its square over places.
 

@@ -20,9 +20,9 @@ from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.likeness import likeness
 from pyfairme.inference.membership import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.null_model import null_loss, worse_than_null
-from pyfairme.inference.precision import in_single_precision
 from pyfairme.inference.predict import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.penalties import ADVERSARIAL
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
@@ -51,7 +51,7 @@ class Result(NamedTuple):
     params: list[dict[str, Any]]
 
 
-@in_single_precision
+@with_numpyro
 def train(
     spec: ModelSpec,
     guide: str,

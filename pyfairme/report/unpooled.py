@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.likelihoods import Likelihood
 
 __all__ = ["Rows", "unpooled_shifts"]
@@ -29,6 +30,7 @@ class Rows(NamedTuple):
     weight: np.ndarray
 
 
+@with_jax
 def unpooled_shifts(
     likelihood: Likelihood, values: Mapping[str, Any], rows: Rows, output: int, clusters: int
 ) -> np.ndarray:

@@ -1,9 +1,7 @@
 """Keywords that are changed after fit, and rows given in another order than their target."""
 
 import copy
-import os
 import pickle
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -85,21 +83,3 @@ def test_labels_in_another_order_are_told_wherever_y_is_given(clf, reg, binary, 
         with pytest.warns(DataWarning, match=r"another order, .* \[other-row-order\]"):
             call()
     assert clf.score(binary.test, y.to_numpy()) < clf.score(binary.test, binary.y_test)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
-def test_a_child_forked_after_use_gets_an_error_instead_of_hanging(clf, classifier, binary):
-    calls = [lambda: clf.predict(binary.test), lambda: classifier().fit(binary.X, binary.y)]
-    for call in calls:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # JAX and Python say that a fork may hang
-            child = os.fork()
-        if not child:
-            code = 1
-            try:
-                call()
-            except RuntimeError as error:
-                code = 0 if "get_context('spawn')" in str(error) else 2
-            finally:
-                os._exit(code)
-        assert os.waitpid(child, 0)[1] == 0
