@@ -123,15 +123,11 @@ def started_anew(method: str, path: str) -> Found:
     with multiprocessing.get_context(method).Pool(1) as pool:
         yield "a model", outcome(lambda: pool.apply(chances, (model,)), expected)
         yield "a file", outcome(lambda: pool.apply(chances_of_file, (path,)), expected)
-        yield "a fit", outcome(lambda: pool.apply(chances_of_fit), expected)
 
 
 @way("joblib's default, `n_jobs` of scikit-learn")
 def loky(path: str) -> Found:
     yield "cross_val_score", outcome(lambda: scores(n_jobs=2), scores())
-    model = pf.load(path)
-    found = Parallel(2)(delayed(chances)(model) for _ in range(2))
-    yield "a model", outcome(lambda: found, [chances(model)] * 2)
 
 
 @way("threads: fits, also joblib's `threading`")
@@ -170,7 +166,7 @@ def prediction_during_a_fit(path: str) -> Found:
     thread.join()
 
 
-LONG = 4000  # steps: a second or so
+LONG = 2000  # steps: half a second or so
 
 
 def in_training() -> tuple[Any, threading.Thread]:

@@ -196,7 +196,11 @@ def of_studies() -> dict[str, Callable[[Given], Any]]:
         ),
         "frontier": lambda g: s.frontier(g.classifier(), g.dataset, weights=[0, 1], **judged),
         "tune": lambda g: s.tune(
-            g.classifier(), g.dataset, trials=1, storage=f"sqlite:///{g.folder}/tune.db", **small
+            g.classifier(),
+            g.dataset,
+            trials=1,
+            storage=f"sqlite:///{g.folder}/{os.getpid()}.db",
+            **small,
         ),
         "before_after": lambda g: s.before_after(g.report, g.report),
         "add_probes": lambda g: s.add_probes(g.dataset, 1),
@@ -216,7 +220,7 @@ CALLS = {
 }
 
 
-def outcome(call: Callable[[], Any]) -> tuple[str, str]:
+def outcome(call: Callable[[], Any], leads: bool = True) -> tuple[str, str]:
     """Make a call in a forked child: "done", "[forked]", "waits" or "error", and what was said."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -224,7 +228,8 @@ def outcome(call: Callable[[], Any]) -> tuple[str, str]:
         child = os.fork()
     if not child:
         os.close(reading)
-        os.setsid()
+        if leads:
+            os.setsid()
         try:
             warnings.simplefilter("ignore")
             result = call()
@@ -242,7 +247,7 @@ def outcome(call: Callable[[], Any]) -> tuple[str, str]:
             kind, _, rest = said.partition(" ")
             return kind or "died", rest
         time.sleep(0.02)
-    os.killpg(child, signal.SIGKILL)
+    (os.killpg if leads else os.kill)(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(reading)
     return "waits", ""
@@ -253,7 +258,7 @@ def after_a_first_call(given: Given, call: Callable[[Given], Any]) -> str:
     call(given)
     plt.close("all")
     used = xla_bridge.backends_are_initialized()
-    found, said = outcome(lambda: given.clf.predict(given.X).sum())
+    found, said = outcome(lambda: given.clf.predict(given.X).sum(), leads=False)
     if found != ("[forked]" if used else "done"):
         raise AssertionError(f"JAX used: {used}, the child that predicts: {found} {said}")
     return "uses JAX" if used else "does without"
