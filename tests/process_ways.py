@@ -1,6 +1,6 @@
 """Ways to use a model in other processes and threads, each tried for real.
 
-    python -m tests.process_ways MODEL forks|others
+    python -m tests.process_ways MODEL
 
 prints a JSON object a line: the way, as the table of docs/performance.md calls it, and what came of
 each call: "the same" as without it, or the code of the error. `test_processes.py` runs it.
@@ -132,7 +132,7 @@ def loky(path: str) -> Found:
 
 @way("threads: fits, also joblib's `threading`")
 def fits_in_threads(path: str) -> Found:
-    kinds: list[dict[str, Any]] = [{}, {"random_slopes": ["x1"]}]
+    kinds: list[dict[str, Any]] = [{}, {"random_slopes": ["x1"]}]  # each is traced
     jax.clear_caches()
     with ThreadPoolExecutor(2) as pool:
         fits = list(pool.map(lambda keywords: chances_of_fit(**keywords), kinds))
@@ -180,10 +180,12 @@ def in_training() -> tuple[Any, threading.Thread]:
 
 
 if __name__ == "__main__":
-    multiprocessing.set_start_method("fork")  # the default of Linux up to Python 3.13
+    forks = "fork" in multiprocessing.get_all_start_methods()
+    if forks:
+        multiprocessing.set_start_method("fork")  # the default of Linux up to Python 3.13
     warnings.filterwarnings("ignore", ".*fork", RuntimeWarning)  # JAX warns of it
     warnings.filterwarnings("ignore", ".*fork", DeprecationWarning)  # Python too, from 3.12 on
     sys.setswitchinterval(1e-4)  # threads change places more often than usual
     for name, function in WAYS.items():
-        if name.startswith("fork,") == (sys.argv[2] == "forks"):
+        if forks or not name.startswith(("fork", "`fork")):
             print(json.dumps({name: dict(function(sys.argv[1]))}), flush=True)

@@ -40,7 +40,7 @@ from pyfairme.inference.predict import Fit
 from pyfairme.inference.psis import RELIABLE, smooth
 from pyfairme.inference.svi import bucket, pad
 from pyfairme.inference.weighing import judged_clusters
-from pyfairme.inference.with_jax import with_numpyro
+from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import Factor
 from pyfairme.model.program import ModelSpec, predictor
 from pyfairme.notices import warn
@@ -60,7 +60,7 @@ PENALTY_STEPS = 500
 PENALTY_RATE = 0.05
 
 
-@with_numpyro
+@with_jax
 def adapt(
     fit: Fit, position: int, clusters: int, batch: Batch, strength: np.ndarray, seed: int
 ) -> Fit:
