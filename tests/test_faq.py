@@ -15,7 +15,7 @@ HEADING = re.compile(r"^### `([^`]+)`$", re.M)
 
 WITHOUT = {
     # reasons, which one warning of the store lists
-    "pyfairme/study/sealed.py": {
+    "pyfairme/study/checked_json.py": {
         "{} is missing",
         "{} is no file",
         "{} cannot be read: {}",

@@ -4,7 +4,6 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from unicodedata import normalize
 
 import pandas as pd
 import typer
@@ -22,6 +21,7 @@ from pyfairme.cli.roles import (
 )
 from pyfairme.cli.tables import check_columns, check_folder
 from pyfairme.data.columns import label_of
+from pyfairme.file_names import free_name, readable_part
 from pyfairme.metrics.names import short_names
 from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
 from pyfairme.report.writing import write_csv, write_figure
@@ -202,28 +202,10 @@ def _write(
         write_csv(frame, folder / name)
         meanings[name] = meaning
     for wanted, figure, meaning in _figures(model, report):
-        name = _free_name(wanted, meanings)
+        name = free_name(wanted, meanings)
         write_figure(figure, folder / name)
         meanings[name] = meaning
     return meanings
-
-
-def _free_name(name: str, taken: Iterable[str]) -> str:
-    """Return a file name that no other file has: labels "a b" and "a/b" are both a_b in one.
-
-    Some file systems take upper and lower case for one, and letters with their accents in one sign
-    or two.
-    """
-    there = {_on_disk(other) for other in taken}
-    stem, _, suffix = name.rpartition(".")
-    free, number = name, 2
-    while _on_disk(free) in there:
-        free, number = f"{stem}_{number}.{suffix}", number + 1
-    return free
-
-
-def _on_disk(name: str) -> str:
-    return normalize("NFKC", normalize("NFKC", name).casefold())
 
 
 def _figures(model: Any, report: pd.DataFrame | None) -> Iterator[tuple[str, "Figure", str]]:
@@ -242,7 +224,10 @@ def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
             lines = rates.loc[(rates["clusters"] == clusters) & (rates["class"] == label)]
             part, title = "", f"Rates by group, {clusters} clusters"
             if len(classes) > 1:
-                part, title = f"_{_file_part(label)}", f"{title}, class {_shown(label)}"
+                part, title = (
+                    f"_{readable_part(label_of(label), LONGEST)}",
+                    f"{title}, class {_shown(label)}",
+                )
             fixed = lines.loc[lines["effects"] == "fixed"].assign(effects="mixed")
             figure = plot_group_rates(
                 fixed, lines, names=("fixed effects", "mixed effects"), clusters=clusters,
@@ -280,9 +265,7 @@ def _shown(label: Any) -> str:
 
 
 def _file_part(label: Any) -> str:
-    """Return of a label what a file name can hold, which has 255 bytes at most."""
-    kept = [mark if mark.isalnum() or mark in "-." else "_" for mark in label_of(label)]
-    return "".join(kept[:LONGEST])
+    return readable_part(label_of(label), LONGEST)
 
 
 def _say_no_groups(model: Any, attributes: Any) -> None:

@@ -17,7 +17,7 @@ from pyfairme.inference.posterior import (
     variables,
 )
 from pyfairme.inference.predict import Fit
-from pyfairme.metrics.names import apart, join_names
+from pyfairme.metrics.names import apart, join_names, listed_name
 from pyfairme.model.effects import Factor
 
 __all__ = ["RESIDUAL", "cluster_effects", "fixed_effects", "icc", "variance_components"]
@@ -146,13 +146,10 @@ def _factor_name(factor: Factor) -> str:
 
 def _origin(labels: Labels, factor: Factor) -> str:
     """Say at which values of its slopes' columns a factor's intercepts hold."""
-    terms = [
-        t if "," not in t or t.startswith('"') else f'"{t}"' for t in labels.terms[factor.name]
-    ]
-    at = dict(zip(terms, labels.slope_origin[factor.name], strict=True))
+    at = list(zip(labels.terms[factor.name], labels.slope_origin[factor.name], strict=True))
     if len(at) <= 3:
-        return ", ".join(f"{term} = {value:.7g}" for term, value in at.items())
-    moved = "".join(f"{term} = {value:.7g}, " for term, value in at.items() if value)
+        return ", ".join(f"{listed_name(term)} = {value:.7g}" for term, value in at)
+    moved = "".join(f"{listed_name(term)} = {value:.7g}, " for term, value in at if value)
     return f"{moved}all other slopes' columns = 0" if moved else "slopes' columns = 0"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from unicodedata import normalize
 
-__all__ = ["ALL", "apart", "distinct_names", "join_names", "listed", "short_names"]
+__all__ = ["ALL", "apart", "distinct_names", "join_names", "listed", "listed_name", "short_names"]
 
 ALL = "all"  # in reports: of all rows, or of all groups
 LONGEST = 60  # letters of a name in a list
@@ -100,7 +100,18 @@ def listed(names: Iterable[str]) -> list[str]:
     names = list(names)
     short = short_names(names, LONGEST)
     texts = [short[name] for name in names]
-    return [_quoted(text) if "," in text or not text else text for text in texts]
+    return [listed_name(text) for text in texts]
+
+
+def listed_name(name: str) -> str:
+    """Return a name as it stands in a list with commas, whatever its length.
+
+    Examples
+    --------
+    >>> listed_name("a"), listed_name("x, y")
+    ('a', '"x, y"')
+    """
+    return _quoted(name) if "," in name or not name else name
 
 
 def short_names(names: Iterable[str], most: int, *, blanks: bool = False) -> dict[str, str]:

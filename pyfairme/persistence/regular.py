@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from pyfairme.notices import shown
 
-__all__ = ["as_path", "cannot_read", "opened"]
+__all__ = ["as_path", "cannot_read", "opened", "opened_archive"]
 
 
 def as_path(path: Any) -> Path:
@@ -31,15 +31,9 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened_archive(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file that begins as an archive does."""
-    with _reading(path):
-        mode = path.stat().st_mode
-    _check_regular(path, mode)
-    with _reading(path):
-        file = open(path, "rb", opener=_at_once)  # noqa: SIM115 (closed below)
-    with file:
-        _check_regular(path, os.fstat(file.fileno()).st_mode)  # it may be another one by now
+    with opened(path) as file:
         with _reading(path):
             start = file.read(2)
         if start != b"PK":
@@ -47,6 +41,19 @@ def opened(path: Path) -> Iterator[BinaryIO]:
                 f"expected a file written by pyfairme's save, got {str(path)!r}, which is no zip "
                 "archive: check the path [no-model-file]"
             )
+        yield file
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file; refuse all else before it can make us wait."""
+    with _reading(path):
+        mode = path.stat().st_mode
+    _check_regular(path, mode)
+    with _reading(path):
+        file = open(path, "rb", opener=_at_once)  # noqa: SIM115 (closed below)
+    with file:
+        _check_regular(path, os.fstat(file.fileno()).st_mode)  # it may be another one by now
         yield file
 
 

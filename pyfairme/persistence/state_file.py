@@ -23,7 +23,7 @@ from pyfairme.atomic import replacing
 from pyfairme.notices import StateError, shown
 from pyfairme.persistence.archive import ARRAYS, CONFIG, check_room, members, pack
 from pyfairme.persistence.limited_json import parse
-from pyfairme.persistence.regular import as_path, cannot_read, opened
+from pyfairme.persistence.regular import as_path, cannot_read, opened_archive
 from pyfairme.persistence.seals import check_seals, check_signature, sealed, secret_of
 from pyfairme.persistence.tensors import read_tensors
 from pyfairme.persistence.tree import decode, encode
@@ -140,7 +140,7 @@ def load_state(
     """
     path = as_path(path)
     secret = secret_of(key)
-    with opened(path) as file, as_of_a_file(path):
+    with opened_archive(path) as file, as_of_a_file(path):
         text, tensors = members(file)
         config = parse(text)
     with as_of_a_file(path):

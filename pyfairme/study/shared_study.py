@@ -27,17 +27,22 @@ from typing import Any
 from pyfairme.notices import warn
 
 __all__ = [
-    "Watch", "beating", "claim", "counted", "give_back", "join", "judge_damaged_anew",
-    "open_storage", "read_shared", "seal", "seal_all", "sealed_trials", "trusted", "used_up",
-    "write_shared",
+    "Watch", "announce_checksums", "beating", "claim", "counted", "give_back", "have_checksums",
+    "join", "judge_damaged_anew", "open_storage", "read_shared", "trusted", "used_up",
+    "write_results", "write_shared",
 ]  # fmt: skip
 
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
 PULSE = 15.0  # seconds between two beats
 GRACE = 120.0  # without a beat: dead
 RETRIES = 2  # of one point whose process died: it may be what kills it
-SEAL, ALL_SEALED = "sha256", "trials have sha256"  # attributes of a trial, and of the study
-RESULTS = ("metrics", "folds", "seconds", "warnings")  # a trial's attributes that the seal is of
+CHECKSUM, ALL_CHECKED = "sha256", "trials have sha256"  # attributes of a trial, and of the study
+RESULTS = (
+    "metrics",
+    "folds",
+    "seconds",
+    "warnings",
+)  # of a trial; the checksum is of them
 LOCKED = 60  # seconds that a writer waits for a SQLite file
 ATTEMPTS = 20  # to create the tables, when several processes do so at once
 _EXPECTED = (
@@ -205,73 +210,73 @@ def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:
     """
     from optuna.trial import TrialState
 
-    are_sealed = sealed_trials(study)  # does not change: asked once, not for every trial
-    numbers = counted(study, are_sealed)
+    checked = have_checksums(study)  # does not change: asked once, not for every trial
+    numbers = counted(study, checked)
     waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
     if len(numbers) >= trials and not waiting:
         return None
     trial = study.ask(fixed_distributions=dict(space))
-    if trial.number in counted(study, are_sealed)[trials:]:
+    if trial.number in counted(study, checked)[trials:]:
         study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
         return None
     trial.set_user_attr("owner", me)
     return trial
 
 
-def counted(study: Any, are_sealed: bool | None = None) -> list[int]:
+def counted(study: Any, checked: bool | None = None) -> list[int]:
     """Return the numbers of the trials that count: not those whose process died."""
     from optuna.trial import TrialState
 
-    are_sealed = sealed_trials(study) if are_sealed is None else are_sealed
+    checked = have_checksums(study) if checked is None else checked
     return [
         trial.number
         for trial in study.get_trials(deepcopy=False)
         if (trial.state != TrialState.FAIL or "error" in trial.user_attrs)
-        and trusted(trial, are_sealed)
+        and trusted(trial, checked)
     ]
 
 
-def sealed_trials(study: Any) -> bool:
-    """Tell whether the trials of a study are sealed; asks its storage."""
-    return bool(study.user_attrs.get(ALL_SEALED, False))
+def have_checksums(study: Any) -> bool:
+    """Tell whether the trials of a study have checksums; asks its storage."""
+    return bool(study.user_attrs.get(ALL_CHECKED, False))
 
 
-def seal_all(study: Any) -> None:
-    """Note that all trials of a new study will be sealed; those of older versions are not."""
-    study.set_user_attr(ALL_SEALED, True)
+def announce_checksums(study: Any) -> None:
+    """Note that all trials of a new study will have checksums; those of older versions are not."""
+    study.set_user_attr(ALL_CHECKED, True)
 
 
-def seal(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> None:
+def write_results(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> None:
     """Write the results of a trial, `RESULTS`, with their SHA-256; ``values`` None: pruned."""
     for name in RESULTS:
         trial.set_user_attr(name, results[name])
-    trial.set_user_attr(SEAL, _digest(trial, results, values))
+    trial.set_user_attr(CHECKSUM, _digest(trial, results, values))
 
 
-def trusted(trial: Any, are_sealed: bool) -> bool:
-    """Tell whether a trial is as it was written, or has not ended; see `sealed_trials`."""
+def trusted(trial: Any, checked: bool) -> bool:
+    """Tell whether a trial is as it was written, or has not ended; see `have_checksums`."""
     from optuna.trial import TrialState
 
     there = trial.user_attrs
     ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    if not ended or not are_sealed:
+    if not ended or not checked:
         return True
     values = trial.values if trial.state == TrialState.COMPLETE else None
-    return there.keys() >= {*RESULTS} and there.get(SEAL) == _digest(trial, there, values)
+    return there.keys() >= {*RESULTS} and there.get(CHECKSUM) == _digest(trial, there, values)
 
 
 def write_shared(study: Any, name: str, value: Any) -> None:
     """Write what all trials share, plain values, with their SHA-256."""
     study.set_user_attr(name, value)
-    study.set_user_attr(f"{name} {SEAL}", _sha256(value))
+    study.set_user_attr(f"{name} {CHECKSUM}", _sha256(value))
 
 
 def read_shared(study: Any, name: str) -> Any:
     """Return what all trials share; None if it is not there, or not as it was written."""
     there = study.user_attrs
-    if name not in there or not there.get(ALL_SEALED, False):
+    if name not in there or not there.get(ALL_CHECKED, False):
         return there.get(name)
-    if there.get(f"{name} {SEAL}") == _sha256(there[name]):
+    if there.get(f"{name} {CHECKSUM}") == _sha256(there[name]):
         return there[name]
     warn(
         f"The {name} of the study {study.study_name!r} is not as it was written: it is judged "
@@ -292,8 +297,8 @@ def judge_damaged_anew(study: Any) -> None:
     """Name the trials that are not as they were written, and queue their points again."""
     trials = study.get_trials(deepcopy=False)
     again = {trial.user_attrs.get("retry_of") for trial in trials}
-    are_sealed = sealed_trials(study)
-    damaged = [trial for trial in trials if not trusted(trial, are_sealed)]
+    checked = have_checksums(study)
+    damaged = [trial for trial in trials if not trusted(trial, checked)]
     fresh = [trial for trial in damaged if trial.number not in again]
     for trial in fresh:
         study.enqueue_trial(dict(trial.params), user_attrs={"retry_of": trial.number})

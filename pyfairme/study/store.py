@@ -28,7 +28,7 @@ from pyfairme.data.columns import MISSING
 from pyfairme.estimators.fairness import Judged
 from pyfairme.file_names import file_name
 from pyfairme.notices import warn
-from pyfairme.study.sealed import Untrusted, bytes_of, read_sealed, sealed
+from pyfairme.study.checked_json import Untrusted, bytes_of, read_checked, with_checksum
 
 __all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
 
@@ -190,7 +190,7 @@ class Store:
                 if path.exists() or any((self.folder / "fits").glob("*/*.json")):
                     self._aside.append(str(error))
                     _set_aside(path)
-                write_text(path, sealed(self._study))
+                write_text(path, with_checksum(self._study))
 
     def done(self, key: Key, parameters: Mapping[str, Any], rows: np.ndarray | None = None) -> bool:
         """Tell whether a fit is there and as it was written; set it aside if it is not.
@@ -259,7 +259,7 @@ class Store:
             if path.exists():
                 return
             with replacing(path) as file:
-                file.write(sealed(record).encode("utf-8"))
+                file.write(with_checksum(record).encode("utf-8"))
                 file.flush()  # a full disk leaves no table without its record
                 with replacing(self._path(key, "parquet")) as other:
                     other.write(table)
@@ -298,7 +298,7 @@ class Store:
     def _check_study(self, path: Path) -> None:
         """Refuse the settings of another study; Untrusted when they are not what was written."""
         try:
-            found = read_sealed(path)
+            found = read_checked(path)
             if "key" in found:
                 raise Untrusted(f"{path.name} is the record of a fit")
         except Untrusted:
@@ -311,7 +311,7 @@ class Store:
     def _record(self, key: Key) -> dict[str, Any]:
         """Return a record that is whole, and of this study and fit."""
         path = self._path(key, "json")
-        record = read_sealed(path)
+        record = read_checked(path)
         if record.get("key") != list(key):
             raise Untrusted(f"{path.name} is of another fit")
         if record.get("study") != self._study:

@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.metrics import non_dominated
 from pyfairme.notices import warn
 from pyfairme.study.search import Aim
-from pyfairme.study.shared_study import counted, sealed_trials, trusted
+from pyfairme.study.shared_study import counted, have_checksums, trusted
 from pyfairme.study.space import Choice, keywords_of, values_of
 
 __all__ = ["Points", "best_so_far", "choose", "trial_frame", "warn_if_missing"]
@@ -107,8 +107,8 @@ def _completed(points: Points) -> list[Any]:
     from optuna.trial import TrialState
 
     trials = points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    are_sealed = sealed_trials(points.study)
-    return [trial for trial in trials if trusted(trial, are_sealed)]
+    checked = have_checksums(points.study)
+    return [trial for trial in trials if trusted(trial, checked)]
 
 
 def _missing(aim: Aim, trial: Any, max_cost: float) -> float:

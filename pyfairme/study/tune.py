@@ -21,7 +21,7 @@ from pyfairme.study.arguments import (
 from pyfairme.study.crossval import fingerprint
 from pyfairme.study.fitting import plain, with_roles
 from pyfairme.study.search import OBJECTIVES, Aim, make_pruner, make_sampler
-from pyfairme.study.shared_study import judge_damaged_anew, open_storage, seal_all
+from pyfairme.study.shared_study import announce_checksums, judge_damaged_anew, open_storage
 from pyfairme.study.space import check_space, default_space, distributions, start_of, with_keywords
 from pyfairme.study.splits import seen_clusters
 from pyfairme.study.store import SET_BY_STUDY
@@ -257,7 +257,7 @@ def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler:
     finally:
         optuna.logging.set_verbosity(level)
     if there is None:
-        seal_all(study)
+        announce_checksums(study)
         study.set_user_attr("settings", json.loads(text))
     elif different := [key for key in settings if there.get(key) != json.loads(text)[key]]:
         raise ValueError(

@@ -19,8 +19,8 @@ from pyfairme.study.shared_study import (
     give_back,
     join,
     read_shared,
-    seal,
     used_up,
+    write_results,
     write_shared,
 )
 from pyfairme.study.space import distributions, keywords_of, with_keywords
@@ -177,7 +177,7 @@ def _step(
         pool.submit(trial.number, entry.estimator, len(rows))
         return
     values = None if pruned else search.aim.values(metrics)
-    seal(trial, _results(rows, metrics), values)
+    write_results(trial, _results(rows, metrics), values)
     if search.aim.objective == "fairness":
         violation = search.aim.violation(metrics, len(rows), search.aim.max_cost)
         trial.set_constraint("accuracy", violation)

@@ -41,7 +41,7 @@ import pyfairme as pf
 import pyfairme.report
 import pyfairme.study
 from pyfairme.cli.app import app
-from pyfairme.study.sealed import Untrusted, read_sealed
+from pyfairme.study.checked_json import Untrusted, read_checked
 from tests.benchmarks.faults_store import LIGHT, dataset, rows_of
 
 ROLES = ["--target", "repaid", "--cluster", "branch", "--sensitive", "gender"]
@@ -192,7 +192,7 @@ def in_store(folder: Path) -> Seen:
     pieces, half = {}, []
     for path in sorted(folder.rglob("store/**/*.json")):
         try:
-            record = read_sealed(path)
+            record = read_checked(path)
         except Untrusted as error:
             half.append(str(error))
             continue

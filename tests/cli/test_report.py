@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-from pyfairme.cli.report import _free_name
+from pyfairme.file_names import free_name
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,6 @@ def test_a_sensitive_column_is_needed(refused, model, later, tmp_path):
 def test_no_picture_replaces_another():
     taken = []
     for name in ("rates_a_b.png", "rates_a_b.png", "rates_A_b.png", "rates_a_b_2.png"):
-        taken.append(_free_name(name, taken))
+        taken.append(free_name(name, taken))
     assert len({name.casefold() for name in taken}) == 4
     assert taken[:2] == ["rates_a_b.png", "rates_a_b_2.png"]

@@ -14,9 +14,9 @@ import pytest
 from sklearn.base import clone
 
 import pyfairme as pf
+from pyfairme.study.checked_json import read_checked, with_checksum
 from pyfairme.study.crossval import CrossValidation, _parts, cross_validate, fingerprint
 from pyfairme.study.fitting import lambdas, network_seed, with_roles
-from pyfairme.study.sealed import read_sealed, sealed
 from pyfairme.study.splits import judged_as_seen, seen_clusters, strata
 from pyfairme.study.store import Key
 from tests.study.small_study import LIGHT, light_models, small_data, small_models
@@ -177,9 +177,9 @@ def test_fits_of_other_versions_are_told(tmp_path):
     shared = {"seen": 4, "folds": 3, "seeds": 1, "store": tmp_path, "n_boot": 0}
     cross_validate(light_models(), small_data(), **shared)
     path = next(tmp_path.rglob("seed0-fold01.json"))
-    record = read_sealed(path)
+    record = read_checked(path)
     record["versions"]["pyfairme"] = "0.0.1"
-    path.write_text(sealed(record))
+    path.write_text(with_checksum(record))
     with pytest.warns(UserWarning, match="different versions of pyfairme"):
         cross_validate(light_models(), small_data(), **shared)
 

@@ -14,6 +14,7 @@ from pyfairme.study import shared_study
 from pyfairme.study.shared_study import (
     JOINED,
     Watch,
+    announce_checksums,
     beating,
     claim,
     counted,
@@ -22,8 +23,7 @@ from pyfairme.study.shared_study import (
     judge_damaged_anew,
     open_storage,
     read_shared,
-    seal,
-    seal_all,
+    write_results,
     write_shared,
 )
 from pyfairme.study.tuning_loop import _Running
@@ -66,7 +66,7 @@ def test_a_claim_asks_as_often_of_many_trials_as_of_few(tmp_path):
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = open_storage(f"sqlite:///{tmp_path / 't.db'}")
     study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=0))
-    seal_all(study)
+    announce_checksums(study)
     me = join(study)
     queries = []
     event.listen(storage.engine, "before_cursor_execute", lambda *call: queries.append(call[2]))
@@ -75,7 +75,7 @@ def test_a_claim_asks_as_often_of_many_trials_as_of_few(tmp_path):
         queries.clear()
         trial = claim(study, 100, SPACE, me)
         numbers.append(len(queries))
-        seal(trial, {"metrics": {}, "folds": [], "seconds": 1.0, "warnings": []}, [0.5])
+        write_results(trial, {"metrics": {}, "folds": [], "seconds": 1.0, "warnings": []}, [0.5])
         study.tell(trial.number, 0.5)
     assert numbers[-1] <= numbers[2] + 2
 
@@ -165,32 +165,32 @@ CHANGES = {
     "a parameter": "update trial_params set param_value = param_value / 2 where trial_id = 2",
     "a metric": "update trial_user_attributes set value_json = replace(value_json, '0.3', '0.2') "
     "where trial_id = 2 and key = 'metrics'",
-    "the seal": "delete from trial_user_attributes where trial_id = 2 and key = 'sha256'",
+    "the checksum": "delete from trial_user_attributes where trial_id = 2 and key = 'sha256'",
     "pruned, it says": "update trials set state = 'PRUNED' where trial_id = 2",
 }
 
 
-def sealed_search(path, sealed=True):
+def checked_search(path, checked=True):
     """Make a search of one pruned and two completed trials."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(storage=open_storage(f"sqlite:///{path}"), study_name="s")
-    if sealed:
-        seal_all(study)
+    if checked:
+        announce_checksums(study)
     write_shared(study, "baseline", [{"accuracy": 0.5}])
     for number in range(3):
         trial = claim(study, 3, SPACE, "me")
         values = None if number == 0 else [number / 3]
         if number == 0:
             trial.report(0.5, step=1)
-        seal(trial, RESULTS, values)
+        write_results(trial, RESULTS, values)
         study.tell(trial, values, state=TrialState.PRUNED if number == 0 else None)
     return study
 
 
 @pytest.fixture(scope="module")
-def sealed_file(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sealed") / "tune.db"
-    judge_damaged_anew(sealed_search(path))  # nothing to say
+def checked_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checked") / "tune.db"
+    judge_damaged_anew(checked_search(path))  # nothing to say
     return path
 
 
@@ -203,8 +203,8 @@ def changed(path, change):
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, sealed_file, change):
-    found = changed(shutil.copy(sealed_file, tmp_path), CHANGES[change])
+def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, checked_file, change):
+    found = changed(shutil.copy(checked_file, tmp_path), CHANGES[change])
     with pytest.warns(UserWarning, match=r"^Trials 1 of the study 's' .*\[trials-damaged\]$"):
         judge_damaged_anew(found)
     assert counted(found) == [0, 2, 3]
@@ -213,17 +213,17 @@ def test_a_trial_that_was_changed_does_not_count_and_is_judged_anew(tmp_path, se
     judge_damaged_anew(found)  # said and queued once
 
 
-def test_a_baseline_that_was_changed_is_judged_anew(tmp_path, sealed_file):
+def test_a_baseline_that_was_changed_is_judged_anew(tmp_path, checked_file):
     change = "update study_user_attributes set value_json = '[]' where key = 'baseline'"
-    path = shutil.copy(sealed_file, tmp_path)
+    path = shutil.copy(checked_file, tmp_path)
     with pytest.warns(UserWarning, match=r"^The baseline .*\[trials-damaged\]$"):
         assert read_shared(changed(path, change), "baseline") is None
 
 
-def test_trials_of_an_older_version_have_no_seal_and_count(tmp_path):
+def test_trials_of_an_older_version_have_no_checksum_and_count(tmp_path):
     path = tmp_path / "tune.db"
-    sealed_search(path, sealed=False)
-    found = changed(path, CHANGES["the seal"])
+    checked_search(path, checked=False)
+    found = changed(path, CHANGES["the checksum"])
     judge_damaged_anew(found)
     assert counted(found) == [0, 1, 2]
     assert read_shared(found, "baseline") == [{"accuracy": 0.5}]

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Untrusted", "bytes_of", "read_sealed", "sealed"]
+from pyfairme.persistence.regular import opened
 
-SEAL = "sha256"  # the last entry: of the text without it
+__all__ = ["Untrusted", "bytes_of", "read_checked", "with_checksum"]
+
+CHECKSUM = "sha256"  # the last entry: of the text without it
 
 
 class Untrusted(Exception):
     """A file is not as it was written; the text says why."""
 
 
-def sealed(content: Mapping[str, Any]) -> str:
+def with_checksum(content: Mapping[str, Any]) -> str:
     """Return the text of a file that holds some plain values and their SHA-256."""
     text = _json(content)
-    return _json({**content, SEAL: hashlib.sha256(text.encode()).hexdigest()})
+    return _json({**content, CHECKSUM: hashlib.sha256(text.encode()).hexdigest()})
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Return the values of a file of `sealed`.
+def read_checked(path: Path) -> dict[str, Any]:
+    """Return the values of a file of `with_checksum`.
 
     Raises
     ------
@@ -34,18 +38,18 @@ def read_sealed(path: Path) -> dict[str, Any]:
     try:
         text = bytes_of(path).decode("utf-8")
         found = json.loads(text)
-        seal = found.pop(SEAL)
+        checksum = found.pop(CHECKSUM)
     except (ValueError, RecursionError) as error:  # of decoding as well
         raise Untrusted(f"{path.name} is damaged") from error
     except (KeyError, AttributeError, TypeError, IndexError) as error:  # a list, a number
         raise Untrusted(f"{path.name} has no checksum (of an older version, or altered)") from error
-    if sealed(found) != text or not isinstance(seal, str):
+    if with_checksum(found) != text or not isinstance(checksum, str):
         raise Untrusted(f"{path.name} is not as it was written")
     return found
 
 
 def bytes_of(path: Path) -> bytes:
-    """Return what a regular file holds; a pipe may wait forever.
+    """Return what a regular file holds.
 
     Raises
     ------
@@ -53,13 +57,15 @@ def bytes_of(path: Path) -> bytes:
         When it cannot be read.
     """
     try:
-        if not path.exists():
-            raise Untrusted(f"{path.name} is missing")
-        if not path.is_file():
-            raise Untrusted(f"{path.name} is no file")
-        return path.read_bytes()
+        with opened(path) as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise Untrusted(f"{path.name} is missing") from error
+    except (IsADirectoryError, ValueError) as error:
+        raise Untrusted(f"{path.name} is no file") from error
     except OSError as error:
-        raise Untrusted(f"{path.name} cannot be read: {error.strerror}") from error
+        reason = os.strerror(error.errno or errno.EIO).lower()
+        raise Untrusted(f"{path.name} cannot be read: {reason}") from error
 
 
 def _json(value: Any) -> str:
