@@ -17,7 +17,7 @@ def known():
 
 def cases(known, derived):
     """Change, value before, value after of every cell that has all three."""
-    values = known[known["kind"] == "value"].set_index([*CELL, "variant"])["value"]
+    values = known[known["kind"] == "value"].set_index([*CELL, "variant"])["value"].sort_index()
     changes = known[known["kind"] == "change_percent"]
     changes = changes[changes["note"].str.startswith("derived") == derived]
     for row in changes.to_dict("records"):
