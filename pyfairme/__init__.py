@@ -4,6 +4,7 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 """
 
 from pyfairme import datasets, metrics
+from pyfairme.compilation import clear_caches
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
 from pyfairme.estimators.joint_thresholds import JointThresholds
@@ -29,6 +30,7 @@ __all__ = [
     "PosteriorWarning",
     "Schema",
     "__version__",
+    "clear_caches",
     "datasets",
     "load",
     "metrics",

@@ -17,6 +17,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 # neither imports the other. "" is pyfairme/__init__.py, which only the command line stands above.
 RANK = {
     "atomic": -1,
+    "compilation": -1,
     "file_names": -1,
     "notices": -1,
     "metrics": 0,

@@ -273,14 +273,15 @@ class FairMixedEffects(Saving, BaseEstimator):
         return frame, predict.means(found, effects), bounds
 
     def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
-        """Draws of new outcomes as encoded values: xarray (chain, draw, row)."""
+        """Draws of new outcomes in the target's units, or codes: xarray (chain, draw, row)."""
         inference_data.check_draws(draws)
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X, effects=effects, joint=True)
         warn_of_clusters(self, frame, effects)
         inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
         identity = row_identity(self.design_, frame, found.batch)
-        values = predict.outcomes(with_draws(found), effects, draws, self._seed, identity)
+        decode = inference_data.outcome_decoder(self.target_)
+        values = predict.outcomes(with_draws(found), effects, draws, self._seed, identity, decode)
         return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
 
     # Posterior ------------------------------------------------------------------------------

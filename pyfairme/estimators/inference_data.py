@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Batch, Design, RealTarget
+from pyfairme.data import Batch, CountTarget, Design, RealTarget
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.estimators import inputs, state
 from pyfairme.estimators.fitted import check_fitted
@@ -23,7 +23,14 @@ from pyfairme.inference.prior import prior_draws
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 
-__all__ = ["check_draws", "check_outcomes", "outcome_array", "refuse_without_latents", "to_arviz"]
+__all__ = [
+    "check_draws",
+    "check_outcomes",
+    "outcome_array",
+    "outcome_decoder",
+    "refuse_without_latents",
+    "to_arviz",
+]
 
 MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
 PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
@@ -218,12 +225,19 @@ def _outcomes(estimator: Any, found: Query, rows: Rows, attrs: Mapping[str, Any]
     """One new outcome per draw and row, in the target's units or as codes of classes."""
     chains, each = next(iter(found.draws.values())).shape[:2]
     identity = row_identity(estimator.design_, rows.frame, found.batch)
-    values = predict.outcomes(found, "mixed", chains * each, estimator._seed, identity)
+    decode = outcome_decoder(estimator.target_)
+    values = predict.outcomes(found, "mixed", chains * each, estimator._seed, identity, decode)
     values = values.reshape(chains, each, -1)
-    target = estimator.target_
-    values = target.decode(values) if isinstance(target, RealTarget) else values.astype(np.int64)
     entry = (("chain", "draw", "row"), values, _classes(estimator))
     return group({rows.name: entry}, {"row": _row_labels(rows.frame.index)}, attrs)
+
+
+def outcome_decoder(target: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns drawn outcomes into those of the target: its units, counts, or codes."""
+    if isinstance(target, RealTarget):
+        return target.decode
+    whole = np.int64 if isinstance(target, CountTarget) else np.int32
+    return lambda drawn: drawn.astype(whole)
 
 
 def _classes(estimator: Any) -> dict[str, Any]:

@@ -342,10 +342,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         xarray.DataArray
             Dims (chain, draw, row), in the target's units; integers for counts.
         """
-        drawn = self._outcomes(X, draws, effects)
-        if isinstance(self.target_, CountTarget):
-            return drawn.astype(np.int64)
-        return drawn.copy(data=self.target_.decode(drawn.to_numpy()))
+        return self._outcomes(X, draws, effects)
 
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> RealTarget | CountTarget:
         if self._counts:

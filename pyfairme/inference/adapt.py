@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -19,6 +18,7 @@ import optax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
+from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.block import typical
 from pyfairme.inference.clusters import (
@@ -95,7 +95,7 @@ def adapt(
     """
     factor = fit.spec.factors[position]
     local = replace(factor, clusters=1 << max(0, (clusters - 1).bit_length()))
-    padded = jax.tree.map(jnp.asarray, pad(batch, bucket(len(batch.weight))))
+    padded = jax.device_put(pad(batch, bucket(len(batch.weight))))
     held = next(iter(fit.draws.values())).shape[1]
     slots, filled = _slots(batch.cluster[:, factor.column], local.clusters)
     square = factor.width**2
@@ -106,6 +106,7 @@ def adapt(
     near = np.abs(np.arange(held)[:, None] - index).argmin(axis=1)  # whose scales a draw shares
     turn = np.arange(held) % -(-held // distinct)
     fair, repeats = bool(np.any(strength)), -(-held // distinct)
+    make_room((fit.spec, position, local, fair, repeats, inner), padded, slots)
     run = _compiled(fit.spec, position, local, fair, repeats, inner)
     fresh, worth = [], []
     for member in range(fit.centre.shape[0]):
@@ -152,7 +153,7 @@ def _slots(code: np.ndarray, clusters: int) -> tuple[Array, Array]:
     slots: np.ndarray = np.zeros((clusters, bucket(int(count.max()))), np.int32)
     filled: np.ndarray = np.zeros(slots.shape, np.float32)
     slots[code[order], within], filled[code[order], within] = order, 1.0
-    return jnp.asarray(slots), jnp.asarray(filled)
+    return jax.device_put((slots, filled))
 
 
 def _by_cluster(rows: Rows, slots: Array, filled: Array) -> Rows:
@@ -181,7 +182,7 @@ def _draw_each(given: Given, rows: Rows, own: Own, noise: WideNoise) -> Drawn:
     return jax.vmap(one)(given.tilt, rows, own.factor, own.shift, by_cluster)
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _compiled(
     spec: ModelSpec, position: int, local: Factor, fair: bool, repeats: int, inner: int
 ) -> Callable[..., Drawn]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,6 +31,7 @@ from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
 from numpyro.infer import Trace_ELBO
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.conditional import Curvature, condition, curvature, place
 from pyfairme.inference.guides import free_size, split
@@ -142,7 +143,7 @@ def transport(layout: Layout, fitted: Block, noise: Noise) -> tuple[dict[str, Ar
     return hypers | part(layout, dense, local), volume
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def stage(spec: ModelSpec, given: bool) -> Stage:
     """Build the second stage of a plain spec; ``given`` means that a linear network is fitted on.
 

@@ -8,7 +8,6 @@ small on request; the estimators compare it before and after.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -16,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.penalties import View, group_gaps
@@ -37,21 +37,21 @@ def prediction_gaps(
 
     ``predicted`` holds means (n,) or probabilities (n, k); real targets are in their own units.
     """
-    if predicted.ndim == 2:
-        values = predicted[:, 1:] if predicted.shape[1] == 2 else predicted
-        outcome = spec.likelihood.outcome(batch.y)
-    else:
-        values, outcome = predicted[:, None], jnp.asarray(batch.y, jnp.float32)[:, None]
-    values = jnp.asarray(values, jnp.float32)
-    return np.asarray(_replicates(spec)(values, outcome, batch, jnp.asarray(weights, jnp.float32)))
+    values, weights = predicted.astype(np.float32), weights.astype(np.float32)
+    return np.asarray(_replicates(spec)(values, batch, weights))
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _replicates(spec: ModelSpec) -> Callable[..., Array]:
-    def one(values: Array, outcome: Array, batch: Batch, weight: Array) -> Array:
+    def one(predicted: Array, batch: Batch, weight: Array) -> Array:
+        if predicted.ndim == 2:
+            values = predicted[:, 1:] if predicted.shape[1] == 2 else predicted
+            outcome = spec.likelihood.outcome(batch.y)
+        else:
+            values, outcome = predicted[:, None], jnp.asarray(batch.y, jnp.float32)[:, None]
         return _gaps(spec, values, outcome, batch._replace(weight=weight))
 
-    return jax.jit(jax.vmap(one, (None, None, None, 0)))
+    return jax.jit(jax.vmap(one, (None, None, 0)))
 
 
 def _gaps(spec: ModelSpec, values: Array, outcome: Any, batch: Batch) -> Array:

@@ -7,7 +7,7 @@ share one set of compiled functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Array, Int
 from numpyro import handlers
 from numpyro.infer import SVI, Trace_ELBO
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import log_prob, negative_elbo
 from pyfairme.inference.guides import GUIDES, Guide, draw
@@ -93,7 +94,7 @@ def engine(spec: ModelSpec, guide_name: str, ensemble: bool = False) -> Engine:
     return _engine(spec, guide_name, ensemble)  # one entry, however a caller writes the default
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
     program = build(spec)
     guide = GUIDES[guide_name](spec.latents)

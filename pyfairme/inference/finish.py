@@ -150,7 +150,7 @@ def _mean_field_of_fixed_effects(spec: ModelSpec) -> str:
 
 def second_stage_weights(batch: Batch, weights: Weights) -> tuple[Batch, Weights]:
     """Let the rows carry the KL weight: likelihood^(1 / kl_weight) times the prior."""
-    scaled = jax.tree.map(jnp.asarray, batch._replace(weight=batch.weight / weights.kl))
+    scaled = jax.device_put(batch._replace(weight=batch.weight / weights.kl))
     bare = weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0, fairness={}, balance=())
     return scaled, jax.tree.map(jnp.float32, bare)
 

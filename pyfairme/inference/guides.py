@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ from jaxtyping import Array, Key
 from numpyro import handlers
 from numpyro.distributions import constraints
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
@@ -162,10 +162,10 @@ def block(latents: tuple[Latent, ...]) -> Guide:
 
 
 GUIDES: Mapping[str, Callable[[tuple[Latent, ...]], Guide]] = {
-    "mean_field": lru_cache(mean_field),
-    "block": lru_cache(block),
-    "low_rank": lru_cache(low_rank),
-    "full_rank": lru_cache(full_rank),
+    "mean_field": per_structure()(mean_field),
+    "block": per_structure()(block),
+    "low_rank": per_structure()(low_rank),
+    "full_rank": per_structure()(full_rank),
 }
 """Guides by the name a user gives."""
 

@@ -7,7 +7,6 @@ By permutation: when a covariate takes the value of another row. By gradient: fo
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
 from pyfairme.inference.predict import CHUNK, EFFECTS, Query, means, padded
@@ -142,7 +142,7 @@ def rank_features(importance: np.ndarray, terms: list[str]) -> pd.DataFrame:
     )
 
 
-@lru_cache(maxsize=32)
+@per_structure(maxsize=32)
 def _compiled(spec: ModelSpec, slope_positions: tuple[int, ...]) -> Any:
     positions = np.asarray(slope_positions, dtype=int)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.svi import Schedule, fit
 from pyfairme.inference.with_jax import with_jax
@@ -81,7 +81,7 @@ def _probabilities(
     return np.concatenate(parts)
 
 
-@lru_cache(maxsize=1)
+@per_structure(maxsize=1)
 def _softmax() -> Any:
     def softmax(network: Any, x: Array, own: Array) -> Array:
         logits = mlp_apply(network, jnp.asarray(x))[0]

@@ -9,7 +9,6 @@ it, since the change of variables is exact.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
+from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.block import Block, Noise, plain, sizes, stage, transport
 from pyfairme.inference.chains import Worth, worst
@@ -86,10 +86,10 @@ def sample(
     seed, progress
         Seed of the sampler; whether to show a bar.
     """
+    make_room((spec, draws, chains), batch)
     bare = plain(spec)
     stage_key, run_key = jax.random.split(jax.random.key(seed))
-    batch = jax.tree.map(jnp.asarray, batch)
-    start = {name: jnp.asarray(value) for name, value in first.items()}
+    batch, start = jax.device_put((batch, dict(first)))
     fitted, _ = stage(bare, False).fit(start, network, batch, weights, None, stage_key)
     target = Target(fitted, batch, weights, jnp.asarray(strength * batch.weight.sum()))
     run = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
@@ -117,7 +117,7 @@ def _correlations(cholesky: np.ndarray) -> np.ndarray:
     return (cholesky @ np.swapaxes(cholesky, -1, -2))[..., rows, columns]
 
 
-@lru_cache(maxsize=16)
+@per_structure(maxsize=16)
 def _sampler(
     spec: ModelSpec, fair: bool, draws: int, chains: int, warmup: int, progress: bool
 ) -> Callable[..., tuple[Noise, Array, Array]]:
@@ -166,7 +166,7 @@ def _standard(name: str, shape: tuple[int, ...]) -> Any:
     return numpyro.sample(name, dist.Normal(0.0, 1.0).expand(shape).to_event())
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _draws(spec: ModelSpec) -> Any:
     layout = stage(plain(spec), False).layout
     one = lambda fitted, noise: transport(layout, fitted, noise)[0]  # noqa: E731

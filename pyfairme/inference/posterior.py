@@ -60,11 +60,17 @@ class Labels:
 
 
 class Variable(NamedTuple):
-    """One posterior variable in the data's units: draws (members, draws, *shape), named dims."""
+    """One posterior variable: draws (members, draws, *shape) in units of ``unit``, named dims."""
 
     name: str
-    values: np.ndarray
+    draws: np.ndarray
     dims: tuple[str, ...]
+    unit: np.ndarray | np.float64 = np.float64(1.0)
+
+    @property
+    def values(self) -> np.ndarray:
+        """Draws in the data's units, float64: twice the memory of those of the fit."""
+        return self.draws * self.unit
 
 
 def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
@@ -73,23 +79,24 @@ def variables(fit: Fit, labels: Labels) -> Iterator[Variable]:
     last = (CLASS,) if many else ()
     unit_of_target = np.float64(labels.target_scale)  # it may be beyond the draws' precision
     for latent, _ in fit.spec.likelihood.latents():
-        scale = unit_of_target if latent.in_units else 1.0
-        yield Variable(latent.name, fit.draws[latent.name] * scale, ())
+        scale = unit_of_target if latent.in_units else np.float64(1.0)
+        yield Variable(latent.name, fit.draws[latent.name], (), scale)
     dim = _dims(fit)
     if fit.spec.last_layer and not fit.spec.hidden:
         values = linear_effects(fit, labels)
         yield Variable("fixed_effects", values if many else values[..., 0], (FIXED_TERM, *last))
     for factor in fit.spec.factors:
         for term in factor.sites:
-            unit = unit_of_target
+            unit: Any = unit_of_target
             dims: tuple[str, ...] = ()
             if term == "slopes":
                 dims = (dim[factor.name, "term"],)
-                unit = (labels.target_scale / labels.slope_scale[factor.name])[:, None]
+                unit = labels.target_scale / labels.slope_scale[factor.name]
+                unit = unit[:, None] if many else unit
             for name, leading in ((term, (dim[factor.name, ""],)), (f"{term}_sd", ())):
-                values = fit.draws[f"{factor.name}_{name}"] * unit
-                values = values if many else values[..., 0]
-                yield Variable(f"{factor.name}_{name}", values, (*leading, *dims, *last))
+                draws = fit.draws[f"{factor.name}_{name}"]
+                draws = draws if many else draws[..., 0]
+                yield Variable(f"{factor.name}_{name}", draws, (*leading, *dims, *last), unit)
         if factor.correlated:
             cholesky = fit.draws[f"{factor.name}_cholesky"]  # (members, draws, K, d, d)
             values = np.moveaxis(cholesky @ np.swapaxes(cholesky, -1, -2), 2, -1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Key
 from numpyro import handlers
@@ -39,7 +38,7 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
     spec = _plain(fit.spec)
     model = build(spec).model
     network = jax.tree.map(lambda leaf: leaf[0], fit.network)
-    batch, weights = jax.tree.map(jnp.asarray, _one_row(spec)), _weights(prior_scale)
+    batch, weights = jax.device_put(_one_row(spec)), _weights(prior_scale)
 
     def one(key: Key[Array, ""]) -> dict[str, Array]:
         run = handlers.substitute(handlers.seed(model, key), data={"network": network})

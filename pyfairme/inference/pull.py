@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ import numpy as np
 from jaxtyping import Array
 from numpyro import handlers
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.block import plain
 from pyfairme.inference.elbo import log_prob
@@ -55,13 +55,13 @@ def pull_of_penalties(
     index = np.stack([generator.choice(n, size, replace=False) for _ in range(number)])
     now = weights._replace(rows=total, batch_rows=total * size / n, ramp=1.0)
     sites = {site: value for site, value in params.items() if site not in drawn}
-    table = jax.tree.map(jnp.asarray, batch)
+    table = jax.device_put(batch)
     gradient = _pull(replace(spec, adversaries=()))(sites, dict(drawn), table, now, index)
     scale = total / float(weights.kl)
     return jax.tree.map(lambda v: scale * v, join(Layout(plain(spec)), gradient, params["network"]))
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
     """Return a function that averages the penalties' gradient by the latents."""
     program = build(spec)

@@ -7,7 +7,6 @@ its effect on the prediction, mu(fixed_i + u_i) - mu(fixed_i), with mu the likel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.between import soft_predictor
 from pyfairme.inference.predict import CHUNK, Query, padded
@@ -56,7 +56,7 @@ def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
     """
     draws = _spread(query.draws)
     function = _compiled(query.spec)
-    held = {name: jnp.asarray(value) for name, value in draws.items()}
+    held = jax.device_put(dict(draws))
     # places add up everything, cells are their parts: both as sparse products, not loops over rows
     total = _Running(cells), _Running(places)
     rows = len(cells)
@@ -100,7 +100,7 @@ class _Running:
         self.sums = self.sums + flat.reshape(self.size, *values.shape[1:])
 
 
-@lru_cache(maxsize=32)
+@per_structure(maxsize=32)
 def _compiled(spec: ModelSpec) -> Callable[..., Array]:
     """Compile the two measures of one chunk: (CHUNK, 2, members * draws, K)."""
 

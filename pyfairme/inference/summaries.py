@@ -23,6 +23,7 @@ from pyfairme.model.effects import Factor
 __all__ = ["RESIDUAL", "cluster_effects", "fixed_effects", "icc", "variance_components"]
 
 RESIDUAL = "residual"  # the factor of a likelihood's own parameters
+BLOCK = 1 << 22  # draws of clusters' effects that are summarised at a time: 32 MB and copies
 
 
 def _summary(values: np.ndarray, level: float) -> dict[str, Any]:
@@ -49,7 +50,6 @@ def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFram
         owner = _owner(fit, variable.name)
         if owner is None or not variable.name.endswith(owner.sites):
             continue
-        values = _flat(variable.values)
         slopes = variable.name == f"{owner.name}_slopes"
         terms = labels.terms[owner.name] if slopes else (INTERCEPT,)
         index = {"cluster": labels.clusters[owner.name], "term": terms}
@@ -59,7 +59,13 @@ def cluster_effects(fit: Fit, labels: Labels, level: float = 0.9) -> pd.DataFram
             index=False
         )
         grid.insert(0, "factor", owner.name)
-        summary = {k: np.ravel(v) for k, v in _summary(values, level).items()}
+        clusters = variable.draws.shape[2]
+        size = max(1, BLOCK * clusters // max(variable.draws.size, 1))
+        blocks = [
+            _summary(_flat(variable.draws[:, :, start : start + size] * variable.unit), level)
+            for start in range(0, clusters, size)
+        ]
+        summary = {k: np.concatenate([np.ravel(one[k]) for one in blocks]) for k in blocks[0]}
         parts.append(grid.assign(**summary))
     columns = ["factor", "cluster", "term", "mean", "sd", "low", "high"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)

@@ -140,7 +140,7 @@ def fit_members(
     total_weight = float(training.weight.sum())
     size = min(schedule.batch_size, bucket(rows))
     full = rows <= schedule.batch_size
-    table = jax.tree.map(jnp.asarray, pad(training, bucket(rows)))
+    table = jax.device_put(pad(training, bucket(rows)))
     held_out = None if validation is None else _held_out(validation)
     batch_rows = total_weight if full else total_weight * size / rows
     weights = weights._replace(rows=total_weight, batch_rows=batch_rows, ramp=1.0)
@@ -267,7 +267,7 @@ class _Order:
 
 def _held_out(validation: Batch) -> tuple[Batch, float]:
     padded = pad(validation, bucket(validation.x.shape[0]))
-    return jax.tree.map(jnp.asarray, padded), float(validation.weight.sum())
+    return jax.device_put(padded), float(validation.weight.sum())
 
 
 def _validate(

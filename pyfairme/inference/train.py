@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
+from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.collapse import AdversaryWarning, add_skill, chance, find_collapse, judge
 from pyfairme.inference.engine import engine
@@ -90,6 +90,7 @@ def train(
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
     trained = lean(spec, weights)
+    make_room((trained, guide, members), training, validation)
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_members(
@@ -279,7 +280,7 @@ def _centre(
     return np.asarray(_mean_fixed(fixed_part)(one.params["network"], last, rows))
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
     def mean(network: Any, latents: dict[str, Array], batch: Batch) -> Array:
         share = batch.weight / batch.weight.sum()

@@ -12,7 +12,6 @@ Roberts 2009) whose weights do not degenerate with the number of clusters.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +21,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 from numpyro import handlers
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.block import Block, from_free, sizes
 from pyfairme.inference.clusters import (
@@ -160,7 +160,7 @@ def judged_clusters(number: int, clusters: int) -> np.ndarray:
     return np.linspace(0, clusters - 1, number).astype(int)
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def _proposer(layout: Layout, together: int) -> Callable[..., Proposal]:
     shapes = sizes(layout)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +13,7 @@ import numpyro.distributions as dist
 from jaxtyping import Array, Float
 from numpyro import handlers
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.model import effects
 from pyfairme.model.effects import Factor
@@ -134,7 +134,7 @@ def predictor(
     return Prediction(fixed, random, fixed + random, hidden)
 
 
-@lru_cache(maxsize=64)
+@per_structure()
 def build(spec: ModelSpec) -> Program:
     """Return the program of ``spec``; equal specs share one program and its compiled functions."""
 

@@ -173,7 +173,9 @@ def predictions(
         rows, mean = draw_rows(spec, truth, codes, generator)
         rows = rows._replace(cluster=rows.cluster - shift)
         query = Query(model, fit.network, draws, fit.centre, rows, None)
-        every = predict.outcomes(query, "mixed", 1000, seed)
+        every = predict.outcomes(
+            query, "mixed", 1000, seed, np.arange(len(codes), dtype=np.uint64), np.asarray
+        )
         levels = tuple(np.linspace(0.001, 0.999, 400))
         means = predict.quantiles(query, "mixed", levels, "mean", seed)
         means = means[..., 1] if means.ndim == 3 else means

@@ -83,7 +83,7 @@ def test_observation_quantiles_add_the_residual():
 
 def test_outcomes_have_mean_and_spread_of_the_likelihood():
     query, fixed, mean, sd = make_query(Normal(), rows=8)
-    drawn = outcomes(query, "mixed", 4000, 1, np.arange(30, dtype=np.uint64))
+    drawn = outcomes(query, "mixed", 4000, 1, np.arange(30, dtype=np.uint64), np.asarray)
     assert drawn.shape == (4000, 8)
     np.testing.assert_allclose(drawn.mean(axis=0), fixed + mean, atol=0.07)
     np.testing.assert_allclose(drawn.std(axis=0), np.sqrt(sd**2 + 0.36), rtol=0.06)
@@ -167,7 +167,7 @@ def test_rows_without_a_cluster_have_one_each():
     lone = query._replace(spec=spec, draws=draws, batch=batch)
     lone = lone._replace(alone=np.ones((40, 1), np.float32))
     rows = np.arange(40, dtype=np.uint64)
-    found = outcomes(lone, "random", DRAWS, 0, rows) - draws["g_intercept"][0, :, 2, :]
+    found = outcomes(lone, "random", DRAWS, 0, rows, np.asarray) - draws["g_intercept"][0, :, 2, :]
     variance = 2 * 0.7**2 + 0.6**2  # tau^2 G / (G - 1), and the residual's
     # 40,000 numbers, 40 columns of 1000: errors of .7 % and of 1 / sqrt(1000) each
     assert found.var() == pytest.approx(variance, rel=0.04)

@@ -1,0 +1,116 @@
+"""Compiled functions: one set for each structure of a model, counted, bounded, and given back.
+
+JAX compiles a function anew for each shape of its arguments, and holds what it compiled for as
+long as the function lives: some 70 MB for a fit of a table with another number of rows or clusters.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any, ParamSpec, TypeVar
+
+import jax
+import numpy as np
+
+__all__ = ["HELD", "Compiled", "clear_caches", "make_room", "per_structure"]
+
+FEWEST, MOST = 32, 512  # compiled programs that are kept; a fit has about eight
+EVENT = "/jax/core/compile/backend_compile_duration"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Compiled:
+    """What was compiled since everything was last given back, and how much of it is kept.
+
+    Attributes
+    ----------
+    programs : int
+        Programs that JAX compiled, or read from its cache on disk, since then.
+    limit : int
+        From how many on everything is given back before something new is compiled.
+    """
+
+    def __init__(self, limit: int = FEWEST) -> None:
+        self.programs, self.limit = 0, limit
+        self._caches: list[Callable[[], None]] = []  # each forgets one function's compiled ones
+        self._shapes: set[int] = set()
+        self._dropped: set[int] = set()  # shapes that were compiled before
+        self._counts = False
+
+    def per_structure(self, maxsize: int = 64) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Let a function that builds compiled functions build them once for its arguments.
+
+        The arguments say everything that is static: a model's structure, never data.
+        """
+
+        def decorate(function: Callable[P, R]) -> Callable[P, R]:
+            cached = lru_cache(maxsize=maxsize)(function)
+            self._caches.append(cached.cache_clear)
+            return cached  # type: ignore[return-value]
+
+        return decorate
+
+    def make_room(self, structure: Hashable, *arrays: Any) -> None:
+        """Give back compiled programs that are too many, before new ones are compiled.
+
+        ``structure`` and the shapes of ``arrays`` (trees) tell what has been compiled already.
+        What comes again after it was dropped doubles the limit: whoever goes round among more
+        shapes than are kept, as a grid search over folds does, would else compile in every fit.
+        """
+        if not self._counts:
+            jax.monitoring.register_event_duration_secs_listener(self._count)
+            self._counts = True
+        own = hash((structure, *map(np.shape, jax.tree.leaves(arrays))))
+        if own in self._shapes:
+            return
+        if own in self._dropped:
+            self.limit = min(2 * self.limit, MOST)
+            self._dropped.clear()
+        if self.programs >= self.limit:
+            self.clear()
+        self._shapes.add(own)
+
+    def clear(self) -> None:
+        """Forget every compiled function, and give its memory back."""
+        for clear in self._caches:
+            clear()
+        jax.clear_caches()  # what JAX's own functions were traced to, for every shape they met
+        self.programs = 0
+        self._dropped |= self._shapes
+        self._shapes.clear()
+        gc.collect()  # a compiled function and what it was traced from refer to each other
+        if sys.platform == "linux":  # glibc keeps freed memory until it is told to hand it back
+            trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+            if trim is not None:
+                trim(0)
+
+    def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
+        self.programs += event == EVENT
+
+
+HELD = Compiled()
+"""What this process holds."""
+
+per_structure, make_room = HELD.per_structure, HELD.make_room
+
+
+def clear_caches() -> None:
+    """Give back the memory of everything that was compiled in this process.
+
+    Each new shape of a table, and each new structure of a model, is compiled once and kept for the
+    next fit or prediction like it. pyfairme calls this by itself when much has been compiled, so
+    that it is for a process that has other uses for the memory now. Fitted models stay as they
+    are; the next fit or prediction compiles again, as do functions that you compiled with JAX.
+
+    Examples
+    --------
+    >>> import pyfairme
+    >>> pyfairme.clear_caches()
+    """
+    HELD.clear()
