@@ -60,6 +60,20 @@ def test_clusters_in_are_clusters_out(model, data):
     assert not {"seen", "unseen"} & set(found["clusters"])
 
 
+def test_groups_of_a_policy_stay_apart_where_small_ones_are_put_together(model, data):
+    X, y = data
+    rule = pf.JointThresholds(model, {"g": 0.4}).fit(X)
+    sizes = X.assign(y=y, g=X["g"].map(repr)).groupby(["g", "y"]).size().unstack().min(axis=1)
+    least = int(sizes.min()) + 1  # one group at least is small
+    found = rule.fairness_report(X, y, n_boot=0, min_group_size=least)
+    lines = found[(found["effects"] == "mixed") & (found["metric"] == "selection_rate")]
+    assert not lines["group"].duplicated().any()
+    assert lines["n"].sum() == ROWS
+    assert "(small groups)" in set(lines["group"])
+    large = lines[lines["group"] != "(small groups)"]
+    assert 1 <= len(large) <= (sizes >= least).sum()
+
+
 def test_a_coin_is_of_the_row_and_tells_1_from_its_text(model, data):
     """In whatever company: beside no number, "1" is the same group as before."""
     X = data[0].assign(town="all")
