@@ -17,12 +17,12 @@ def known():
 
 def cases(known, derived):
     """Change, value before, value after of every cell that has all three."""
-    values = known[known["kind"] == "value"].set_index([*CELL, "variant"])["value"].sort_index()
+    values = known[known["kind"] == "value"].set_index([*CELL, "variant"])["value"].to_dict()
     changes = known[known["kind"] == "change_percent"]
     changes = changes[changes["note"].str.startswith("derived") == derived]
     for row in changes.to_dict("records"):
         key = tuple(row[name] for name in CELL)
-        if (*key, row["baseline"]) in values.index and (*key, row["variant"]) in values.index:
+        if (*key, row["baseline"]) in values and (*key, row["variant"]) in values:
             yield row["value"], values[(*key, row["baseline"])], values[(*key, row["variant"])]
 
 
