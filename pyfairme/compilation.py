@@ -9,16 +9,19 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable, Hashable
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 
-__all__ = ["HELD", "Compiled", "clear_caches", "make_room", "per_structure"]
+__all__ = ["HELD", "Compiled", "clear_caches", "counted", "make_room", "per_structure"]
 
-FEWEST, MOST = 32, 512  # compiled programs that are kept; a fit has about eight
+FEWEST, MOST = 32, 256  # compiled programs that are kept; a fit has about eight
+REMEMBERED = 4096  # shapes whose programs were given back
 EVENT = "/jax/core/compile/backend_compile_duration"
 
 P = ParamSpec("P")
@@ -31,17 +34,19 @@ class Compiled:
     Attributes
     ----------
     programs : int
-        Programs that JAX compiled, or read from its cache on disk, since then.
+        Programs that were compiled, or read from JAX's cache on disk, within `counted` since then.
     limit : int
-        From how many on everything is given back before something new is compiled.
+        With so many programs, everything is given back before something new is compiled.
     """
 
     def __init__(self, limit: int = FEWEST) -> None:
-        self.programs, self.limit = 0, limit
+        self.programs, self.limit, self._first_limit = 0, limit, limit
         self._caches: list[Callable[[], None]] = []  # each forgets one function's compiled ones
         self._shapes: set[int] = set()
-        self._dropped: set[int] = set()  # shapes that were compiled before
-        self._counts = False
+        self._dropped: dict[int, None] = {}  # shapes whose programs were given back, in order
+        self._listens = False
+        self._lock = threading.RLock()
+        self._ours = threading.local()
 
     def per_structure(self, maxsize: int = 64) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Let a function that builds compiled functions build them once for its arguments.
@@ -60,29 +65,50 @@ class Compiled:
         """Give back compiled programs that are too many, before new ones are compiled.
 
         ``structure`` and the shapes of ``arrays`` (trees) tell what has been compiled already.
-        What comes again after it was dropped doubles the limit: whoever goes round among more
-        shapes than are kept, as a grid search over folds does, would else compile in every fit.
+        Where most of it had been given back before, the limit doubles instead: who goes round
+        among more shapes than are kept, as a grid search over folds does, would else compile in
+        every fit.
         """
-        if not self._counts:
-            jax.monitoring.register_event_duration_secs_listener(self._count)
-            self._counts = True
         own = hash((structure, *map(np.shape, jax.tree.leaves(arrays))))
-        if own in self._shapes:
-            return
-        if own in self._dropped:
-            self.limit = min(2 * self.limit, MOST)
-            self._dropped.clear()
-        if self.programs >= self.limit:
-            self.clear()
-        self._shapes.add(own)
+        with self._lock:
+            if own in self._shapes:
+                return
+            if self.programs >= self.limit:
+                again = sum(shape in self._dropped for shape in self._shapes)
+                if 2 * again > len(self._shapes) and self.limit < MOST:
+                    self.limit *= 2
+                else:
+                    self._dropped |= dict.fromkeys(self._shapes)
+                    for shape in list(self._dropped)[:-REMEMBERED]:
+                        del self._dropped[shape]
+                    self._give_back()
+            self._shapes.add(own)
 
     def clear(self) -> None:
-        """Forget every compiled function, and give its memory back."""
+        """Forget every compiled function, give its memory back, and begin with the first limit."""
+        with self._lock:
+            self._give_back()
+            self._dropped.clear()
+            self.limit = self._first_limit
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count what this thread compiles meanwhile: programs of a user's own are not ours."""
+        if not self._listens:
+            self._listens = True
+            jax.monitoring.register_event_duration_secs_listener(self._count)
+        before = getattr(self._ours, "here", False)
+        self._ours.here = True
+        try:
+            yield
+        finally:
+            self._ours.here = before
+
+    def _give_back(self) -> None:
         for clear in self._caches:
             clear()
         jax.clear_caches()  # what JAX's own functions were traced to, for every shape they met
         self.programs = 0
-        self._dropped |= self._shapes
         self._shapes.clear()
         gc.collect()  # a compiled function and what it was traced from refer to each other
         if sys.platform == "linux":  # glibc keeps freed memory until it is told to hand it back
@@ -91,20 +117,20 @@ class Compiled:
                 trim(0)
 
     def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
-        self.programs += event == EVENT
+        self.programs += event == EVENT and getattr(self._ours, "here", False)
 
 
 HELD = Compiled()
 """What this process holds."""
 
-per_structure, make_room = HELD.per_structure, HELD.make_room
+per_structure, make_room, counted = HELD.per_structure, HELD.make_room, HELD.counted
 
 
 def clear_caches() -> None:
     """Give back the memory of everything that was compiled in this process.
 
     Each new shape of a table, and each new structure of a model, is compiled once and kept for the
-    next fit or prediction like it. pyfairme calls this by itself when much has been compiled, so
+    next fit or prediction like it. pyfairme does this by itself when much has been compiled, so
     that it is for a process that has other uses for the memory now. Fitted models stay as they
     are; the next fit or prediction compiles again, as do functions that you compiled with JAX.
 

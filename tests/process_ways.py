@@ -14,16 +14,19 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import cross_val_score
 
 import pyfairme as pf
 from tests.bad_inputs import tiny
 
+PATIENCE = 120  # seconds; a thread is waited for no longer
 Found = Iterator[tuple[str, str]]
 WAYS: dict[str, Callable[[str], Found]] = {}
 
@@ -153,30 +156,42 @@ def predictions_in_threads(path: str) -> Found:
 
 @way("threads: two fits of one object")
 def two_fits_of_one_object(path: str) -> Found:
-    model, thread = in_training()
-    yield "the second", outcome(lambda: model.fit(tiny.rows(), tiny.target()))
-    thread.join()
-    assert np.array_equal(chances(model), chances_of_fit(min_steps=LONG)), "the first"
+    with in_training(tiny.classifier()) as model:
+        yield "the second", outcome(lambda: model.fit(tiny.rows(), tiny.target()))
+    assert np.array_equal(chances(model), chances_of_fit()), "the first"
 
 
 @way("threads: a prediction during a fit of the same object")
 def prediction_during_a_fit(path: str) -> Found:
-    model, thread = in_training()
-    yield "the prediction", outcome(lambda: chances(model))
-    thread.join()
+    with in_training(tiny.fit()) as model:
+        yield "the prediction", outcome(lambda: chances(model))
+    assert np.array_equal(chances(model), chances_of_fit()), "afterwards"
 
 
-LONG = 2000  # steps: half a second or so
+class Slow(pd.Series):
+    """A target that is handed out only when somebody says so."""
+
+    asked, given = threading.Event(), threading.Event()
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        self.asked.set()
+        self.given.wait(PATIENCE)
+        return super().__array__(*args, **kwargs)
 
 
-def in_training() -> tuple[Any, threading.Thread]:
-    """Return a model that a thread is fitting, and the thread."""
-    model = tiny.classifier(min_steps=LONG)
-    thread = threading.Thread(target=lambda: model.fit(tiny.rows(), tiny.target()))
+@contextmanager
+def in_training(model: Any) -> Iterator[Any]:
+    """Let a thread fit a model for as long as the block lasts."""
+    Slow.asked.clear()
+    Slow.given.clear()
+    thread = threading.Thread(target=lambda: model.fit(tiny.rows(), Slow(tiny.target())))
     thread.start()
-    while not hasattr(model, "design_"):  # set before training begins
-        thread.join(0.001)
-    return model, thread
+    assert Slow.asked.wait(PATIENCE), "the fit never read its target"
+    try:
+        yield model
+    finally:
+        Slow.given.set()
+        thread.join()
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from pyfairme.estimators.fitted import check_fitted
 from pyfairme.estimators.held_out import split
 from pyfairme.estimators.labels import warn_of_clusters
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
+from pyfairme.estimators.one_fit import of_one_model
 from pyfairme.estimators.progress import progress_bar
 from pyfairme.estimators.row_identity import row_identity
 from pyfairme.estimators.saving import Saving
@@ -162,9 +163,8 @@ class FairMixedEffects(Saving, BaseEstimator):
             sensitive=settings.as_tuple(self.sensitive),
             task="regression" if strata is None else "classification",
         )
-        seed = settings.seed_from(self.random_state)
-        rows, held = split(frame, schema, strata, self.validation_fraction, seed)
-        self._seed, self._class_weights = seed, by_class
+        self._seed, self._class_weights = settings.seed_from(self.random_state), by_class
+        rows, held = split(frame, schema, strata, self.validation_fraction, self._seed)
         self.target_ = self._fit_target(y[rows], inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
         self.design_ = self._fit_design(frame, rows, schema)
@@ -180,7 +180,6 @@ class FairMixedEffects(Saving, BaseEstimator):
         schedule = settings.schedule(params, spec, validation is not None)
         self.guide_ = settings.guide(params, spec, training)
         structure = warm.structure(self, lean(spec, weights))
-        start = warm.start(learned, structure)
         with progress_bar(self.progress, type(self).__name__) as report:
             result = train(
                 spec,
@@ -189,11 +188,11 @@ class FairMixedEffects(Saving, BaseEstimator):
                 validation,
                 weights,
                 schedule,
-                seed=seed,
+                seed=self._seed,
                 members=self.ensemble,
                 infer=self.unseen == "infer",
                 report=report,
-                start=start,
+                start=warm.start(learned, structure),
             )
         self._learned = warm.Learned(structure, result.params)
         self._fitted_params = after_fit.remember(self)
@@ -242,6 +241,7 @@ class FairMixedEffects(Saving, BaseEstimator):
         check_fitted(self)
         after_fit.check_unchanged(self)
 
+    @of_one_model
     def _query(
         self, X: Any, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False
     ) -> tuple[pd.DataFrame, Query]:
@@ -251,15 +251,16 @@ class FairMixedEffects(Saving, BaseEstimator):
         batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
         there = set(self.design_.clusters) <= set(frame.columns)
         policy = self.unseen if not fixed or (there and self.unseen == "raise") else "population"
-        found = query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
-        return frame, found
+        return frame, query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
 
+    @of_one_model
     def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
         settings.check_choice("effects", effects, settings.EFFECTS)
         frame, found = self._query(X, effects=effects)
         warn_of_clusters(self, frame, effects)
         return frame, predict.means(found, effects)
 
+    @of_one_model
     def _quantiles(
         self, X: Any, level: float, kind: str, effects: str
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
@@ -272,6 +273,7 @@ class FairMixedEffects(Saving, BaseEstimator):
         bounds = predict.quantiles(with_draws(found), effects, at, kind, self._seed)
         return frame, predict.means(found, effects), bounds
 
+    @of_one_model
     def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
         """Draws of new outcomes in the target's units, or codes: xarray (chain, draw, row)."""
         inference_data.check_draws(draws)

@@ -1,15 +1,15 @@
-"""One fit of an estimator at a time: two at once would leave half of each model."""
+"""One fit of an estimator at a time, and no answers meanwhile: they would mix two models."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from pyfairme.inference.process import check_process
 
-__all__ = ["one_at_a_time"]
+__all__ = ["of_one_model", "one_at_a_time"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,3 +34,36 @@ def one_at_a_time(fit: Callable[P, R]) -> Callable[P, R]:
             _in_fit.pop(id(estimator), None)
 
     return wrapped
+
+
+def of_one_model(answer: Callable[P, R]) -> Callable[P, R]:
+    """Let a method refuse to answer while another thread fits its estimator anew.
+
+    An answer reads several attributes, and a fit that ends meanwhile would give it some of each.
+    """
+
+    @wraps(answer)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        estimator = args[0]
+        _refuse_during_fit(estimator)
+        first = vars(estimator).get("fit_")
+        try:
+            found = answer(*args, **kwargs)
+        except Exception:
+            _refuse_during_fit(estimator, first)  # it may be the fit that took an attribute away
+            raise
+        _refuse_during_fit(estimator, first)
+        return found
+
+    return wrapped
+
+
+def _refuse_during_fit(estimator: Any, first: Any = None) -> None:
+    me = threading.get_ident()
+    changed = first is not None and vars(estimator).get("fit_") is not first
+    if _in_fit.get(id(estimator), me) != me or changed:
+        raise RuntimeError(
+            f"Another thread is fitting this {type(estimator).__name__}, or has just done so: the "
+            "answer would mix two models. Ask when the fit has ended, or fit "
+            "sklearn.base.clone(estimator) and keep this one for answers. [answer-during-fit]"
+        )

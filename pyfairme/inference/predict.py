@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.between import alone, between, soft_predictor
 from pyfairme.inference.svi import pad
@@ -125,8 +125,7 @@ def quantiles(
 
     def chunk(batch: Batch, soft: Any, _: int) -> np.ndarray:
         every = np.asarray(function(query, effects, held, batch, soft, keys))
-        # NumPy selects where XLA sorts, which takes six times as long
-        return np.moveaxis(np.quantile(every, probabilities, axis=-1), 0, 1)
+        return np.moveaxis(_quantiles(every, probabilities), 0, 1)
 
     found = _over_chunks(query, chunk).astype(np.float32)
     return np.moveaxis(_finite(found) if kind == "mean" else found, 1, 0)
@@ -180,6 +179,20 @@ def mean_link(query: Query, effects: str) -> np.ndarray:
     return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))
 
 
+def _quantiles(every: np.ndarray, probabilities: tuple[float, ...]) -> np.ndarray:
+    """Return quantiles along the last axis: (len(probabilities), ...).
+
+    NumPy selects where XLA sorts, which takes five times as long.
+    """
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(every, probabilities, axis=-1)
+    lost = np.isnan(found)
+    if lost.any():  # between two infinite draws, which leave no number
+        above = np.quantile(every, probabilities, axis=-1, method="higher")
+        found = np.where(lost, above, found)
+    return found
+
+
 def _finite(found: np.ndarray) -> np.ndarray:
     """Refuse predictions (n, ...) that are no numbers: none of them may pass for a decision."""
     bad = np.asarray(~np.isfinite(found).reshape(len(found), -1).all(axis=1))
@@ -223,6 +236,7 @@ def _over_chunks(
 
     ``rows_last`` lays it out in memory as its transpose.
     """
+    make_room(_bare(query.spec), query.draws, query.network)
     whole = None
     for batch, soft, start, count in _chunks(query):
         part = np.asarray(function(batch, soft, start))[:count]

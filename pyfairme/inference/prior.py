@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import jax
 import numpy as np
 from jaxtyping import Array, Key
 from numpyro import handlers
 
+from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.predict import Fit
 from pyfairme.inference.with_jax import with_numpyro
@@ -36,22 +39,29 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
         Seeds the draws.
     """
     spec = _plain(fit.spec)
-    model = build(spec).model
     network = jax.tree.map(lambda leaf: leaf[0], fit.network)
-    batch, weights = jax.device_put(_one_row(spec)), _weights(prior_scale)
-
-    def one(key: Key[Array, ""]) -> dict[str, Array]:
-        run = handlers.substitute(handlers.seed(model, key), data={"network": network})
-        sites = handlers.trace(run).get_trace(batch, weights)
-        return {name: sites[name]["value"] for name in fit.draws}
-
     members = next(iter(fit.draws.values())).shape[0]
     each = -(-number // members)
-    drawn = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(seed), members * each))
+    keys = jax.random.split(jax.random.key(seed), members * each)
+    make_room((spec, tuple(fit.draws)), keys)
+    weights = _weights(prior_scale)
+    drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), weights)
     return {
         name: np.asarray(value).reshape(members, each, *value.shape[1:])
         for name, value in drawn.items()
     }
+
+
+@per_structure()
+def _compiled(spec: ModelSpec, names: tuple[str, ...]) -> Callable[..., dict[str, Array]]:
+    model = build(spec).model
+
+    def one(key: Key[Array, ""], network: Any, batch: Batch, weights: Weights) -> dict[str, Array]:
+        run = handlers.substitute(handlers.seed(model, key), data={"network": network})
+        sites = handlers.trace(run).get_trace(batch, weights)
+        return {name: sites[name]["value"] for name in names}
+
+    return jax.jit(jax.vmap(one, (0, None, None, None)))
 
 
 def _plain(spec: ModelSpec) -> ModelSpec:

@@ -15,23 +15,27 @@ class _Process:
     """What this process may do; a fork copies it, and `after_fork` puts it right in the child."""
 
     def __init__(self) -> None:
-        self.forked_after_use = False
+        self.forked_after_use = self.in_use = False
         self.turn = threading.RLock()
 
+    def before_fork(self) -> None:
+        # asked in the parent: JAX answers under a lock, whose owner a child may not have
+        self.in_use = _jax_in_use()
+
     def after_fork(self) -> None:
-        self.forked_after_use = self.forked_after_use or _jax_in_use()
+        self.forked_after_use = self.forked_after_use or self.in_use
         self.turn = threading.RLock()  # the thread that held the other one is not here
 
 
 def _jax_in_use() -> bool:
-    """Tell whether JAX has started its threads, for whomever; yes, if it no longer tells."""
+    """Tell whether JAX has started its threads, whoever started it; yes if JAX no longer says."""
     bridge = sys.modules.get("jax._src.xla_bridge")
     return bool(getattr(bridge, "backends_are_initialized", lambda: True)())
 
 
 _here = _Process()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_here.after_fork)
+    os.register_at_fork(before=_here.before_fork, after_in_child=_here.after_fork)
 
 
 def check_process() -> None:

@@ -90,7 +90,7 @@ def train(
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
     trained = lean(spec, weights)
-    make_room((trained, guide, members), training, validation)
+    make_room((trained, guide, members, schedule.batch_size), training, validation)
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_members(

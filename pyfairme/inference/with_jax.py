@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar
 
 import jax
 
+from pyfairme.compilation import counted
 from pyfairme.inference.process import check_process, turn
 
 __all__ = ["with_jax", "with_numpyro"]
@@ -28,8 +29,9 @@ def with_jax(function: Callable[P, R]) -> Callable[P, R]:
         check_process()
         wide = jax.config.jax_enable_x64  # type: ignore[attr-defined]
         if not wide:  # the usual case keeps its compiled functions
-            return function(*args, **kwargs)
-        with jax.enable_x64(False):
+            with counted():
+                return function(*args, **kwargs)
+        with counted(), jax.enable_x64(False):
             return function(*args, **kwargs)
 
     return wrapped
