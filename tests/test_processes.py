@@ -1,6 +1,7 @@
 """Models in other processes and threads: each way of the table in docs/performance.md is tried."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,35 @@ def test_a_way_works_or_says_why_not(outcomes, way):
     expected = "the same" if table()[way] == "yes" else table()[way]
     assert outcomes[way] == dict.fromkeys(outcomes[way], expected)
     assert outcomes[way]
+
+
+FORKS_WHILE_JAX_STARTS = """
+import os, threading, time, warnings
+warnings.simplefilter("ignore")
+import jax, pyfairme
+thread = threading.Thread(target=jax.devices)
+thread.start()
+left = []
+while thread.is_alive() or not left:
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    left.append(child)
+    time.sleep(0.002)
+deadline = time.monotonic() + 60
+while left and time.monotonic() < deadline:
+    left = [child for child in left if os.waitpid(child, os.WNOHANG)[0] == 0]
+    time.sleep(0.01)
+for child in left:
+    os.kill(child, 9)
+print(len(left), "hang")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
+def test_a_child_forked_while_jax_starts_does_not_wait_for_its_lock():
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS_WHILE_JAX_STARTS],
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "hang"]
