@@ -143,10 +143,12 @@ def report(
         found, tables = None, {}
         if by_cluster and min_group_size > 1:
             typer.echo(textwrap.fill(f"{table.name}: {len(frame):,} rows{gone}.", WIDTH))
+            older = out / "fairness_report.csv"
+            there = f" {older} is from an earlier run: remove it." if older.exists() else ""
             say_note(
                 "the table of clusters alone is made: beside that of all rows, differences would "
-                "show groups of fewer rows than --min-group-size. Pass on one of the two. "
-                "[clusters-alone]"
+                "show groups of fewer rows than --min-group-size. Pass on one of the two."
+                f"{there} [clusters-alone]"
             )
         else:
             found = judged(False)
