@@ -226,10 +226,7 @@ def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
             lines = rates.loc[(rates["clusters"] == clusters) & (rates["class"] == label)]
             part, title = "", f"Rates by group, {clusters} clusters"
             if len(classes) > 1:
-                part, title = (
-                    f"_{readable_part(label_of(label), LONGEST)}",
-                    f"{title}, class {_shown(label)}",
-                )
+                part, title = f"_{_file_part(label)}", f"{title}, class {_shown(label)}"
             fixed = lines.loc[lines["effects"] == "fixed"].assign(effects="mixed")
             figure = plot_group_rates(
                 fixed, lines, names=("fixed effects", "mixed effects"), clusters=clusters,

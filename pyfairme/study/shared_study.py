@@ -37,12 +37,7 @@ PULSE = 15.0  # seconds between two beats
 GRACE = 120.0  # without a beat: dead
 RETRIES = 2  # of one point whose process died: it may be what kills it
 CHECKSUM, ALL_CHECKED = "sha256", "trials have sha256"  # attributes of a trial, and of the study
-RESULTS = (
-    "metrics",
-    "folds",
-    "seconds",
-    "warnings",
-)  # of a trial; the checksum is of them
+RESULTS = ("metrics", "folds", "seconds", "warnings")  # attributes that a checksum is of
 LOCKED = 60  # seconds that a writer waits for a SQLite file
 ATTEMPTS = 20  # to create the tables, when several processes do so at once
 _EXPECTED = (
