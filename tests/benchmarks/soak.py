@@ -1,7 +1,8 @@
 """Memory over many fits of changing shapes: `python tests/benchmarks/soak.py [fits] [limit]`.
 
-Every fit has another number of rows and clusters, so that nothing compiled serves twice; every
-fourth has all defaults, the others compile less (guide="mean_field", no inferred clusters). `limit`
+Every fit has another number of rows and clusters, so that nothing compiled serves twice, but every
+tenth, which has the first one's shape again, as a nightly refit would. Every fourth has all defaults,
+the others compile less (guide="mean_field", no inferred clusters). Each fit also predicts. `limit`
 is the number of compiled programs that are kept at first ("none": all, whatever they hold).
 Prints the resident memory after the first fit and as it grows.
 """
@@ -49,7 +50,7 @@ def main() -> None:
     fit(0)
     first, most, start = resident(), 0.0, time.perf_counter()
     for number in range(1, fits + 1):
-        fit(number)
+        fit(0 if number % 10 == 0 else number)
         most = max(most, resident())
         if number % 10 == 0 or number in (1, 2, 4, 8, 16):
             gc.collect()
