@@ -43,7 +43,7 @@ types: $(VENV)/.test
 # In four runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
 # on the CPU has crashed in one that did all (a segfault in the stack unwinder).
 PYTEST = $(call TEST_ENV,$(VENV)) $(BIN)/pytest -n $(WORKERS) --nbmake --durations=15 --dist
-FIRST := tests/estimators
+FIRST := tests/estimators tests/postprocessing
 SECOND := tests/inference tests/model tests/study
 PAGES := tests/test_docs.py notebooks pyfairme
 

@@ -42,8 +42,8 @@ from sklearn.model_selection import train_test_split
 
 import pyfairme as pf
 from pyfairme.metrics import fpr_sd, tpr_sd
-from pyfairme.report import plot_group_rates, plot_training
-from pyfairme.study.before_after import before_after
+from pyfairme.plots import plot_group_rates, plot_training
+from pyfairme.study.comparison.before_after import before_after
 
 pd.set_option("display.precision", 3)
 adult = pf.datasets.load_adult()

@@ -7,12 +7,12 @@ from pyfairme import datasets, metrics
 from pyfairme.compilation import clear_caches
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
-from pyfairme.estimators.joint_thresholds import JointThresholds
-from pyfairme.estimators.thresholds import GroupThresholds
-from pyfairme.estimators.updates import FairnessWarning
-from pyfairme.inference.collapse import AdversaryWarning
-from pyfairme.inference.finish import PosteriorWarning
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.inference.adversary_skill import AdversaryWarning
+from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.notices import DataWarning
+from pyfairme.postprocessing.group_thresholds import GroupThresholds
+from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.variants import VARIANTS
 
 __version__ = "0.1.0"

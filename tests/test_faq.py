@@ -15,7 +15,7 @@ HEADING = re.compile(r"^### `([^`]+)`$", re.M)
 
 WITHOUT = {
     # reasons, which one warning of the store lists
-    "pyfairme/study/checked_json.py": {
+    "pyfairme/study/crossval/checked_json.py": {
         "{} is missing",
         "{} is no file",
         "{} cannot be read: {}",
@@ -23,14 +23,14 @@ WITHOUT = {
         "{} has no checksum (of an older version, or altered)",
         "{} is not as it was written",
     },
-    "pyfairme/study/store.py": {
+    "pyfairme/study/crossval/store.py": {
         "{} is the record of a fit",
         "{} is of another fit",
         "{} is of another study",
         "{} is not the table that was written",
         "its rows are not those of the fold",
     },
-    "pyfairme/study/held_out.py": {"{}: {}"},  # hands on a message that has its code
+    "pyfairme/study/tuning/held_out.py": {"{}: {}"},  # hands on a message that has its code
 }
 
 

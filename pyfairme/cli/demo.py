@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 import pyfairme
-from pyfairme.cli.tables import check_folder
+from pyfairme.cli.table_files import check_folder
+from pyfairme.paper.demo_comparison import AFTER, BEFORE, QUICK, Protocol, compare_variants
+from pyfairme.paper.demo_files import write_demo
 from pyfairme.report.comparison_text import comparison_text
-from pyfairme.report.demo_files import write_demo
-from pyfairme.study.demo import AFTER, BEFORE, QUICK, Protocol, compare_variants
 
 __all__ = ["demo"]
 

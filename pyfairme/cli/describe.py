@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.cli.cells import why_text
 from pyfairme.cli.problems import WIDTH
 from pyfairme.cli.roles import Roles
+from pyfairme.cli.text_cells import why_text
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.clusters import Grouping, factor_name, read_clusters
 from pyfairme.data.columns import label_of, pick
+from pyfairme.data.grouping_factors import Grouping, factor_name, read_clusters
 from pyfairme.data.target import ClassTarget, class_order
-from pyfairme.inference.posterior import INTERCEPT
-from pyfairme.inference.summaries import RESIDUAL
+from pyfairme.inference.posterior_draws import INTERCEPT
+from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
 
 __all__ = ["describe_fit", "describe_table", "shell_words"]

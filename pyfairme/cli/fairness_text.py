@@ -9,28 +9,19 @@ import pandas as pd
 
 from pyfairme.cli.problems import WIDTH
 from pyfairme.data.columns import label_of
+from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import listed, short_names
-from pyfairme.report.style import words
 
 __all__ = ["by_cluster_text", "fairness_text"]
 
-ACCURACY = {
-    "auroc": "AUROC",
-    "balanced_accuracy": "balanced accuracy",
-    "log_loss": "log loss",
-    "brier": "Brier",
-    "mse": "MSE",
-    "r2": "R2",
-    "log_predictive_density": "log density",
-}
-DISPARITIES = {  # on the screen; the file has all
-    "tpr_sd": "TPR SD",
-    "fpr_sd": "FPR SD",
-    "mse_sd": "MSE SD",
-    "residual_sd": "mean residual SD",
-    "demographic_parity": "demographic parity",
-    "counterfactual_gap": "counterfactual gap",
-}
+ACCURACY = (
+    *("auroc", "balanced_accuracy", "log_loss", "brier"),
+    *("mse", "r2", "log_predictive_density"),
+)
+DISPARITIES = (  # on the screen; the file has all
+    *("tpr_sd", "fpr_sd", "mse_sd", "residual_sd"),
+    *("demographic_parity", "counterfactual_gap"),
+)
 MOST_CLASSES = 6
 MOST_CLUSTERS = 20
 MOST_GROUPS = 8
@@ -43,8 +34,8 @@ LEGEND = {
         "decisions. "
     ),
     "regression": (
-        "MSE SD, mean residual SD: standard deviation of these between groups. Demographic parity: "
-        "mean difference of two groups' mean predictions. "
+        "MSE SD, SD of mean residual: standard deviation of these between groups. Demographic "
+        "parity: mean difference of two groups' mean predictions. "
     ),
 }
 SHARED = (
@@ -99,7 +90,7 @@ def _block(block: pd.DataFrame, title: str, level: float) -> Iterator[str]:
     overall = block.loc[block["attribute"] == "all"]
     yield f"{title}: {_rows(overall)} ".ljust(WIDTH, "-")
     parts = [
-        f"{ACCURACY.get(str(line['metric']), words(str(line['metric'])))} {_with_interval(line)}"
+        f"{metric_label(str(line['metric']))} {_with_interval(line)}"
         for line in _ordered(overall, ACCURACY)
     ]
     yield from _pairs(parts)
@@ -118,7 +109,7 @@ def _most(lines: pd.DataFrame) -> int:
     return int(lines["n"].to_numpy().max())
 
 
-def _ordered(lines: pd.DataFrame, known: dict[str, str]) -> Iterable[Any]:
+def _ordered(lines: pd.DataFrame, known: tuple[str, ...]) -> Iterable[Any]:
     chosen = lines.loc[lines["metric"].isin(known)]
     rank = {name: i for i, name in enumerate(known)}
     order = np.argsort([rank[name] for name in chosen["metric"]], kind="stable")
@@ -135,7 +126,7 @@ def _disparities(spread: pd.DataFrame, level: float) -> Iterator[str]:
     yield f"{'attribute':<18}{'metric':<20}{'value':>8}   {interval:<20}by chance"
     for attribute, name in short_names(spread["attribute"], 17, blanks=True).items():
         for line in _ordered(spread.loc[spread["attribute"] == attribute], DISPARITIES):
-            label = DISPARITIES[str(line["metric"])]
+            label = metric_label(str(line["metric"]))
             bounds = f"{_number(line['low']):>7} -{_number(line['high']):>7}"
             bounds = bounds if np.isfinite(line["low"]) else ""
             chance = _number(line["null_high"])
@@ -191,7 +182,7 @@ def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:
     lines = report.loc[(report["effects"] == effects) & (report["group"] == "all")]
     classify = (lines["metric"] == "auroc").any()
     accuracy, spread = ("balanced_accuracy", "tpr_sd") if classify else ("mse", "mse_sd")
-    heads = ACCURACY[accuracy], DISPARITIES[spread]
+    heads = metric_label(accuracy), metric_label(spread)
     clusters = list(dict.fromkeys(lines["clusters"]))
     found = [f"{'cluster':<34}{'rows':>7}{heads[0]:>19}   largest {heads[1]}"]
     names = short_names(clusters, 33)

@@ -10,13 +10,13 @@ import typer
 
 from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
-from pyfairme.cli.learning import Learning, Split, read_learning
-from pyfairme.cli.models import key_of_models, remember_reading
+from pyfairme.cli.fit_options import default_of, estimator_keywords
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
-from pyfairme.cli.settings import default_of, estimator_keywords
-from pyfairme.cli.tables import check_output, read_table_as, write_table
+from pyfairme.cli.saved_models import key_of_models, remember_reading
+from pyfairme.cli.table_files import check_output, read_table_as, write_table
+from pyfairme.cli.training_table import Learning, Split, read_learning
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES

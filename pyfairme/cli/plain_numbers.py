@@ -1,7 +1,7 @@
 """Columns of plain numbers, a million cells at once: what most columns of most files are.
 
-`pyfairme.cli.cells` reads any column, one distinct text after the other, which takes seconds for a
-million measurements. Here Arrow does it, for numbers with a decimal point or none.
+`pyfairme.cli.text_cells` reads any column, one distinct text after the other, which takes seconds
+for a million measurements. Here Arrow does it, for numbers with a decimal point or none.
 """
 
 from typing import Any, NamedTuple, cast
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 
-from pyfairme.cli.cells import LOSES, Numbers
+from pyfairme.cli.text_cells import LOSES, Numbers
 
 __all__ = ["PlainNumbers"]
 

@@ -9,7 +9,6 @@ import pandas as pd
 import typer
 
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
-from pyfairme.cli.models import load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import (
@@ -19,11 +18,12 @@ from pyfairme.cli.roles import (
     read_weight,
     role_names,
 )
-from pyfairme.cli.tables import check_columns, check_folder
+from pyfairme.cli.saved_models import load_model, read_for_model, rows_for_model, set_unseen
+from pyfairme.cli.table_files import check_columns, check_folder
 from pyfairme.data.columns import label_of
 from pyfairme.file_names import free_name, readable_part
 from pyfairme.metrics.names import short_names
-from pyfairme.report import plot_cluster_effects, plot_group_rates, plot_training
+from pyfairme.plots import plot_cluster_effects, plot_group_rates, plot_training
 from pyfairme.report.writing import write_csv, write_figure
 
 if TYPE_CHECKING:

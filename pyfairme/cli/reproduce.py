@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pyfairme.cli.problems import one_line_errors
-from pyfairme.cli.tables import check_folder
+from pyfairme.cli.table_files import check_folder
 
 __all__ = ["reproduce"]
 
@@ -72,10 +72,10 @@ def reproduce(
     """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
     from joblib import cpu_count
 
-    from pyfairme.report.reproduction import write_reproduction
-    from pyfairme.study.reproduce import PLANS
-    from pyfairme.study.reproduce import quick as quickly
-    from pyfairme.study.reproduce import reproduce as run
+    from pyfairme.paper.reproduction import PLANS
+    from pyfairme.paper.reproduction import quick as quickly
+    from pyfairme.paper.reproduction import reproduce as run
+    from pyfairme.paper.reproduction_files import write_reproduction
 
     start = time.perf_counter()
     if data is not None and experiment is Experiment.adult:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.cli.tables import check_columns
+from pyfairme.cli.table_files import check_columns
 from pyfairme.data import Binned, Schema
-from pyfairme.data.clusters import Grouping, factor_columns
 from pyfairme.data.columns import column_kind, label_of, pick
+from pyfairme.data.grouping_factors import Grouping, factor_columns
 from pyfairme.data.schema import Sensitive, components
 from pyfairme.data.target import ClassTarget, class_order
 

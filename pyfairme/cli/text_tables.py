@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from pyfairme.cli.cells import Cells, Decimals, Numbers, choose_decimals
 from pyfairme.cli.plain_numbers import PlainNumbers
 from pyfairme.cli.problems import say_note
 from pyfairme.cli.reading import Reading
+from pyfairme.cli.text_cells import Cells, Decimals, Numbers, choose_decimals
 from pyfairme.cli.text_files import Written, cells_of, find_encoding, find_separator, shown_mark
 from pyfairme.data.columns import pick
 
@@ -55,7 +55,7 @@ class Columns(NamedTuple):
 def read_text(
     path: Path, usual: str, columns: Columns, reading: Reading
 ) -> tuple[pd.DataFrame, Reading]:
-    """Read a text file; see `pyfairme.cli.tables.read_table_as`.
+    """Read a text file; see `pyfairme.cli.table_files.read_table_as`.
 
     Parameters
     ----------

@@ -12,12 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from pyfairme.atomic import write_text
-from pyfairme.cli.learning import read_learning
+from pyfairme.cli.fit_options import estimator_keywords
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
-from pyfairme.cli.settings import estimator_keywords
-from pyfairme.cli.tables import check_folder, read_table
+from pyfairme.cli.table_files import check_folder, read_table
+from pyfairme.cli.training_table import read_learning
 from pyfairme.cli.tune_files import read_best, read_settings
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
@@ -158,9 +158,9 @@ def tune(
       pyfairme tune loans.csv --target repaid --cluster branch --sensitive sex \\
           --engine ray --jobs 4
     """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
+    from pyfairme.paper.reproduction import PLANS
     from pyfairme.study import tune as run
-    from pyfairme.study.reproduce import PLANS
-    from pyfairme.study.splits import some_rows
+    from pyfairme.study.crossval.splits import some_rows
 
     with one_line_errors():
         if engine == "ray" and find_spec("ray") is None:
@@ -260,8 +260,8 @@ def _kind(dataset: Dataset) -> Any:
 
 def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     """Return the default space, or the part of it that is named."""
-    from pyfairme.study.fitting import with_roles
-    from pyfairme.study.space import default_space
+    from pyfairme.study.crossval.fits import with_roles
+    from pyfairme.study.tuning.search_space import default_space
 
     space = default_space(with_roles(estimator, dataset))
     wanted = [name.strip() for name in search.split(",") if name.strip()]
@@ -278,7 +278,7 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
 
 
 def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
-    from pyfairme.study.fitting import plain
+    from pyfairme.study.crossval.fits import plain
 
     write_csv(found.frame, out / "trials.csv")
     line = found.frame[found.frame["best"]].iloc[0]

@@ -10,14 +10,14 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.batch import Batch, row_values, row_weights
 from pyfairme.data.checks import check_options, check_present, check_rows
-from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import pick, read_numbers
+from pyfairme.data.design_state import check_design, plain, rebuilt
 from pyfairme.data.encoders import CategoricalTerm, Column
 from pyfairme.data.frame import as_frame
-from pyfairme.data.moments import check_offset
+from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
-from pyfairme.data.state import check_design, plain, rebuilt
+from pyfairme.data.standardising import check_offset
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
 from pyfairme.notices import DataWarning, warn
 

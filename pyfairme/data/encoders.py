@@ -17,7 +17,7 @@ from pyfairme.data.columns import (
     read_numbers,
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
-from pyfairme.data.moments import mean_and_sd
+from pyfairme.data.standardising import mean_and_sd
 from pyfairme.notices import DataWarning, warn
 
 __all__ = ["CategoricalTerm", "Column", "NumericTerm"]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data.attributes import Attribute, Component
-from pyfairme.data.clusters import Factor
 from pyfairme.data.design import Design
 from pyfairme.data.encoders import NumericTerm
+from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.hidden_names import derived, hashed, new_salt
 
 __all__ = ["private_brackets", "private_design", "private_number"]

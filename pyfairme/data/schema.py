@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.checks import check_any_row, check_present, check_unique_columns
-from pyfairme.data.clusters import Grouping, factor_columns, factor_name, factors_of
 from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
 from pyfairme.data.frame import as_frame
+from pyfairme.data.grouping_factors import Grouping, factor_columns, factor_name, factors_of
 from pyfairme.notices import shown
 
 __all__ = [

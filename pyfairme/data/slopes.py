@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from pyfairme.data.checks import check_present
-from pyfairme.data.clusters import Factor
 from pyfairme.data.columns import pick
 from pyfairme.data.encoders import Column
+from pyfairme.data.grouping_factors import Factor
 from pyfairme.notices import DataWarning, warn
 
 __all__ = ["resolve_slopes", "warn_of_constant_slopes"]

@@ -9,9 +9,9 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.moments import mean_and_sd
+from pyfairme.data.design_state import rebuilt
 from pyfairme.data.one_per_row import check_no_date, one_per_row
-from pyfairme.data.state import rebuilt
+from pyfairme.data.standardising import mean_and_sd
 from pyfairme.notices import StateError, shown
 
 __all__ = ["ClassTarget", "CountTarget", "RealTarget", "class_order"]

@@ -8,8 +8,8 @@ import pandas as pd
 from pyfairme.data.columns import pick
 from pyfairme.data.encoders import CategoricalTerm, Column, NumericTerm
 from pyfairme.data.knots import most_knots
-from pyfairme.data.moments import check_single
 from pyfairme.data.schema import Schema
+from pyfairme.data.standardising import check_single
 from pyfairme.notices import warn
 
 __all__ = ["Term", "column_inputs", "column_rates", "columns_of", "encode_terms", "fit_terms"]

@@ -19,7 +19,7 @@ from pyfairme.datasets.census import (
     label_codes,
     world_area,
 )
-from pyfairme.datasets.codes import read_codes
+from pyfairme.datasets.code_columns import read_codes
 from pyfairme.datasets.dataset import NETWORK, Dataset
 from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file, readable
 from pyfairme.datasets.occupations import check_groups, occupation_groups

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pyfairme.datasets.codes import read_codes, shown
+from pyfairme.datasets.code_columns import read_codes, shown
 
 __all__ = [
     "CLASS_OF_WORKER",

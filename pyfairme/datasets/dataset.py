@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.clusters import Grouping, factor_name, read_clusters
 from pyfairme.data.columns import (
     MISSING,
     Labels,
@@ -18,6 +17,7 @@ from pyfairme.data.columns import (
     read_labels,
     read_numbers,
 )
+from pyfairme.data.grouping_factors import Grouping, factor_name, read_clusters
 from pyfairme.data.schema import Schema, Sensitive
 
 __all__ = ["NETWORK", "Dataset"]

@@ -10,8 +10,8 @@ import pandas as pd
 
 from pyfairme.data.columns import pick
 from pyfairme.data.schema import Schema
-from pyfairme.datasets.claims import CLAIM_COLUMNS, UNKNOWN, family_column, yearly_summary
 from pyfairme.datasets.dataset import NETWORK, Dataset
+from pyfairme.datasets.heritage_claims import CLAIM_COLUMNS, UNKNOWN, family_column, yearly_summary
 from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file, readable
 
 __all__ = ["load_heritage"]

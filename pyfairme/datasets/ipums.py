@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.data.columns import pick
 from pyfairme.data.schema import Binned, Schema
 from pyfairme.datasets.census import IPUMS_AREAS, world_area
-from pyfairme.datasets.codes import read_codes
+from pyfairme.datasets.code_columns import read_codes
 from pyfairme.datasets.dataset import Dataset
 from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file
 from pyfairme.datasets.occupations import occupation_groups

@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pyfairme.datasets.codes import read_codes, shown
+from pyfairme.datasets.code_columns import read_codes, shown
 
 __all__ = ["GROUPS", "occupation_groups"]
 
 
-class Block(NamedTuple):
+class OccupationBlock(NamedTuple):
     """A block of Census occupation codes, its major group and its broad group."""
 
     first: int
@@ -31,32 +31,34 @@ BUILD = "Construction, Extraction"
 # ends here at its last possible code, not at the last one used in 2018. The broad groups are the
 # second level of ACS table S2401.
 BLOCKS = (
-    Block(10, 499, "MGR", "Management", BUSINESS),
-    Block(500, 799, "BUS", "Business Operations", BUSINESS),
-    Block(800, 999, "FIN", "Financial", BUSINESS),
-    Block(1000, 1299, "CMM", "Computer, Mathematical", SCIENCE),
-    Block(1300, 1599, "ENG", "Architecture, Engineering", SCIENCE),
-    Block(1600, 1999, "SCI", "Science", SCIENCE),
-    Block(2000, 2099, "CMS", "Community, Social Service", EDUCATION),
-    Block(2100, 2199, "LGL", "Legal", EDUCATION),
-    Block(2200, 2599, "EDU", "Education, Library", EDUCATION),
-    Block(2600, 2999, "ENT", "Arts, Sports, Media", EDUCATION),
-    Block(3000, 3599, "MED", "Healthcare Practitioners", "Healthcare Practitioners"),
-    Block(3600, 3699, "HLS", "Healthcare Support", "Healthcare Support"),
-    Block(3700, 3999, "PRT", "Protective Service", "Protective Service"),
-    Block(4000, 4199, "EAT", "Food Preparation, Serving", "Food Preparation, Serving"),
-    Block(4200, 4299, "CLN", "Building, Grounds Cleaning", "Building, Grounds Cleaning"),
-    Block(4300, 4699, "PRS", "Personal Care, Service", "Personal Care, Service"),
-    Block(4700, 4999, "SAL", "Sales", "Sales"),
-    Block(5000, 5999, "OFF", "Office, Administrative Support", "Office, Administrative Support"),
-    Block(6000, 6199, "FFF", "Farming, Fishing, Forestry", "Farming, Fishing, Forestry"),
-    Block(6200, 6799, "CON", "Construction", BUILD),
-    Block(6800, 6999, "EXT", "Extraction", BUILD),
-    Block(7000, 7699, "RPR", "Installation, Repair", "Installation, Repair"),
-    Block(7700, 8999, "PRD", "Production", "Production"),
-    Block(9000, 9799, "TRN", "Transportation, Moving", "Transportation, Moving"),
-    Block(9800, 9899, "MIL", "Military", "Military"),
-    Block(9920, 9920, "", "Unemployed", "Unemployed"),
+    OccupationBlock(10, 499, "MGR", "Management", BUSINESS),
+    OccupationBlock(500, 799, "BUS", "Business Operations", BUSINESS),
+    OccupationBlock(800, 999, "FIN", "Financial", BUSINESS),
+    OccupationBlock(1000, 1299, "CMM", "Computer, Mathematical", SCIENCE),
+    OccupationBlock(1300, 1599, "ENG", "Architecture, Engineering", SCIENCE),
+    OccupationBlock(1600, 1999, "SCI", "Science", SCIENCE),
+    OccupationBlock(2000, 2099, "CMS", "Community, Social Service", EDUCATION),
+    OccupationBlock(2100, 2199, "LGL", "Legal", EDUCATION),
+    OccupationBlock(2200, 2599, "EDU", "Education, Library", EDUCATION),
+    OccupationBlock(2600, 2999, "ENT", "Arts, Sports, Media", EDUCATION),
+    OccupationBlock(3000, 3599, "MED", "Healthcare Practitioners", "Healthcare Practitioners"),
+    OccupationBlock(3600, 3699, "HLS", "Healthcare Support", "Healthcare Support"),
+    OccupationBlock(3700, 3999, "PRT", "Protective Service", "Protective Service"),
+    OccupationBlock(4000, 4199, "EAT", "Food Preparation, Serving", "Food Preparation, Serving"),
+    OccupationBlock(4200, 4299, "CLN", "Building, Grounds Cleaning", "Building, Grounds Cleaning"),
+    OccupationBlock(4300, 4699, "PRS", "Personal Care, Service", "Personal Care, Service"),
+    OccupationBlock(4700, 4999, "SAL", "Sales", "Sales"),
+    OccupationBlock(
+        5000, 5999, "OFF", "Office, Administrative Support", "Office, Administrative Support"
+    ),
+    OccupationBlock(6000, 6199, "FFF", "Farming, Fishing, Forestry", "Farming, Fishing, Forestry"),
+    OccupationBlock(6200, 6799, "CON", "Construction", BUILD),
+    OccupationBlock(6800, 6999, "EXT", "Extraction", BUILD),
+    OccupationBlock(7000, 7699, "RPR", "Installation, Repair", "Installation, Repair"),
+    OccupationBlock(7700, 8999, "PRD", "Production", "Production"),
+    OccupationBlock(9000, 9799, "TRN", "Transportation, Moving", "Transportation, Moving"),
+    OccupationBlock(9800, 9899, "MIL", "Military", "Military"),
+    OccupationBlock(9920, 9920, "", "Unemployed", "Unemployed"),
 )
 GROUPS = ("major", "broad")
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.data.schema import Schema
 from pyfairme.datasets.dataset import Dataset
-from pyfairme.datasets.outcomes import COUNTS, LIKELIHOODS, draw_outcome
+from pyfairme.datasets.synthetic_outcomes import COUNTS, LIKELIHOODS, draw_outcome
 
 __all__ = ["Truth", "make_clustered"]
 

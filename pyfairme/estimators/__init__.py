@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyfairme import persistence
-from pyfairme.estimators import state
+from pyfairme.estimators import saved_state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
 from pyfairme.notices import shown
@@ -55,4 +55,4 @@ def load(
             " [other-kind-of-file]"
         )
     with persistence.as_of_a_file(path):
-        return state.from_state(known[kind](), saved, persistence.secret_of(key))
+        return saved_state.from_state(known[kind](), saved, persistence.secret_of(key))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.estimators.settings import is_number
+from pyfairme.estimators.estimator_keywords import is_number
 
 __all__ = ["by_class", "of_rows", "times"]
 

@@ -11,16 +11,16 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
 from pyfairme.data.target import class_order
-from pyfairme.estimators import class_weights, prior_correction, updates
-from pyfairme.estimators._base import FairMixedEffects
+from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
+from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
-from pyfairme.estimators.inputs import check_length
-from pyfairme.estimators.one_fit import one_at_a_time
-from pyfairme.estimators.settings import EFFECTS, check_choice, is_number
-from pyfairme.inference import predict
-from pyfairme.inference.predict import Query
-from pyfairme.inference.shift import shifted
+from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, is_number
+from pyfairme.estimators.one_at_a_time import one_at_a_time
+from pyfairme.estimators.table_inputs import check_length
+from pyfairme.inference import predictions
+from pyfairme.inference.predictions import Query
+from pyfairme.inference.shifted_links import shifted
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.model.program import Weights
@@ -481,7 +481,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         if self.prior_correction:
             self.fit_ = shifted(self.fit_, prior_correction.shift_of(weights, classes))
             bare = prior_correction.without_class_weights(training, weights, classes)
-            updates.keep_training(self, bare)
+            refine_and_adapt.keep_training(self, bare)
             self._class_weights = None  # updates learn from rows as they are
 
     def _check_keywords(self) -> None:
@@ -509,7 +509,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return {
             effects: best_threshold(
                 batch.y,
-                predict.means(query, effects)[:, 1],
+                predictions.means(query, effects)[:, 1],
                 batch.weight,
                 smooth=self.threshold == "smoothed_balanced_accuracy",
             )

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_labels, read_numbers
-from pyfairme.data.moments import power_of_two
+from pyfairme.data.standardising import power_of_two
 from pyfairme.notices import DataWarning, warn
 
 __all__ = ["warn_of_copies"]

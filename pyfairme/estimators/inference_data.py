@@ -12,14 +12,14 @@ import pandas as pd
 
 from pyfairme.data import Batch, CountTarget, Design, RealTarget
 from pyfairme.data.columns import column_kind, pick, read_numbers
-from pyfairme.estimators import inputs, state
-from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators import saved_state, table_inputs
+from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.row_identity import row_identity
-from pyfairme.estimators.unseen import query
-from pyfairme.inference import posterior, predict
-from pyfairme.inference.groups import assemble, group
-from pyfairme.inference.predict import Fit, Query
-from pyfairme.inference.prior import prior_draws
+from pyfairme.estimators.unseen_clusters import query
+from pyfairme.inference import posterior_draws, predictions
+from pyfairme.inference.arviz_groups import assemble, group
+from pyfairme.inference.predictions import Fit, Query
+from pyfairme.inference.prior_draws import prior_draws
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 
@@ -40,7 +40,7 @@ LIKELIHOOD_NOTE = (
 )
 
 
-class Rows(NamedTuple):
+class ArvizRows(NamedTuple):
     """The rows of the groups: frame, encoded batch, the target and its name in all groups."""
 
     frame: pd.DataFrame
@@ -63,13 +63,13 @@ def refuse_without_latents(estimator: Any, asked: str) -> None:
 def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> Any:
     """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
     estimator._check_use()
-    labels: posterior.Labels = estimator._labels
+    labels: posterior_draws.AxisLabels = estimator._labels
     refuse_without_latents(estimator, "to_arviz")
     _check_numbers(X, y, draws, prior)
-    attrs = state.posterior_attrs(estimator)
+    attrs = saved_state.posterior_attrs(estimator)
     kept = _kept(estimator.fit_, draws)
     fit = _thinned(estimator.fit_, kept)
-    groups = {"posterior": posterior.latent_group(fit, labels, attrs)}
+    groups = {"posterior": posterior_draws.latent_group(fit, labels, attrs)}
     rows = None
     if X is not None:
         taken = {*groups["posterior"].variables, *groups["posterior"].dims}
@@ -85,7 +85,7 @@ def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> A
         drawn = prior_draws(fit, estimator.prior_scale, prior, estimator._seed)
         before = replace(fit, draws=drawn)
         said = attrs | {"kind": "prior", "guide": "none", "note": PRIOR_NOTE}
-        groups["prior"] = posterior.latent_group(before, labels, said)
+        groups["prior"] = posterior_draws.latent_group(before, labels, said)
         if rows is not None:
             found = _query(estimator, before, rows)
             groups["prior_predictive"] = _outcomes(estimator, found, rows, said)
@@ -119,9 +119,9 @@ def check_draws(draws: int) -> None:
 
 def check_outcomes(rows: int, draws: int, outputs: int) -> None:
     """Raise ValueError where drawn outcomes, or the draws of one chunk of rows, fill the memory."""
-    held = max(rows, predict.CHUNK * outputs) * draws
+    held = max(rows, predictions.CHUNK * outputs) * draws
     if held > MOST_NUMBERS:
-        most = int(MOST_NUMBERS) // max(rows, predict.CHUNK * outputs)
+        most = int(MOST_NUMBERS) // max(rows, predictions.CHUNK * outputs)
         remedy = f"at most draws={most}" if most else "fewer rows"
         raise ValueError(
             f"{draws} draws of {rows} rows need {held:.1e} numbers at a time, more than "
@@ -161,8 +161,8 @@ def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
     return replace(fit, draws={name: value[:, kept] for name, value in fit.draws.items()})
 
 
-def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> Rows:
-    frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> ArvizRows:
+    frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     _check_size(len(frame), draws, prior, 1 if y is None else 2)
     warn_of_order(frame, "X", y=y)
     encoded = None if y is None else estimator.target_.encode(y)
@@ -174,7 +174,7 @@ def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any
         observed = encoded.astype(np.int64)
     name = getattr(y, "name", None)
     free = isinstance(name, str) and name and name not in taken | {"row", *frame.columns}
-    return Rows(frame, batch, observed, str(name) if free else "y")
+    return ArvizRows(frame, batch, observed, str(name) if free else "y")
 
 
 def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
@@ -190,14 +190,14 @@ def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
     )
 
 
-def _query(estimator: Any, fit: Fit, rows: Rows) -> Query:
+def _query(estimator: Any, fit: Fit, rows: ArvizRows) -> Query:
     """Return the rows under a fit's draws, unseen clusters by the estimator's own policy."""
     known = fit, estimator.design_, rows.frame, rows.batch
     return query(*known, estimator.unseen, estimator._seed, joint=True)
 
 
 def _row_groups(
-    estimator: Any, rows: Rows, kept: np.ndarray, attrs: Mapping[str, Any]
+    estimator: Any, rows: ArvizRows, kept: np.ndarray, attrs: Mapping[str, Any]
 ) -> dict[str, Any]:
     # new clusters are drawn before the draws are thinned: theirs are then those of `predict`
     found = _query(estimator, estimator.fit_, rows)
@@ -206,7 +206,7 @@ def _row_groups(
     said = {**attrs, "effects": "mixed", "unseen": estimator.unseen}
     groups = {"posterior_predictive": _outcomes(estimator, found, rows, said)}
     if rows.observed is not None:
-        log_p = predict.log_likelihood(found, "mixed").astype(np.float64)
+        log_p = predictions.log_likelihood(found, "mixed").astype(np.float64)
         log_p -= np.log(getattr(estimator.target_, "scale", 1.0))  # per unit of y itself
         entry = (("chain", "draw", "row"), log_p.reshape(_leading(found), -1, log_p.shape[1]))
         told = said | {"note": f"{said['note']} {LIKELIHOOD_NOTE}"}
@@ -221,12 +221,12 @@ def _leading(found: Query) -> int:
     return next(iter(found.draws.values())).shape[0]
 
 
-def _outcomes(estimator: Any, found: Query, rows: Rows, attrs: Mapping[str, Any]) -> Any:
+def _outcomes(estimator: Any, found: Query, rows: ArvizRows, attrs: Mapping[str, Any]) -> Any:
     """One new outcome per draw and row, in the target's units or as codes of classes."""
     chains, each = next(iter(found.draws.values())).shape[:2]
     identity = row_identity(estimator.design_, rows.frame, found.batch)
     decode = outcome_decoder(estimator.target_)
-    values = predict.outcomes(found, "mixed", chains * each, estimator._seed, identity, decode)
+    values = predictions.outcomes(found, "mixed", chains * each, estimator._seed, identity, decode)
     values = values.reshape(chains, each, -1)
     entry = (("chain", "draw", "row"), values, _classes(estimator))
     return group({rows.name: entry}, {"row": _row_labels(rows.frame.index)}, attrs)
@@ -267,7 +267,7 @@ def _columns(design: Design, frame: pd.DataFrame) -> dict[str, tuple[Any, ...]]:
     for name in sorted(dict.fromkeys(used), key="row".__eq__):
         column = pick(frame, name)
         if name in roles.cluster_columns or column_kind(column) == "categorical":
-            values = inputs.cluster_labels(frame, name).astype(str)
+            values = table_inputs.cluster_labels(frame, name).astype(str)
         else:
             values = read_numbers(column)
             whole = column.dtype.kind in "iub" and not column.isna().any()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data.private import private_design
-from pyfairme.inference.predict import Fit
+from pyfairme.inference.predictions import Fit
 
 __all__ = ["private_copy"]
 

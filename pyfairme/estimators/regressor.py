@@ -9,10 +9,10 @@ import pandas as pd
 from sklearn.base import RegressorMixin
 
 from pyfairme.data import CountTarget, RealTarget
-from pyfairme.estimators._base import FairMixedEffects
-from pyfairme.estimators.inputs import check_length
-from pyfairme.estimators.one_fit import one_at_a_time
-from pyfairme.estimators.settings import check_choice
+from pyfairme.estimators.base import FairMixedEffects
+from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.estimators.one_at_a_time import one_at_a_time
+from pyfairme.estimators.table_inputs import check_length
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch, Design
-from pyfairme.estimators.inputs import cluster_labels
+from pyfairme.estimators.table_inputs import cluster_labels
 
 __all__ = ["row_identity"]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data import Design
-from pyfairme.inference.likeness import GRID, site_name
-from pyfairme.inference.predict import Fit
+from pyfairme.inference.cluster_similarity import GRID, site_name
+from pyfairme.inference.predictions import Fit
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import StateError, shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pyfairme import persistence
-from pyfairme.estimators import state
+from pyfairme.estimators import saved_state
 from pyfairme.estimators.private_copy import private_copy
 
 __all__ = ["Saving"]
@@ -48,5 +48,5 @@ class Saving:
         self._check_use()
         secret = persistence.secret_of(key)
         written = private_copy(self, secret) if private else self
-        found = state.to_state(written, secret)
+        found = saved_state.to_state(written, secret)
         persistence.save_state(path, found, kind=type(self).__name__, key=secret)

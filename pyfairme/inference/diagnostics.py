@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.inference.posterior import Labels
-from pyfairme.inference.predict import Fit
-from pyfairme.inference.psis import ENOUGH, LEAST, RELIABLE, trusted
-from pyfairme.inference.weighing import judged_clusters
+from pyfairme.inference.laplace.importance_sampling import judged_clusters
+from pyfairme.inference.laplace.psis import ENOUGH, LEAST, RELIABLE, trusted
+from pyfairme.inference.posterior_draws import AxisLabels
+from pyfairme.inference.predictions import Fit
 
 __all__ = ["FEWEST_EFFECTIVE", "WORST_RHAT", "diagnostics"]
 
@@ -28,7 +28,7 @@ WITHOUT = "this guide has no diagnostic: refine(), or guide='block', says what d
 COLUMNS = ["parameter", "cluster", "member", "measure", "value", "limit", "ok"]
 
 
-def diagnostics(fit: Fit, labels: Labels) -> pd.DataFrame:
+def diagnostics(fit: Fit, labels: AxisLabels) -> pd.DataFrame:
     """Return one line per parameter (or cluster), member and measure.
 
     Without diagnostics one line says so, its "note" how to get them.

@@ -13,8 +13,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pyfairme.inference.likeness import own_name, site_name
-from pyfairme.inference.predict import Fit
+from pyfairme.inference.cluster_similarity import own_name, site_name
+from pyfairme.inference.predictions import Fit
 from pyfairme.model.program import ModelSpec
 
 __all__ = ["with_new_clusters"]

@@ -23,9 +23,16 @@ from numpyro.infer.util import log_density
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.block import Block, Noise, plain, sizes, stage, transport
-from pyfairme.inference.chains import Worth, worst
-from pyfairme.inference.disparity import link_gaps
+from pyfairme.inference.convergence import Worth, worst
+from pyfairme.inference.group_gaps import link_gaps
+from pyfairme.inference.laplace.block_guide import (
+    BlockGuide,
+    BlockNoise,
+    plain,
+    sizes,
+    stage,
+    transport,
+)
 from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.program import ModelSpec, Weights, predictor
 
@@ -45,7 +52,7 @@ class Sampled(NamedTuple):
 class Target(NamedTuple):
     """What the potential depends on, traced."""
 
-    fitted: Block
+    fitted: BlockGuide
     batch: Batch
     weights: Weights
     strength: Array  # of the fairness term, per attribute, times the sum of the rows' weights
@@ -120,7 +127,7 @@ def _correlations(cholesky: np.ndarray) -> np.ndarray:
 @per_structure(maxsize=16)
 def _sampler(
     spec: ModelSpec, fair: bool, draws: int, chains: int, warmup: int, progress: bool
-) -> Callable[..., tuple[Noise, Array, Array]]:
+) -> Callable[..., tuple[BlockNoise, Array, Array]]:
     """Return a function of key and target that runs the chains.
 
     It returns noise, potential energy and divergences, (chains, draws, ...). Without a bar it is
@@ -131,7 +138,7 @@ def _sampler(
     two = stage(bare, False)
 
     def model(target: Target) -> None:
-        noise = Noise(*(_standard(*item) for item in sizes(two.layout)._asdict().items()))
+        noise = BlockNoise(*(_standard(*item) for item in sizes(two.layout)._asdict().items()))
         latents, volume = transport(two.layout, target.fitted, noise)
         weights = target.weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0)
         arguments = (target.batch, weights, target.fitted.network)
@@ -143,7 +150,7 @@ def _sampler(
         reference = sum(0.5 * (part**2).sum() for part in noise)  # of the sites above
         numpyro.factor("posterior", log_joint + volume + reference)
 
-    def run(key: Array, target: Target) -> tuple[Noise, Array, Array]:
+    def run(key: Array, target: Target) -> tuple[BlockNoise, Array, Array]:
         mcmc = MCMC(
             NUTS(model, target_accept_prob=TARGET_ACCEPT),
             num_warmup=warmup,
@@ -156,7 +163,7 @@ def _sampler(
         mcmc.run(key, target, extra_fields=("potential_energy",))
         samples: Any = mcmc.get_samples(group_by_chain=True)
         extra = mcmc.get_extra_fields(group_by_chain=True)
-        noise = Noise(**{name: samples[name] for name in Noise._fields})
+        noise = BlockNoise(**{name: samples[name] for name in BlockNoise._fields})
         return noise, extra["potential_energy"], extra["diverging"]
 
     return run if progress else jax.jit(run)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
-from pyfairme.inference.engine import Engine, Pace, engine
+from pyfairme.inference.compiled_steps import Engine, Pace, engine
 from pyfairme.model.program import ModelSpec, Weights
 
 __all__ = ["Schedule", "Trained", "bucket", "fit", "fit_members", "pad", "start_key"]

@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 import jax
 
 from pyfairme.compilation import counted
-from pyfairme.inference.process import check_process, turn
+from pyfairme.inference.process_guard import check_process, turn
 
 __all__ = ["with_jax", "with_numpyro"]
 

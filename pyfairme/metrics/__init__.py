@@ -1,7 +1,7 @@
 """Accuracy, calibration and group fairness of predictions: arrays in, numbers or tidy frames out.
 
 All functions take fairlearn's argument names. Definitions stand in the docstrings; a metric is
-added by one new module here, see `pyfairme.metrics.registry`.
+added by one new module here, see `pyfairme.metrics.metric`.
 """
 
 from pyfairme.metrics.accuracy import auroc, balanced_accuracy, brier, log_loss, mse, r2
@@ -13,12 +13,12 @@ from pyfairme.metrics.ecosystem import demographic_parity_difference, equalized_
 from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
 from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
 from pyfairme.metrics.error_spread import mse_sd, residual_sd
-from pyfairme.metrics.null import NullValue, null_value
+from pyfairme.metrics.null_value import NullValue, null_value
 from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.metrics.parity import demographic_parity
 from pyfairme.metrics.pit import pit_values
 from pyfairme.metrics.reliability import ece, reliability_table
-from pyfairme.metrics.report import classification_report_frame, regression_report_frame
+from pyfairme.metrics.report_frame import classification_report_frame, regression_report_frame
 from pyfairme.metrics.worst_group import worst_group_accuracy
 
 __all__ = [

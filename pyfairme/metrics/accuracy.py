@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pyfairme.metrics.inputs import (
+from pyfairme.metrics.array_inputs import (
     Floats,
     as_binary,
     as_decisions,

@@ -7,22 +7,22 @@ replicates of 20,000 rows need the same numbers in milliseconds.
 import numpy as np
 
 from pyfairme.metrics.aggregate import ratio
+from pyfairme.metrics.array_inputs import Floats
 from pyfairme.metrics.confusion import confusion, fpr, tpr
-from pyfairme.metrics.inputs import Floats
-from pyfairme.metrics.registry import Metric
-from pyfairme.metrics.table import Rows, Table, make_table
+from pyfairme.metrics.group_sums import PredictedRows, Table, make_table
+from pyfairme.metrics.metric import Metric
 
 ONE_OUTCOME = "y_true has only one outcome"
 
 
-def by_rank(rows: Rows) -> Table:
+def by_rank(rows: PredictedRows) -> Table:
     """Count rows: cells ``(U, 2)`` of distinct score, in increasing order, and outcome."""
     assert rows.y_prob is not None  # a classification table has it
     distinct, rank = np.unique(rows.y_prob, return_inverse=True)
     return make_table(rank * 2 + rows.y_true.astype(int), (len(distinct), 2))
 
 
-def by_loss(rows: Rows) -> Table:
+def by_loss(rows: PredictedRows) -> Table:
     """Add up log loss and squared error of the probability in one cell."""
     assert rows.y_prob is not None  # a classification table has it
     smallest = np.finfo(np.float64).eps  # scikit-learn's clipping
@@ -31,7 +31,7 @@ def by_loss(rows: Rows) -> Table:
     return make_table(rows.group, (1,), -np.log(given), (rows.y_prob - rows.y_true) ** 2)
 
 
-def by_error(rows: Rows) -> Table:
+def by_error(rows: PredictedRows) -> Table:
     """Add up squared error and the first two moments of the outcome in one cell."""
     # near the centre, the variance is free of cancellation; the median of a constant is exact
     centred = rows.y_true - np.median(rows.y_true)
@@ -39,7 +39,7 @@ def by_error(rows: Rows) -> Table:
     return make_table(rows.group, (1,), error, centred, centred**2)
 
 
-def by_density(rows: Rows) -> Table:
+def by_density(rows: PredictedRows) -> Table:
     """Add up the log predictive density in one cell."""
     assert rows.log_density is not None  # declared in `needs`
     return make_table(rows.group, (1,), rows.log_density)
@@ -74,7 +74,15 @@ def _r2(sums: Floats) -> Floats:
 
 METRICS = (
     Metric(
-        "auroc", "classification", "overall", by_rank, _auroc, undefined=ONE_OUTCOME, kind="rate"
+        "auroc",
+        "classification",
+        "overall",
+        by_rank,
+        _auroc,
+        undefined=ONE_OUTCOME,
+        kind="rate",
+        label="AUROC",
+        higher_is_better=True,
     ),
     Metric(
         "balanced_accuracy",
@@ -84,11 +92,21 @@ METRICS = (
         _balanced_accuracy,
         undefined=ONE_OUTCOME,
         kind="rate",
+        higher_is_better=True,
     ),
     Metric("log_loss", "classification", "overall", by_loss, _log_loss, kind="positive"),
-    Metric("brier", "classification", "overall", by_loss, _brier, kind="positive"),
-    Metric("mse", "regression", "overall", by_error, _mean, kind="positive"),
-    Metric("r2", "regression", "overall", by_error, _r2, undefined="y_true does not vary"),
+    Metric("brier", "classification", "overall", by_loss, _brier, kind="positive", label="Brier"),
+    Metric("mse", "regression", "overall", by_error, _mean, kind="positive", label="MSE"),
+    Metric(
+        "r2",
+        "regression",
+        "overall",
+        by_error,
+        _r2,
+        undefined="y_true does not vary",
+        label="R2",
+        higher_is_better=True,
+    ),
     Metric(
         "log_predictive_density",
         "regression",
@@ -96,5 +114,6 @@ METRICS = (
         by_density,
         _mean,
         needs=("log_density",),
+        higher_is_better=True,
     ),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats
+from pyfairme.metrics.array_inputs import Floats
 
 
 def ratio(part: Floats, whole: Floats) -> Floats:

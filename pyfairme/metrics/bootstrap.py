@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pyfairme.metrics.inputs import Codes, Floats
-from pyfairme.metrics.table import Table, summing_matrix
+from pyfairme.metrics.array_inputs import Codes, Floats
+from pyfairme.metrics.group_sums import Table, summing_matrix
 
 SMALL = 5  # rows of a stratum below which it joins those of the other clusters
 MIN_CLUSTERS = 30  # fewer give too coarse a distribution when resampled as units
@@ -28,7 +28,7 @@ _WIDE_BLOCK = 4 * _BLOCK
 Weights = NDArray[np.uint8]
 
 
-class Design(NamedTuple):
+class ResamplingDesign(NamedTuple):
     """What is resampled.
 
     Attributes
@@ -47,7 +47,7 @@ class Design(NamedTuple):
     scale: Floats
 
 
-def resampling_design(cluster: Codes, group: Codes | None = None) -> Design:
+def resampling_design(cluster: Codes, group: Codes | None = None) -> ResamplingDesign:
     """Choose between stratified rows and whole clusters by the number of clusters.
 
     Parameters
@@ -64,12 +64,12 @@ def resampling_design(cluster: Codes, group: Codes | None = None) -> Design:
         code = code - bool(alone.any())
         code[alone] = named + np.arange(alone.sum())
         units = named + int(alone.sum())
-        return Design(code, True, np.full(len(code), units / (units - 1)))
+        return ResamplingDesign(code, True, np.full(len(code), units / (units - 1)))
     # few clusters: rows without one are drawn from each other
     grouping = np.zeros(len(code), np.intp) if group is None else group
     unit = _strata(code, grouping)
     rows = np.bincount(unit)[unit]
-    return Design(unit, False, rows / np.maximum(rows - 1, 1))
+    return ResamplingDesign(unit, False, rows / np.maximum(rows - 1, 1))
 
 
 def _strata(cluster: Codes, group: Codes) -> Codes:
@@ -90,7 +90,7 @@ def _strata(cluster: Codes, group: Codes) -> Codes:
 
 
 def resample(
-    tables: Sequence[Table], design: Design, rng: np.random.Generator, n_boot: int
+    tables: Sequence[Table], design: ResamplingDesign, rng: np.random.Generator, n_boot: int
 ) -> Iterator[list[Floats]]:
     """Yield replicates of the sums of several tables on the same draws, in blocks that fit.
 
@@ -115,7 +115,7 @@ def resample(
         yield list(_weighted_sums(matrices, tables, _draw_weights(design, rng, size)))
 
 
-def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weights:
+def draw_weights(design: ResamplingDesign, rng: np.random.Generator, n_boot: int) -> Weights:
     """Draw how often each row is taken in every replicate.
 
     For several models of the same rows: the same draws for all of them make their replicates pairs.
@@ -151,7 +151,9 @@ def draw_weights(design: Design, rng: np.random.Generator, n_boot: int) -> Weigh
     return weights
 
 
-def reweighted(tables: Sequence[Table], weights: Weights, design: Design) -> Iterator[list[Floats]]:
+def reweighted(
+    tables: Sequence[Table], weights: Weights, design: ResamplingDesign
+) -> Iterator[list[Floats]]:
     """Yield the sums of several tables under given weights, in blocks that fit into memory.
 
     Parameters
@@ -177,13 +179,13 @@ def reweighted(tables: Sequence[Table], weights: Weights, design: Design) -> Ite
         yield list(_weighted_sums(matrices, tables, part))
 
 
-def _scaled(matrix: sparse.csr_array, design: Design) -> sparse.csr_array:
+def _scaled(matrix: sparse.csr_array, design: ResamplingDesign) -> sparse.csr_array:
     """Let every row, which is a column of the matrix, count as much as its draws do."""
     values = matrix.data * design.scale[matrix.indices]
     return sparse.csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape)
 
 
-def _unit_matrix(table: Table, design: Design) -> sparse.csr_array:
+def _unit_matrix(table: Table, design: ResamplingDesign) -> sparse.csr_array:
     """Return the map from weights of what is drawn (rows, or whole units) to sums."""
     matrix = _scaled(summing_matrix(table), design)
     if not design.whole:
@@ -193,7 +195,7 @@ def _unit_matrix(table: Table, design: Design) -> sparse.csr_array:
     return matrix @ sparse.csr_array(sparse.coo_array(belongs))
 
 
-def _draw_weights(design: Design, rng: np.random.Generator, size: int) -> Floats:
+def _draw_weights(design: ResamplingDesign, rng: np.random.Generator, size: int) -> Floats:
     """Draw how often each row (or unit) is taken: shape ``(rows or units, size)``."""
     if design.whole:
         units = int(design.unit.max()) + 1

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.inputs import (
+from pyfairme.metrics.array_inputs import (
     Floats,
     as_binary,
     as_groups,
@@ -16,9 +16,9 @@ from pyfairme.metrics.inputs import (
     as_weight,
     check_count,
 )
-from pyfairme.metrics.registry import Metric, Parts
+from pyfairme.metrics.group_sums import PredictedRows, Table, make_table, totals
+from pyfairme.metrics.metric import Metric, MetricParts
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.metrics.table import Rows, Table, make_table, totals
 
 BINS = 10
 
@@ -76,7 +76,7 @@ def calibration_error_by_group(
     outcome = as_binary(y_true, "y_true")
     probability = as_probability(y_prob, "y_prob", len(outcome))
     groups = as_groups(sensitive_features, n=len(outcome))
-    rows = Rows(outcome, probability, groups.codes, groups.levels, y_prob=probability)
+    rows = PredictedRows(outcome, probability, groups.codes, groups.levels, y_prob=probability)
     sums = totals(outcomes_by_score(rows, bins), as_weight(sample_weight, len(outcome)))
     index = pd.Index(groups.levels, name="group")
     return pd.Series(_group_error(sums), index=index, name="calibration_error")
@@ -126,7 +126,7 @@ def worst_group_calibration_error(
     return float(error.max())
 
 
-def outcomes_by_score(rows: Rows, bins: int) -> Table:
+def outcomes_by_score(rows: PredictedRows, bins: int) -> Table:
     """Add up outcome and probability: cells ``(G, bins)`` of group and bin of the score."""
     assert rows.y_prob is not None  # a classification table has it
     code = np.minimum((rows.y_prob * bins).astype(np.intp), bins - 1)
@@ -168,7 +168,7 @@ METRICS = (
         "group",
         _by_score,
         _group_error,
-        parts=Parts(_bin_gaps, _sum_of_gaps, rows=_bin_rows),
+        parts=MetricParts(_bin_gaps, _sum_of_gaps, rows=_bin_rows),
     ),
     Metric(
         "worst_group_calibration_error",
@@ -176,12 +176,13 @@ METRICS = (
         "attribute",
         _by_score,
         _worst,
-        parts=Parts(
+        parts=MetricParts(
             _bin_gaps,
             _largest_sum,
             rows=_bin_rows,
             extreme="largest",
             few=True,
         ),
+        label="worst-group calibr.",
     ),
 )

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap, ratio
-from pyfairme.metrics.inputs import Codes, Floats, as_weight, check_count
-from pyfairme.metrics.moments import real_rows
-from pyfairme.metrics.null import permuted_groups
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import Rows, Table, make_table, totals
+from pyfairme.metrics.array_inputs import Codes, Floats, as_weight, check_count
+from pyfairme.metrics.group_moments import real_rows
+from pyfairme.metrics.group_sums import PredictedRows, Table, make_table, totals
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import permuted_groups
 
 BINS = 5
 
@@ -69,7 +69,7 @@ def conditional_demographic_disparity(
     return float(_disparity(totals(table, as_weight(sample_weight, len(rows.y_true)))))
 
 
-def predictions_by_outcome(rows: Rows, bins: int) -> Table:
+def predictions_by_outcome(rows: PredictedRows, bins: int) -> Table:
     """Add up predictions: cells ``(G, B)`` of group and outcome bin, B at most ``bins``."""
     code, count = _quantile_bins(rows.y_true, bins)
     return make_table(rows.group * count + code, (len(rows.levels), count), rows.y_pred)
@@ -115,6 +115,7 @@ METRICS = (
         _disparity,
         null=permuted_groups,
         undefined="no bin of the outcome has rows of two groups",
-        parts=Parts(_shares, _sum_of_bins, rows=_rows),
+        parts=MetricParts(_shares, _sum_of_bins, rows=_rows),
+        label="conditional dem. disparity",
     ),
 )

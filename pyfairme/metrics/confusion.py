@@ -3,25 +3,25 @@
 from typing import Any
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.inputs import Floats, as_binary, as_groups
-from pyfairme.metrics.registry import Metric
+from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups
+from pyfairme.metrics.group_sums import PredictedRows, Table, effective_rows, make_table
+from pyfairme.metrics.metric import Metric
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.metrics.table import Rows, Table, effective_rows, make_table
 
 
 def decision_rows(
     y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any = None
-) -> Rows:
-    """Check outcomes, decisions and groups, and return them as `Rows`."""
+) -> PredictedRows:
+    """Check outcomes, decisions and groups, and return them as `PredictedRows`."""
     columns = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}
     warn_of_order(y_true, "y_true", y_pred=y_pred, **columns)
     outcome = as_binary(y_true, "y_true")
     n = len(outcome)
     groups = as_groups(sensitive_features, n=n)
-    return Rows(outcome, as_binary(y_pred, "y_pred", n), groups.codes, groups.levels)
+    return PredictedRows(outcome, as_binary(y_pred, "y_pred", n), groups.codes, groups.levels)
 
 
-def confusion(rows: Rows) -> Table:
+def confusion(rows: PredictedRows) -> Table:
     """Count rows and positive decisions: cells ``(G, 2)`` of group and outcome."""
     cell = rows.group * 2 + rows.y_true.astype(int)
     return make_table(cell, (len(rows.levels), 2), rows.y_pred)

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.inputs import Floats, as_flipped, as_real
-from pyfairme.metrics.registry import Metric
-from pyfairme.metrics.table import Rows, Table, make_table
+from pyfairme.metrics.array_inputs import Floats, as_flipped, as_real
+from pyfairme.metrics.group_sums import PredictedRows, Table, make_table
+from pyfairme.metrics.metric import Metric
 
 
 def counterfactual_gap(y_prob: Any, y_prob_flipped: Any) -> float:
@@ -44,7 +44,7 @@ def counterfactual_gap(y_prob: Any, y_prob_flipped: Any) -> float:
     return float(row_gap(base, flipped).mean())
 
 
-def flip_gaps(rows: Rows) -> Table:
+def flip_gaps(rows: PredictedRows) -> Table:
     """Add up the gaps of the rows of each group: cells ``(G,)``."""
     assert rows.gap is not None  # declared in `needs`
     return make_table(rows.group, (len(rows.levels),), rows.gap)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.draws import as_draws, row_slices
-from pyfairme.metrics.inputs import Floats, as_numbers, as_real
+from pyfairme.metrics.array_inputs import Floats, as_numbers, as_real
+from pyfairme.metrics.predictive_draws import as_draws, row_slices
 from pyfairme.metrics.proportion import proportion_interval
 
 __all__ = ["coverage_table"]

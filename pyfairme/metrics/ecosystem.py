@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import group_range
+from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.confusion import (
     confusion,
     decision_rows,
@@ -15,10 +16,9 @@ from pyfairme.metrics.confusion import (
     selection_rate,
     tpr,
 )
-from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.null import equal_rates, equal_selection
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import equal_rates, equal_selection
 
 
 def equalized_odds_difference(
@@ -181,8 +181,9 @@ METRICS = (
         undefined="fewer than two groups have positives, and fewer than two have negatives",
         kind="rate",
         needed=(("negatives", negatives), ("positives", positives)),
-        parts=Parts(_rates, _largest_range, rows=_rows_of_rates, extreme="largest", few=True),
+        parts=MetricParts(_rates, _largest_range, rows=_rows_of_rates, extreme="largest", few=True),
         value=_equalized_odds,
+        label="equalized odds diff.",
     ),
     Metric(
         "demographic_parity_difference",
@@ -193,7 +194,8 @@ METRICS = (
         null=equal_selection,
         undefined="fewer than two groups have rows",
         kind="rate",
-        parts=Parts(selection_rate, group_range, few=True),
+        parts=MetricParts(selection_rate, group_range, few=True),
         value=_parity,
+        label="dem. parity diff.",
     ),
 )

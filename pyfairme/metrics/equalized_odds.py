@@ -3,11 +3,11 @@
 from typing import Any
 
 from pyfairme.metrics.aggregate import group_sd
+from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.confusion import confusion, decision_rows, fpr, negatives, positives, tpr
-from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.null import equal_rates
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import equal_rates
 
 
 def tpr_sd(
@@ -118,7 +118,8 @@ METRICS = (
         is_sd=True,
         undefined="fewer than two groups have positives",
         kind="rate",
-        parts=Parts(tpr, group_sd, rows=positives),
+        parts=MetricParts(tpr, group_sd, rows=positives),
+        label="TPR SD",
     ),
     Metric(
         "fpr_sd",
@@ -132,6 +133,7 @@ METRICS = (
         is_sd=True,
         undefined="fewer than two groups have negatives",
         kind="rate",
-        parts=Parts(fpr, group_sd, rows=negatives),
+        parts=MetricParts(fpr, group_sd, rows=negatives),
+        label="FPR SD",
     ),
 )

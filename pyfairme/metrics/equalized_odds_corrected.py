@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from pyfairme.metrics.aggregate import group_sd, ratio
+from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.confusion import (
     confusion,
     decision_rows,
@@ -14,10 +15,9 @@ from pyfairme.metrics.confusion import (
     positives,
     tpr,
 )
-from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.null import equal_rates
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import tabulated, totals, unequal
+from pyfairme.metrics.group_sums import tabulated, totals, unequal
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import equal_rates
 
 
 def tpr_sd_corrected(
@@ -173,7 +173,8 @@ METRICS = (
         is_sd=True,
         undefined="fewer than two groups have positives",
         kind="rate",
-        parts=Parts(tpr, group_sd, rows=positives),
+        parts=MetricParts(tpr, group_sd, rows=positives),
+        label="TPR SD, noise off",
     ),
     Metric(
         "fpr_sd_corrected",
@@ -187,6 +188,7 @@ METRICS = (
         is_sd=True,
         undefined="fewer than two groups have negatives",
         kind="rate",
-        parts=Parts(fpr, group_sd, rows=negatives),
+        parts=MetricParts(fpr, group_sd, rows=negatives),
+        label="FPR SD, noise off",
     ),
 )

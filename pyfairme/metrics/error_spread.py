@@ -3,11 +3,11 @@
 from typing import Any
 
 from pyfairme.metrics.aggregate import group_sd
-from pyfairme.metrics.inputs import Floats, as_weight
-from pyfairme.metrics.moments import group_mse, mean_residual, moments, real_rows
-from pyfairme.metrics.null import permuted_groups
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.array_inputs import Floats, as_weight
+from pyfairme.metrics.group_moments import group_mse, mean_residual, moments, real_rows
+from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import permuted_groups
 
 
 def mse_sd(
@@ -102,7 +102,8 @@ METRICS = (
         is_sd=True,
         undefined="fewer than two groups have rows",
         kind="positive",
-        parts=Parts(group_mse, group_sd),
+        parts=MetricParts(group_mse, group_sd),
+        label="MSE SD",
     ),
     Metric(
         "residual_sd",
@@ -113,6 +114,7 @@ METRICS = (
         null=permuted_groups,
         is_sd=True,
         undefined="fewer than two groups have rows",
-        parts=Parts(mean_residual, group_sd),
+        parts=MetricParts(mean_residual, group_sd),
+        label="SD of mean residual",
     ),
 )

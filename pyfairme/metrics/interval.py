@@ -20,10 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.constrained import nearest
-from pyfairme.metrics.inputs import Floats
-from pyfairme.metrics.noise import design_effect
-from pyfairme.metrics.registry import Kind
+from pyfairme.metrics.array_inputs import Floats
+from pyfairme.metrics.metric import Kind
+from pyfairme.metrics.nearest_parts import nearest
+from pyfairme.metrics.sampling_noise import design_effect
 
 __all__ = ["Interval", "distance", "extreme", "standard", "wilson"]
 

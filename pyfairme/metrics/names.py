@@ -171,3 +171,14 @@ def _cut(text: str, most: int) -> str:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def words(name: str) -> str:
+    """Return a column name as words.
+
+    Examples
+    --------
+    >>> words("marital_status")
+    'marital status'
+    """
+    return name.replace("_", " ")

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats, as_numbers
+from pyfairme.metrics.array_inputs import Floats, as_numbers
 
 __all__ = ["hypervolume", "non_dominated", "on_hull"]
 

@@ -3,12 +3,12 @@
 from typing import Any
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap
+from pyfairme.metrics.array_inputs import as_decisions, as_weight
 from pyfairme.metrics.confusion import confusion, selection_rate
-from pyfairme.metrics.inputs import as_decisions, as_weight
-from pyfairme.metrics.moments import mean_prediction, moments, real_rows
-from pyfairme.metrics.null import equal_selection, permuted_groups
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.group_moments import mean_prediction, moments, real_rows
+from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.metric import Metric, MetricParts
+from pyfairme.metrics.null_value import equal_selection, permuted_groups
 
 
 def demographic_parity(
@@ -68,7 +68,7 @@ METRICS = (
         null=equal_selection,
         undefined="fewer than two groups have rows",
         kind="rate",
-        parts=Parts(selection_rate, mean_pairwise_gap),
+        parts=MetricParts(selection_rate, mean_pairwise_gap),
     ),
     Metric(
         "demographic_parity",
@@ -78,6 +78,6 @@ METRICS = (
         lambda sums: mean_pairwise_gap(mean_prediction(sums)),
         null=permuted_groups,
         undefined="fewer than two groups have rows",
-        parts=Parts(mean_prediction, mean_pairwise_gap),
+        parts=MetricParts(mean_prediction, mean_pairwise_gap),
     ),
 )

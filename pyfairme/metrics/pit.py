@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from pyfairme.metrics.draws import as_draws, row_slices
-from pyfairme.metrics.inputs import Floats, as_real
+from pyfairme.metrics.array_inputs import Floats, as_real
+from pyfairme.metrics.predictive_draws import as_draws, row_slices
 
 __all__ = ["pit_values"]
 

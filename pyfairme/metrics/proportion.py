@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.inputs import Floats, as_binary, as_groups, check_share
+from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups, check_share
 
 __all__ = ["Proportion", "proportion_interval"]
 

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.inputs import Codes, Floats, as_binary, as_groups, as_probability, check_count
+from pyfairme.metrics.array_inputs import (
+    Codes,
+    Floats,
+    as_binary,
+    as_groups,
+    as_probability,
+    check_count,
+)
 from pyfairme.metrics.proportion import proportion_interval
 from pyfairme.metrics.row_order import warn_of_order
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.inputs import as_groups
+from pyfairme.metrics.array_inputs import as_groups
 from pyfairme.metrics.names import apart
 
 __all__ = ["SMALL_GROUPS", "enough", "merge_small_groups"]

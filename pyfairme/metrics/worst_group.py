@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
-from pyfairme.metrics.inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.registry import Metric, Parts
-from pyfairme.metrics.table import totals
+from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.metric import Metric, MetricParts
 
 
 def worst_group_accuracy(
@@ -69,6 +69,8 @@ METRICS = (
         confusion,
         lambda sums: _smallest(accuracy(sums)),
         kind="rate",
-        parts=Parts(accuracy, _smallest, extreme="smallest", few=True),
+        parts=MetricParts(accuracy, _smallest, extreme="smallest", few=True),
+        label="worst-group accuracy",
+        higher_is_better=True,
     ),
 )

@@ -27,7 +27,7 @@ from pyfairme.model.likelihoods import Latent
 
 __all__ = [
     "DENSE_CLUSTERS",
-    "Factor",
+    "RandomEffects",
     "by_cluster",
     "contribution",
     "contribution_of",
@@ -42,7 +42,7 @@ LKJ_CONCENTRATION = 2.0  # a mild pull towards no correlation
 
 
 @dataclass(frozen=True)
-class Factor:
+class RandomEffects:
     """A grouping factor: ``clusters`` levels, an intercept or not, slopes on columns of ``slopes``.
 
     ``column`` is its position among the batch's clusters. ``slopes`` holds indices into the batch's
@@ -95,7 +95,7 @@ class Factor:
         return tuple(part[term] for term in self.sites for part in (scales, effects))
 
 
-def sample(factor: Factor, scale: Array | float) -> dict[str, Array]:
+def sample(factor: RandomEffects, scale: Array | float) -> dict[str, Array]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites."""
     if factor.correlated:
         return _sample_correlated(factor, scale)
@@ -109,7 +109,7 @@ def sample(factor: Factor, scale: Array | float) -> dict[str, Array]:
     return drawn
 
 
-def _sample_correlated(factor: Factor, scale: Array | float) -> dict[str, Array]:
+def _sample_correlated(factor: RandomEffects, scale: Array | float) -> dict[str, Array]:
     drawn = {}
     for term in factor.sites:
         tau = f"{factor.name}_{term}_sd"
@@ -138,7 +138,7 @@ def _sample_correlated(factor: Factor, scale: Array | float) -> dict[str, Array]
     return drawn
 
 
-def slope_columns(factor: Factor, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
+def slope_columns(factor: RandomEffects, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
     """Return the columns that carry the factor's slopes."""
     if factor.hidden or factor.slopes == tuple(range(r.shape[1])):
         return r
@@ -146,7 +146,7 @@ def slope_columns(factor: Factor, r: Float[Array, "n q"]) -> Float[Array, "n _"]
 
 
 def by_cluster(
-    factor: Factor, latents: Mapping[str, Array], r: Float[Array, "n _"]
+    factor: RandomEffects, latents: Mapping[str, Array], r: Float[Array, "n _"]
 ) -> Float[Array, "n g k"]:
     """Return intercept_g + r_i . slope_g for every row i and every cluster g."""
     every = jnp.zeros((r.shape[0], factor.clusters, factor.outputs))
@@ -161,7 +161,7 @@ def by_cluster(
 
 
 def contribution(
-    factor: Factor,
+    factor: RandomEffects,
     latents: Mapping[str, Array],
     membership: Float[Array, "n g"],
     r: Float[Array, "n _"],
@@ -182,7 +182,7 @@ def contribution(
 
 
 def contribution_of(
-    factor: Factor,
+    factor: RandomEffects,
     latents: Mapping[str, Array],
     codes: Int[Array, " n"],
     r: Float[Array, "n _"],

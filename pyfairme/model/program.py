@@ -16,10 +16,10 @@ from numpyro import handlers
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.model import effects
-from pyfairme.model.effects import Factor
+from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Latent, Likelihood
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
-from pyfairme.model.penalties import PENALTIES, Attribute, View, cluster_adversary
+from pyfairme.model.penalties import PENALTIES, AttributeCodes, View, cluster_adversary
 
 __all__ = [
     "LAST_LAYER",
@@ -49,9 +49,9 @@ class ModelSpec:
     likelihood: Likelihood
     covariates: int
     hidden: tuple[int, ...] = ()
-    factors: tuple[Factor, ...] = ()
+    factors: tuple[RandomEffects, ...] = ()
     adversaries: tuple[tuple[str, int], ...] = ()  # factors whose clusters A_C predicts
-    attributes: tuple[Attribute, ...] = ()
+    attributes: tuple[AttributeCodes, ...] = ()
     penalties: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     criterion: str = "equalized_odds"

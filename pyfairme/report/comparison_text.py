@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.metric import higher_is_better, metric_label
 from pyfairme.metrics.names import short_names
-from pyfairme.report.style import words
-from pyfairme.study.before_after import HIGHER_IS_BETTER
 
 __all__ = ["comparison_text"]
 
@@ -20,24 +19,13 @@ LABEL = 22  # width of the first column; four attributes of 24 characters follow
 CELL = 24
 PER_LINE = 4
 
-ACCURACY = {
-    "auroc": "AUROC",
-    "balanced_accuracy": "balanced accuracy",
-    "log_loss": "log loss",
-    "brier": "Brier",
-}
-DISPARITIES = {  # the paper's first, then those whose noise is taken off, then the ecosystem's
-    "tpr_sd": "TPR SD",
-    "fpr_sd": "FPR SD",
-    "demographic_parity": "demographic parity",
-    "counterfactual_gap": "counterfactual gap",
-    "tpr_sd_corrected": "TPR SD, noise off",
-    "fpr_sd_corrected": "FPR SD, noise off",
-    "equalized_odds_difference": "equalized odds diff.",
-    "demographic_parity_difference": "dem. parity diff.",
-    "worst_group_accuracy": "worst-group accuracy",
-    "worst_group_calibration_error": "worst-group calibr.",
-}
+ACCURACY = ("auroc", "balanced_accuracy", "log_loss", "brier")
+DISPARITIES = (  # the paper's first, then those whose noise is taken off, then the ecosystem's
+    *("tpr_sd", "fpr_sd", "demographic_parity", "counterfactual_gap"),
+    *("tpr_sd_corrected", "fpr_sd_corrected"),
+    *("equalized_odds_difference", "demographic_parity_difference"),
+    *("worst_group_accuracy", "worst_group_calibration_error"),
+)
 GAPS = ("tpr_sd_corrected", "equalized_odds_difference")  # an empty line stands before these
 BLOCKS = {
     "mixed": "mixed effects: the model as it would be used",
@@ -57,7 +45,7 @@ def comparison_text(table: pd.DataFrame, names: tuple[str, str] = ("before", "af
     Parameters
     ----------
     table
-        Frame of `pyfairme.study.before_after.before_after`.
+        Frame of `pyfairme.study.comparison.before_after.before_after`.
     names
         Names of the two models.
 
@@ -105,7 +93,7 @@ def _accuracy(overall: pd.DataFrame) -> Iterator[str]:
     """Yield lines of two metrics each."""
     lines = overall.set_index("metric")
     parts = [
-        f"{ACCURACY.get(name, words(name))} {_number(line['before'])} -> "
+        f"{metric_label(str(name))} {_number(line['before'])} -> "
         f"{_number(line['after'])} ({line['change_percent']:+.1f} %)"
         for name, line in lines.loc[_ordered(lines.index, ACCURACY)].iterrows()
     ]
@@ -117,7 +105,7 @@ def _verdict(rest: pd.DataFrame) -> str:
     """Count the disparities that can be judged, and those that improved."""
     unclear = rest["note"].str.contains("not resolvable")
     known = rest.loc[rest["change_percent"].notna() & ~unclear]
-    sign = [1 if metric in HIGHER_IS_BETTER else -1 for metric in known["metric"]]
+    sign = [1 if higher_is_better(metric) else -1 for metric in known["metric"]]
     better = (known["change_percent"].to_numpy() * np.array(sign) > 0).sum()
     return f"{better} of {len(known)} resolvable fairness values improved"
 
@@ -137,11 +125,11 @@ def _panel(rest: pd.DataFrame, attributes: list[str]) -> Iterator[str]:
             _cell(lines.loc[(metric, name)]) if (metric, name) in lines.index else " " * CELL
             for name in attributes
         )
-        label = DISPARITIES.get(metric, words(metric))
+        label = metric_label(metric)
         yield f"{label[: LABEL - 1]:<{LABEL}}{cells}".rstrip()
 
 
-def _ordered(present: Iterable[str], known: dict[str, str]) -> list[str]:
+def _ordered(present: Iterable[str], known: tuple[str, ...]) -> list[str]:
     present = list(present)
     return [*(n for n in known if n in present), *(n for n in present if n not in known)]
 

@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.atomic import write_text
-from pyfairme.estimators import inputs
-from pyfairme.estimators.fitted import check_fitted
+from pyfairme.estimators import table_inputs
+from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table
-from pyfairme.report.caterpillar import plot_caterpillar
-from pyfairme.report.coverage_plot import plot_coverage
+from pyfairme.plots.caterpillar import plot_caterpillar
+from pyfairme.plots.coverage_plot import plot_coverage
+from pyfairme.plots.pit_plot import plot_pit
+from pyfairme.plots.predictive_check import plot_predictive_check
+from pyfairme.plots.reliability_plot import plot_reliability
+from pyfairme.plots.shrinkage_plot import plot_shrinkage
 from pyfairme.report.markdown import markdown_table
-from pyfairme.report.pit_plot import plot_pit
-from pyfairme.report.predictive_check import plot_predictive_check
-from pyfairme.report.reliability_plot import plot_reliability
-from pyfairme.report.shrinkage import shrinkage_frame
-from pyfairme.report.shrinkage_plot import plot_shrinkage
+from pyfairme.report.shrinkage_table import shrinkage_frame
 from pyfairme.report.writing import write_figure
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ NOTE = (
 )
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """A section: heading, text, and its figure by file name."""
 
     heading: str
@@ -99,10 +99,10 @@ def posterior_report(
     return page
 
 
-def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iterator[Part]:
+def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iterator[PagePart]:
     if estimator.fit_.spec.factors:
-        yield Part("Variance components", _table(estimator.variance_components_), {})
-        yield Part("Intraclass correlation", _icc_text(estimator), {})
+        yield PagePart("Variance components", _table(estimator.variance_components_), {})
+        yield PagePart("Intraclass correlation", _icc_text(estimator), {})
         yield _caterpillars(estimator.cluster_effects_, unit)
         yield _shrinkage(shrinkage_frame(estimator, X, y), unit)
     replicated = estimator.sample_predictive(X, draws).to_numpy()
@@ -113,7 +113,7 @@ def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iter
     else:
         yield from _calibration(y.astype(float), replicated, clusters)
     figure = plot_predictive_check(y, replicated, labels=classes)
-    yield Part("Posterior predictive check", "Observed outcomes among those the model draws.",
+    yield PagePart("Posterior predictive check", "Observed outcomes among those the model draws.",
                {"predictive_check.png": figure})  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def _icc_text(estimator: Any) -> str:
     )
 
 
-def _caterpillars(effects: pd.DataFrame, unit: str) -> Part:
+def _caterpillars(effects: pd.DataFrame, unit: str) -> PagePart:
     figures = {}
     for factor, of_factor in effects.groupby("factor", sort=False):
         for name, lines in _classes(of_factor):
@@ -142,10 +142,10 @@ def _caterpillars(effects: pd.DataFrame, unit: str) -> Part:
                     lines, str(term), str(factor), MOST_CLUSTERS // 2 if many else None, unit=unit,
                     title=f"Cluster effects{name}",
                 )  # fmt: skip
-    return Part("Cluster effects", "Sorted by posterior mean, with 90 % intervals.", figures)
+    return PagePart("Cluster effects", "Sorted by posterior mean, with 90 % intervals.", figures)
 
 
-def _shrinkage(frame: pd.DataFrame, unit: str) -> Part:
+def _shrinkage(frame: pd.DataFrame, unit: str) -> PagePart:
     figures = {}
     for factor, of_factor in frame.groupby("factor", sort=False):
         for name, lines in _classes(of_factor):
@@ -156,7 +156,7 @@ def _shrinkage(frame: pd.DataFrame, unit: str) -> Part:
     infinite = int(np.isinf(frame["raw"]).sum())
     if infinite:
         text += f" Clusters without a finite estimate of their own: {infinite}."
-    return Part("Shrinkage", text, figures)
+    return PagePart("Shrinkage", text, figures)
 
 
 def _classes(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -167,7 +167,7 @@ def _classes(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f", class {label}", lines
 
 
-def _reliability(estimator: Any, X: Any, y: np.ndarray) -> Part:
+def _reliability(estimator: Any, X: Any, y: np.ndarray) -> PagePart:
     probability = estimator.predict_proba(X)
     codes = estimator.target_.encode(y)
     positions = [1] if probability.shape[1] == 2 else range(probability.shape[1])
@@ -178,19 +178,19 @@ def _reliability(estimator: Any, X: Any, y: np.ndarray) -> Part:
         tables[name] = reliability_table(hit, of_class)
         errors.append(f"{name} {ece(hit, of_class):.4f}")
     text = f"Expected calibration error by class: {', '.join(errors)} (ten bins of equal size)."
-    return Part("Reliability", text, {"reliability.png": plot_reliability(tables)})
+    return PagePart("Reliability", text, {"reliability.png": plot_reliability(tables)})
 
 
-def _calibration(y: np.ndarray, draws: np.ndarray, clusters: Any) -> Iterator[Part]:
+def _calibration(y: np.ndarray, draws: np.ndarray, clusters: Any) -> Iterator[PagePart]:
     discrete = draws.dtype.kind in "iu"
     pit = pit_values(y, draws, discrete=discrete, random_state=0)
     kind = (
         "Randomised, as outcomes are counts." if discrete else "Uniform if predictions are right."
     )
-    yield Part("Probability integral transform", kind, {"pit.png": plot_pit(pit)})
+    yield PagePart("Probability integral transform", kind, {"pit.png": plot_pit(pit)})
     table = coverage_table(y, draws, groups=clusters)
     text = f"{_table(table)}\n\nRead *covered* against *attainable*."
-    yield Part("Coverage", text, {"coverage.png": plot_coverage(table)})
+    yield PagePart("Coverage", text, {"coverage.png": plot_coverage(table)})
 
 
 def _clusters(estimator: Any, X: Any) -> np.ndarray | None:
@@ -198,8 +198,8 @@ def _clusters(estimator: Any, X: Any) -> np.ndarray | None:
     names = [factor.name for factor in estimator.fit_.spec.factors]
     if not names:
         return None
-    frame = inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
-    labels = inputs.cluster_labels(frame, estimator.design_.factor(names[0]))
+    frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    labels = table_inputs.cluster_labels(frame, estimator.design_.factor(names[0]))
     return labels if len(np.unique(labels)) > 1 else None
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.likelihoods import Likelihood
 
-__all__ = ["Rows", "unpooled_shifts"]
+__all__ = ["KnownRows", "unpooled_shifts"]
 
 HALVINGS = 45
 BOUND = 12.0  # of a shift on a logit or log scale: one that large is none
 LARGEST_LINK = 19.0  # counts keep their links below 20, beyond which nothing reacts to a shift
 
 
-class Rows(NamedTuple):
+class KnownRows(NamedTuple):
     """Rows of known clusters on the model's scale.
 
     ``y`` is the encoded target (n,), ``link`` the link (n, K) to which a shift is added, ``codes``
@@ -32,7 +32,7 @@ class Rows(NamedTuple):
 
 @with_jax
 def unpooled_shifts(
-    likelihood: Likelihood, values: Mapping[str, Any], rows: Rows, output: int, clusters: int
+    likelihood: Likelihood, values: Mapping[str, Any], rows: KnownRows, output: int, clusters: int
 ) -> np.ndarray:
     """Maximise the likelihood of each cluster's rows over a shift of one link.
 
@@ -45,7 +45,7 @@ def unpooled_shifts(
     likelihood, values
         The likelihood and its own parameters.
     rows
-        Rows, see `Rows`.
+        Rows, see `KnownRows`.
     output
         The link k that is shifted.
     clusters
@@ -83,7 +83,7 @@ def _bounds(likelihood: Likelihood, y: np.ndarray, link: np.ndarray) -> tuple[fl
 
 
 def _score(
-    likelihood: Likelihood, values: Mapping[str, Any], rows: Rows, output: int, clusters: int
+    likelihood: Likelihood, values: Mapping[str, Any], rows: KnownRows, output: int, clusters: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return the derivative of each cluster's log likelihood (G,) as a function of the shifts."""
     import jax

@@ -1,13 +1,13 @@
 """Studies: models judged on rows they never saw, compared by tests, and tried with probes."""
 
-from pyfairme.study.before_after import before_after
-from pyfairme.study.compare import Comparisons, compare
-from pyfairme.study.crossval import CrossValidation, cross_validate
-from pyfairme.study.frontier import Frontier
-from pyfairme.study.frontier_sweep import frontier
+from pyfairme.study.comparison.before_after import before_after
+from pyfairme.study.comparison.compare import Comparisons, compare
+from pyfairme.study.crossval.cross_validate import CrossValidation, cross_validate
+from pyfairme.study.crossval.splits import Rotation, rotations, seen_clusters
+from pyfairme.study.frontier.frontier_result import Frontier
+from pyfairme.study.frontier.frontier_sweep import frontier
 from pyfairme.study.probes import add_probes
-from pyfairme.study.splits import Rotation, rotations, seen_clusters
-from pyfairme.study.tune import Tuning, tune
+from pyfairme.study.tuning.tune_study import Tuning, tune
 
 __all__ = [
     "Comparisons",

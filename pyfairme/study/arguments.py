@@ -9,8 +9,8 @@ from typing import Any
 
 from pyfairme.data.columns import label_of
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.settings import check_choice, is_number
-from pyfairme.metrics.inputs import check_count, check_share
+from pyfairme.estimators.estimator_keywords import check_choice, is_number
+from pyfairme.metrics.array_inputs import check_count, check_share
 
 __all__ = [
     "check_dataset",

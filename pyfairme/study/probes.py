@@ -10,8 +10,8 @@ import pandas as pd
 
 from pyfairme.data import ClassTarget, Design, Schema
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.settings import is_number
-from pyfairme.metrics.inputs import as_rng, check_count
+from pyfairme.estimators.estimator_keywords import is_number
+from pyfairme.metrics.array_inputs import as_rng, check_count
 from pyfairme.study.arguments import check_dataset
 
 __all__ = ["add_probes"]

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 import pyfairme as pf
 from pyfairme.cli import app
 from pyfairme.cli.roles import role_names
-from pyfairme.cli.tables import read_table, write_table
+from pyfairme.cli.table_files import read_table, write_table
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.clusters import Factor
+from pyfairme.data.grouping_factors import Factor
 from pyfairme.datasets import make_clustered
 from tests.bad_inputs import table
 

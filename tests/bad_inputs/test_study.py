@@ -9,7 +9,7 @@ import pyfairme as pf
 from pyfairme.data import Schema
 from pyfairme.datasets import Dataset, make_clustered
 from pyfairme.study import add_probes, compare, cross_validate, frontier, tune
-from pyfairme.study.space import Choice, Real, Whole
+from pyfairme.study.tuning.search_space import Choice, Real, Whole
 from tests.bad_inputs import table, tiny
 
 AREA = "study"

@@ -26,11 +26,11 @@ from PIL import Image
 from sklearn.metrics import roc_curve
 
 import pyfairme as pf
-from pyfairme.estimators.updates import FairnessWarning
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.metrics import auroc, balanced_accuracy, fpr_sd, log_loss, tpr_sd
-from pyfairme.report.adaptation import plot_adaptation
-from pyfairme.study.fitting import with_roles
-from pyfairme.study.splits import seen_clusters, seen_rows
+from pyfairme.plots.adaptation_curve import plot_adaptation
+from pyfairme.study.crossval.fits import with_roles
+from pyfairme.study.crossval.splits import seen_clusters, seen_rows
 
 LABELLED = (5, 20, 100, 500)
 TEST_SHARE = 0.4

@@ -25,8 +25,8 @@ import pandas as pd
 
 import pyfairme as pf
 from pyfairme.data import Design, Schema
-from pyfairme.estimators import settings
-from pyfairme.inference.engine import Pace, engine
+from pyfairme.estimators import estimator_keywords
+from pyfairme.inference.compiled_steps import Pace, engine
 from pyfairme.inference.svi import bucket, pad, start_key
 from pyfairme.model.likelihoods import Bernoulli
 
@@ -56,8 +56,8 @@ def prepare(rows, clusters):
     params = model.get_params(deep=False)
     design = Design.fit(frame, Schema.infer(frame, cluster=("cluster",)))
     batch = design.encode(frame, y=y)
-    spec = settings.model_spec(params, design, Bernoulli())
-    weights = settings.objective_weights(params, spec, batch)
+    spec = estimator_keywords.model_spec(params, design, Bernoulli())
+    weights = estimator_keywords.objective_weights(params, spec, batch)
     # `train` leaves out an idle adversary of many clusters only; here 10 clusters have none either,
     # or they would look slow beside 100,000
     spec = replace(spec, adversaries=())

@@ -28,8 +28,8 @@ from threadpoolctl import threadpool_limits
 
 import pyfairme as pf
 from pyfairme.data import Design, Schema
-from pyfairme.estimators import settings
-from pyfairme.inference.engine import Pace, engine
+from pyfairme.estimators import estimator_keywords
+from pyfairme.inference.compiled_steps import Pace, engine
 from pyfairme.inference.svi import bucket, pad
 from pyfairme.model.likelihoods import Bernoulli
 
@@ -58,11 +58,11 @@ def prepare(frame, y, schema, keywords):
     estimator = pf.FairMixedEffectsClassifier("occupation", schema.sensitive, **keywords)
     params = estimator.get_params(deep=False)
     roles = Schema.infer(frame, cluster=("occupation",), sensitive=schema.sensitive)
-    terms = settings.slope_terms(params["random_slopes"], ("occupation",))
+    terms = estimator_keywords.slope_terms(params["random_slopes"], ("occupation",))
     design = Design.fit(frame, roles, slopes=terms)
     batch = design.encode(frame, y=y)
-    spec = settings.model_spec(params, design, Bernoulli())
-    weights = settings.objective_weights(params, spec, batch)
+    spec = estimator_keywords.model_spec(params, design, Bernoulli())
+    weights = estimator_keywords.objective_weights(params, spec, batch)
     weights = weights._replace(rows=float(len(y)), batch_rows=float(BATCH))
     table = jax.tree.map(jax.numpy.asarray, pad(batch, bucket(len(y))))
     return engine(spec, "mean_field"), table, weights, batch

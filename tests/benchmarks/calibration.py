@@ -22,14 +22,14 @@ import pandas as pd
 from scipy import stats
 
 from pyfairme.data import Batch
-from pyfairme.inference import predict
-from pyfairme.inference.adapt import adapt
+from pyfairme.inference import predictions
+from pyfairme.inference.adaptation import adapt
+from pyfairme.inference.laplace.psis import RELIABLE, trusted
 from pyfairme.inference.new_clusters import with_new_clusters
-from pyfairme.inference.predict import Fit, Query
-from pyfairme.inference.psis import RELIABLE, trusted
+from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.svi import Schedule
-from pyfairme.inference.train import train
-from pyfairme.model.effects import LKJ_CONCENTRATION, Factor
+from pyfairme.inference.training import train
+from pyfairme.model.effects import LKJ_CONCENTRATION, RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights
 
@@ -54,9 +54,9 @@ class Truth(NamedTuple):
 def spec_of(case: str) -> ModelSpec:
     """Return the model: a Normal one with correlated slopes, or a Bernoulli one with intercepts."""
     if case == "normal":
-        factor = Factor("cluster", CLUSTERS, slopes=(0,), correlated=True)
+        factor = RandomEffects("cluster", CLUSTERS, slopes=(0,), correlated=True)
         return ModelSpec(Normal(), COVARIATES, factors=(factor,), fixed_loss=False, last_layer=True)
-    factor = Factor("cluster", CLUSTERS)
+    factor = RandomEffects("cluster", CLUSTERS)
     return ModelSpec(Bernoulli(), COVARIATES, factors=(factor,), fixed_loss=False, last_layer=True)
 
 
@@ -119,7 +119,7 @@ def one_data_set(case: str, guide: str, number: int) -> list[dict[str, Any]]:
         {"kind": kind, "name": name, "true": true, "draws": draws}
         for kind, name, true, draws in parameters(spec, truth, fit)
     ]
-    lines += predictions(spec, truth, fit, generator, number)
+    lines += judged_predictions(spec, truth, fit, generator, number)
     k, ess = (
         float(np.ravel(fit.quality.get(name, np.nan))[0]) for name in ("pareto_k", "relative_ess")
     )
@@ -151,7 +151,7 @@ def parameters(spec: ModelSpec, truth: Truth, fit: Fit) -> Any:
             yield "effect", f"slope {code}", slope, draws["cluster_slopes"][:, code, 0, 0]
 
 
-def predictions(
+def judged_predictions(
     spec: ModelSpec, truth: Truth, fit: Fit, generator: np.random.Generator, seed: int
 ) -> list[dict[str, Any]]:
     """Judge the mean and new observations of rows of seen, adapted and unseen clusters."""
@@ -173,11 +173,11 @@ def predictions(
         rows, mean = draw_rows(spec, truth, codes, generator)
         rows = rows._replace(cluster=rows.cluster - shift)
         query = Query(model, fit.network, draws, fit.centre, rows, None)
-        every = predict.outcomes(
+        every = predictions.outcomes(
             query, "mixed", 1000, seed, np.arange(len(codes), dtype=np.uint64), np.asarray
         )
         levels = tuple(np.linspace(0.001, 0.999, 400))
-        means = predict.quantiles(query, "mixed", levels, "mean", seed)
+        means = predictions.quantiles(query, "mixed", levels, "mean", seed)
         means = means[..., 1] if means.ndim == 3 else means
         for row in range(len(codes)):
             line = {"name": f"mean of a row, {kind}", "kind": "mean"}

@@ -205,7 +205,7 @@ def of_studies() -> dict[str, Callable[[Given], Any]]:
         "before_after": lambda g: s.before_after(g.report, g.report),
         "add_probes": lambda g: s.add_probes(g.dataset, 1),
         "make_clustered": lambda g: pf.datasets.make_clustered(100, random_state=0),
-        "plot_group_rates": lambda g: pf.report.plot_group_rates(g.report, g.report),
+        "plot_group_rates": lambda g: pf.plots.plot_group_rates(g.report, g.report),
     }
     return {f"else: {call}": found for call, found in calls.items()}
 

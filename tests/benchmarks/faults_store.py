@@ -28,8 +28,8 @@ import pandas as pd
 
 import pyfairme as pf
 import pyfairme.study
-from pyfairme.study.space import Real
-from pyfairme.study.store import judged_frame
+from pyfairme.study.crossval.store import judged_frame
+from pyfairme.study.tuning.search_space import Real
 
 LIGHT: dict[str, Any] = {
     "hidden": (4,), "epochs": 1, "min_steps": 30, "progress": False, "guide": "mean_field",

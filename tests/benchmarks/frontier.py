@@ -48,8 +48,8 @@ from joblib import Parallel, delayed
 from peers import METHODS, POINTS
 
 import pyfairme as pf
-from pyfairme.study.crossval import fingerprint
-from pyfairme.study.store import Key, Store
+from pyfairme.study.crossval.cross_validate import fingerprint
+from pyfairme.study.crossval.store import Key, Store
 
 PACKAGES = ("jax", "scikit-learn", "fairlearn", "gpboost", "torch")
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)

@@ -12,11 +12,11 @@ import pandas as pd
 from frontier_problem import ANY, TEST, TRAINING, VALIDATION, Decided, Point, Problem, Reading
 
 import pyfairme as pf
-from pyfairme.estimators.held_out import held_out, keys_of
-from pyfairme.estimators.joint_rules import Limit, joint_rule
-from pyfairme.estimators.joint_thresholds import JointThresholds
-from pyfairme.estimators.thresholds import GroupThresholds
+from pyfairme.estimators.validation_rows import held_out, keys_of
 from pyfairme.model.penalties import PENALTIES
+from pyfairme.postprocessing.group_thresholds import GroupThresholds
+from pyfairme.postprocessing.joint_rules import Limit, joint_rule
+from pyfairme.postprocessing.joint_thresholds import JointThresholds
 
 OURS = "pyfairme"
 LIMITS = (0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.02, 0.01, 0.0)  # of the SDs of TPR and FPR

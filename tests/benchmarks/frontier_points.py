@@ -15,10 +15,10 @@ import pandas as pd
 from frontier_problem import Task
 
 from pyfairme.metrics import auroc
-from pyfairme.metrics.bootstrap import Design, draw_weights, resampling_design, reweighted
+from pyfairme.metrics.bootstrap import ResamplingDesign, draw_weights, resampling_design, reweighted
 from pyfairme.metrics.confusion import confusion, fpr, tpr
-from pyfairme.metrics.registry import find
-from pyfairme.metrics.table import Rows, totals
+from pyfairme.metrics.group_sums import PredictedRows, totals
+from pyfairme.metrics.metric import find
 
 SPREADS = ("tpr_sd", "fpr_sd", "tpr_sd_corrected", "fpr_sd_corrected")
 BLOCKS = ("seen", "unseen")
@@ -134,7 +134,7 @@ class Judge:
         return found
 
     @cached_property
-    def design(self) -> Design:
+    def design(self) -> ResamplingDesign:
         """What is resampled of the rows inside."""
         frame = self.task.data.frame
         cluster = pd.factorize(frame[self.task.data.schema.cluster[0]])[0]
@@ -154,7 +154,7 @@ class Judge:
         tables = []
         for name in attributes:
             codes, levels = self.codes[name]
-            tables.append(confusion(Rows(y, decision, codes[row], levels)))
+            tables.append(confusion(PredictedRows(y, decision, codes[row], levels)))
         return row, tables
 
     def goals(self, run: Run, attributes: tuple[str, ...]) -> np.ndarray:

@@ -15,7 +15,7 @@ import pyfairme as pf
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.schema import Binned, attribute_name, source
 from pyfairme.datasets import Dataset
-from pyfairme.study.splits import rotations, seen_clusters, seen_rows, some_rows, strata
+from pyfairme.study.crossval.splits import rotations, seen_clusters, seen_rows, some_rows, strata
 
 TRAINING, VALIDATION, TEST = "training", "validation", "test"
 ANY = "any"  # the setting of a fit that knows of no protected attribute

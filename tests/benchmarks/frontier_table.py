@@ -14,10 +14,11 @@ import pandas as pd
 from frontier_points import BLOCKS, Gathered, Judge, Name, gather, points_frame
 from frontier_problem import ANY, Task
 
+from pyfairme.metrics.names import words
 from pyfairme.metrics.pareto import hypervolume, on_hull
+from pyfairme.plots.style import COLOURS, empty_figure, finish_axes
 from pyfairme.report.markdown import markdown_table
-from pyfairme.report.style import COLOURS, empty_figure, finish_axes, words
-from pyfairme.study.paired import bootstrap_interval, bootstrap_p
+from pyfairme.study.comparison.paired_tests import bootstrap_interval, bootstrap_p
 
 LEVEL = 0.9
 CONSTANT = 0.01  # a share of positive decisions below it, or above its complement, is a collapse

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import pyfairme as pf
-from pyfairme.estimators.state import to_state
+from pyfairme.estimators.saved_state import to_state
 from tests import mutants
 
 ERRORS = {"damaged-file", "no-model-file", "newer-format", "other-kind-of-file"}

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.inference.predict import log_density
+from pyfairme.inference.predictions import log_density
 
 COVARIATES = ["x1", "x2", "x3", "x4", "x5"]  # the mean depends on four; slopes on one or all five
 SLOPE_SD = {"bernoulli": 0.5, "normal": 0.5, "negative_binomial": 0.3}

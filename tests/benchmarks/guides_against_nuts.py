@@ -23,10 +23,10 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.inference.block import at_mode, plain
-from pyfairme.inference.layout import Layout, design_rows
-from pyfairme.inference.posterior import Labels, effect_names, fixed_terms, variables
-from pyfairme.inference.predict import Fit
+from pyfairme.inference.laplace.block_guide import at_mode, plain
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows
+from pyfairme.inference.posterior_draws import AxisLabels, effect_names, fixed_terms, variables
+from pyfairme.inference.predictions import Fit
 
 ORACLES = Path(__file__).resolve().parents[1] / "inference" / "oracles"
 SETTINGS: dict[str, Any] = {
@@ -88,7 +88,7 @@ def read(name: str, folder: Path) -> Case:
     return Case(classifier, {"cluster": ["id", "item"]}, rows[columns], y)
 
 
-def quantities(fit: Fit, labels: Labels) -> pd.DataFrame:
+def quantities(fit: Fit, labels: AxisLabels) -> pd.DataFrame:
     """Return mean and SD of every number of a posterior, under the names of the oracles.
 
     ``ess`` and ``mcse`` (of the mean), ``ess_sd`` and ``mcse_sd`` are those of Markov chains.
@@ -108,7 +108,7 @@ def quantities(fit: Fit, labels: Labels) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def named_draws(fit: Fit, labels: Labels) -> list[tuple[tuple[str, ...], np.ndarray]]:
+def named_draws(fit: Fit, labels: AxisLabels) -> list[tuple[tuple[str, ...], np.ndarray]]:
     """List the draws (chains, draws) of every number, with kind, factor, cluster and term."""
     drawn = {v.name: v.values for v in variables(fit, labels)}
     found = []
@@ -214,7 +214,7 @@ def items(folder: Path) -> pd.DataFrame:
     blups = pd.read_csv(f"{stem}_ranef.csv", dtype={"grp": str}).set_index(["grpvar", "grp"])
     scales = pd.read_csv(f"{stem}_varcorr.csv").set_index("grp")["sdcor"]
     fit, labels = fitted.fit_, fitted._labels.clusters["item"]
-    layout = Layout(plain(fit.spec))
+    layout = LinearPredictor(plain(fit.spec))
     network = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), fit.network)
     rows = design_rows(layout, network, jax.tree.map(jnp.asarray, fitted._training))
     hypers = {f"{f.name}_intercept_sd": jnp.full(1, scales[f.name]) for f in fit.spec.factors}

@@ -27,9 +27,9 @@ import pandas as pd
 from scipy.special import expit, ndtri
 
 from pyfairme.metrics import ecosystem
-from pyfairme.metrics.lines import NULL_DRAWS, measured_metrics
-from pyfairme.metrics.report import classification_report_frame, regression_report_frame
-from pyfairme.metrics.table import Rows, tabulated, totals
+from pyfairme.metrics.group_sums import PredictedRows, tabulated, totals
+from pyfairme.metrics.report_frame import classification_report_frame, regression_report_frame
+from pyfairme.metrics.report_lines import NULL_DRAWS, measured_metrics
 
 LEVEL = 0.9
 POINTS = 60
@@ -106,7 +106,7 @@ def population(shares: tuple, s: Setting) -> World:
     return World(cluster, group, effect[cluster], empty, empty)
 
 
-def classification_rows(world: World, s: Setting) -> tuple[np.ndarray, Rows]:
+def classification_rows(world: World, s: Setting) -> tuple[np.ndarray, PredictedRows]:
     """Return the probability of the outcome 1, and rows with predictions (outcomes to be set)."""
     own = np.array(s.base)[world.group] + world.effect[:, 0]
     chance = expit(own + world.x)
@@ -116,10 +116,12 @@ def classification_rows(world: World, s: Setting) -> tuple[np.ndarray, Rows]:
     gap = np.abs(np.stack(flips) - prob).sum(0) / (len(flips) - 1)
     pred = (prob > 0.5).astype(float)
     levels = tuple("abc")
-    return chance, Rows(np.zeros(len(prob)), pred, world.group, levels, y_prob=prob, gap=gap)
+    return chance, PredictedRows(
+        np.zeros(len(prob)), pred, world.group, levels, y_prob=prob, gap=gap
+    )
 
 
-def regression_rows(world: World, s: Setting) -> Rows:
+def regression_rows(world: World, s: Setting) -> PredictedRows:
     """Return rows with outcomes and predictions."""
     scale = np.array(s.noise)[world.group]
     y = np.array(s.base)[world.group] + world.effect[:, 0] + world.x + scale * world.e
@@ -127,7 +129,7 @@ def regression_rows(world: World, s: Setting) -> Rows:
     flips = [np.array(s.judged)[world.group] - other for other in s.judged]
     gap = np.abs(np.stack(flips)).sum(0) / (len(flips) - 1) * (1 + 0.2 * np.abs(world.x))
     density = -0.5 * np.log(2 * np.pi) - 0.5 * (y - pred) ** 2
-    return Rows(y, pred, world.group, tuple("abc"), gap=gap, log_density=density)
+    return PredictedRows(y, pred, world.group, tuple("abc"), gap=gap, log_density=density)
 
 
 def truths(task: str, world: World, s: Setting, points: int) -> dict[tuple[str, str], float]:
@@ -139,7 +141,7 @@ def truths(task: str, world: World, s: Setting, points: int) -> dict[tuple[str, 
         chance, rows = classification_rows(fine, s)
         n = len(chance)
         twice = [None if field is None else np.concatenate([field, field]) for field in rows[1:3]]
-        rows = Rows(
+        rows = PredictedRows(
             np.repeat([1.0, 0.0], n),
             *twice,
             rows.levels,

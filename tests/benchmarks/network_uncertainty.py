@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.inference.finish import PosteriorWarning
+from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.metrics import auroc, brier, coverage_table, ece, log_loss, pit_values
-from pyfairme.study.splits import rotations, seen_clusters, seen_rows, strata
+from pyfairme.study.crossval.splits import rotations, seen_clusters, seen_rows, strata
 
 SEEN = 6  # clusters of Adult and Heritage that training sees
 COUNT_ROWS, COUNT_DRAWS = 2000, 200  # drawing counts is slow

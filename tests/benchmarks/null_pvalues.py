@@ -27,9 +27,9 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedKFold
 
 import pyfairme as pf
-from pyfairme.estimators.fairness import Judged, collect, pool
+from pyfairme.estimators.fairness_rows import EvaluatedRows, collect, pool
 from pyfairme.study import compare
-from pyfairme.study.pooled import Pooled
+from pyfairme.study.evaluation.pooled import Pooled
 
 FOLDS = 5
 LEVELS = (0.05, 0.01)
@@ -73,7 +73,7 @@ def swapped(number: int, clusters: int, rows: int = 2000) -> pd.DataFrame:
     runs = {}
     for name, values in links.items():
         p = 1 / (1 + np.exp(-values))
-        judged = Judged(
+        judged = EvaluatedRows(
             y=y,
             prediction={"mixed": p},
             decision={"mixed": (p > 0.5).astype(int)},
@@ -129,7 +129,7 @@ def seeds(number: int, rows: int = 600) -> pd.DataFrame:
     return tested(Study(runs), "two seeds", number)
 
 
-def sorted_rows(judged: Judged, at: np.ndarray) -> Judged:
+def sorted_rows(judged: EvaluatedRows, at: np.ndarray) -> EvaluatedRows:
     """Put judged rows into the order of the data set."""
 
     def pick(value: Any) -> Any:
@@ -137,7 +137,7 @@ def sorted_rows(judged: Judged, at: np.ndarray) -> Judged:
             return {key: pick(inner) for key, inner in value.items()}
         return value[at] if isinstance(value, np.ndarray) else value
 
-    return Judged(**{name: pick(getattr(judged, name)) for name in vars(judged)})
+    return EvaluatedRows(**{name: pick(getattr(judged, name)) for name in vars(judged)})
 
 
 # --- the study ------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import argparse
 
 import numpy as np
 
-from pyfairme.study.paired import bootstrap_interval, bootstrap_p
+from pyfairme.study.comparison.paired_tests import bootstrap_interval, bootstrap_p
 
 GROUPS = {
     "sex": [1000, 5500],

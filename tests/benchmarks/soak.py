@@ -1,9 +1,10 @@
 """Memory over many fits of changing shapes: `python tests/benchmarks/soak.py [fits] [limit]`.
 
 Every fit has another number of rows and clusters, so that nothing compiled serves twice, but every
-tenth, which has the first one's shape again, as a nightly refit would. Every fourth has all defaults,
-the others compile less (guide="mean_field", no inferred clusters). Each fit also predicts. `limit`
-is the number of compiled programs that are kept at first ("none": all, whatever they hold).
+tenth, which has the first one's shape again, as a nightly refit would. Every fourth has all
+defaults, the others compile less (guide="mean_field", no inferred clusters). Each fit also
+predicts. `limit` is the number of compiled programs that are kept at first ("none": all, whatever
+they hold).
 Prints the resident memory after the first fit and as it grows.
 """
 

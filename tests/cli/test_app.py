@@ -8,7 +8,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 import pyfairme as pf
-from pyfairme.cli.settings import default_of
+from pyfairme.cli.fit_options import default_of
 
 ROOT = Path(__file__).parents[2]
 

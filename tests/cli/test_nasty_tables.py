@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pyfairme.cli.reading import Reading
-from pyfairme.cli.tables import read_table
+from pyfairme.cli.table_files import read_table
 from tests.cli.nasty_tables import CASES, ROLES
 
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-from pyfairme.cli.cells import Cells, Numbers
 from pyfairme.cli.plain_numbers import PlainNumbers
 from pyfairme.cli.roles import Roles
-from pyfairme.estimators import state
+from pyfairme.cli.text_cells import Cells, Numbers
+from pyfairme.estimators import saved_state
 
 QUICK = ("--variant", "nnet", "--epochs", "1", "--min-steps", "5", "--hidden", "none",
          "--fairness", "none", "--unseen", "population", "--hold-out", "0")  # fmt: skip
@@ -94,9 +94,9 @@ def test_later_tables_are_read_alike(german, call):
 def test_a_model_of_a_plain_table_remembers_nothing(german):
     folder = german[0]
     model = pf.load(folder / "m")
-    assert state.to_state(model)["reading"] == {"missing": ["NA"], "decimal": ","}
+    assert saved_state.to_state(model)["reading"] == {"missing": ["NA"], "decimal": ","}
     model._reading = {}
-    assert "reading" not in state.to_state(model)
+    assert "reading" not in saved_state.to_state(model)
 
 
 def test_the_report_reads_the_target_as_the_fit_did(call, tmp_path):

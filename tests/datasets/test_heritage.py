@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-from pyfairme.datasets.claims import yearly_summary
 from pyfairme.datasets.heritage import load_heritage
+from pyfairme.datasets.heritage_claims import yearly_summary
 
 HEADER = (
     "MemberID,ProviderID,Vendor,PCP,Year,Specialty,PlaceSvc,PayDelay,LengthOfStay,DSFS,"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfairme.data.clusters import Factor
-from pyfairme.estimators.labels import (
+from pyfairme.data.grouping_factors import Factor
+from pyfairme.estimators.cluster_labels import (
     warn_of_similar_labels,
     warn_of_unknown_clusters,
     warn_of_unknown_labels,

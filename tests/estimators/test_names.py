@@ -6,9 +6,9 @@ import pytest
 
 import pyfairme as pf
 from pyfairme.cli.predict import prediction_table
-from pyfairme.estimators import policy
-from pyfairme.inference.groups import group
+from pyfairme.inference.arviz_groups import group
 from pyfairme.notices import DataWarning
+from pyfairme.postprocessing import policy
 
 LEVELS = [1, "1", '"1"', "all", "(missing)", "(new level)", "p & q", "seen"]
 CLUSTERS = [1, "1", "all", "seen", "(missing)", "a / b", "x:y", '"seen"']

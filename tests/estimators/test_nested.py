@@ -6,7 +6,7 @@ import pytest
 
 import pyfairme as pf
 from pyfairme.data import Schema
-from pyfairme.data.clusters import Factor, factors_of
+from pyfairme.data.grouping_factors import Factor, factors_of
 
 SCHOOLS, CLASSES, PUPILS = 30, 6, 8
 

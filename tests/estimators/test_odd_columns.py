@@ -10,7 +10,7 @@ import pyfairme as pf
 from pyfairme.data import Design, Schema
 from pyfairme.data.target import ClassTarget, RealTarget
 from pyfairme.estimators.copied_columns import warn_of_copies
-from pyfairme.estimators.fairness import _groups
+from pyfairme.estimators.fairness_rows import groups_of
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.notices import DataWarning
 
@@ -131,7 +131,7 @@ def test_a_missing_level_is_called_missing():
     train = pd.DataFrame({"s": ["f", "m"] * 3})
     design = Design.fit(train.assign(x=range(6)), Schema.infer(train, sensitive=["s"]))
     new = pd.DataFrame({"s": ["f", None, "d"]})
-    assert list(_groups(design.attributes[0], new)) == ["f", "(missing)", "(new level)"]
+    assert list(groups_of(design.attributes[0], new)) == ["f", "(missing)", "(new level)"]
 
 
 def test_fit_warns(made):

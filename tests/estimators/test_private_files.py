@@ -15,7 +15,7 @@ from pyfairme.data.attributes import Component
 from pyfairme.data.encoders import NumericTerm
 from pyfairme.data.hidden_names import derived, hashed
 from pyfairme.data.private import KNOT, private_brackets, private_design, private_number
-from pyfairme.inference.membership import memberships
+from pyfairme.inference.cluster_classifier import memberships
 
 KEY = "a key of sixteen and more"
 NUMBERS = ["income", "age"]

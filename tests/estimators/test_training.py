@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.metrics import balanced_accuracy_score
 
 import pyfairme as pf
-from pyfairme.estimators import held_out as held_out_rows
+from pyfairme.estimators import validation_rows as held_out_rows
 
 ADVERSARIAL = {"fairness": "adversarial", "min_steps": 600, "learning_rate": 5e-3}
 

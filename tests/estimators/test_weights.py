@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 import pyfairme as pf
-from pyfairme.estimators.updates import _training_rows
+from pyfairme.estimators.refine_and_adapt import _training_rows
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
 FULL["unseen"] = "population"  # no z-predictor to fit

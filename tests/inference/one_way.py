@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.block import plain, stage
-from pyfairme.inference.finish import second_stage_weights
-from pyfairme.model.effects import Factor
+from pyfairme.inference.laplace.block_guide import plain, stage
+from pyfairme.inference.laplace.second_stage import second_stage_weights
+from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Normal
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights
 
 CLUSTERS, ROWS = 8, 40
-SPEC = ModelSpec(Normal(), 1, factors=(Factor("g", CLUSTERS),), fixed_loss=False, last_layer=True)
+SPEC = ModelSpec(
+    Normal(), 1, factors=(RandomEffects("g", CLUSTERS),), fixed_loss=False, last_layer=True
+)
 LAYOUT = stage(plain(SPEC), False).layout
 NETWORK = (Layer(jnp.zeros((1, 1)), jnp.zeros(1)),)
 START = {

@@ -3,14 +3,14 @@
 import numpy as np
 
 from pyfairme.inference.diagnostics import COLUMNS, FEWEST_EFFECTIVE, WORST_RHAT, diagnostics
-from pyfairme.inference.posterior import Labels
-from pyfairme.inference.predict import Fit
-from pyfairme.inference.psis import ENOUGH, RELIABLE
+from pyfairme.inference.laplace.psis import ENOUGH, RELIABLE
+from pyfairme.inference.posterior_draws import AxisLabels
+from pyfairme.inference.predictions import Fit
 from tests.inference import one_way
 
 CLUSTERS = tuple("abcdefgh")
 NOTHING = np.zeros(0)
-LABELS = Labels(
+LABELS = AxisLabels(
     {"g": CLUSTERS}, {"g": ()}, {"g": NOTHING}, {"g": NOTHING}, {"g": NOTHING}, ("x",),
     np.zeros(1), np.ones(1),
 )  # fmt: skip

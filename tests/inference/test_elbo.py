@@ -7,16 +7,16 @@ import optax
 import pytest
 from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
 
+from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.elbo import negative_elbo
-from pyfairme.inference.engine import engine
 from pyfairme.inference.guides import GUIDES
-from pyfairme.model.effects import Factor
+from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.program import ModelSpec, build
 from tests.inference.test_svi import FAIR, make_rows, make_weights
 
-LAST = ModelSpec(Bernoulli(), 3, (8,), (Factor("g", 4),), last_layer=True)
-SLOPES = ModelSpec(Normal(), 3, (), (Factor("g", 4, slopes=(0, 1)), Factor("h", 4)))
+LAST = ModelSpec(Bernoulli(), 3, (8,), (RandomEffects("g", 4),), last_layer=True)
+SLOPES = ModelSpec(Normal(), 3, (), (RandomEffects("g", 4, slopes=(0, 1)), RandomEffects("h", 4)))
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pyfairme.inference import train as train_module
-from pyfairme.inference.engine import _evaluate, engine
-from pyfairme.inference.predict import Query, mean_link
+from pyfairme.inference import training as train_module
+from pyfairme.inference.compiled_steps import _evaluate, engine
+from pyfairme.inference.predictions import Query, mean_link
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, fit, fit_members
-from pyfairme.inference.train import lean, train
-from pyfairme.model.effects import Factor
+from pyfairme.inference.training import lean, train
+from pyfairme.model.effects import RandomEffects
 from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_rows, make_weights
 
 EARLY = Schedule(
@@ -170,7 +170,7 @@ def test_an_idle_cluster_adversary_of_many_clusters_is_left_out():
 
 
 def test_inferring_more_clusters_than_can_be_told_apart_warns_before_training(rows):
-    spec = replace(PLAIN, factors=(Factor("g", 1001),))
+    spec = replace(PLAIN, factors=(RandomEffects("g", 1001),))
     weights = make_weights(spec)
     message = r"unseen='infer' tells up to 1,000 clusters apart, .*'g' has 1,001.*'population'"
     with pytest.warns(UserWarning, match=message):

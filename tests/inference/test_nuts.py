@@ -6,7 +6,7 @@ import pytest
 
 from pyfairme.compilation import clear_caches
 from pyfairme.inference import nuts
-from pyfairme.inference.finish import second_stage_weights
+from pyfairme.inference.laplace.second_stage import second_stage_weights
 from tests.inference import one_way
 
 DRAWS, CHAINS = 1000, 2

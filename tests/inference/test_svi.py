@@ -3,17 +3,17 @@ import numpy as np
 import pytest
 
 from pyfairme.data import Batch
-from pyfairme.inference.engine import engine
+from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
-from pyfairme.model.effects import Factor
+from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
-from pyfairme.model.penalties import Attribute
+from pyfairme.model.penalties import AttributeCodes
 from pyfairme.model.program import ModelSpec, Weights
 
-ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 3))
-PLAIN = ModelSpec(Bernoulli(), 3, (8,), (Factor("g", 4),), fixed_loss=True)
+ATTRIBUTES = (AttributeCodes("sex", 2), AttributeCodes("race", 3))
+PLAIN = ModelSpec(Bernoulli(), 3, (8,), (RandomEffects("g", 4),), fixed_loss=True)
 FAIR = ModelSpec(
-    Bernoulli(), 3, (8,), (Factor("g", 4),), (("g", 4),), ATTRIBUTES, ("adversarial",),
+    Bernoulli(), 3, (8,), (RandomEffects("g", 4),), (("g", 4),), ATTRIBUTES, ("adversarial",),
     ("fixed", "mixed"),
 )  # fmt: skip
 SHORT = Schedule(epochs=1, min_steps=300, batch_size=64, learning_rate=3e-3)
@@ -161,7 +161,7 @@ def test_weights_of_rows_count_as_copies(rows):
     double = few._replace(weight=np.where(np.arange(200) < 100, 2.0, 1.0).astype(np.float32))
     twice = np.r_[np.arange(200), np.arange(100)]
     copies = Batch(*(a[twice] for a in few))
-    spec = ModelSpec(Normal(), 3, (), (Factor("g", 4),))
+    spec = ModelSpec(Normal(), 3, (), (RandomEffects("g", 4),))
     slow = Schedule(epochs=1, min_steps=3000, batch_size=512, learning_rate=3e-3)
     found = [
         fit(spec, "mean_field", table, None, make_weights(spec), slow, 0).params

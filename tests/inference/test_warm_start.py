@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from pyfairme.inference.engine import engine
+from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.svi import Schedule, fit_members
-from pyfairme.inference.train import train
+from pyfairme.inference.training import train
 from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_rows, make_weights
 
 NO_STEPS = Schedule(epochs=0, min_steps=0, batch_size=64)

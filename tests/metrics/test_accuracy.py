@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import pyfairme.metrics as pm
-from pyfairme.metrics.registry import registered
-from pyfairme.metrics.table import totals, ungrouped
+from pyfairme.metrics.group_sums import totals, ungrouped
+from pyfairme.metrics.metric import registered
 
 
 def test_against_the_formulas():

@@ -9,8 +9,8 @@ from pyfairme.metrics.bootstrap import (
     reweighted,
 )
 from pyfairme.metrics.confusion import confusion, selection_rate
-from pyfairme.metrics.moments import moments
-from pyfairme.metrics.table import Rows, make_table, totals, ungrouped
+from pyfairme.metrics.group_moments import moments
+from pyfairme.metrics.group_sums import PredictedRows, make_table, totals, ungrouped
 
 REPLICATES = 4000
 
@@ -21,7 +21,7 @@ def rows():
     group = rng.choice(4, size=600, p=[0.6, 0.3, 0.08, 0.02])
     y = (rng.random(600) < 0.4).astype(float)
     pred = (rng.random(600) < 0.2 + 0.5 * y).astype(float)
-    return Rows(y, pred, group, tuple("abcd"))
+    return PredictedRows(y, pred, group, tuple("abcd"))
 
 
 def run(tables, design, n_boot=REPLICATES, seed=1):
@@ -67,7 +67,7 @@ def test_the_variance_of_small_strata_is_not_too_small():
     """Means over strata of 5 rows vary by s²/m with ddof = 1, not by (m - 1)/m of it."""
     rng = np.random.default_rng(0)
     y = rng.normal(size=60)
-    rows = Rows(y, np.zeros(60), np.zeros(60, np.intp))
+    rows = PredictedRows(y, np.zeros(60), np.zeros(60, np.intp))
     design = resampling_design(np.repeat(np.arange(12), 5))
     assert not design.whole
     (ours,) = run([moments(rows)], design)
@@ -115,7 +115,7 @@ def test_cluster_bootstrap_sees_variation_between_clusters():
     """The SE of a mean over 40 clusters of 25 equal rows is that of 40 values, not of 1,000."""
     rng = np.random.default_rng(0)
     effect = (rng.random(40) < 0.5).astype(float)
-    rows = Rows(np.ones(1000), np.repeat(effect, 25), np.zeros(1000, int))
+    rows = PredictedRows(np.ones(1000), np.repeat(effect, 25), np.zeros(1000, int))
     design = resampling_design(np.repeat(np.arange(40), 25), rows.group)
     (ours,) = run([confusion(rows)], design)
     assert selection_rate(ours).std() == pytest.approx(effect.std() / np.sqrt(40), rel=0.05)

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from pyfairme.metrics import coverage_table
-from pyfairme.metrics.draws import NUMBERS
+from pyfairme.metrics.predictive_draws import NUMBERS
 
 
 def test_the_right_model_covers_what_it_says():
@@ -49,7 +49,7 @@ def test_slices_of_rows_change_nothing(monkeypatch):
     rng = np.random.default_rng(3)
     y, draws = rng.normal(size=101), rng.normal(size=(50, 101))
     whole = coverage_table(y, draws)
-    monkeypatch.setattr("pyfairme.metrics.draws.NUMBERS", 50 * 7)
+    monkeypatch.setattr("pyfairme.metrics.predictive_draws.NUMBERS", 50 * 7)
     assert coverage_table(y, draws).equals(whole)
     assert NUMBERS > 50 * 101
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyfairme.metrics as pm
-from pyfairme.metrics.registry import find
+from pyfairme.metrics.metric import find
 
 LEVELS = "abcdefg"
 decision_rows = st.lists(
@@ -195,7 +195,7 @@ def test_a_rate_that_is_not_defined_makes_no_difference():
 @pytest.mark.parametrize("seed", range(5))
 def test_what_the_bootstrap_reduces_is_what_fairlearn_computes(seed):
     from pyfairme.metrics.confusion import confusion, decision_rows
-    from pyfairme.metrics.table import totals
+    from pyfairme.metrics.group_sums import totals
 
     rng = np.random.default_rng(seed)
     y, pred, group = rng.integers(0, 2, 40), rng.integers(0, 2, 40), rng.integers(0, 6, 40)
@@ -210,7 +210,7 @@ def test_rates_per_group_are_fairlearns():
     from fairlearn import metrics as fl
 
     from pyfairme.metrics.confusion import confusion, decision_rows, fpr, selection_rate, tpr
-    from pyfairme.metrics.table import totals
+    from pyfairme.metrics.group_sums import totals
 
     rng = np.random.default_rng(3)
     y, pred, group = rng.integers(0, 2, 200), rng.integers(0, 2, 200), rng.integers(0, 4, 200)

@@ -6,11 +6,11 @@ import pytest
 from scipy import stats
 
 import pyfairme.metrics as pm
-from pyfairme.metrics import constrained
+from pyfairme.metrics import nearest_parts
 from pyfairme.metrics.aggregate import group_range, group_sd, mean_of_groups
-from pyfairme.metrics.constrained import nearest
 from pyfairme.metrics.interval import distance, extreme, standard, wilson
-from pyfairme.metrics.noise import Evidence, deviations
+from pyfairme.metrics.nearest_parts import nearest
+from pyfairme.metrics.sampling_noise import Evidence, deviations
 
 Z = stats.norm.ppf(0.95)
 TAILS = (0.05, 0.05)
@@ -237,9 +237,9 @@ def test_a_rate_that_gets_to_its_limit_stays_there_and_the_others_go_on():
 
 def test_blocks_of_parts_have_the_slopes_of_all_at_once(monkeypatch):
     parts = np.random.default_rng(0).random((3, 40))
-    whole = constrained._gradient(parts, group_sd)
+    whole = nearest_parts._gradient(parts, group_sd)
     centred = parts - parts.mean(1, keepdims=True)
     exact = centred / group_sd(parts)[:, None] / 40
     np.testing.assert_allclose(whole, exact, atol=1e-9)
-    monkeypatch.setattr(constrained, "_BLOCK", 1000)
-    np.testing.assert_array_equal(constrained._gradient(parts, group_sd), whole)
+    monkeypatch.setattr(nearest_parts, "_BLOCK", 1000)
+    np.testing.assert_array_equal(nearest_parts._gradient(parts, group_sd), whole)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pyfairme.metrics as pm
-from pyfairme.metrics.inputs import as_groups
+from pyfairme.metrics.array_inputs import as_groups
 from pyfairme.metrics.names import apart, distinct_names, join_names, listed, short_names
 
 JOINERS = (" & ", " / ")

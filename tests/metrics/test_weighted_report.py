@@ -6,9 +6,9 @@ import pytest
 
 import pyfairme.metrics as pm
 from pyfairme.metrics.confusion import confusion
-from pyfairme.metrics.moments import moments
-from pyfairme.metrics.null import equal_rates, permuted_groups
-from pyfairme.metrics.table import Rows, counted, effective_rows, tabulated, totals
+from pyfairme.metrics.group_moments import moments
+from pyfairme.metrics.group_sums import PredictedRows, counted, effective_rows, tabulated, totals
+from pyfairme.metrics.null_value import equal_rates, permuted_groups
 
 N = 600
 COLUMNS = ["y", "prob", "pred", "s", "cluster"]
@@ -118,7 +118,7 @@ def test_a_survey_is_weighted_to_its_population():
 
 
 def test_the_effective_number_of_rows_is_that_of_kish():
-    rows = Rows(np.ones(4), np.ones(4), np.array([0, 0, 0, 1]), ("a", "b"))
+    rows = PredictedRows(np.ones(4), np.ones(4), np.array([0, 0, 0, 1]), ("a", "b"))
     weight = np.array([1.0, 1.0, 4.0, 0.0])
     sums = totals(tabulated(confusion, rows._replace(weight=weight)))
     assert effective_rows(sums, 2)[:, 1].tolist() == [36 / 18, 0]
@@ -130,7 +130,7 @@ def test_null_rates_vary_as_those_of_weighted_rows():
     rng = np.random.default_rng(0)
     weight = rng.choice([1.0, 10.0], 400)
     pred = (rng.random(400) < 0.3).astype(float)
-    rows = Rows(np.ones(400), pred, np.arange(400) % 2, ("a", "b"), weight=weight)
+    rows = PredictedRows(np.ones(400), pred, np.arange(400) % 2, ("a", "b"), weight=weight)
     drawn = equal_rates(tabulated(confusion, rows), rng, 4000)
     rate = drawn[:, :, 1, 1] / drawn[:, :, 1, 0]
     p = np.average(pred, weights=weight)
@@ -146,7 +146,7 @@ def test_shuffled_values_meet_the_weights_of_their_new_place():
     rng = np.random.default_rng(0)
     weight = np.tile([1.0, 5.0], 100)
     y = rng.normal(size=200)
-    rows = Rows(y, np.zeros(200), np.arange(200) % 2, ("a", "b"), weight=weight)
+    rows = PredictedRows(y, np.zeros(200), np.arange(200) % 2, ("a", "b"), weight=weight)
     drawn = permuted_groups(tabulated(moments, rows), rng, 400)
     assert np.allclose(drawn[..., 0], [100, 500])
     means = drawn[..., 1] / drawn[..., 0]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpyro import handlers
 
-from pyfairme.model.penalties import Attribute, Decision, Kernel, View
+from pyfairme.model.penalties import AttributeCodes, Decision, Kernel, View
 
-SEX = (Attribute("sex", 2),)
+SEX = (AttributeCodes("sex", 2),)
 
 
 def make_view(prediction, sensitive, y=None, balance=(1.0, 1.0), threshold=0.5):

@@ -6,7 +6,7 @@ from numpyro import handlers
 from scipy import stats
 
 from pyfairme.model import effects
-from pyfairme.model.effects import Factor
+from pyfairme.model.effects import RandomEffects
 
 
 def _latents(factor, seed=0):
@@ -34,7 +34,7 @@ def _by_hand(factor, latents, codes, r):
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_contribution_equals_the_sum_by_hand(clusters, slopes, outputs):
     rng = np.random.default_rng(1)
-    factor = Factor("school", clusters, slopes=slopes, outputs=outputs)
+    factor = RandomEffects("school", clusters, slopes=slopes, outputs=outputs)
     latents = _latents(factor)
     codes = rng.integers(-1, clusters, 50)
     codes[0] = -1
@@ -45,7 +45,7 @@ def test_contribution_equals_the_sum_by_hand(clusters, slopes, outputs):
 
 
 def test_soft_membership_mixes_the_clusters():
-    factor = Factor("school", 2, slopes=(0,))
+    factor = RandomEffects("school", 2, slopes=(0,))
     latents = _latents(factor)
     r = jnp.array([[2.0]])
     ends = [effects.contribution(factor, latents, jnp.eye(2)[g : g + 1], r) for g in (0, 1)]
@@ -54,7 +54,7 @@ def test_soft_membership_mixes_the_clusters():
 
 
 def test_permuting_clusters_permutes_effects():
-    factor = Factor("school", 5, slopes=(0, 1))
+    factor = RandomEffects("school", 5, slopes=(0, 1))
     latents = _latents(factor)
     rng = np.random.default_rng(2)
     codes, r = rng.integers(0, 5, 40), jnp.asarray(rng.normal(size=(40, 2)), jnp.float32)
@@ -70,7 +70,7 @@ def test_permuting_clusters_permutes_effects():
 
 def test_prior_is_hierarchical():
     """Effects have the scale that was drawn for them, scales that of the HalfNormal."""
-    factor = Factor("school", 4000, slopes=(0, 1))
+    factor = RandomEffects("school", 4000, slopes=(0, 1))
     with handlers.seed(rng_seed=0):
         drawn = effects.sample(factor, 1.5)
     assert set(drawn) == {
@@ -83,14 +83,14 @@ def test_prior_is_hierarchical():
     np.testing.assert_allclose(
         drawn["school_slopes"].std(axis=0), drawn["school_slopes_sd"], rtol=0.045
     )
-    wide = Factor("school", 1, slopes=tuple(range(4000)))
+    wide = RandomEffects("school", 1, slopes=tuple(range(4000)))
     with handlers.seed(rng_seed=jax.random.key(1)):
         scales = effects.sample(wide, 1.5)["school_slopes_sd"]
     assert float(scales.mean()) == pytest.approx(1.5 * (2 / np.pi) ** 0.5, rel=0.05)
 
 
 def test_latents_describe_the_sites():
-    factor = Factor("school", 3, slopes=(0, 1), outputs=2)
+    factor = RandomEffects("school", 3, slopes=(0, 1), outputs=2)
     described = {v.name: (v.shape, v.positive) for v in factor.latents(1.0)}
     with handlers.seed(rng_seed=0):
         drawn = effects.sample(factor, 1.0)
@@ -102,7 +102,7 @@ def test_latents_describe_the_sites():
     }  # fmt: skip
 
 
-CORRELATED = Factor("school", 4000, slopes=(0, 1), outputs=2, correlated=True)
+CORRELATED = RandomEffects("school", 4000, slopes=(0, 1), outputs=2, correlated=True)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_outputs_are_independent(drawn):
 
 def test_density_of_correlated_effects_is_that_of_one_normal(drawn):
     """Intercepts, then slopes given them: together Normal(0, diag(tau) R diag(tau))."""
-    few = Factor("school", 3, slopes=(0, 1), outputs=2, correlated=True)
+    few = RandomEffects("school", 3, slopes=(0, 1), outputs=2, correlated=True)
     values = {
         name: jnp.asarray(value[:3] if value.shape[0] == 4000 else value)
         for name, value in drawn.items()
@@ -150,7 +150,7 @@ def test_density_of_correlated_effects_is_that_of_one_normal(drawn):
 
 def test_one_correlation_has_the_prior_of_lkj():
     """LKJ(2) of two terms: (rho + 1) / 2 ~ Beta(2, 2)."""
-    factor = Factor("school", 1, slopes=(0,), outputs=2000, correlated=True)
+    factor = RandomEffects("school", 1, slopes=(0,), outputs=2000, correlated=True)
     with handlers.seed(rng_seed=1):
         root = effects.sample(factor, 1.0)["school_cholesky"]
     share = (np.asarray(root[:, 1, 0]) + 1) / 2
@@ -158,7 +158,7 @@ def test_one_correlation_has_the_prior_of_lkj():
 
 
 def test_slopes_alone_may_be_correlated():
-    factor = Factor("school", 5, slopes=(0, 1), intercept=False, correlated=True)
+    factor = RandomEffects("school", 5, slopes=(0, 1), intercept=False, correlated=True)
     with handlers.seed(rng_seed=0):
         drawn = effects.sample(factor, 1.0)
     described = {v.name: v.shape for v in factor.latents(1.0)}

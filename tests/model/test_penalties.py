@@ -6,14 +6,14 @@ from numpyro import handlers
 
 from pyfairme.model.penalties import (
     PENALTIES,
-    Attribute,
+    AttributeCodes,
     View,
     cluster_adversary,
     group_gaps,
 )
 from pyfairme.model.penalties.adversarial import HASHED_CLASSES
 
-ATTRIBUTES = (Attribute("sex", 2), Attribute("race", 4))
+ATTRIBUTES = (AttributeCodes("sex", 2), AttributeCodes("race", 4))
 
 
 def _view(rows=60, seed=0, strength=(1.0, 1.0), **keywords):

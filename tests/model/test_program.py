@@ -9,13 +9,13 @@ from scipy import stats
 
 from pyfairme.data import Batch
 from pyfairme.inference.guides import GUIDES
-from pyfairme.model.effects import Factor
+from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
 from pyfairme.model.networks import Layer
-from pyfairme.model.penalties import Attribute
+from pyfairme.model.penalties import AttributeCodes
 from pyfairme.model.program import ModelSpec, Weights, build, predictor
 
-ATTRIBUTES = (Attribute("sex", 2),)
+ATTRIBUTES = (AttributeCodes("sex", 2),)
 
 
 def make_batch(rows=12, seed=0, classes=2, clusters=2):
@@ -61,7 +61,7 @@ LINEAR = (Layer(jnp.array([[0.5], [-1.0], [0.2]]), jnp.array([0.3])),)
 
 def test_loss_terms_of_a_small_case_by_hand():
     """L_M, λ_F L_F (logged unweighted) of a linear model with one random slope."""
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2, slopes=(0,)),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2, slopes=(0,)),))
     batch = make_batch()
     intercept, slopes = np.array([[0.4], [-0.6]]), np.array([[[0.3]], [[-0.2]]])
     params = {"network": LINEAR} | point_guide(spec, g_intercept=intercept, g_slopes=slopes)
@@ -76,7 +76,7 @@ def test_loss_terms_of_a_small_case_by_hand():
 
 
 def test_fixed_weight_scales_the_gradient_of_the_fixed_loss_only():
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
     params = {"network": LINEAR} | point_guide(spec)
 
@@ -96,7 +96,7 @@ def test_fixed_weight_scales_the_gradient_of_the_fixed_loss_only():
 @pytest.mark.parametrize("kl_weight", [0.5, 1.0, 3.0])
 def test_kl_term_is_the_kl_of_normals_over_n(kl_weight):
     """KL(N(m, s) || N(0, tau)) = log(tau / s) + (s^2 + m^2) / (2 tau^2) - 1/2, times λ_K."""
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
     mean, scale, tau = np.array([[0.4], [-0.9]]), np.array([[0.2], [0.5]]), 0.8
     params = {"network": LINEAR} | point_guide(spec, g_intercept=mean, g_intercept_sd=tau)
@@ -109,7 +109,7 @@ def test_kl_term_is_the_kl_of_normals_over_n(kl_weight):
 
 def test_kl_of_a_scale_is_that_of_lognormal_and_half_normal():
     """Monte Carlo over keys against E_q[log q - log p] by quadrature: 4 standard errors."""
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
     params = {"network": LINEAR} | point_guide(spec, g_intercept_sd=0.7)
     params["g_intercept_sd_scale"] = jnp.full((1,), 0.5)
@@ -134,7 +134,7 @@ def losses_at(spec, batch, weights, params, key):
 
 def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
     """With the sampled ELBO the KL must scale as a whole: model and guide are both weighted."""
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
     guide = GUIDES["full_rank"](spec.latents)
     size = sum(int(np.prod(latent.shape)) for latent in spec.latents)
@@ -157,7 +157,7 @@ def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
 def test_mini_batches_equal_the_full_loss_in_expectation():
     """The mean over all batches of one permutation is the full loss, for every per-row term."""
     spec = ModelSpec(
-        Bernoulli(), 3, hidden=(4,), factors=(Factor("g", 2),), adversaries=(("g", 2),),
+        Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),), adversaries=(("g", 2),),
         attributes=ATTRIBUTES, penalties=("adversarial",), views=("fixed", "mixed"),
     )  # fmt: skip
     batch = make_batch(rows=24)
@@ -174,14 +174,14 @@ def test_mini_batches_equal_the_full_loss_in_expectation():
 
 
 def initial_params(spec, batch, weights):
-    from pyfairme.inference.engine import engine
+    from pyfairme.inference.compiled_steps import engine
 
     machine = engine(spec, "mean_field")
     return machine.constrain(machine.init(jax.random.key(0), batch, weights).params)
 
 
 def test_fixed_loss_does_not_move_the_residual_scale():
-    spec = ModelSpec(Normal(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Normal(), 3, factors=(RandomEffects("g", 2),))
     y = np.random.default_rng(0).normal(size=12)
     batch = make_batch()._replace(y=jnp.asarray(y, jnp.float32))
     params = {"network": LINEAR} | point_guide(spec, residual_sd=0.5)
@@ -197,9 +197,9 @@ def test_fixed_loss_does_not_move_the_residual_scale():
 def test_penalties_with_weight_zero_change_no_other_gradient():
     """λ = 0 equals the model without that adversary at the same key."""
     batch = make_batch(rows=24)
-    plain = ModelSpec(Bernoulli(), 3, hidden=(4,), factors=(Factor("g", 2),))
+    plain = ModelSpec(Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),))
     fair = ModelSpec(
-        Bernoulli(), 3, hidden=(4,), factors=(Factor("g", 2),), adversaries=(("g", 2),),
+        Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),), adversaries=(("g", 2),),
         attributes=ATTRIBUTES, penalties=("adversarial", "correlation", "moment"),
         views=("fixed", "random", "mixed"),
     )  # fmt: skip
@@ -216,7 +216,7 @@ def test_penalties_with_weight_zero_change_no_other_gradient():
 
 
 def test_offset_is_added_on_the_link_scale():
-    spec = ModelSpec(Bernoulli(), 3, factors=(Factor("g", 2),))
+    spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
     moved = batch._replace(offset=jnp.full(12, 0.7))
     latents = {"g_intercept": jnp.ones((2, 1))}
@@ -227,7 +227,7 @@ def test_offset_is_added_on_the_link_scale():
 
 
 def test_crossed_factors_add_their_contributions():
-    factors = (Factor("g", 2), Factor("h", 3, column=1))
+    factors = (RandomEffects("g", 2), RandomEffects("h", 3, column=1))
     spec = ModelSpec(Bernoulli(), 3, factors=factors)
     batch = make_batch()
     second = np.arange(12)[:, None] % 3

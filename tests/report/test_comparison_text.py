@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from pyfairme.report import comparison_text
-from pyfairme.study.before_after import before_after
+from pyfairme.study.comparison.before_after import before_after
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from pyfairme.model.likelihoods import (
     Poisson,
     StudentT,
 )
-from pyfairme.report.unpooled import Rows, unpooled_shifts
+from pyfairme.report.unpooled import KnownRows, unpooled_shifts
 
 G = 4
 CODES = np.repeat(np.arange(G), [5, 40, 60, 30])
@@ -23,7 +23,7 @@ def rows(y, link=None, weight=None, codes=CODES):
     rng = np.random.default_rng(9)
     link = rng.normal(size=(len(codes), 1)) if link is None else link
     weight = np.ones(len(codes)) if weight is None else weight
-    return Rows(np.asarray(y), link.astype(np.float32), codes, weight)
+    return KnownRows(np.asarray(y), link.astype(np.float32), codes, weight)
 
 
 def of(values, g):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pyfairme.estimators.fairness import Judged
-from pyfairme.study.evaluate import Pooled
+from pyfairme.estimators.fairness_rows import EvaluatedRows
+from pyfairme.study.evaluation.evaluate import Pooled
 
 LEVELS = {"sex": ("F", "M"), "race": ("a", "b", "c")}
 
@@ -41,7 +41,7 @@ def judge(data, rng, seed, *, noise=1.0, bias=0.0, effects=("mixed",)):
             decision[name] = (prediction[name] > 0.5).astype(int)
         else:
             prediction[name] = data["y"] + noise * rng.normal(size=n) - shift
-    return Judged(
+    return EvaluatedRows(
         **data,
         prediction=prediction,
         decision=decision,

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pyfairme as pf
-from pyfairme.study.space import Choice, Real
+from pyfairme.study.tuning.search_space import Choice, Real
 
 LIGHT = {
     "hidden": (4,), "epochs": 1, "min_steps": 50, "progress": False, "guide": "mean_field",

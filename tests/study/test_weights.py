@@ -9,9 +9,9 @@ import pytest
 import pyfairme as pf
 from pyfairme import metrics
 from pyfairme.study import compare, cross_validate
-from pyfairme.study.crossval import fingerprint
-from pyfairme.study.splits import some_rows
-from pyfairme.study.trials import judge_fold, metrics_of, pose_problem
+from pyfairme.study.crossval.cross_validate import fingerprint
+from pyfairme.study.crossval.splits import some_rows
+from pyfairme.study.tuning.trials import judge_fold, metrics_of, pose_problem
 
 SMALL = {"hidden": (), "min_steps": 20, "epochs": 1, "progress": False, "guide": "mean_field"}
 

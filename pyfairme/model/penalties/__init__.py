@@ -19,14 +19,14 @@ from pyfairme.model.penalties.correlation import Correlation
 from pyfairme.model.penalties.decision import Decision
 from pyfairme.model.penalties.kernel import Kernel
 from pyfairme.model.penalties.moment import Moment
-from pyfairme.model.penalties.view import CRITERIA, Attribute, Penalty, View, group_gaps
+from pyfairme.model.penalties.view import CRITERIA, AttributeCodes, Penalty, View, group_gaps
 
 __all__ = [
     "ADVERSARIAL",
     "CRITERIA",
     "PENALTIES",
     "Adversarial",
-    "Attribute",
+    "AttributeCodes",
     "Correlation",
     "Decision",
     "Kernel",

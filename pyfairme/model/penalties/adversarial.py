@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int
 
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, reverse_gradient
 from pyfairme.model.penalties.decision import Decision
-from pyfairme.model.penalties.view import Attribute, View, members, positive
+from pyfairme.model.penalties.view import AttributeCodes, View, members, positive
 
 __all__ = ["Adversarial", "cluster_adversary"]
 
@@ -41,7 +41,7 @@ class Adversarial:
     scores: bool = True
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         if self.sharpness is not None and view.strata is not None:
@@ -76,7 +76,7 @@ class Adversarial:
         return jnp.concatenate([prediction, outcome, prediction * both], axis=-1)
 
     def _networks(
-        self, site: str, features: Float[Array, "n a f"], attributes: tuple[Attribute, ...]
+        self, site: str, features: Float[Array, "n a f"], attributes: tuple[AttributeCodes, ...]
     ) -> Float[Array, "n levels"]:
         rows, count, inputs = features.shape
         levels = tuple(a.levels for a in attributes)

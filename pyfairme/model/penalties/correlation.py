@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pyfairme.model.penalties.view import Attribute, View, compared, members, plain_factor, row_sets
+from pyfairme.model.penalties.view import (
+    AttributeCodes,
+    View,
+    compared,
+    members,
+    plain_factor,
+    row_sets,
+)
 
 __all__ = ["Correlation"]
 
@@ -22,7 +29,7 @@ class Correlation:
     """
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         for index, attribute in enumerate(attributes):

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pyfairme.model.penalties.view import Attribute, View, group_gaps, plain_factor
+from pyfairme.model.penalties.view import AttributeCodes, View, group_gaps, plain_factor
 
 __all__ = ["Decision"]
 
@@ -29,7 +29,7 @@ class Decision:
     sharpness: float = 4.0
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         decided = view._replace(prediction=self.soft(view.prediction, view.threshold))

@@ -8,7 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from pyfairme.model.penalties.view import Attribute, View, compared, members, plain_factor, row_sets
+from pyfairme.model.penalties.view import (
+    AttributeCodes,
+    View,
+    compared,
+    members,
+    plain_factor,
+    row_sets,
+)
 
 __all__ = ["Kernel"]
 
@@ -26,7 +33,7 @@ class Kernel:
     """
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         quantity = compared(view, criterion)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from pyfairme.model.penalties.view import Attribute, View, group_gaps, plain_factor
+from pyfairme.model.penalties.view import AttributeCodes, View, group_gaps, plain_factor
 
 __all__ = ["Moment"]
 
@@ -20,7 +20,7 @@ class Moment:
     """
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         for index, attribute in enumerate(attributes):

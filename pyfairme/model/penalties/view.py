@@ -13,7 +13,7 @@ from pyfairme.model.networks import scale_gradient
 
 __all__ = [
     "CRITERIA",
-    "Attribute",
+    "AttributeCodes",
     "Penalty",
     "View",
     "compared",
@@ -27,7 +27,7 @@ __all__ = [
 CRITERIA = ("equalized_odds", "demographic_parity", "equal_opportunity")
 
 
-class Attribute(NamedTuple):
+class AttributeCodes(NamedTuple):
     """Static description of one sensitive attribute."""
 
     name: str
@@ -59,7 +59,7 @@ class Penalty(Protocol):
     """The interface described at the top of the package."""
 
     def __call__(
-        self, name: str, view: View, attributes: tuple[Attribute, ...], criterion: str
+        self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
     ) -> None:
         """Register one factor per attribute."""
         ...
@@ -71,13 +71,13 @@ def positive(view: View) -> Array:
     return view.strata[:, -1]
 
 
-def members(view: View, index: int, attribute: Attribute) -> Float[Array, "n l"]:
+def members(view: View, index: int, attribute: AttributeCodes) -> Float[Array, "n l"]:
     """One-hot levels; a row whose level training never saw (-1) belongs to none."""
     return jax.nn.one_hot(view.sensitive[:, index], attribute.levels)
 
 
 def plain_factor(
-    name: str, view: View, index: int, attribute: Attribute, value: Float[Array, ""]
+    name: str, view: View, index: int, attribute: AttributeCodes, value: Float[Array, ""]
 ) -> None:
     """Register a penalty's value; its strength acts on the gradient only."""
     weighted = scale_gradient(value, view.strength[index])
@@ -101,7 +101,7 @@ def compared(view: View, criterion: str) -> Float[Array, "n v"]:
 
 
 def group_gaps(
-    view: View, index: int, attribute: Attribute, criterion: str
+    view: View, index: int, attribute: AttributeCodes, criterion: str
 ) -> tuple[Float[Array, "c l v"], Float[Array, "c l v"]]:
     """Return abs(group mean - overall mean) per row set, level and output, and what cells exist."""
     groups = members(view, index, attribute)

@@ -1,0 +1,122 @@
+"""A table with roles: what is to be learned from what, and which rows are held out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.cli.describe import describe_table
+from pyfairme.cli.roles import (
+    Roles,
+    check_roles,
+    choose_task,
+    find_positive,
+    read_target,
+    read_weight,
+)
+from pyfairme.data import Schema
+from pyfairme.data.target import ClassTarget
+from pyfairme.estimators.validation_rows import split
+
+__all__ = ["Learning", "Split", "read_learning"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers to train on and to judge with."""
+
+    training: np.ndarray
+    held: np.ndarray
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What is to be learned from a table.
+
+    Parameters
+    ----------
+    frame
+        The rows that have a target, with all columns of the file.
+    covariates
+        The columns that the estimator sees.
+    y
+        The target.
+    weight
+        Weights of the rows, or None.
+    roles, schema
+        Roles of the columns, as given and as read.
+    left_out
+        How many rows had no target.
+    positive
+        The positive class, where one was named.
+    """
+
+    frame: pd.DataFrame
+    covariates: pd.DataFrame
+    y: pd.Series
+    roles: Roles
+    schema: Schema
+    left_out: int
+    weight: pd.Series | None = None
+    positive: Any = None
+
+    def weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the weights of some rows, or None where rows count alike."""
+        return None if self.weight is None else self.weight.to_numpy(np.float64)[rows]
+
+    def described(self) -> str:
+        """Say which column has which role."""
+        return describe_table(self.roles, self.covariates, self.y, self.schema, self.positive)
+
+    def split(self, share: float, seed: int) -> Split:
+        """Hold out a random share of the rows, stratified by class, of which training keeps one."""
+        classes = None
+        if self.schema.task == "classification":
+            classes = ClassTarget.fit(self.y).encode(self.y)
+        return Split(*split(self.covariates, self.schema, classes, share, seed))
+
+    def row_numbers(self) -> list[str]:
+        """Name columns of whole numbers of which no two rows have the same."""
+        whole = [c for c in self.schema.numeric if self.covariates[c].dtype.kind in "iu"]
+        return [c for c in whole if self.covariates[c].is_unique]
+
+
+def read_learning(
+    frame: pd.DataFrame, roles: Roles, task: str, likelihood: str | None, *, drop_missing: bool
+) -> Learning:
+    """Check roles and target of a table.
+
+    Parameters
+    ----------
+    frame
+        The table.
+    roles
+        Roles of its columns.
+    task
+        "auto", "classification" or "regression".
+    likelihood
+        That of a regression, or None.
+    drop_missing
+        Whether rows without a target are left out.
+
+    Raises
+    ------
+    ValueError
+        For columns that are absent or cannot have their role, and for a target that cannot be
+        learned.
+    """
+    check_roles(roles, frame)
+    rows, y = read_target(frame, roles.target, drop_missing=drop_missing)
+    chosen = choose_task(y, task, likelihood)
+    covariates = roles.covariates(rows)
+    return Learning(
+        frame=rows,
+        covariates=covariates,
+        y=y,
+        roles=roles,
+        schema=roles.schema(covariates, chosen),
+        left_out=len(frame) - len(rows),
+        weight=read_weight(rows, roles.weight),
+        positive=find_positive(y, roles.positive, chosen),
+    )

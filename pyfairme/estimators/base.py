@@ -1,0 +1,608 @@
+"""What the two estimators share: a scikit-learn shell around the rooms below. No numerics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from pyfairme.data import Batch, Design, Schema
+from pyfairme.estimators import (
+    changed_keywords,
+    class_weights,
+    estimator_keywords,
+    fairness_rows,
+    feature_importance,
+    inference_data,
+    odd_tables,
+    random_part_disparity,
+    refine_and_adapt,
+    saved_state,
+    table_inputs,
+    warm_start_state,
+)
+from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.cluster_labels import warn_of_clusters
+from pyfairme.estimators.copied_columns import warn_of_copies
+from pyfairme.estimators.nested_labels import warn_of_nested_labels
+from pyfairme.estimators.one_at_a_time import of_one_model
+from pyfairme.estimators.progress_bar import progress_bar
+from pyfairme.estimators.row_identity import row_identity
+from pyfairme.estimators.rows_without_cluster import keep_placed
+from pyfairme.estimators.saving import Saving
+from pyfairme.estimators.unseen_clusters import query, with_draws
+from pyfairme.estimators.validation_rows import split
+from pyfairme.inference import posterior_draws, posterior_tables, predictions
+from pyfairme.inference.diagnostics import diagnostics
+from pyfairme.inference.predictions import Query
+from pyfairme.inference.training import lean, train
+from pyfairme.metrics.array_inputs import check_count, check_share
+from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.model.likelihoods import Likelihood
+from pyfairme.model.program import Weights
+
+
+class FairMixedEffects(Saving, BaseEstimator):
+    """Base of the classifier and the regressor; not for direct use."""
+
+    def __init__(
+        self,
+        cluster: Any = None,
+        sensitive: Any = (),
+        *,
+        random_intercepts: bool = True,
+        random_slopes: Any = None,
+        correlated: bool = False,
+        prior_scale: float = 1.0,
+        hidden: tuple[int, ...] = (64, 32),
+        numeric_encoding: str = "auto",
+        network_posterior: str = "none",
+        ensemble: int = 1,
+        fairness: Any = "adversarial",
+        fairness_weight: Any = 0.3,
+        fairness_on: Any = ("fixed", "mixed"),
+        criterion: str = "equalized_odds",
+        drop_sensitive: bool = False,
+        cluster_weight: float = 0.1,
+        fixed_weight: float = 0.5,
+        kl_weight: float = 1.0,
+        guide: str = "auto",
+        unseen: str = "infer",
+        missing: str = "category",
+        offset: str | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 3.0,
+        batch_size: int = 256,
+        epochs: int = 30,
+        min_steps: int = 2000,
+        validation_fraction: float = 0.1,
+        early_stopping: Any = "auto",
+        random_state: Any = None,
+        progress: Any = "auto",
+        warm_start: bool = False,
+    ) -> None:
+        self.cluster = cluster
+        self.sensitive = sensitive
+        self.random_intercepts = random_intercepts
+        self.random_slopes = random_slopes
+        self.correlated = correlated
+        self.prior_scale = prior_scale
+        self.hidden = hidden
+        self.numeric_encoding = numeric_encoding
+        self.network_posterior = network_posterior
+        self.ensemble = ensemble
+        self.fairness = fairness
+        self.fairness_weight = fairness_weight
+        self.fairness_on = fairness_on
+        self.criterion = criterion
+        self.drop_sensitive = drop_sensitive
+        self.cluster_weight = cluster_weight
+        self.fixed_weight = fixed_weight
+        self.kl_weight = kl_weight
+        self.guide = guide
+        self.unseen = unseen
+        self.missing = missing
+        self.offset = offset
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.random_state = random_state
+        self.progress = progress
+        self.warm_start = warm_start
+
+    # What the subclasses provide ------------------------------------------------------------
+
+    def _check_keywords(self) -> None:
+        """Check every keyword that can be checked without data; raise ValueError by its name."""
+        estimator_keywords.check_settings(self.get_params(deep=False))
+
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def _likelihood(self) -> Likelihood:
+        raise NotImplementedError
+
+    def _strata(self, y: np.ndarray) -> np.ndarray | None:
+        """Class codes (n,) by which validation rows are stratified; None for a real target."""
+        raise NotImplementedError
+
+    def _weights_of_classes(
+        self, y: np.ndarray, weight: np.ndarray | None
+    ) -> dict[Any, float] | None:
+        """Return the weight of each class, by its label; None where classes do not weigh."""
+        return None
+
+    def _objective(self, weights: Weights, by_class: dict[Any, float] | None) -> Weights:
+        """Return the objective's numbers as the subclass wants them."""
+        return weights
+
+    # Fitting --------------------------------------------------------------------------------
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
+        """Fit, and return the training and the validation batch."""
+        params = self.get_params(deep=False)
+        self._check_keywords()
+        warn_of_order(X, "X", sample_weight=sample_weight)
+        frame, y = table_inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
+        weight = table_inputs.sample_weights(sample_weight, len(frame))
+        frame, y, weight = keep_placed(params, frame, y, weight)
+        by_class = self._weights_of_classes(y, weight)
+        weight = class_weights.times(by_class, y, weight)
+        frame, y, weight = table_inputs.of_some_weight(frame, y, weight)
+        learned = warm_start_state.taken(
+            self
+        )  # a refit that fails must not leave half of each model
+        strata = self._strata(y)
+        schema = Schema.infer(
+            frame,
+            cluster=estimator_keywords.as_tuple(self.cluster),
+            sensitive=estimator_keywords.as_tuple(self.sensitive),
+            task="regression" if strata is None else "classification",
+        )
+        self._seed, self._class_weights = estimator_keywords.seed_from(self.random_state), by_class
+        rows, held = split(frame, schema, strata, self.validation_fraction, self._seed)
+        self.target_ = self._fit_target(y[rows], table_inputs.offsets(frame, self.offset)[rows])
+        encoded = self.target_.encode(y)
+        self.design_ = self._fit_design(frame, rows, schema)
+        table_inputs.warn_of_far_origins(self.design_)
+        training = self._encode(frame, encoded, weight, rows)
+        warn_of_nested_labels(self.design_, training)
+        warn_of_copies(self.design_, frame.iloc[rows], training)
+        validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
+        spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
+        odd_tables.warn_of_single_rows(spec, training)
+        odd_tables.warn_of_raw_exposure(spec, self.design_, training)
+        weights = self._objective(
+            estimator_keywords.objective_weights(params, spec, training), by_class
+        )
+        schedule = estimator_keywords.schedule(params, spec, validation is not None)
+        self.guide_ = estimator_keywords.guide(params, spec, training)
+        structure = warm_start_state.structure(self, lean(spec, weights))
+        with progress_bar(self.progress, type(self).__name__) as report:
+            result = train(
+                spec,
+                self.guide_,
+                training,
+                validation,
+                weights,
+                schedule,
+                seed=self._seed,
+                members=self.ensemble,
+                infer=self.unseen == "infer",
+                report=report,
+                start=warm_start_state.start(learned, structure),
+            )
+        self._learned = warm_start_state.Learned(structure, result.params)
+        self._fitted_params = changed_keywords.remember(self)
+        refine_and_adapt.keep_training(self, training)
+        self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
+        self._slope_means = (training.weight @ training.slopes) / training.weight.sum()
+        self._input_sd = np.asarray(training.x).std(axis=0)
+        return training, validation
+
+    def _fit_design(self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema) -> Design:
+        terms = estimator_keywords.slope_terms(self.random_slopes, schema.factor_names)
+        return Design.fit(
+            frame.iloc[rows],
+            schema,
+            known=frame,
+            slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
+            drop_sensitive=self.drop_sensitive,
+            drop_first=not tuple(self.hidden),
+            numeric_encoding=estimator_keywords.numeric_encoding(
+                self.numeric_encoding, self.hidden
+            ),
+            move_origins=bool(self.random_intercepts),  # else clusters would be alike at the mean
+            missing=self.missing,
+            offset=self.offset,
+        )
+
+    def _encode(
+        self,
+        frame: pd.DataFrame,
+        y: np.ndarray,
+        weight: np.ndarray | None,
+        rows: np.ndarray,
+        quiet: bool = False,
+    ) -> Batch:
+        own = None if weight is None else weight[rows]
+        batch = self.design_.encode(frame.iloc[rows], y=y[rows], weight=own, quiet=quiet)
+        return self._in_standard_units(batch)
+
+    def _in_standard_units(self, batch: Batch) -> Batch:
+        """Divide the offset by the unit in which a real target is standardised."""
+        unit = float(getattr(self.target_, "scale", 1.0))
+        return batch._replace(offset=(np.float64(batch.offset) / unit).astype(np.float32))
+
+    # Predicting -----------------------------------------------------------------------------
+
+    def _check_use(self) -> None:
+        """Raise unless the estimator is fitted, and to the keywords that it has now."""
+        check_fitted(self)
+        changed_keywords.check_unchanged(self)
+
+    @of_one_model
+    def _query(
+        self, X: Any, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False
+    ) -> tuple[pd.DataFrame, Query]:
+        self._check_use()
+        frame = table_inputs.new_frame(self, X, allow_nan=self.missing == "category")
+        fixed = effects == "fixed"  # these need no cluster, so its column may be absent
+        batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
+        there = set(self.design_.clusters) <= set(frame.columns)
+        policy = self.unseen if not fixed or (there and self.unseen == "raise") else "population"
+        return frame, query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
+
+    @of_one_model
+    def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
+        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
+        frame, found = self._query(X, effects=effects)
+        warn_of_clusters(self, frame, effects)
+        return frame, predictions.means(found, effects)
+
+    @of_one_model
+    def _quantiles(
+        self, X: Any, level: float, kind: str, effects: str
+    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+        estimator_keywords.check_choice("kind", kind, ("mean", "observation"))
+        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
+        estimator_keywords.check_level(level)
+        frame, found = self._query(X, effects=effects)
+        warn_of_clusters(self, frame, effects)
+        at = ((1 - level) / 2, (1 + level) / 2)
+        bounds = predictions.quantiles(with_draws(found), effects, at, kind, self._seed)
+        return frame, predictions.means(found, effects), bounds
+
+    @of_one_model
+    def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
+        """Draws of new outcomes in the target's units, or codes: xarray (chain, draw, row)."""
+        inference_data.check_draws(draws)
+        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
+        frame, found = self._query(X, effects=effects, joint=True)
+        warn_of_clusters(self, frame, effects)
+        inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
+        identity = row_identity(self.design_, frame, found.batch)
+        decode = inference_data.outcome_decoder(self.target_)
+        values = predictions.outcomes(
+            with_draws(found), effects, draws, self._seed, identity, decode
+        )
+        return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
+
+    # Posterior ------------------------------------------------------------------------------
+
+    @property
+    def _labels(self) -> posterior_draws.AxisLabels:
+        check_fitted(self)
+        return saved_state.labels(
+            self.design_, self.fit_, self.target_, self._slope_means, getattr(self, "classes_", ())
+        )
+
+    @property
+    def posterior_(self) -> Any:
+        """Posterior draws as the ArviZ object of the installed ArviZ, in the data's units.
+
+        Dims: chain (members of an ensemble), draw, the cluster column, ``<cluster>_term`` of
+        slopes. The attribute ``kind`` says what the draws approximate.
+
+        Raises
+        ------
+        AttributeError
+            When the model has no latent variable: nothing was drawn.
+        """
+        inference_data.refuse_without_latents(self, "posterior_")
+        return posterior_draws.to_arviz(self.fit_, self._labels, saved_state.posterior_attrs(self))
+
+    def to_arviz(
+        self, X: Any = None, y: Any = None, *, draws: int | None = None, prior_draws: int = 0
+    ) -> Any:
+        """Collect what ArviZ can use: ``az.loo``, ``az.compare``, predictive checks and the rest.
+
+        Parameters
+        ----------
+        X
+            Rows (n, columns) to predict and, with ``y``, to judge: those of training for ``az.loo``
+            and ``az.compare``. None: the posterior alone.
+        y
+            Their target, (n,).
+        draws
+            Number of draws in all groups of the posterior, spread evenly over its chains; None: all
+            there are. Memory grows with draws x rows.
+        prior_draws
+            Number of draws from the model's own prior, spread over the chains; 0: none.
+
+        Returns
+        -------
+        InferenceData or xarray.DataTree
+            For ArviZ 0.x or 1.x. Groups ``posterior``; with X ``posterior_predictive`` (chain,
+            draw, row) and ``constant_data``, the columns that the model uses; with y
+            ``log_likelihood`` (chain, draw, row) of the mixed prediction at the posterior's own
+            draws, per unit of y, and ``observed_data``; with ``prior_draws`` ``prior`` and, with X,
+            ``prior_predictive``. The target is called like a pandas Series y, or "y"; classes are
+            codes 0, 1, ..., their labels an attribute. Clusters that training never saw follow
+            ``unseen``.
+
+        Raises
+        ------
+        AttributeError
+            When the model has no latent variable.
+        ValueError
+            For y without X, bad rows or numbers, or more than 5e8 numbers in all.
+
+        Notes
+        -----
+        log p(y_i | draw) knows y_i through the network, which has seen it: ``az.loo`` leaves row i
+        out of the posterior of the latents only, and flatters a large network.
+        """
+        return inference_data.to_arviz(self, X, y, draws, prior_draws)
+
+    @property
+    def cluster_effects_(self) -> pd.DataFrame:
+        """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
+        return posterior_tables.cluster_effects(labels=self._labels, fit=self.fit_)
+
+    @property
+    def variance_components_(self) -> pd.DataFrame:
+        """Standard deviations between clusters and of the residual, and where they hold."""
+        return posterior_tables.variance_components(labels=self._labels, fit=self.fit_)
+
+    @property
+    def fixed_effects_(self) -> pd.DataFrame:
+        """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high.
+
+        They are point estimates, with NaN as spread and a column "note", unless the model was
+        fitted with ``network_posterior="last_layer"``.
+        """
+        return posterior_tables.fixed_effects(labels=self._labels, fit=self.fit_)
+
+    def icc(self, level: float = 0.9) -> pd.DataFrame:
+        """Return the intraclass correlation per factor at the training mean of the covariates.
+
+        Parameters
+        ----------
+        level
+            Coverage of the equal-tailed interval.
+
+        Returns
+        -------
+        DataFrame
+            factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
+        """
+        estimator_keywords.check_level(level)
+        return posterior_tables.icc(labels=self._labels, fit=self.fit_, level=level)
+
+    def feature_importance(
+        self, X: Any, effects: str = "mixed", *, method: str = "permutation"
+    ) -> pd.DataFrame:
+        """Measure how strongly the prediction reacts to each covariate.
+
+        By permutation: the mean over rows of the absolute change of the prediction (a probability,
+        a mean count, a real target in its standard deviations; of more than two classes the sum)
+        when the covariate takes another row's value, all else as it is. By gradient: the mean of
+        abs(d prediction / d input), the input in standard deviations of the training rows
+        (Dimopoulos et al. 1995); for the columns of a categorical covariate the root of the sum of
+        squares. Random effects are at their posterior mean.
+
+        Parameters
+        ----------
+        X
+            Rows at which predictions are changed, at least 2 for permutations.
+        effects
+            "fixed", "random" or "mixed".
+        method
+            "permutation", or "gradient", as in the paper. Gradients belong to smooth networks: with
+            knots (``numeric_encoding``) a number whose knots lie close has steep pieces, so large
+            gradients, however little the prediction depends on it.
+
+        Returns
+        -------
+        DataFrame
+            feature, importance, share (of the sum), rank; from large to small.
+        """
+        return feature_importance.feature_importance(self, X, effects, method)
+
+    # Updates --------------------------------------------------------------------------------
+
+    def refine(
+        self,
+        draws: int = 1000,
+        chains: int = 2,
+        fairness_weight: Any = 0,
+        *,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        warmup: int = 500,
+        progress: Any = "auto",
+    ) -> Any:
+        """Sample the posterior with NUTS, the network frozen.
+
+        Random effects, their scales, the likelihood's own parameters and a latent last layer are
+        drawn from their exact posterior given the rest of the network, whatever guide was fitted.
+
+        Parameters
+        ----------
+        draws, chains, warmup
+            Kept draws per chain; chains in parallel (per member of an ensemble); draws of warm-up.
+        fairness_weight
+            By default the target is the plain posterior, which can undo what penalties on the mixed
+            prediction achieved. A number (or {attribute: number}) w multiplies its density by
+            exp(-n w disparity), with the mean absolute gap of the groups as disparity.
+        X, y, sample_weight
+            Training rows, needed only when the estimator does not hold them: after `load`.
+        progress
+            As in the constructor.
+
+        Returns
+        -------
+        estimator
+            A new one of the same class: draws from NUTS, ``diagnostics_`` with R-hat, effective
+            sample sizes and divergences, and ``disparity_``, before and after, of training rows.
+
+        Warns
+        -----
+        PosteriorWarning
+            When the chains diverge, disagree or are short; it says what to do.
+        FairnessWarning
+            When the groups' predictions are further apart than before.
+        """
+        rows = (X, y, sample_weight)
+        return refine_and_adapt.refine(self, draws, chains, fairness_weight, rows, warmup, progress)
+
+    def adapt(
+        self, X_new: Any, y_new: Any, fairness_weight: Any = 0, *, sample_weight: Any = None
+    ) -> Any:
+        """Learn new clusters from a few labelled rows, without training.
+
+        Their effects are drawn from the posterior given their rows: near the prior with few rows,
+        the cluster's own fit with many. Network, scales and known clusters stay as they are.
+
+        Parameters
+        ----------
+        X_new, y_new
+            Labelled rows of clusters that training never saw, (n, columns) and (n,).
+        fairness_weight
+            Weight of a fairness term, as in `refine`.
+        sample_weight
+            Weight of each row, (n,).
+
+        Returns
+        -------
+        estimator
+            A new one of the same class that knows the new clusters, with ``disparity_``, before and
+            after, on these rows (before: predicted as an average cluster).
+
+        Raises
+        ------
+        ValueError
+            For rows of known clusters, or of none that is new.
+
+        Warns
+        -----
+        PosteriorWarning
+            When a new cluster's draws are not to be trusted.
+        FairnessWarning
+            As in `refine`.
+        """
+        return refine_and_adapt.adapt(self, X_new, y_new, fairness_weight, sample_weight)
+
+    @property
+    def diagnostics_(self) -> pd.DataFrame:
+        """What the posterior draws are worth: parameter, member, measure, value, limit, ok.
+
+        After ``guide="block"`` Pareto's k of the hyper-parameters and of every cluster's effects;
+        after `refine` R-hat, effective sample sizes (bulk, tails) and divergences; after `adapt`
+        Pareto's k of the new clusters. Other guides have one line, whose column "note" says how to
+        get diagnostics.
+        """
+        return diagnostics(labels=self._labels, fit=self.fit_)
+
+    # Fairness -------------------------------------------------------------------------------
+
+    def fairness_report(
+        self,
+        X: Any,
+        y: Any,
+        by_cluster: bool = False,
+        attributes: Any = None,
+        *,
+        n_boot: int = 200,
+        level: float = 0.9,
+        sample_weight: Any = None,
+        min_group_size: int = 0,
+    ) -> pd.DataFrame:
+        """Report accuracy and fairness of fixed, random and mixed predictions.
+
+        Parameters
+        ----------
+        X, y
+            Rows to judge, (n, columns) and (n,).
+        by_cluster
+            One block per cluster instead of the pooled seen and unseen rows.
+        attributes
+            Attributes to report: columns, `Binned`, or tuples of these for intersections, also
+            ones that were not penalised. By default the penalised ones.
+        n_boot
+            Bootstrap replicates behind the intervals.
+        level
+            Coverage of the intervals.
+        sample_weight
+            Weight of each row, (n,), such as a survey's: every metric is that of the weighted rows,
+            and intervals and null bands know how many rows of equal weight they are worth (the
+            effective sample size, Kish 1965). None: rows count alike.
+        min_group_size
+            For reports that others read: groups with fewer rows, or fewer of one of the classes,
+            are put together, so that no sum or difference of lines shows one, and clusters with
+            fewer rows are left out (docs/model_files.md).
+
+        Returns
+        -------
+        DataFrame
+            Tidy: effects, clusters ("seen", "unseen" or a cluster), attribute, group (a level or
+            "all"), class, metric, value, low, high, null, null_low, null_high, n, note.
+
+        Notes
+        -----
+        Rows of a level that training never saw are the group "(new level)", rows without a level
+        "(missing)"; a block that holds such rows has no counterfactual gap, as there is no telling
+        what their other levels are.
+        """
+        check_count(n_boot, "n_boot")
+        check_count(min_group_size, "min_group_size")
+        check_share(level)
+        judged = fairness_rows.collect(self, X, y, attributes, sample_weight)
+        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        return fairness_rows.report(judged, min_group_size=min_group_size, **options)
+
+    def random_disparity(
+        self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9
+    ) -> pd.DataFrame:
+        """Report what the random effects do to every group, with posterior intervals.
+
+        See `pyfairme.estimators.random_part_disparity.random_disparity` for parameters and columns.
+        """
+        return random_part_disparity.random_disparity(self, X, attributes, by_cluster, level)
+
+    # Files ----------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the training rows out of pickles and copies."""
+        held: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
+        held.pop("_training", None)
+        return held
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Tell scikit-learn whether `fit` has been called."""
+        return hasattr(self, "fit_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Describe the estimator to scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "category"
+        tags.target_tags.required = True
+        return tags

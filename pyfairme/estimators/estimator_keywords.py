@@ -1,0 +1,497 @@
+"""An estimator's keywords, checked once and turned into the frozen specs of the rooms below."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from math import isfinite
+from typing import Any, NamedTuple, TypeGuard
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from pyfairme.data import Batch, Binned, Design
+from pyfairme.data.grouping_factors import factor_name, factors_of
+from pyfairme.data.schema import attribute_name
+from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.laplace.second_stage import check_size, choose_guide
+from pyfairme.inference.predictions import EFFECTS
+from pyfairme.inference.svi import Schedule
+from pyfairme.model.effects import RandomEffects
+from pyfairme.model.likelihoods import Likelihood
+from pyfairme.model.penalties import ADVERSARIAL, CRITERIA, PENALTIES, AttributeCodes
+from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.notices import StateError, shown
+
+__all__ = [
+    "EFFECTS",
+    "as_tuple",
+    "check_choice",
+    "check_count",
+    "check_level",
+    "check_penalties_on",
+    "check_seed",
+    "check_settings",
+    "guide",
+    "is_number",
+    "model_spec",
+    "multipliers",
+    "numeric_encoding",
+    "objective_weights",
+    "penalised_views",
+    "schedule",
+    "seed_from",
+    "slope_terms",
+    "strengths",
+    "uses_clusters",
+]
+
+
+class _Range(NamedTuple):
+    tiny: float
+    max: float
+
+
+SINGLE = _Range(float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
+MOST_CORRELATED = 20  # effects of a cluster
+UNSEEN = ("infer", "population", "sample", "raise")
+
+
+def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
+    """Raise ValueError unless ``value`` is one of ``valid``."""
+    valid = tuple(valid)
+    if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
+        hint = " This method takes no y." if name == "effects" and hasattr(value, "shape") else ""
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Valid values are {list(valid)}.{hint} "
+            "[unknown-choice]"
+        )
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Tell whether a keyword's value is a finite real number, not a boolean."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> None:
+    if not is_number(value) or value < low or (above and value == low):
+        what = "greater than" if above else "at least"
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Expected a number {what} {low:g}. "
+            "[not-a-number]"
+        )
+    if value != 0 and not SINGLE.tiny <= abs(value) <= SINGLE.max:
+        raise ValueError(
+            f"Invalid value of {name}: {value!r}. Training computes in single precision: expected "
+            f"0 or a number from {SINGLE.tiny:.0e} to {SINGLE.max:.0e}. [single-precision]"
+        )
+
+
+def check_count(name: str, value: Any, low: int) -> None:
+    """Raise ValueError unless a keyword's value is an integer of at least ``low``."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
+        raise ValueError(
+            f"Invalid value of {name}: {shown(value)}. Expected an integer >= {low}. [not-a-count]"
+        )
+
+
+def check_level(level: Any) -> None:
+    """Raise ValueError unless the coverage of an interval is a number between 0 and 1."""
+    if not is_number(level) or not 0 < level < 1:
+        raise ValueError(
+            f"level must lie between 0 and 1, got {shown(level)}; 0.9 means 90 %. [level]"
+        )
+
+
+def seed_from(random_state: Any) -> int:
+    """Return a seed from a keyword ``random_state``: one it holds, or one drawn from it."""
+    try:
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError as error:
+        raise ValueError(
+            f"Invalid value of random_state: {shown(random_state)}. Expected a whole number from 0 "
+            "to 2**32 - 1, a numpy.random.RandomState, or None. [random-state]"
+        ) from error
+
+
+def check_seed(value: Any) -> int:
+    """Return a seed that a file holds; raise StateError when it is none."""
+    if type(value) is not int or not 0 <= value < 2**32:
+        raise StateError(f"expected a seed from 0 to 2**32 - 1, got {shown(value)}")
+    return value
+
+
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """Return one name or attribute, a list of them or None as a tuple."""
+    if value is None:
+        return ()
+    if isinstance(value, str | bytes | Binned) or not isinstance(value, Iterable):
+        return (value,)
+    return tuple(value)
+
+
+def check_settings(params: Mapping[str, Any]) -> None:
+    """Check every keyword that can be checked without data; raise ValueError by its name."""
+    for name, low in (
+        ("cluster_weight", 0),
+        ("fixed_weight", 0),
+        ("kl_weight", 0),
+        ("weight_decay", 0),
+    ):
+        _check_number(name, params[name], low)
+    for name in ("prior_scale", "learning_rate"):
+        _check_number(name, params[name], 0, above=True)
+    for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
+        check_count(name, params[name], low)
+    if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
+        raise ValueError(
+            f"Invalid value of hidden: {shown(params['hidden'])}. Expected a tuple of widths, such "
+            "as (64, 32), or () for linear fixed effects. [hidden-widths]"
+        )
+    for width in params["hidden"]:
+        check_count("hidden", width, 1)
+    for name in ("random_intercepts", "drop_sensitive", "correlated", "warm_start"):
+        check_choice(name, params[name], (True, False))
+    fraction = params["validation_fraction"]
+    _check_number("validation_fraction", fraction, 0)
+    if fraction >= 1:
+        raise ValueError(
+            f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1. "
+            "[validation-fraction]"
+        )
+    clusters = as_tuple(params["cluster"])
+    for entry in clusters:
+        path = entry if isinstance(entry, tuple) else (entry,)
+        if not path or not all(isinstance(name, str) and name for name in path):
+            raise ValueError(
+                f"Invalid value of cluster: {params['cluster']!r}. Expected the name of a column "
+                "(text, not empty), a list of names, or None; a tuple inside the list names nested "
+                "columns, the outermost first: [('school', 'class')]. [cluster-name]"
+            )
+    taken = sorted({factor_name(entry) for entry in factors_of(clusters)} & {"chain", "draw"})
+    if taken:
+        raise ValueError(
+            f"The cluster column {taken[0]!r} has the name of a dimension of every posterior: "
+            "rename the column. [reserved-name]"
+        )
+    offset = params["offset"]
+    if offset is not None and not (isinstance(offset, str) and offset):
+        raise ValueError(
+            f"Invalid value of offset: {shown(offset)}. Expected the name of one numeric column, "
+            "or None; to add several, sum them into one column. [offset-name]"
+        )
+    check_choice("numeric_encoding", params["numeric_encoding"], ("auto", "standard", "piecewise"))
+    if params["numeric_encoding"] == "piecewise" and not tuple(params["hidden"]):
+        raise ValueError(
+            "numeric_encoding='piecewise' needs a hidden layer: with hidden=() the fixed effects "
+            "are linear in the numbers. Use numeric_encoding='auto'. [piecewise-linear]"
+        )
+    check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
+    check_choice("criterion", params["criterion"], CRITERIA)
+    check_choice("guide", params["guide"], ("auto", *GUIDES))
+    adversaries = sorted(set(as_tuple(params["fairness"])) & set(ADVERSARIAL))
+    if len(adversaries) > 1:
+        raise ValueError(
+            f"fairness names {adversaries}, and one adversary per attribute is enough: "
+            "'decision_adversarial' sees all that the others see. [two-adversaries]"
+        )
+    if params["guide"] == "block" and params["kl_weight"] == 0:
+        raise ValueError(
+            "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
+            "Use guide='mean_field'. [prior-off]"
+        )
+    check_choice("unseen", params["unseen"], UNSEEN)
+    check_choice("missing", params["missing"], ("category", "raise"))
+    check_choice("early_stopping", params["early_stopping"], ("auto", True, False))
+    check_choice("progress", params["progress"], ("auto", True, False))
+    for name in as_tuple(params["fairness"]):
+        check_choice("fairness", name, PENALTIES)
+    for name in ("fairness", "fairness_on"):
+        chosen = as_tuple(params[name])
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(
+                f"Invalid value of {name}: {params[name]!r} names one of them twice. [given-twice]"
+            )
+    for view, multiplier in multipliers(params["fairness_on"]).items():
+        check_choice("fairness_on", view, EFFECTS)
+        _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+
+
+def uses_clusters(params: Mapping[str, Any]) -> bool:
+    """Tell whether training looks at clusters: for random effects or a cluster adversary."""
+    effects = bool(params["random_intercepts"]) or params["random_slopes"] is not None
+    adversary = bool(tuple(params["hidden"])) and params["cluster_weight"] > 0
+    return bool(as_tuple(params["cluster"])) and (effects or adversary)
+
+
+def numeric_encoding(given: str, hidden: Any) -> str:
+    """Return "standard" or "piecewise"; "auto" bends numbers only where a network follows."""
+    if given != "auto":
+        return given
+    return "piecewise" if tuple(hidden) else "standard"
+
+
+def multipliers(fairness_on: Any) -> dict[str, float]:
+    """Return the multiplier of each prediction that penalties act on; 1 where none is given."""
+    if isinstance(fairness_on, Mapping):
+        return dict(fairness_on)
+    return dict.fromkeys(as_tuple(fairness_on), 1.0)
+
+
+def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
+    """Return, per factor with slopes, "all", "hidden" or the covariates that carry them.
+
+    ``cluster`` has the names of the factors; a nested one may be called by its path too.
+    """
+    if random_slopes is None:
+        return {}
+    if isinstance(random_slopes, Mapping):
+        chosen = {factor_name(factor): terms for factor, terms in random_slopes.items()}
+        unknown = sorted(set(chosen) - set(cluster))
+        if unknown:
+            raise ValueError(
+                f"random_slopes names {unknown}, which are not in cluster={list(cluster)}. "
+                "[slopes-factor]"
+            )
+    else:
+        if not cluster:
+            raise ValueError(
+                "random_slopes needs a grouping factor: give cluster='column'. [slopes-factor]"
+            )
+        chosen = dict.fromkeys(cluster, random_slopes)
+    for factor, terms in chosen.items():
+        _check_terms(terms)
+        chosen[factor] = terms if isinstance(terms, str) else tuple(terms or ())
+    return {factor: terms for factor, terms in chosen.items() if terms}
+
+
+def _check_terms(terms: Any) -> None:
+    if terms is None or (isinstance(terms, str) and terms in ("all", "hidden")):
+        return
+    named = isinstance(terms, list | tuple | set | frozenset | np.ndarray)
+    if named and all(isinstance(name, str) for name in terms):
+        return
+    hint = ""
+    if terms is True:
+        hint = " For slopes on every covariate give 'all'."
+    elif isinstance(terms, str):
+        hint = f" For one column write [{terms!r}]."
+    raise ValueError(
+        f"Invalid value of random_slopes: {shown(terms)}. Valid values are None, 'all', "
+        f"'hidden', a list of columns, or a dictionary of these by factor.{hint} [random-slopes]"
+    )
+
+
+def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood) -> ModelSpec:
+    """Return the static structure of the model that the keywords and the design describe."""
+    hidden = tuple(params["hidden"]) if design.columns else ()
+    cluster = tuple(design.clusters)
+    factors = _factors(params, design, likelihood.outputs, hidden)
+    attributes = tuple(AttributeCodes(a.name, len(a.levels)) for a in design.attributes)
+    penalties = as_tuple(params["fairness"]) if attributes else ()
+    if likelihood.target != "class" and params["criterion"] == "equal_opportunity" and penalties:
+        raise ValueError(
+            "criterion='equal_opportunity' compares rows of the favourable class, which a real "
+            "or count target does not have: use 'equalized_odds' or 'demographic_parity'. "
+            "[target-without-classes]"
+        )
+    if likelihood.target != "class" and any("decision" in name for name in penalties):
+        raise ValueError(
+            f"fairness={params['fairness']!r} looks at decisions, which a real or count target "
+            "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'. "
+            "[target-without-classes]"
+        )
+    wanted = tuple(multipliers(params["fairness_on"])) if penalties else ()
+    if not factors and wanted:
+        wanted = ("fixed",)  # without random effects the mixed prediction is the fixed one
+    spec = ModelSpec(
+        likelihood=likelihood,
+        covariates=len(design.columns),
+        hidden=hidden,
+        factors=factors,
+        adversaries=tuple((f, len(design.clusters[f])) for f in cluster) if hidden else (),
+        attributes=attributes,
+        penalties=penalties,
+        views=tuple(view for view in EFFECTS if view in wanted),
+        criterion=params["criterion"],
+        fixed_loss=bool(factors),
+        last_layer=params["network_posterior"] == "last_layer",
+    )
+    if params["guide"] == "block":
+        check_size(spec)
+    return spec
+
+
+def _factors(
+    params: Mapping[str, Any], design: Design, outputs: int, hidden: tuple[int, ...]
+) -> tuple[RandomEffects, ...]:
+    terms = slope_terms(params["random_slopes"], tuple(design.clusters))
+    found = []
+    for position, (name, levels) in enumerate(design.clusters.items()):
+        on_hidden = terms.get(name) == "hidden"
+        if on_hidden and not hidden:
+            raise ValueError(
+                "random_slopes='hidden' needs a hidden layer: hidden=() has none. [slopes-hidden]"
+            )
+        factor = RandomEffects(
+            name=name,
+            clusters=len(levels),
+            column=position,
+            outputs=outputs,
+            intercept=bool(params["random_intercepts"]),
+            slopes=() if on_hidden else tuple(design.factor_slopes.get(name, ())),
+            hidden=hidden[-1] if on_hidden else 0,
+        )
+        factor = replace(factor, correlated=bool(params["correlated"]) and factor.width > 1)
+        if factor.correlated and factor.width > MOST_CORRELATED:
+            raise ValueError(
+                f"correlated=True has {factor.width} effects per cluster of {name!r}, whose "
+                f"correlations no data settle: at most {MOST_CORRELATED}. Give fewer columns in "
+                "random_slopes, or leave correlated=False. [many-correlated]"
+            )
+        if factor.sites:
+            found.append(factor)
+    return tuple(found)
+
+
+def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> str:
+    """Return the guide's name; "auto" chooses by rows per effect and latent fixed effects."""
+    if params["guide"] != "auto":
+        return params["guide"]
+    return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"
+
+
+def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Weights:
+    """Return the traced numbers of the objective."""
+    shares = multipliers(params["fairness_on"])
+    if not spec.factors:
+        shares = {"fixed": max(shares.values(), default=1.0)}
+    check_penalties_on(params["fairness_weight"], spec.penalties)
+    fairness = {}
+    for penalty in spec.penalties:
+        strength = _strengths(params["fairness_weight"], penalty, spec.attributes)
+        fairness[penalty] = {
+            view: np.asarray(strength * shares[view], np.float32) for view in spec.views
+        }
+    return Weights(
+        fixed=float(params["fixed_weight"]),
+        kl=float(params["kl_weight"]),
+        cluster=float(params["cluster_weight"]),
+        prior_scale=float(params["prior_scale"]),
+        rows=1.0,
+        batch_rows=1.0,
+        ramp=1.0,
+        fairness=fairness,
+        balance=_balance(spec, training),
+        threshold=_threshold(params, spec, training),
+    )
+
+
+def _threshold(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> float:
+    """Return where decisions fall: balanced accuracy is highest at the positives' frequency."""
+    given = params.get("threshold", 0.5)
+    if spec.likelihood.target != "class" or spec.likelihood.outputs > 1:
+        return 0.5
+    return (
+        float(given) if is_number(given) else float(np.average(training.y, weights=training.weight))
+    )
+
+
+def check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
+    """Refuse strengths of penalties that are not on: they would do nothing."""
+    named = {k for k in weight if k in PENALTIES} if isinstance(weight, Mapping) else set()
+    idle = sorted(named - set(penalties))
+    if penalties and idle:
+        raise ValueError(
+            f"fairness_weight names {idle}, which are not in fairness={list(penalties)}: add them "
+            "there, or leave their weights out. [penalty-off]"
+        )
+
+
+def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
+    """Return the views on which a penalty of positive strength acts."""
+    multiplier = multipliers(params["fairness_on"])
+    strong = any(
+        _strengths(params["fairness_weight"], penalty, spec.attributes).any()
+        for penalty in spec.penalties
+    )
+    return {view for view in spec.views if strong and multiplier.get(view, 1.0) > 0}
+
+
+def strengths(weight: Any, attributes: tuple[AttributeCodes, ...]) -> np.ndarray:
+    """Return the strength per attribute of an update's fairness term: a number or by attribute."""
+    if not attributes and (isinstance(weight, Mapping) or weight != 0):
+        raise ValueError(
+            f"fairness_weight={weight!r} needs sensitive attributes, and the model has none: name "
+            "them in sensitive= when it is fitted. [no-attribute]"
+        )
+    if isinstance(weight, Mapping) and (named := sorted(set(weight) & set(PENALTIES))):
+        raise ValueError(
+            f"fairness_weight names the penalties {named}, and an update has one fairness term of "
+            "its own: give a number, or {attribute: number}. [update-penalties]"
+        )
+    return _strengths(weight, "moment", attributes)
+
+
+def _strengths(weight: Any, penalty: str, attributes: tuple[AttributeCodes, ...]) -> np.ndarray:
+    """Strength per attribute of one penalty, from a number or (nested) dictionaries."""
+    if isinstance(weight, Mapping) and set(weight) <= set(PENALTIES) and weight:
+        weight = weight.get(penalty, 0.0)
+    names = [attribute.name for attribute in attributes]
+    if isinstance(weight, Mapping):
+        given = {attribute_name(k): v for k, v in weight.items()}
+        unknown = sorted(set(given) - set(names))
+        if unknown:
+            raise ValueError(
+                f"fairness_weight names {unknown}, which are neither sensitive attributes {names} "
+                f"nor penalties {list(PENALTIES)}. [weight-of-nothing]"
+            )
+    else:
+        given = dict.fromkeys(names, weight)
+    for name, value in given.items():
+        _check_number(f"fairness_weight[{name!r}]", value, 0)
+    return np.array([given.get(name, 0.0) for name in names], np.float64)
+
+
+def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
+    """Weight of each level: inverse frequency among the rows that the criterion compares.
+
+    The weights have mean 1 over training rows, so that small groups count as much as large ones
+    and the sum of an adversary's loss stays that of one loss per row.
+    """
+    weight = training.weight.astype(np.float64)
+    if spec.criterion == "equal_opportunity" and spec.penalties:
+        strata = np.asarray(spec.likelihood.strata(training.y))
+        weight = weight * strata[:, -1]
+    found = []
+    for index, attribute in enumerate(spec.attributes):
+        codes = training.sensitive[:, index]
+        inside = codes >= 0
+        mass = np.bincount(codes[inside], weight[inside], minlength=attribute.levels)
+        there = mass > 0
+        share = training.weight.sum() / max(there.sum(), 1)
+        found.append(np.where(there, share / np.where(there, mass, 1.0), 0.0).astype(np.float32))
+    return tuple(found)
+
+
+def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Schedule:
+    """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
+
+    A penalty of strength 0 does not act: the model is the unpenalised one, and so is its training.
+    """
+    stopping = params["early_stopping"]
+    if stopping is True and not validated:
+        raise ValueError(
+            "early_stopping=True needs validation rows: give validation_fraction > 0 and enough "
+            "rows, or set early_stopping=False. [no-validation-rows]"
+        )
+    early = (not penalised_views(params, spec) if stopping == "auto" else stopping) and validated
+    return Schedule(
+        epochs=params["epochs"],
+        min_steps=params["min_steps"],
+        batch_size=params["batch_size"],
+        learning_rate=float(params["learning_rate"]),
+        weight_decay=float(params["weight_decay"]),
+        early_stopping=bool(early),
+    )

@@ -1,0 +1,407 @@
+"""Everything a fairness report needs of a fitted estimator, row by row, and the report itself.
+
+Rows collected from several fits (folds, seeds) can be pooled before they are judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Design, Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.checks import check_present
+from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
+from pyfairme.data.grouping_factors import Factor
+from pyfairme.data.schema import check_sensitive
+from pyfairme.estimators import table_inputs
+from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.cluster_labels import warn_of_unknown_labels
+from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.inference import predictions
+from pyfairme.metrics import classification_report_frame, regression_report_frame
+from pyfairme.metrics.names import apart, join_names
+from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.metrics.small_groups import enough, merge_small_groups
+from pyfairme.notices import DataWarning, unsaid, warn
+
+__all__ = ["BLOCKS", "NEW_LEVEL", "EvaluatedRows", "collect", "pool", "report"]
+
+BLOCKS = ("seen", "unseen")
+FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
+BY_DECISION = {  # disparities that compare decisions
+    "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
+    "fpr_sd", "fpr_sd_corrected", "tpr_sd", "tpr_sd_corrected",
+}  # fmt: skip
+COLUMNS = (
+    "effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high",
+    "null", "null_low", "null_high", "n", "note",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EvaluatedRows:
+    """Predictions of rows by kind of effects, with what is needed to judge them.
+
+    ``y`` holds class codes, or real outcomes. ``prediction`` is, per effects, the probability of
+    the second of two classes (n,), those of all of more classes (n, K), or a real prediction (n,);
+    ``decision`` the code of the predicted class (n,), empty for regression. ``gap`` is, per effects
+    and attribute, the mean over the attribute's other levels of abs(p - p under the flip) (eqs. 6
+    and 7), shaped like the prediction, NaN in rows of a level never trained on. ``sensitive`` has a
+    label per row and attribute; ``classes`` the labels, () for regression; ``seed`` is that of the
+    bootstrap; ``weight`` (n,) how much each row counts, None: alike. ``alone`` (n,) marks rows
+    that lack a cluster, or one of several; None: no row.
+    """
+
+    y: np.ndarray
+    prediction: dict[str, np.ndarray]
+    decision: dict[str, np.ndarray]
+    gap: dict[str, dict[str, np.ndarray]]
+    log_density: dict[str, np.ndarray]
+    sensitive: dict[str, np.ndarray]
+    cluster: np.ndarray
+    seen: np.ndarray
+    classes: tuple[Any, ...]
+    seed: int
+    weight: np.ndarray | None = None
+    alone: np.ndarray | None = None
+
+    def units(self, rows: np.ndarray) -> np.ndarray:
+        """Return the clusters of some rows for a bootstrap, None where a row is alone."""
+        found = self.cluster[rows].astype(object)
+        if self.alone is not None:
+            found[self.alone[rows]] = None
+        return found
+
+
+def collect(
+    estimator: Any, X: Any, y: Any, attributes: Any = None, sample_weight: Any = None
+) -> EvaluatedRows:
+    """Predict all effects, and every flip of every attribute, for the rows of X."""
+    check_fitted(estimator)
+    warn_of_order(X, "X", y=y)
+    warn_of_order(X, "X", sample_weight=sample_weight)
+    target = estimator.target_.encode(y)
+    if len(target) != len(X):
+        raise ValueError(
+            f"X has {len(X)} rows, y has {len(target)}: give one target per row. [other-length]"
+        )
+    frame, found = estimator._query(X, target)
+    design: Design = estimator.design_
+    if estimator.fit_.spec.factors:
+        warn_of_unknown_labels(design.factors, frame)
+    seen = _seen(design, frame)
+    judge = attributes_to_judge(estimator, frame, attributes)
+    classes = tuple(getattr(estimator, "classes_", ()))
+
+    prediction = _predict(estimator, frame, seen)
+    decision, density = {}, {}
+    if classes:
+        decision = {e: estimator._decide(p, e) for e, p in prediction.items()}
+    else:
+        unit = np.log(getattr(estimator.target_, "scale", 1.0))
+        density = {e: predictions.log_density(found, e) - unit for e in EFFECTS}
+    cluster = [table_inputs.cluster_labels(frame, factor) for factor in _finest(design)]
+    gaps = [labels == MISSING for labels in cluster]
+    return EvaluatedRows(
+        y=target if classes else np.asarray(y, np.float64).reshape(-1),
+        prediction=prediction,
+        decision=decision,
+        gap=_gaps(estimator, frame, seen, judge, prediction),
+        log_density=density,
+        sensitive={a.name: groups_of(a, frame) for a in judge},
+        cluster=_join(cluster, len(frame)),
+        seen=seen,
+        classes=classes,
+        seed=estimator._seed,
+        weight=table_inputs.sample_weights(sample_weight, len(frame)),
+        alone=np.logical_or.reduce(gaps) if gaps else np.zeros(len(frame), bool),
+    )
+
+
+def _predict(estimator: Any, frame: pd.DataFrame, seen: np.ndarray) -> dict[str, np.ndarray]:
+    """Predict all effects: P(second class) (n,), P of every class (n, K), or values (n,).
+
+    Rows of seen clusters need no average over which cluster they may be of, so they go apart.
+    """
+    classes = len(getattr(estimator, "classes_", ()))
+    found: dict[str, np.ndarray] = {}
+    for rows in (seen, ~seen):
+        if not rows.any():
+            continue
+        part: Any = frame[rows]
+        _, query = estimator._query(part)
+        for effects, means in predictions.every_mean(query).items():
+            if not classes:
+                means = estimator.target_.decode(means)
+            elif classes == 2:
+                means = means[:, 1]
+            if effects not in found:
+                found[effects] = np.empty((len(frame), *means.shape[1:]), means.dtype)
+            found[effects][rows] = means
+    return found
+
+
+def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
+    """Rows all of whose clusters training saw, (n,), whatever is predicted for the others."""
+    known = [factor.encode(frame) >= 0 for factor in design.factors]
+    return np.logical_and.reduce(known) if known else np.ones(len(frame), bool)
+
+
+def _finest(design: Design) -> list[Factor]:
+    """Return the factors whose labels tell the clusters apart: "7:2" names school 7 as well."""
+    outer = {factor.columns[:-1] for factor in design.factors}
+    return [factor for factor in design.factors if factor.columns not in outer]
+
+
+def attributes_to_judge(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:
+    """Return the attributes to judge: the design's, or ones made for this report."""
+    design: Design = estimator.design_
+    known: dict[Any, Attribute] = {attribute.name: attribute for attribute in design.attributes}
+    known |= dict(zip(design.schema.sensitive, design.attributes, strict=True))
+    items = design.schema.sensitive if wanted is None else as_tuple(wanted)
+    check_sensitive(items)
+    columns = [name for item in items if item in known for name in known[item].columns]
+    check_present(columns, frame.columns, "sensitive")
+    Schema.infer(frame, sensitive=tuple(item for item in items if item not in known))
+    return tuple(known.get(item) or Attribute.fit(frame, item) for item in items)
+
+
+def groups_of(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
+    """Label of each row; levels that training never saw are one group of their own.
+
+    So are gaps where training had none: they are no new level, but missing.
+    """
+    names = np.array([*attribute.levels, NEW_LEVEL], dtype=object)
+    codes = attribute.encode(frame)
+    found = names[codes]
+    gaps = np.logical_or.reduce([pick(frame, c).isna().to_numpy() for c in attribute.columns])
+    found[(codes < 0) & gaps] = MISSING
+    return found
+
+
+def _gaps(
+    estimator: Any,
+    frame: pd.DataFrame,
+    seen: np.ndarray,
+    attributes: tuple[Attribute, ...],
+    prediction: Mapping[str, np.ndarray],
+) -> dict[str, dict[str, np.ndarray]]:
+    """Mean absolute change under the flips of each attribute: effects -> attribute -> (n, ...).
+
+    A row whose level training never saw has no well-defined set of other levels: NaN.
+    """
+    found: dict[str, dict[str, np.ndarray]] = {effects: {} for effects in EFFECTS}
+    for attribute in attributes:
+        codes = attribute.encode(frame)
+        total = {effects: np.zeros(prediction[effects].shape) for effects in EFFECTS}
+        for level, (_, flipped) in enumerate(attribute.flip(frame)):
+            other = (codes != level) & (codes >= 0)
+            if not other.any():
+                continue
+            moved: Any = flipped[other]
+            with unsaid("unlike-training"):  # the rows themselves have said it once already
+                flips = _predict(estimator, moved, seen[other])
+            for effects, values in flips.items():
+                before = prediction[effects][other]
+                total[effects][other] += np.abs(values.astype(np.float64) - before)
+        for effects in EFFECTS:
+            gap = total[effects] / (len(attribute.levels) - 1)
+            gap[codes < 0] = np.nan
+            found[effects][attribute.name] = gap
+    return found
+
+
+def _join(columns: list[np.ndarray], rows: int) -> np.ndarray:
+    """One label per row from the labels of all factors."""
+    if not columns:
+        return np.full(rows, "all", dtype=object)
+    if len(columns) == 1:
+        return columns[0]
+    rows_of = pd.MultiIndex.from_arrays(columns)
+    codes, cells = rows_of.factorize()
+    names = [join_names([str(part) for part in cell], " / ") for cell in cells]
+    return np.array(names, dtype=object)[codes]
+
+
+def pool(parts: Iterable[EvaluatedRows]) -> EvaluatedRows:
+    """Put rows judged by several fits of the same data set into one.
+
+    Raises
+    ------
+    ValueError
+        When the fits know different classes: their probabilities do not stand side by side.
+    """
+    parts = list(parts)
+    first = parts[0]
+    for part in parts:
+        if part.classes != first.classes:
+            raise ValueError(
+                f"The fits know different classes, {first.classes} and {part.classes}: pool fits "
+                "that saw every class in training. [classes-differ]"
+            )
+
+    def joined(pick: Any) -> Any:
+        picked = [pick(part) for part in parts]
+        if any(one is None for one in picked):
+            return None
+        if isinstance(picked[0], Mapping):
+            return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
+        return np.concatenate(picked)
+
+    arrays = [
+        field.name for field in fields(EvaluatedRows) if field.name not in ("classes", "seed")
+    ]
+    pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
+    return EvaluatedRows(**pooled, classes=first.classes, seed=first.seed)
+
+
+def report(
+    judged: EvaluatedRows, *, by_cluster: bool, n_boot: int, level: float, min_group_size: int = 0
+) -> pd.DataFrame:
+    """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
+
+    With more than two classes there is one block per class, against the rest.
+    """
+    _warn_of_constant_decisions(judged)
+    blocks = []
+    for name, rows in _large_blocks(judged, by_cluster, min_group_size):
+        groups = {name: label[rows] for name, label in judged.sensitive.items()}
+        if min_group_size > 1 and groups:
+            outcome = judged.y[rows] if judged.classes else None
+            groups = merge_small_groups(groups, outcome, min_group_size)
+        for effects in EFFECTS:
+            for label, one in _against_the_rest(judged):
+                part = _one(one, effects, rows, groups, n_boot, level)
+                if said := _constant_note(one, effects, rows, label):
+                    part = _with_note(part, said)
+                part.insert(0, "effects", effects)
+                part.insert(1, "clusters", name)
+                part.insert(4, "class", label)
+                blocks.append(part)
+    frame = pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
+    if len(judged.classes) == 2:
+        positive = judged.classes[-1]
+        frame.attrs["positive"] = positive.item() if isinstance(positive, np.generic) else positive
+    return frame
+
+
+def _warn_of_constant_decisions(judged: EvaluatedRows) -> None:
+    """Warn when the mixed prediction, the one that is used, decides all rows alike."""
+    decided = np.unique(judged.decision["mixed"]) if judged.decision else ()
+    if len(decided) == 1 and len(judged.y) >= FEWEST_DECISIONS and len(np.unique(judged.y)) > 1:
+        label = judged.classes[int(decided[0])]
+        cure = "train longer (min_steps), or give class_weight='balanced'"
+        if len(judged.classes) == 2:
+            cure = "try threshold='balanced_accuracy', or a number among the probabilities"
+        warn(
+            f"Every one of the {len(judged.y)} rows is decided {label}: equal rates of the groups "
+            f"are then no sign of fairness. To tell rows apart, {cure}. [constant-decision]",
+            FairnessWarning,
+        )
+
+
+def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label: Any) -> str:
+    """Return what to say of disparities where all rows of a block are decided alike, or ""."""
+    if not judged.decision or rows.sum() < FEWEST_DECISIONS:
+        return ""
+    decided = np.unique(judged.decision[effects][rows])
+    if len(decided) > 1:
+        return ""
+    what = judged.classes[int(decided[0])] if len(judged.classes) == 2 else label
+    if len(judged.classes) > 2 and not decided[0]:
+        what = f"another class than {label}"
+    return f"decides {what} for every row: no sign of fairness"
+
+
+def _with_note(part: pd.DataFrame, said: str) -> pd.DataFrame:
+    lines = part["metric"].isin(list(BY_DECISION)) & (part["group"] == "all")
+    part.loc[lines, "note"] = [f"{said}; {n}" if n else said for n in part.loc[lines, "note"]]
+    return part
+
+
+def _against_the_rest(judged: EvaluatedRows) -> Iterable[tuple[Any, EvaluatedRows]]:
+    """Yield a binary problem per class; two classes, or a real target, are one as they are."""
+    if len(judged.classes) <= 2:
+        yield judged.classes[-1] if judged.classes else "", judged
+        return
+    for code, label in enumerate(judged.classes):
+        yield (
+            label,
+            replace(
+                judged,
+                y=(judged.y == code).astype(int),
+                prediction={e: p[:, code] for e, p in judged.prediction.items()},
+                decision={e: (d == code).astype(int) for e, d in judged.decision.items()},
+                gap={e: {a: g[:, code] for a, g in gaps.items()} for e, gaps in judged.gap.items()},
+            ),
+        )
+
+
+def _blocks(judged: EvaluatedRows, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]]:
+    if by_cluster:
+        for label in np.unique(judged.cluster):
+            yield apart(str(label), BLOCKS), judged.cluster == label
+        return
+    for name, rows in zip(BLOCKS, (judged.seen, ~judged.seen), strict=True):
+        if rows.any():
+            yield name, rows
+
+
+def _enough(judged: EvaluatedRows, rows: np.ndarray, least: int) -> bool:
+    codes = judged.y[rows] if judged.classes else None
+    return enough(codes, len(judged.classes), least, int(rows.sum()))
+
+
+def _large_blocks(
+    judged: EvaluatedRows, by_cluster: bool, least: int
+) -> Iterable[tuple[str, np.ndarray]]:
+    """Yield the blocks that have enough rows, and as many of each class; warn of the others."""
+    every = list(_blocks(judged, by_cluster))
+    large = [(name, rows) for name, rows in every if least < 2 or _enough(judged, rows, least)]
+    what = "clusters" if by_cluster else "parts (seen and unseen clusters)"
+    few = f"have fewer than min_group_size={least} rows, or rows of one of the classes"
+    if not large:
+        raise ValueError(
+            f"All {len(every)} {what} {few}: there is nothing to report. Give more rows, or a "
+            "smaller min_group_size. [nothing-large-enough]"
+        )
+    if left := len(every) - len(large):
+        warn(
+            f"{left} of {len(every)} {what} {few}, and are left out of the report. "
+            "[small-blocks-left-out]",
+            DataWarning,
+        )
+    return large
+
+
+def _one(
+    judged: EvaluatedRows,
+    effects: str,
+    rows: np.ndarray,
+    groups: Mapping[str, Any],
+    n_boot: int,
+    level: float,
+) -> pd.DataFrame:
+    gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
+    # The same stream for every kind of effects: their intervals differ by the predictions alone.
+    shared: dict[str, Any] = {
+        "sensitive": groups,
+        "cluster": judged.units(rows),
+        "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},
+        "rng": np.random.default_rng(judged.seed),
+        "n_boot": n_boot,
+        "level": level,
+        "sample_weight": None if judged.weight is None else judged.weight[rows],
+    }
+    y, prediction = judged.y[rows], judged.prediction[effects][rows]
+    if judged.decision:
+        return classification_report_frame(y, prediction, judged.decision[effects][rows], **shared)
+    return regression_report_frame(
+        y, prediction, log_density=judged.log_density[effects][rows], **shared
+    )

@@ -1,0 +1,82 @@
+"""Rows without a cluster: each is of one that nobody knows, and together they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.columns import pick
+from pyfairme.data.grouping_factors import Grouping, factor_columns
+from pyfairme.estimators.cluster_labels import warn_of_similar_labels
+from pyfairme.estimators.estimator_keywords import as_tuple, uses_clusters
+from pyfairme.estimators.table_inputs import sample_weights
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["keep_placed", "placed", "refuse_unplaced"]
+
+
+def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.ndarray:
+    """Tell which rows have a cluster of every factor, (n,), and warn of those that have none.
+
+    Such rows are no cluster together. Each is one of its own, whose effect only this row could
+    tell: it says nothing about known clusters, and in training it would pass for noise.
+    """
+    placed = np.ones(len(frame), bool)
+    columns = dict.fromkeys(name for entry in cluster for name in factor_columns(entry))
+    for name in columns:
+        if name not in frame.columns:
+            continue  # said with its near matches later
+        gaps = pick(frame, name).isna().to_numpy()
+        placed &= ~gaps
+        if gaps.any() and not gaps.all():
+            warn(
+                f"The cluster column {name!r} is missing in {gaps.sum():,} of {len(frame):,} rows: "
+                "they are left out of the fit, as each may be of another cluster, and predicted "
+                "like rows of clusters never seen. If they belong together, fill the gaps with a "
+                "label of their own; missing='raise' refuses them. [missing-cluster]",
+                DataWarning,
+            )
+    return placed if placed.any() else np.ones(len(frame), bool)
+
+
+def keep_placed(
+    params: Mapping[str, Any], frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
+    """Leave rows without a cluster out of a fit that uses them; warn of labels that are alike."""
+    if not uses_clusters(params):
+        return frame, y, weight
+    warn_of_similar_labels(frame, as_tuple(params["cluster"]))
+    if params["missing"] != "category":
+        return frame, y, weight
+    kept = np.flatnonzero(_have_a_cluster(frame, as_tuple(params["cluster"])))
+    frame = frame.iloc[kept].reset_index(drop=True)
+    return frame, y[kept], None if weight is None else weight[kept]
+
+
+def placed(
+    estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any
+) -> tuple[pd.DataFrame, Any, Any]:
+    """Leave out rows without a cluster, as `fit` does."""
+    gaps = np.zeros(len(frame), bool)
+    for factor in estimator.design_.factors:
+        gaps |= (factor.read(frame).codes < 0) & (factor.encode(frame) < 0)
+    if not gaps.any() or len(y) != len(frame):
+        return frame, y, sample_weight
+    weight = sample_weights(sample_weight, len(frame))
+    kept = None if weight is None else weight[~gaps]
+    return frame.iloc[np.flatnonzero(~gaps)], np.asarray(y).reshape(-1)[~gaps], kept
+
+
+def refuse_unplaced(estimator: Any, frame: pd.DataFrame) -> None:
+    """Refuse rows without a cluster: nothing could be asked for the effect that they would get."""
+    for factor in estimator.design_.factors:
+        gaps = int(((factor.read(frame).codes < 0) & (factor.encode(frame) < 0)).sum())
+        if gaps:
+            raise ValueError(
+                f"adapt learns clusters by their label, and {factor.column!r} is missing "
+                f"in {gaps} of {len(frame)} rows: leave these rows out, or fill in the label of "
+                "their cluster. [missing-cluster]"
+            )

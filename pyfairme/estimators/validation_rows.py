@@ -1,0 +1,93 @@
+"""Which rows are held out of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import pick, read_labels
+from pyfairme.data.grouping_factors import read_clusters
+
+__all__ = ["held_out", "keys_of", "split"]
+
+
+def split(
+    frame: pd.DataFrame, schema: Schema, classes: np.ndarray | None, fraction: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the numbers of training and validation rows of a table, see `held_out`."""
+    keys = keys_of(frame, schema) if fraction else []
+    return held_out(keys, classes, len(frame), fraction, seed)
+
+
+def keys_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
+    """Return codes (n,) of clusters, groups, categorical covariates, and gaps in numeric ones."""
+    keys = [read_clusters(frame, entry).codes for entry in schema.cluster]
+    keys += [read_labels(pick(frame, name)).codes for name in schema.categorical]
+    keys += [Attribute.fit(frame, entry).encode(frame) for entry in schema.sensitive]
+    gaps = [pick(frame, name).isna().to_numpy() for name in schema.numeric]
+    return keys + [gap.astype(int) for gap in gaps if gap.any()]
+
+
+def held_out(
+    keys: Sequence[np.ndarray],
+    classes: np.ndarray | None,
+    rows_in_all: int,
+    fraction: float,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw validation rows at random, stratified by class: return training and validation rows.
+
+    Validation rows stand for rows to come, so a rare cluster, group or level may be theirs alone.
+    Only what training cannot do without is kept for it: a row of every class, and of every key
+    (see `keys_of`) that varies, rows with two values.
+
+    Parameters
+    ----------
+    keys
+        Codes (n,) of columns.
+    classes
+        Class codes (n,), or None.
+    rows_in_all, fraction, seed
+        How many rows there are, what part of them validates, and the seed of the draw. No row is
+        held out where there are too few.
+    """
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    rows = np.arange(rows_in_all)
+    number = round(fraction * len(rows))
+    if number < 2 or len(rows) - number < 2:
+        return rows, rows[:0]
+    drawn, strata = rows, None
+    if classes is not None:
+        drawn = rows[np.bincount(classes)[classes] > 1]  # the only row of its class trains
+        many = len(np.unique(classes[drawn]))
+        if len(drawn) - number >= many and number >= many:
+            strata = classes[drawn]
+        else:
+            drawn = rows
+    split = train_test_split(drawn, test_size=number, random_state=seed, stratify=strata)
+    validation = np.asarray(split[1])
+    back = [] if classes is None else _without_training(classes, validation)
+    for key in keys:
+        back += _constant_in_training(key, validation)
+    validation = np.setdiff1d(validation, back)
+    return np.setdiff1d(rows, validation), validation
+
+
+def _without_training(key: np.ndarray, validation: np.ndarray) -> list[int]:
+    """Return one validation row of every value that no training row has."""
+    training = np.delete(key, validation)
+    values, first = np.unique(key[validation], return_index=True)
+    return validation[first[~np.isin(values, training)]].tolist()
+
+
+def _constant_in_training(key: np.ndarray, validation: np.ndarray) -> list[int]:
+    """Return a validation row with another value, where training rows have one and others exist."""
+    training = np.delete(key, validation)
+    if (training != training[0]).any():
+        return []
+    return validation[key[validation] != training[0]][:1].tolist()

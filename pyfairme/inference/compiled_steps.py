@@ -1,0 +1,255 @@
+"""The compiled part of a fit: start, one chunk of SVI steps, validation, posterior draws.
+
+Everything tuned is traced and everything static is in the spec, so that fits of one structure
+share one set of compiled functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Int
+from numpyro import handlers
+from numpyro.infer import SVI, Trace_ELBO
+
+from pyfairme.compilation import per_structure
+from pyfairme.data import Batch
+from pyfairme.inference.elbo import log_prob, negative_elbo
+from pyfairme.inference.guides import GUIDES, Guide, draw
+from pyfairme.model.penalties import group_gaps
+from pyfairme.model.program import ModelSpec, Program, Weights, build, predictor, view_of
+
+__all__ = ["Engine", "Pace", "State", "engine"]
+
+ADAM = optax.scale_by_adam()
+
+
+class State(NamedTuple):
+    """What the next step needs."""
+
+    params: dict[str, Any]  # unconstrained
+    adam: optax.OptState
+    key: Array
+    step: Array
+
+
+class Flat(NamedTuple):
+    """What one step hands to the next: all parameters as one vector, and Adam's moments of it."""
+
+    params: Array
+    adam: optax.OptState
+
+
+class EngineParts(NamedTuple):
+    """How the vector becomes named parameters; each entry's multiple of the rate, and decay."""
+
+    restore: Callable[[Array], dict[str, Any]]
+    rates: Array
+    decayed: Array  # 1 where weights decay
+
+
+class Step(NamedTuple):
+    """What differs between steps: rows (b,), noise, warm-up of λ and learning rate."""
+
+    rows: Array
+    key: Array
+    ramp: Array
+    rate: Array
+
+
+class Pace(NamedTuple):
+    """Traced numbers of the schedule."""
+
+    learning_rate: Array | float
+    steps: Array | float
+    warm_up: Array | float
+    weight_decay: Array | float = 0.0
+
+
+class Engine(NamedTuple):
+    """Compiled functions of one program and guide, shared by all fits of the same structure.
+
+    Of an ensemble, ``init``, ``run`` and ``evaluate`` take and return arrays that lead with the
+    members (keys, state, numbers of rows, parameters); table and weights are shared by them.
+    """
+
+    program: Program
+    guide: Guide
+    init: Callable[[Array, Batch, Weights], State]
+    run: Callable[..., tuple[State, dict[str, Array]]]
+    evaluate: Callable[[dict[str, Any], Batch, Weights], dict[str, Array]]
+    constrain: Callable[[dict[str, Any]], dict[str, Any]]
+    unconstrain: Callable[[dict[str, Any]], dict[str, Any]]
+    draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
+
+
+def engine(spec: ModelSpec, guide_name: str, ensemble: bool = False) -> Engine:
+    """Build and cache the compiled functions of a program, or of an ensemble of it."""
+    return _engine(spec, guide_name, ensemble)  # one entry, however a caller writes the default
+
+
+@per_structure()
+def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
+    program = build(spec)
+    guide = GUIDES[guide_name](spec.latents)
+    svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
+    latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
+
+    def constrain(params: dict[str, Any]) -> dict[str, Any]:
+        assert svi.constrain_fn is not None  # set while `init` is traced
+        return svi.constrain_fn(params)
+
+    def unconstrain(params: dict[str, Any]) -> dict[str, Any]:
+        assert svi.constrain_fn is not None
+        return svi.constrain_fn(params, invert=True)
+
+    def init(key: Array, batch: Batch, weights: Weights) -> State:
+        start_key, run_key = jax.random.split(key)
+        first = svi.init(start_key, batch, weights)
+        params = dict(svi.optim.get_params(first.optim_state))
+        params["network"] = _start_at_mean(spec, params["network"], batch)
+        return State(params, ADAM.init(ravel_pytree(params)[0]), run_key, jnp.zeros((), jnp.int32))
+
+    def losses(
+        params: dict[str, Any], key: Array, batch: Batch, weights: Weights
+    ) -> tuple[Array, dict[str, Array]]:
+        terms = negative_elbo(program, guide, constrain(params), key, batch, weights)
+        named = _named(terms, latent_sites)
+        return sum(named.values(), start=jnp.zeros(())), named
+
+    def step(
+        table: Batch, weights: Weights, parts: EngineParts, state: Flat, now: Step
+    ) -> tuple[Flat, dict[str, Array]]:
+        batch = jax.tree.map(lambda a: a[now.rows], table)
+        gradient, terms = jax.grad(losses, has_aux=True)(
+            parts.restore(state.params), now.key, batch, weights._replace(ramp=now.ramp)
+        )
+        update: Any
+        update, adam = ADAM.update(ravel_pytree(gradient)[0], state.adam)
+        # decoupled from the gradient (Loshchilov & Hutter 2019)
+        update = parts.rates * update + parts.decayed * state.params
+        return Flat(state.params - now.rate * update, adam), terms
+
+    def run(
+        state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
+    ) -> tuple[State, dict[str, Array]]:
+        # One long vector of parameters: Adam is then a single operation, not one per array.
+        flat, restore = ravel_pytree(state.params)
+        rates = _rate_multiples(state.params, not spec.hidden)
+        decayed = pace.weight_decay * ravel_pytree(_hidden_weights(state.params))[0]
+        parts = EngineParts(restore, ravel_pytree(rates)[0], decayed)
+        key, chunk_key = jax.random.split(state.key)
+        number = state.step + jnp.arange(rows.shape[0])
+        steps = Step(
+            rows,
+            jax.random.split(chunk_key, rows.shape[0]),
+            jnp.clip(number / jnp.maximum(pace.warm_up * pace.steps, 1.0), 0.0, 1.0),
+            pace.learning_rate * _cosine(number / pace.steps),
+        )
+        start = Flat(flat, state.adam)
+        end, terms = jax.lax.scan(partial(step, table, weights, parts), start, steps)
+        done = State(restore(end.params), end.adam, key, state.step + rows.shape[0])
+        return done, jax.tree.map(jnp.mean, terms)
+
+    def evaluate(params: dict[str, Any], batch: Batch, weights: Weights) -> dict[str, Array]:
+        fitted = constrain(params)
+        return _evaluate(program, guide, fitted, batch, weights._replace(ramp=1.0))
+
+    def compiled(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
+        # a batch of one member's products costs more than the products: one member has no axis
+        return jax.jit(jax.vmap(function, axes) if ensemble else function)
+
+    return Engine(
+        program,
+        guide,
+        compiled(init, 0, None, None),
+        compiled(run, 0, 0, None, None, None),
+        compiled(evaluate, 0, None, None),
+        constrain,
+        unconstrain,
+        jax.jit(
+            lambda key, params, batch, weights, draws: draw(
+                guide, key, params, draws, batch, weights
+            ),
+            static_argnums=4,
+        ),
+    )
+
+
+def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
+    """Adversaries must keep up with the network; latents and linear models have far to go."""
+
+    def multiple(site: str) -> float:
+        if "adversary" in site:
+            return 5.0
+        return 1.0 if site == "network" and not linear else 10.0
+
+    def filled(site: str, value: Any) -> Any:
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site)), value)
+
+    return {site: filled(site, value) for site, value in params.items()}
+
+
+def _hidden_weights(params: dict[str, Any]) -> dict[str, Any]:
+    """Mark the weights that decay: those of the network's hidden layers, not its output's."""
+    marked = jax.tree.map(jnp.zeros_like, params)
+    layers = marked["network"]
+    hidden = (layer._replace(weight=jnp.ones_like(layer.weight)) for layer in layers[:-1])
+    return marked | {"network": (*hidden, layers[-1])}
+
+
+def _cosine(progress: Array) -> Array:
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+
+def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch) -> Any:
+    """Start the output bias at the link of the mean target: the fit begins at the null model."""
+    if spec.last_layer:
+        return network
+    share = batch.weight / batch.weight.sum()
+    start = spec.likelihood.start(share @ batch.y.astype(jnp.float32)) - share @ batch.offset
+    return (*network[:-1], network[-1]._replace(bias=start))
+
+
+def _named(terms: Mapping[str, Array], latent_sites: frozenset[str]) -> dict[str, Array]:
+    """Collect the sites' losses under the names of the history."""
+    zero = jnp.zeros(())
+    named = {"mixed": terms["y"]}
+    named["kl"] = sum((v for k, v in terms.items() if k in latent_sites), start=zero)
+    return named | {k: v for k, v in terms.items() if k not in latent_sites and k != "y"}
+
+
+def _evaluate(
+    program: Program, guide: Guide, params: dict[str, Any], batch: Batch, weights: Weights
+) -> dict[str, Array]:
+    """Every observed term and each attribute's disparity, at the latents' medians."""
+    spec = program.spec
+    latents = guide.median(params)
+    fitted = handlers.substitute(
+        handlers.seed(program.model, jax.random.key(0)), data={**params, **latents}
+    )
+    sites = handlers.trace(fitted).get_trace(batch, weights)
+    names = {latent.name for latent in spec.latents}
+    terms = {
+        "mixed" if k == "y" else k: log_prob(s)
+        for k, s in sites.items()
+        if s["type"] == "sample" and k not in names
+    }
+    terms = {k: -v for k, v in terms.items()}
+    if spec.attributes:
+        prediction = predictor(spec, params["network"], latents, batch)
+        share = batch.weight / weights.batch_rows
+        for name in spec.views or ("fixed", "mixed"):
+            view = view_of(spec, name, prediction, batch, share, weights)
+            for index, attribute in enumerate(spec.attributes):
+                gaps, exists = group_gaps(view, index, attribute, spec.criterion)
+                terms[f"disparity/{name}/{attribute.name}"] = (gaps * exists).sum() / jnp.maximum(
+                    exists.sum(), 1.0
+                )
+    return terms

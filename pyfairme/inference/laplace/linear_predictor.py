@@ -1,0 +1,227 @@
+"""The linear predictor laid out for Gaussian elimination: eta = base + x . D + r . u_cluster.
+
+u are the effects of the factor with the most of them (the local one); D is everything else that
+is linear: a latent last layer and the effects of the smaller factors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import block_diag
+from jaxtyping import Array, Float, Int
+
+from pyfairme.data import Batch
+from pyfairme.model.effects import RandomEffects, slope_columns
+from pyfairme.model.likelihoods import Latent
+from pyfairme.model.networks import Layer, mlp_apply
+from pyfairme.model.program import LAST_LAYER, LAST_LAYER_SCALE, ModelSpec
+
+__all__ = [
+    "DesignRows",
+    "LinearPredictor",
+    "by_term",
+    "cluster_scale",
+    "design_rows",
+    "join",
+    "known",
+    "link",
+    "part",
+    "terms",
+    "whitening",
+]
+
+
+@dataclass(frozen=True)
+class LinearPredictor:
+    """Which latents are hyper-parameters, which are in D, and which factor is local.
+
+    ``given``: D starts with the last layer of a linear model that is a parameter, not a latent.
+    """
+
+    spec: ModelSpec
+    given: bool = False
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs K."""
+        return self.spec.likelihood.outputs
+
+    @property
+    def local(self) -> RandomEffects | None:
+        """The factor with the most effects."""
+        return max(self.spec.factors, key=lambda f: f.clusters * f.width, default=None)
+
+    @property
+    def others(self) -> tuple[RandomEffects, ...]:
+        """The smaller factors."""
+        return tuple(f for f in self.spec.factors if f != self.local)
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of the last layer."""
+        return self.spec.hidden[-1] if self.spec.hidden else self.spec.covariates
+
+    @property
+    def layer(self) -> int:
+        """Columns of x that belong to the last layer: its inputs and a constant."""
+        return self.inputs + 1 if self.spec.last_layer or self.given else 0
+
+    @property
+    def known(self) -> int:
+        """How many numbers of D are given."""
+        return self.layer * self.outputs if self.given else 0
+
+    @property
+    def dense(self) -> int:
+        """How many numbers D holds."""
+        return (self.layer + sum(f.clusters * f.width for f in self.others)) * self.outputs
+
+    @property
+    def width(self) -> int:
+        """How many effects a local cluster has, over all outputs."""
+        return self.local.width * self.outputs if self.local else self.outputs
+
+    @property
+    def clusters(self) -> int:
+        """Local clusters; without a factor one whose effects have no design."""
+        return self.local.clusters if self.local else 1
+
+    @property
+    def hypers(self) -> tuple[Latent, ...]:
+        """Scales, correlations and the likelihood's own parameters."""
+        effects = {f"{f.name}_{term}" for f in self.spec.factors for term in f.sites}
+        return tuple(v for v in self.spec.latents if v.name not in {*effects, *LAST_LAYER})
+
+
+class DesignRows(NamedTuple):
+    """The rows of the linear predictor; ``code`` is the row's local cluster."""
+
+    base: Float[Array, "n k"]
+    x: Float[Array, "n m"]
+    r: Float[Array, "n d"]
+    code: Int[Array, " n"]
+    y: Array
+    weight: Float[Array, " n"]
+
+
+def design_rows(layout: LinearPredictor, network: Any, batch: Batch) -> DesignRows:
+    """Return the rows under a network, whose last layer is left out where D holds it."""
+    n, columns = batch.x.shape[0], []
+    if layout.layer:
+        shape = (layout.inputs, layout.outputs)
+        network = (*network[:-1], Layer(jnp.zeros(shape), jnp.zeros(layout.outputs)))
+    fixed, hidden = mlp_apply(network, batch.x)
+    last = hidden[-1] if hidden else batch.x
+    if layout.layer:
+        columns += [last, jnp.ones((n, 1))]
+    for factor in layout.others:
+        one_hot = jax.nn.one_hot(batch.cluster[:, factor.column], factor.clusters)
+        own = terms(factor, batch, last)
+        columns.append((one_hot[:, :, None] * own[:, None, :]).reshape(n, -1))
+    local = layout.local
+    return DesignRows(
+        base=fixed + batch.offset[:, None],
+        x=jnp.concatenate(columns, axis=1) if columns else jnp.zeros((n, 0)),
+        r=terms(local, batch, last) if local else jnp.zeros((n, 1)),
+        code=batch.cluster[:, local.column] if local else jnp.zeros(n, jnp.int32),
+        y=batch.y,
+        weight=batch.weight,
+    )
+
+
+def terms(factor: RandomEffects, batch: Batch, last: Array) -> Array:
+    """Return what multiplies a cluster's effects: (n, d)."""
+    found = [jnp.ones((batch.x.shape[0], 1))] if factor.intercept else []
+    if factor.terms:
+        found.append(slope_columns(factor, last if factor.hidden else batch.slopes))
+    return jnp.concatenate(found, axis=1)
+
+
+def link(rows: DesignRows, dense: Array, local: Array) -> Array:
+    """Return eta (n, K) from D (M,) and u (G, a)."""
+    outputs = rows.base.shape[1]
+    if local.shape[0] == 1:  # a product of matrices instead of a gather
+        return rows.base + rows.x @ dense.reshape(-1, outputs) + rows.r @ local.reshape(-1, outputs)
+    effects = local.reshape(local.shape[0], -1, outputs)[rows.code]
+    return rows.base + rows.x @ dense.reshape(-1, outputs) + (rows.r[:, :, None] * effects).sum(1)
+
+
+def whitening(layout: LinearPredictor, hypers: Mapping[str, Array]) -> tuple[Array, Array]:
+    """Return T of the random part of D (M', M') and of one local cluster (a, a)."""
+    blocks = []
+    if layout.layer and not layout.given:
+        blocks.append(LAST_LAYER_SCALE * jnp.eye(layout.layer * layout.outputs))
+    for factor in layout.others:
+        own = cluster_scale(factor, hypers)
+        blocks.append(jnp.kron(jnp.eye(factor.clusters), own))
+    dense = block_diag(*blocks) if blocks else jnp.zeros((0, 0))
+    return dense, cluster_scale(layout.local, hypers) if layout.local else jnp.eye(layout.outputs)
+
+
+def cluster_scale(factor: RandomEffects, hypers: Mapping[str, Array]) -> Array:
+    """Return T with u = T v of one cluster, (d K, d K): scales times correlations."""
+    taus = [jnp.atleast_2d(hypers[f"{factor.name}_{term}_sd"]) for term in factor.sites]
+    tau = jnp.concatenate(taus)  # (d, K)
+    if factor.correlated:
+        tril = tau.T[:, :, None] * hypers[f"{factor.name}_cholesky"]
+    else:
+        tril = jax.vmap(jnp.diag)(tau.T)
+    size = factor.width * factor.outputs
+    return jnp.einsum("kab,kl->akbl", tril, jnp.eye(factor.outputs)).reshape(size, size)
+
+
+def part(layout: LinearPredictor, dense: Array, local: Array) -> dict[str, Array]:
+    """Name the latents in D (M,) and u (G, a)."""
+    found, at = {}, 0
+    if layout.layer:
+        numbers = dense[: layout.layer * layout.outputs].reshape(layout.layer, layout.outputs)
+        at = layout.layer * layout.outputs
+        if not layout.given:
+            found = {LAST_LAYER[0]: numbers[:-1], LAST_LAYER[1]: numbers[-1]}
+    for factor in layout.others:
+        size = factor.clusters * factor.width * factor.outputs
+        found |= by_term(factor, dense[at : at + size].reshape(factor.clusters, -1))
+        at += size
+    return found | (by_term(layout.local, local) if layout.local else {})
+
+
+def by_term(factor: RandomEffects, effects: Array) -> dict[str, Array]:
+    """Name the effects (G, a) of a factor."""
+    effects = effects.reshape(factor.clusters, factor.width, factor.outputs)
+    found = {f"{factor.name}_intercept": effects[:, 0]} if factor.intercept else {}
+    if factor.terms:
+        found[f"{factor.name}_slopes"] = effects[:, int(factor.intercept) :]
+    return found
+
+
+def join(
+    layout: LinearPredictor, latents: Mapping[str, Array], network: Any
+) -> tuple[Array, Array]:
+    """Return D (M,) and u (G, a) from named latents: the inverse of `part`."""
+    pieces = [known(layout, network)]
+    if layout.layer and not layout.given:
+        pieces += [latents[name].ravel() for name in LAST_LAYER]
+    pieces += [_effects(factor, latents).ravel() for factor in layout.others]
+    dense = jnp.concatenate(pieces)
+    if layout.local is None:
+        return dense, jnp.zeros((1, layout.outputs))
+    return dense, _effects(layout.local, latents).reshape(layout.clusters, -1)
+
+
+def known(layout: LinearPredictor, network: Any) -> Array:
+    """Return the numbers of D that are given: the weights and biases of a linear network."""
+    if not layout.given:
+        return jnp.zeros(0)
+    return jnp.concatenate([network[-1].weight.ravel(), network[-1].bias.ravel()])
+
+
+def _effects(factor: RandomEffects, latents: Mapping[str, Array]) -> Array:
+    """Return the effects (G, d, K)."""
+    found = [latents[f"{factor.name}_intercept"][:, None]] if factor.intercept else []
+    found += [latents[f"{factor.name}_slopes"]] if factor.terms else []
+    return jnp.concatenate(found, axis=1)

@@ -1,0 +1,90 @@
+"""What the penalties of the first stage do to the effects: a linear term of the second stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+from numpyro import handlers
+
+from pyfairme.compilation import per_structure
+from pyfairme.data import Batch
+from pyfairme.inference.elbo import log_prob
+from pyfairme.inference.laplace.block_guide import plain
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
+from pyfairme.model.program import ModelSpec, Weights, build
+
+__all__ = ["pull_of_penalties"]
+
+
+def pull_of_penalties(
+    spec: ModelSpec,
+    params: Mapping[str, Any],
+    drawn: Mapping[str, Any],
+    batch: Batch,
+    weights: Weights,
+    batch_size: int,
+) -> tuple[Array, Array]:
+    """Return the penalties' gradient at the effects of the first stage, D (M,) and u (G, a).
+
+    It is that of the first stage's objective with penalties minus without, in the units of the
+    second stage's log density (n / kl times those of a mean over rows). A penalty is not linear:
+    what pulled in the first stage is its mean over draws of the guide and batches of rows, and a
+    gap near zero pulls in either direction from one to the next.
+
+    Parameters
+    ----------
+    spec, params
+        The structure with its penalties; what the first stage fitted, adversaries included.
+    drawn
+        Every latent by name, draws of the first stage's guide (draws, ...), each for one batch.
+    batch, weights
+        Training rows with their own weights; the objective's.
+    batch_size
+        Rows of a batch in the first stage.
+    """
+    n, total = batch.x.shape[0], float(np.sum(batch.weight))
+    size = min(batch_size, n)
+    generator = np.random.default_rng(0)
+    number = len(next(iter(drawn.values())))
+    index = np.stack([generator.choice(n, size, replace=False) for _ in range(number)])
+    now = weights._replace(rows=total, batch_rows=total * size / n, ramp=1.0)
+    sites = {site: value for site, value in params.items() if site not in drawn}
+    table = jax.device_put(batch)
+    gradient = _pull(replace(spec, adversaries=()))(sites, dict(drawn), table, now, index)
+    scale = total / float(weights.kl)
+    return jax.tree.map(
+        lambda v: scale * v, join(LinearPredictor(plain(spec)), gradient, params["network"])
+    )
+
+
+@per_structure()
+def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
+    """Return a function that averages the penalties' gradient by the latents."""
+    program = build(spec)
+
+    def terms(latents: Any, sites: Any, batch: Batch, weights: Weights) -> Array:
+        data = {**sites, **latents}
+        fitted = handlers.substitute(handlers.seed(program.model, jax.random.key(0)), data=data)
+        found = handlers.trace(fitted).get_trace(batch, weights)
+        own = [v for k, v in found.items() if k.partition("/")[0] in spec.penalties]
+        return sum((log_prob(v) for v in own if v["type"] == "sample"), start=jnp.zeros(()))
+
+    @jax.jit
+    def mean(sites: Any, drawn: Any, table: Batch, weights: Weights, index: Array) -> Any:
+        def add(total: Any, one: tuple[Any, Array]) -> tuple[Any, None]:
+            latents, rows = one
+            few = jax.tree.map(lambda a: a[rows], table)
+            slope = jax.grad(terms)(latents, sites, few, weights)
+            return jax.tree.map(jnp.add, total, slope), None
+
+        zero = jax.tree.map(lambda v: jnp.zeros(v.shape[1:]), drawn)
+        total, _ = jax.lax.scan(add, zero, (drawn, index))
+        return jax.tree.map(lambda v: v / index.shape[0], total)
+
+    return mean

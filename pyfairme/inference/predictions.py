@@ -1,0 +1,390 @@
+"""Predictions from a fitted program, in chunks of one fixed shape.
+
+Every chunk has ``CHUNK`` rows, padded if need be: one compiled function serves all calls, memory
+does not grow with rows x draws, and a row's prediction does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from pyfairme.compilation import make_room, per_structure
+from pyfairme.data import Batch
+from pyfairme.inference.svi import pad
+from pyfairme.inference.unknown_cluster import alone, between, soft_predictor
+from pyfairme.inference.with_jax import with_jax
+from pyfairme.model.effects import DENSE_CLUSTERS
+from pyfairme.model.program import ModelSpec, Prediction
+
+__all__ = [
+    "CHUNK",
+    "EFFECTS",
+    "Fit",
+    "Query",
+    "every_mean",
+    "log_density",
+    "log_likelihood",
+    "mean_link",
+    "means",
+    "outcomes",
+    "padded",
+    "quantiles",
+]
+
+CHUNK = 1024
+EFFECTS = ("fixed", "random", "mixed")
+ALONE = 1 << 20  # folded into keys of rows whose cluster is their own
+MEAN_DRAWS = 200  # draws behind a posterior mean: its Monte-Carlo error is sd / 14
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted program: structure, networks and posterior draws, all NumPy.
+
+    Every leaf of ``network`` leads with the members of the ensemble. ``draws`` maps a latent's name
+    to (members, draws, *shape), on the model's own scale: a member is a chain. ``centre`` is each
+    member's mean fixed link over training rows (members, K), at which the random part is read.
+    ``membership`` holds the z-predictor's layers of every factor (none of a factor with too many
+    clusters), or nothing; ``likeness`` what belonging to a cluster is worth (see `likeness`).
+    ``quality`` says what the draws are worth, per member: Pareto's k after a block guide; R-hat,
+    effective sample size and divergences after NUTS.
+    """
+
+    spec: ModelSpec
+    network: Any
+    draws: dict[str, np.ndarray]
+    centre: np.ndarray
+    membership: tuple[Any, ...] = ()
+    quality: Mapping[str, np.ndarray] = field(default_factory=dict)
+    likeness: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+class Query(NamedTuple):
+    """Rows to predict: encoded, with soft memberships per factor where clusters are inferred.
+
+    ``spec`` and ``draws`` are the fit's, or hold extra clusters drawn for this query, and how much
+    new clusters share with known ones. ``membership`` is zero where a row's cluster is known;
+    ``alone`` (n, factors) is 1 for rows that are each a cluster of their own.
+    """
+
+    spec: ModelSpec
+    network: Any
+    draws: Mapping[str, np.ndarray]
+    centre: np.ndarray
+    batch: Batch
+    membership: tuple[np.ndarray, ...] | None
+    alone: np.ndarray | None = None
+
+
+class Soft(NamedTuple):
+    """One chunk's part of what a query says of rows whose cluster is not known."""
+
+    membership: Any
+    alone: Any
+
+
+class PredictionInputs(NamedTuple):
+    """One chunk's inputs of a compiled function; ``which`` numbers the kind of effects."""
+
+    network: Any
+    draws: Any
+    batch: Batch
+    soft: Soft
+    centre: Any
+    which: Any
+
+
+@with_jax
+def means(query: Query, effects: str) -> np.ndarray:
+    """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
+    return _finite(_by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS)))
+
+
+@with_jax
+def every_mean(query: Query) -> dict[str, np.ndarray]:
+    """Return `means` of all kinds of effects at the cost of little more than one."""
+    found = _finite(_by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS)))
+    return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
+
+
+@with_jax
+def quantiles(
+    query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
+) -> np.ndarray:
+    """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
+    function, held = _compiled(_bare(query.spec), f"every_draw_of_{kind}"), _on_device(query.draws)
+    # One stream of noise for every row: an interval is marginal, and must not depend on batching.
+    keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
+
+    def chunk(batch: Batch, soft: Any, _: int) -> np.ndarray:
+        every = np.asarray(function(query, effects, held, batch, soft, keys))
+        return np.moveaxis(_quantiles(every, probabilities), 0, 1)
+
+    found = _over_chunks(query, chunk).astype(np.float32)
+    return np.moveaxis(_finite(found) if kind == "mean" else found, 1, 0)
+
+
+@with_jax
+def outcomes(
+    query: Query,
+    effects: str,
+    draws: int,
+    seed: int,
+    identity: np.ndarray,
+    decode: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """Draw new outcomes from the likelihood, in the units that ``decode`` returns: (draws, n).
+
+    ``identity``, uint64[n], seeds the noise of each row, whatever rows come with it: rows that are
+    drawn in several calls are then as independent of each other as those of one call.
+    """
+    function = _compiled(_bare(query.spec), "outcome")
+    chosen = _on_device(_thin(query.draws, draws))
+    base = jax.random.key(seed)
+    halves = identity.astype(np.uint64)[:, None] >> np.array([32, 0], np.uint64)
+    seeds = np.pad((halves & np.uint64(2**32 - 1)).astype(np.uint32), [(0, CHUNK), (0, 0)])
+
+    def key(pair: Array) -> Array:
+        return jax.random.fold_in(jax.random.fold_in(base, pair[0]), pair[1])
+
+    def chunk(batch: Batch, soft: Any, start: int) -> np.ndarray:
+        keys = jax.vmap(key)(jnp.asarray(seeds[start : start + CHUNK]))
+        return decode(np.asarray(function(query, effects, chosen, batch, soft, keys))).T
+
+    return _over_chunks(query, chunk, rows_last=True).T
+
+
+@with_jax
+def log_density(query: Query, effects: str) -> np.ndarray:
+    """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
+    return _by_row(query, effects, "density", query.draws)
+
+
+@with_jax
+def log_likelihood(query: Query, effects: str) -> np.ndarray:
+    """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
+    return _by_row(query, effects, "log_likelihood", query.draws).T
+
+
+@with_jax
+def mean_link(query: Query, effects: str) -> np.ndarray:
+    """Posterior mean of the link, (n, K)."""
+    return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))
+
+
+def _quantiles(every: np.ndarray, probabilities: tuple[float, ...]) -> np.ndarray:
+    """Return quantiles along the last axis: (len(probabilities), ...).
+
+    NumPy selects where XLA sorts, which takes five times as long.
+    """
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(every, probabilities, axis=-1)
+    lost = np.isnan(found)
+    if lost.any():  # between two infinite draws, which leave no number
+        above = np.quantile(every, probabilities, axis=-1, method="higher")
+        found = np.where(lost, above, found)
+    return found
+
+
+def _finite(found: np.ndarray) -> np.ndarray:
+    """Refuse predictions (n, ...) that are no numbers: none of them may pass for a decision."""
+    bad = np.asarray(~np.isfinite(found).reshape(len(found), -1).all(axis=1))
+    if bad.any():
+        raise FloatingPointError(
+            f"{bad.sum()} of {len(bad)} predictions are not finite, the first at positions "
+            f"{np.flatnonzero(bad)[:3].tolist()}: single precision does not hold them. Look for "
+            "extreme values among these rows' numbers and offsets. [prediction-not-finite]"
+        )
+    return found
+
+
+def _by_row(query: Query, effects: str, kind: str, draws: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Compute one kind of answer whose first axis is the rows."""
+    function = _compiled(_bare(query.spec), kind)
+    held = _on_device(draws)
+    return _over_chunks(query, lambda batch, soft, _: function(query, effects, held, batch, soft))
+
+
+def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
+    """Take about ``number`` draws over all members, evenly spread; too few are repeated."""
+    if not draws:
+        return {}
+    members, have = next(iter(draws.values())).shape[:2]
+    wanted = -(-number // members)
+    if wanted <= have:
+        index = np.linspace(0, have - 1, wanted).round().astype(int)
+    else:
+        index = np.arange(wanted) % have
+    return {name: np.asarray(value)[:, index] for name, value in draws.items()}
+
+
+def _on_device(draws: Mapping[str, np.ndarray]) -> dict[str, Array]:
+    return jax.device_put(dict(draws))  # once, not for every chunk
+
+
+def _over_chunks(
+    query: Query, function: Callable[[Batch, Any, int], Any], *, rows_last: bool = False
+) -> np.ndarray:
+    """Return what ``function`` finds of all rows, (n, ...): one array, filled chunk by chunk.
+
+    ``rows_last`` lays it out in memory as its transpose.
+    """
+    make_room(_bare(query.spec), query.draws, query.network)
+    whole = None
+    for batch, soft, start, count in _chunks(query):
+        part = np.asarray(function(batch, soft, start))[:count]
+        if whole is None:
+            shape = (query.batch.x.shape[0], *part.shape[1:])
+            whole = np.empty(shape, part.dtype, order="F" if rows_last else "C")
+        whole[start : start + count] = part
+    assert whole is not None  # no rows are one chunk
+    return whole
+
+
+def _chunks(query: Query) -> Iterator[tuple[Batch, Any, int, int]]:
+    rows = query.batch.x.shape[0]
+    for start in range(0, max(rows, 1), CHUNK):
+        part = slice(start, min(start + CHUNK, rows))
+        batch = Batch(*(None if a is None else a[part] for a in query.batch))
+        soft = Soft(query.membership, query.alone)
+        soft = jax.tree.map(lambda m, at=part: padded(m[at]), soft)
+        yield pad(batch, CHUNK), soft, start, part.stop - part.start
+
+
+def padded(rows: np.ndarray) -> np.ndarray:
+    """Return rows (n, ...) with zeros behind them, as many as a chunk has."""
+    return np.pad(rows, [(0, CHUNK - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
+
+
+@per_structure(maxsize=128)
+def _compiled(spec: ModelSpec, kind: str) -> Callable[..., Array]:
+    likelihood = spec.likelihood
+
+    def links(at: PredictionInputs) -> Any:
+        """Link of the wanted effects, one per member and draw: (members * draws, n, K)."""
+        hard = _one_hot(spec, at.batch)
+
+        def member(layers: Any, latents: Any, centre: Array) -> Array:
+            def one(values: Any) -> Array:
+                found = soft_predictor(spec, layers, values, at.batch, hard, at.soft.membership)
+                return _choose(found, at.which, centre + at.batch.offset[:, None])
+
+            return jax.vmap(one)(latents) if latents else one({})[None]
+
+        eta = jax.vmap(member)(at.network, at.draws, at.centre)
+        return eta.reshape(-1, *eta.shape[2:])
+
+    def spread(at: PredictionInputs, keys: Any) -> Any:
+        """Links whose draws also vary as the cluster of a row does that is not known."""
+        eta = links(at)
+        random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
+        given = (spec, at.network, at.draws, at.batch)
+        if at.soft.membership is not None and at.draws:
+            eta = eta + random * between(*given, at.soft.membership)
+        if at.soft.alone is not None and at.draws:
+            shape = (eta.shape[0], eta.shape[2], len(spec.factors))
+            if keys is None:  # the same for every row: only one row at a time is asked for
+                z = _evenly_normal(shape)[:, None]
+            else:
+                one = lambda key: jax.random.normal(jax.random.fold_in(key, ALONE), shape)  # noqa: E731
+                z = jnp.moveaxis(jax.vmap(one)(keys), 0, 1)
+            eta = eta + random * alone(*given, at.soft.alone, z)
+        return eta
+
+    def values(flat: Any, eta: Any) -> Any:
+        """Mean of the likelihood for every draw of the link."""
+        if not flat:
+            return jax.vmap(lambda e: likelihood.mean(e, {}))(eta)
+        return jax.vmap(likelihood.mean)(eta, flat)
+
+    def sampled(flat: Any, eta: Any, keys: Array) -> Any:
+        """One new outcome per draw and row: (draws, n)."""
+
+        def one(e: Array, v: Any, index: Array) -> Array:
+            def row(link: Array, key: Array) -> Array:
+                return likelihood.distribution(link, v).sample(jax.random.fold_in(key, index))
+
+            return jax.vmap(row)(e, keys)
+
+        index = jnp.arange(eta.shape[0])
+        if not flat:
+            return jax.vmap(lambda e, i: one(e, {}, i))(eta, index)
+        return jax.vmap(one)(eta, flat, index)
+
+    def densities(flat: Any, eta: Any, y: Any) -> Any:
+        if not flat:
+            return jax.vmap(lambda e: likelihood.distribution(e, {}).log_prob(y))(eta)
+        return jax.vmap(lambda e, v: likelihood.distribution(e, v).log_prob(y))(eta, flat)
+
+    @jax.jit
+    def run(at: PredictionInputs, keys: Any) -> Any:
+        flat = {k: v.reshape(v.shape[0] * v.shape[1], *v.shape[2:]) for k, v in at.draws.items()}
+        if kind == "link":
+            return links(at).mean(axis=0)
+        if kind == "mean":
+            return values(flat, spread(at, None)).mean(axis=0)
+        if kind == "every_mean":  # the links are computed once, only their choice is repeated
+            each = jnp.arange(len(EFFECTS))
+            one = lambda which: values(flat, spread(at._replace(which=which), None)).mean(axis=0)  # noqa: E731
+            return jax.vmap(one, out_axes=1)(each)
+        eta = spread(at, keys if kind == "outcome" else None)
+        if kind == "log_likelihood":
+            return densities(flat, eta, at.batch.y).T
+        if kind == "density":
+            every = densities(flat, eta, at.batch.y)
+            return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])
+        if kind == "every_draw_of_mean":
+            return jnp.moveaxis(values(flat, eta), 0, -1)
+        drawn = sampled(flat, eta, keys)
+        if kind == "outcome":
+            return drawn
+        if likelihood.outputs > 1:  # a code has no quantiles; whether it is class k has
+            drawn = jax.nn.one_hot(drawn, likelihood.outputs)
+        return jnp.moveaxis(drawn.astype(jnp.float32), 0, -1)
+
+    def call(
+        query: Query,
+        effects: str,
+        draws: Any,
+        batch: Batch,
+        soft: Soft,
+        keys: Any = None,
+    ) -> Array:
+        # The kind of effects is a traced number: one compiled function serves all three.
+        which = jnp.asarray(EFFECTS.index(effects))
+        at = PredictionInputs(query.network, dict(draws), batch, soft, query.centre, which)
+        return run(at, keys)
+
+    return call
+
+
+def _evenly_normal(shape: tuple[int, ...]) -> Array:
+    """Return the Normal's quantiles along the first axis, each column in an order of its own."""
+    quantiles = jax.scipy.special.ndtri((jnp.arange(shape[0]) + 0.5) / shape[0])
+    every = jnp.broadcast_to(quantiles.reshape(-1, *[1] * (len(shape) - 1)), shape)
+    return jax.random.permutation(jax.random.key(ALONE), every, independent=True)
+
+
+def _bare(spec: ModelSpec) -> ModelSpec:
+    """Leave out what predictions do not depend on, so that models of one shape share their code."""
+    none: dict[str, Any] = dict.fromkeys(("adversaries", "attributes", "penalties", "views"), ())
+    return replace(spec, criterion="equalized_odds", fixed_loss=True, **none)
+
+
+def _one_hot(spec: ModelSpec, batch: Batch) -> tuple[Array, ...] | None:
+    """Memberships of known clusters where there are few: one product for all draws is cheapest."""
+    if any(factor.clusters > DENSE_CLUSTERS for factor in spec.factors):
+        return None
+    return tuple(jax.nn.one_hot(batch.cluster[:, f.column], f.clusters) for f in spec.factors)
+
+
+def _choose(prediction: Prediction, which: Array, centre: Array) -> Array:
+    every = (prediction.fixed, centre + prediction.random, prediction.mixed)
+    return jnp.select([which == index for index in range(len(EFFECTS))], every)

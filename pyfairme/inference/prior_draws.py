@@ -1,0 +1,98 @@
+"""Draws from the model's own prior, for prior predictive checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array, Key
+from numpyro import handlers
+
+from pyfairme.compilation import make_room, per_structure
+from pyfairme.data import Batch
+from pyfairme.inference.predictions import Fit
+from pyfairme.inference.with_jax import with_numpyro
+from pyfairme.model.program import ModelSpec, Weights, build
+
+__all__ = ["prior_draws"]
+
+
+@with_numpyro
+def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[str, np.ndarray]:
+    """Draw the latents of a fit from their prior: name -> (members, draws, *shape).
+
+    The model itself is run, so that there is one place where the prior stands. Its network is no
+    latent variable and is not drawn.
+
+    Parameters
+    ----------
+    fit
+        Fitted program; its network and its structure are used, its draws for their names only.
+    prior_scale
+        Multiple of the scales of the random effects' priors.
+    number
+        Draws in all, spread over the members.
+    seed
+        Seeds the draws.
+    """
+    spec = _plain(fit.spec)
+    network = jax.tree.map(lambda leaf: leaf[0], fit.network)
+    members = next(iter(fit.draws.values())).shape[0]
+    each = -(-number // members)
+    keys = jax.random.split(jax.random.key(seed), members * each)
+    make_room((spec, tuple(fit.draws)), keys)
+    weights = _weights(prior_scale)
+    drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), weights)
+    return {
+        name: np.asarray(value).reshape(members, each, *value.shape[1:])
+        for name, value in drawn.items()
+    }
+
+
+@per_structure()
+def _compiled(spec: ModelSpec, names: tuple[str, ...]) -> Callable[..., dict[str, Array]]:
+    model = build(spec).model
+
+    def one(key: Key[Array, ""], network: Any, batch: Batch, weights: Weights) -> dict[str, Array]:
+        run = handlers.substitute(handlers.seed(model, key), data={"network": network})
+        sites = handlers.trace(run).get_trace(batch, weights)
+        return {name: sites[name]["value"] for name in names}
+
+    return jax.jit(jax.vmap(one, (0, None, None, None)))
+
+
+def _plain(spec: ModelSpec) -> ModelSpec:
+    """Leave out all terms of the objective that the prior does not depend on."""
+    return replace(spec, adversaries=(), attributes=(), penalties=(), views=(), fixed_loss=False)
+
+
+def _one_row(spec: ModelSpec) -> Batch:
+    """Return the least that the model runs on; the prior does not look at it."""
+    columns = 1 + max((f.column for f in spec.factors), default=-1)
+    slopes = 1 + max((i for f in spec.factors for i in f.slopes), default=-1)
+    return Batch(
+        x=np.zeros((1, spec.covariates), np.float32),
+        y=np.zeros(1, np.float32 if spec.likelihood.target == "real" else np.int32),
+        cluster=np.zeros((1, columns), np.int32),
+        slopes=np.zeros((1, slopes), np.float32),
+        sensitive=np.zeros((1, 0), np.int32),
+        weight=np.ones(1, np.float32),
+        offset=np.zeros(1, np.float32),
+    )
+
+
+def _weights(prior_scale: float) -> Weights:
+    return Weights(
+        fixed=1.0,
+        kl=1.0,
+        cluster=0.0,
+        prior_scale=prior_scale,
+        rows=1.0,
+        batch_rows=1.0,
+        ramp=1.0,
+        fairness={},
+        balance=(),
+    )

@@ -1,0 +1,350 @@
+"""From encoded rows to a `Fit`: members of the ensemble, z-predictors, draws, diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Array
+
+from pyfairme.compilation import make_room, per_structure
+from pyfairme.data import Batch
+from pyfairme.inference.adversary_skill import (
+    AdversaryWarning,
+    add_skill,
+    chance,
+    find_collapse,
+    judge,
+)
+from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
+from pyfairme.inference.cluster_similarity import likeness
+from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
+from pyfairme.inference.null_model import null_loss, worse_than_null
+from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
+from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.inference.with_jax import with_numpyro
+from pyfairme.model.effects import DENSE_CLUSTERS
+from pyfairme.model.penalties import ADVERSARIAL
+from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
+from pyfairme.notices import DataWarning, warn
+
+__all__ = ["Result", "lean", "train"]
+
+MOST_DRAWS = 1000
+LEAST_DRAWS = 100
+DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects
+ADVICE = (
+    "The fairness penalty has no grip there. Lower fairness_weight or learning_rate, train longer "
+    "(epochs, min_steps), or combine penalties: fairness=('adversarial', 'moment')."
+)
+
+
+class Result(NamedTuple):
+    """A fit, its history (one row per chunk of steps and member), and the steps taken.
+
+    ``params`` are those that the SVI of each member ended with, for a fit that goes on from there.
+    """
+
+    fit: Fit
+    history: pd.DataFrame
+    epochs: int
+    params: list[dict[str, Any]]
+
+
+@with_numpyro
+def train(
+    spec: ModelSpec,
+    guide: str,
+    training: Batch,
+    validation: Batch | None,
+    weights: Weights,
+    schedule: Schedule,
+    *,
+    seed: int,
+    members: int = 1,
+    infer: bool = True,
+    report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    start: Sequence[dict[str, Any]] | None = None,
+) -> Result:
+    """Fit every member, draw from its posterior, and warn when an adversary has collapsed.
+
+    With ``start``, the ``params`` of another result, adversaries are not new: λ has no warm-up.
+
+    Raises
+    ------
+    FloatingPointError
+        When a loss stops being finite, or the fit ends with a loss above that of the null model
+        although no penalty acts.
+
+    Warns
+    -----
+    AdversaryWarning
+        When penalties act and the loss ends above the null model's; when a prediction or an
+        adversary has collapsed (see `collapse.find_collapse`).
+    DataWarning
+        When memberships are to be inferred of more clusters than a z-predictor can tell apart.
+    """
+    told_apart = _told_apart(spec) if infer else ()
+    judged = training if validation is None else validation
+    chances = _chances(spec, judged, weights)
+    prefix = "" if validation is None else "validation/"
+    seeds = tuple(seed + member for member in range(members))
+    trained = lean(spec, weights)
+    make_room((trained, guide, members, schedule.batch_size), training, validation)
+    if start is not None:
+        schedule = replace(schedule, warm_up=0.0)
+    fitted = fit_members(
+        trained, guide, training, validation, weights, schedule, seeds, report, start
+    )
+    ended = [dict(one.params) for one in fitted]
+    histories, draws, centres, qualities = [], [], [], []
+    for member, one in enumerate(fitted):
+        add_skill(one.history, chances, prefix)
+        histories.append(pd.DataFrame(one.history).assign(member=member))
+        found = _posterior(spec, guide, one, training, weights, seeds[member], schedule.batch_size)
+        one.params["network"] = found.network
+        qualities.append(found.quality)
+        draws.append(_kept(found.draws, members))
+        centres.append(_centre(spec, one, draws[-1], training))
+        _compare_with_null(spec, one, draws[-1], training, weights)
+        _warn_of_collapse(spec, one, draws[-1], judged, weights, seed)
+    stacked = _stack(draws)
+    network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
+    membership = tuple(
+        fit_membership(training, factor.column, factor.clusters, seed) if there else ()
+        for factor, there in zip(spec.factors, told_apart, strict=infer)
+    )
+    alike = likeness(spec, stacked, membership, training) if infer else {}
+    return Result(
+        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities), alike),
+        pd.concat(histories, ignore_index=True),
+        max(f.best + 1 for f in fitted),
+        ended,
+    )
+
+
+def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:
+    """Tell which factors can have a z-predictor; warn, before a long fit, of those that cannot."""
+    for factor in spec.factors:
+        if factor.clusters > MOST_CLUSTERS:
+            warn(
+                f"unseen='infer' tells up to {MOST_CLUSTERS:,} clusters apart, and the column "
+                f"{factor.name!r} has {factor.clusters:,}: no z-predictor is fitted for it, and "
+                "rows of clusters that were not in the training rows will be predicted as by "
+                "unseen='sample', from the spread between clusters. unseen='sample' does the same "
+                "without this warning; 'population' and 'raise' are the other choices. "
+                "[many-clusters]",
+                DataWarning,
+            )
+    return tuple(factor.clusters <= MOST_CLUSTERS for factor in spec.factors)
+
+
+def lean(spec: ModelSpec, weights: Weights) -> ModelSpec:
+    """Leave out idle cluster adversaries where one has many classes: most of a step's cost.
+
+    Those of few clusters stay at weight 0, as a sweep of weights that starts there compiles once.
+    """
+    many = any(clusters > DENSE_CLUSTERS for _, clusters in spec.adversaries)
+    return replace(spec, adversaries=()) if many and float(weights.cluster) == 0 else spec
+
+
+def _stack(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Let every array lead with the members."""
+    return {name: np.stack([one[name] for one in members]) for name in members[0]}
+
+
+def _posterior(
+    spec: ModelSpec,
+    guide: str,
+    one: Trained,
+    training: Batch,
+    weights: Weights,
+    seed: int,
+    batch_size: int,
+) -> Finished:
+    """Return draws of one member, from the second stage where the guide has one."""
+    quality = {}
+    if spec.latents and GUIDES[guide](spec.latents).second_stage:
+        number = _number_of_draws(spec)
+        try:
+            return finish(spec, guide, one.params, training, weights, number, seed, batch_size)
+        except FloatingPointError as error:
+            warn(
+                f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
+                "narrow. Look for columns of random_slopes whose zero lies far from their values, "
+                "or for columns that nearly determine each other. [block-broke-down]",
+                PosteriorWarning,
+            )
+            quality = broken_down(spec, weights)
+    draws = _draws(spec, guide, one, training, weights, seed)
+    return Finished(one.params["network"], draws, quality)
+
+
+def _number_of_draws(spec: ModelSpec) -> int:
+    size = sum(int(np.prod(latent.shape)) for latent in spec.latents)
+    return int(np.clip(DRAWN_VALUES / max(size, 1), LEAST_DRAWS, MOST_DRAWS))
+
+
+def _draws(
+    spec: ModelSpec, guide: str, one: Trained, training: Batch, weights: Weights, seed: int
+) -> dict[str, np.ndarray]:
+    if not spec.latents:
+        return {}
+    number = _number_of_draws(spec)
+    key = jax.random.fold_in(jax.random.key(seed), 1)
+    few = pad(Batch(*(None if a is None else a[:1] for a in training)), 1)
+    scaled = weights._replace(rows=1.0, batch_rows=1.0, ramp=1.0)
+    drawn = engine(spec, guide).draw(key, one.params, few, scaled, number)
+    return {name: np.asarray(value) for name, value in drawn.items()}
+
+
+def _kept(draws: dict[str, np.ndarray], members: int) -> dict[str, np.ndarray]:
+    """Keep the first of the independent draws, so that all members' are about DRAWN_VALUES."""
+    size = sum(int(np.prod(value.shape[1:])) for value in draws.values())
+    most = max(int(DRAWN_VALUES / max(members * size, 1)), LEAST_DRAWS // members, 1)
+    return {
+        name: value[:most].copy() if len(value) > most else value for name, value in draws.items()
+    }
+
+
+def _compare_with_null(
+    spec: ModelSpec,
+    one: Trained,
+    draws: dict[str, np.ndarray],
+    training: Batch,
+    weights: Weights,
+) -> None:
+    """Refuse a fit that predicts worse than a constant; under penalties only warn of it.
+
+    The loss of training is that of single draws. For large counts it is far above that of their
+    mean as long as the guide is wide, so that there the predictive density decides.
+    """
+    null = null_loss(spec.likelihood, training)
+    loss, first = one.history[one.best]["mixed"], one.best == 0
+    if not worse_than_null(loss, null, first):
+        return
+    if spec.likelihood.target == "count":
+        loss = _predictive_loss(spec, one, draws, training)
+        if not worse_than_null(loss, null):
+            return
+    found = (
+        f"the loss of the mixed prediction ended at {loss:.3g}, that of a constant is {null:.3g}"
+    )
+    if any(np.any(np.asarray(s) > 0) for v in weights.fairness.values() for s in v.values()):
+        warn(f"Under its penalties {found}: lower fairness_weight. [worse-than-null]",
+             AdversaryWarning)  # fmt: skip
+        return
+    raise FloatingPointError(
+        f"Training failed: {found}. Lower learning_rate, train longer (epochs, min_steps), or look "
+        "for extreme values among the covariates and for columns of random_slopes that lie far "
+        "from 0 or nearly determine each other. [worse-than-null]"
+    )
+
+
+def _predictive_loss(
+    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
+) -> float:
+    """Return the mean negative log predictive density of some training rows."""
+    rows = np.unique(np.linspace(0, len(training.weight) - 1, CHUNK).round().astype(int))
+    some = Batch(*(None if a is None else a[rows] for a in training))
+    density = log_density(_own_query(spec, one, draws, some), "mixed")
+    return -float(np.average(density, weights=some.weight))
+
+
+def _links(
+    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], batch: Batch, effects: str
+) -> np.ndarray:
+    """Posterior mean link (n, K) of one member."""
+    return mean_link(_own_query(spec, one, draws, batch), effects)
+
+
+def _own_query(spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], batch: Batch) -> Query:
+    """Ask one member about rows of known clusters."""
+    network = jax.tree.map(lambda leaf: leaf[None], one.params["network"])
+    stacked = {name: value[None] for name, value in draws.items()}
+    centre = np.zeros((1, spec.likelihood.outputs), np.float32)
+    return Query(spec, network, stacked, centre, batch, None)
+
+
+def _centre(
+    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
+) -> np.ndarray:
+    """Mean fixed link over training rows, (K,), offsets left out.
+
+    The link is linear in a latent last layer: its posterior mean is that of the mean layer.
+    """
+    last = {name: draws[name].mean(axis=0) for name in LAST_LAYER if name in draws}
+    bare = training._replace(offset=np.zeros_like(training.offset))
+    fixed_part = replace(spec, factors=(), adversaries=(), attributes=(), penalties=(), views=())
+    rows = pad(bare, bucket(len(training.weight)))
+    return np.asarray(_mean_fixed(fixed_part)(one.params["network"], last, rows))
+
+
+@per_structure()
+def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
+    def mean(network: Any, latents: dict[str, Array], batch: Batch) -> Array:
+        share = batch.weight / batch.weight.sum()
+        return share @ predictor(spec, network, latents, batch).fixed
+
+    return jax.jit(mean)
+
+
+def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, float]:
+    """Cross-entropy of a guess at chance, per adversary's term."""
+    adversarial = [name for name in spec.penalties if name in ADVERSARIAL]
+    if not adversarial:
+        return {}
+    zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
+    blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
+    return {
+        f"{name}/{view}/{attribute.name}": chance(
+            judged, index, np.asarray(weights.balance[index]), blank
+        )
+        for name in adversarial
+        for view in spec.views
+        for index, attribute in enumerate(spec.attributes)
+    }
+
+
+def _adversaries_at_work(spec: ModelSpec, weights: Weights) -> set[str]:
+    """Return the history's names of the skills of adversaries whose strength is not 0."""
+    return {
+        f"skill/{view}/{attribute.name}"
+        for name in set(spec.penalties) & set(ADVERSARIAL)
+        for view in spec.views
+        for attribute, strength in zip(
+            spec.attributes, np.asarray(weights.fairness[name][view]), strict=True
+        )
+        if strength > 0
+    }
+
+
+def _warn_of_collapse(
+    spec: ModelSpec,
+    one: Trained,
+    draws: dict[str, np.ndarray],
+    judged: Batch,
+    weights: Weights,
+    seed: int,
+) -> None:
+    strong = _adversaries_at_work(spec, weights)
+    if not strong:
+        return
+    views = {
+        name: judge(
+            spec.likelihood, _links(spec, one, draws, judged, name), judged.y, spec.criterion
+        )
+        for name in spec.views
+        if any(term.startswith(f"skill/{name}/") for term in strong)
+    }
+    skills = {k: v for k, v in one.history[one.best].items() if k in strong}
+    balance = tuple(np.asarray(b) for b in weights.balance)
+    found = find_collapse(views, skills, spec.attributes, judged, balance, seed)
+    if found:
+        warn(f"Collapsed: {'; '.join(found)}. {ADVICE} [collapsed]", AdversaryWarning)

@@ -1,0 +1,169 @@
+"""What every metric is computed from: sums over rows, cell by cell.
+
+A metric is a function of a few sums: how many rows of a group were positive, how many of them were
+accepted, the squared error they add up to. A `Table` says which cell a row falls into and what it
+adds there. Point values, bootstrap replicates and null draws are then the same function applied to
+differently weighted or drawn sums, with any number of leading axes.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from pyfairme.metrics.array_inputs import Codes, Floats
+
+
+class PredictedRows(NamedTuple):
+    """The checked arrays of one table.
+
+    Attributes
+    ----------
+    y_true
+        Shape ``(n,)``: outcome.
+    y_pred
+        Shape ``(n,)``: decision in {0, 1}, or prediction of a real outcome.
+    group
+        Shape ``(n,)``: position of each row's label in ``levels``.
+    levels
+        Names of the groups.
+    y_prob
+        Shape ``(n,)``: predicted probability; ``None`` for regression.
+    gap
+        Shape ``(n,)``: mean absolute change of the prediction under a flip of the attribute, or
+        ``None``.
+    log_density
+        Shape ``(n,)``: log predictive density of ``y_true``, or ``None``.
+    weight
+        Shape ``(n,)``: sample weights, or ``None`` where every row counts once.
+    """
+
+    y_true: Floats
+    y_pred: Floats
+    group: Codes
+    levels: tuple[str, ...] = ("all",)
+    y_prob: Floats | None = None
+    gap: Floats | None = None
+    log_density: Floats | None = None
+    weight: Floats | None = None
+
+
+class Table(NamedTuple):
+    """Where each row is counted, and with what.
+
+    Attributes
+    ----------
+    cell
+        Shape ``(n,)``: flat position in ``shape`` (C order).
+    columns
+        Shape ``(n, k)``: what the row adds to its cell; the first column is 1, the row itself.
+    shape
+        Axes of the cells; the first is the group, where there are groups.
+    weight
+        Shape ``(n,)``: sample weights, or ``None``. The sums of a weighted table have one column
+        more, the last one: the squared weights, from which `effective_rows` tells how many equally
+        weighted rows are as informative.
+    """
+
+    cell: Codes
+    columns: Floats
+    shape: tuple[int, ...]
+    weight: Floats | None = None
+
+
+def ungrouped(y_true: Floats, y_pred: Floats, y_prob: Floats | None = None) -> PredictedRows:
+    """Return rows that form one single group."""
+    return PredictedRows(y_true, y_pred, np.zeros(len(y_true), dtype=np.intp), y_prob=y_prob)
+
+
+def make_table(cell: Codes, shape: tuple[int, ...], *values: Floats) -> Table:
+    """Build a table that counts rows and adds up ``values`` in each cell.
+
+    Parameters
+    ----------
+    cell
+        Shape ``(n,)``: flat cell of each row.
+    shape
+        Axes of the cells.
+    *values
+        Each of shape ``(n,)``.
+    """
+    return Table(cell, np.column_stack([np.ones(len(cell)), *values]), shape)
+
+
+def unequal(weight: Floats | None) -> Floats | None:
+    """Return weights, or ``None`` where all are equal: such rows need none."""
+    return None if weight is None or np.ptp(weight) == 0 else weight
+
+
+def tabulated(tabulate: Callable[[PredictedRows], Table], rows: PredictedRows) -> Table:
+    """Return the table of some rows, weighted as they are."""
+    return tabulate(rows)._replace(weight=rows.weight)
+
+
+def effective_rows(sums: Floats, columns: int) -> Floats:
+    """Return how many equally weighted rows a cell is worth: ``(sum w)² / sum w²`` (Kish 1965).
+
+    Parameters
+    ----------
+    sums
+        Shape ``(..., k)`` with the rows first, and of a weighted table the squared weights last.
+    columns
+        Number of columns of the table; sums with no more are unweighted.
+
+    Returns
+    -------
+    Floats
+        Shape ``(...)``: the number of rows where there are no weights.
+    """
+    rows = sums[..., 0]
+    if sums.shape[-1] == columns:
+        return rows
+    squares = sums[..., -1]
+    return np.divide(rows**2, squares, out=np.zeros_like(rows), where=squares > 0)
+
+
+def summing_matrix(table: Table) -> sparse.csr_array:
+    """Return the sparse matrix ``(cells * k, n)`` that maps how often rows count to sums."""
+    columns = _weighted_columns(table)
+    n, k = columns.shape
+    target = table.cell[:, None] * k + np.arange(k)
+    source = np.repeat(np.arange(n), k)
+    size = (int(np.prod(table.shape)) * k, n)
+    entries = (columns.ravel(), (target.ravel(), source))
+    return sparse.csr_array(sparse.coo_array(entries, shape=size))
+
+
+def totals(table: Table, weight: Floats | None = None) -> Floats:
+    """Add up the columns in each cell.
+
+    Parameters
+    ----------
+    table
+        Cells and columns of n rows.
+    weight
+        Shape ``(n,)``: multiplies what rows add; ``None`` counts every row once.
+
+    Returns
+    -------
+    Floats
+        Shape ``(*table.shape, k)``; of a weighted table k + 1, see `Table`.
+    """
+    cells = int(np.prod(table.shape))
+    columns = _weighted_columns(table)
+    columns = columns if weight is None else columns * weight[:, None]
+    sums = [np.bincount(table.cell, column, minlength=cells) for column in columns.T]
+    return np.stack(sums, axis=-1, dtype=np.float64).reshape(*table.shape, -1)
+
+
+def counted(table: Table) -> Floats:
+    """Add up the columns of rows with a weight above 0, each counted once."""
+    used = None if table.weight is None else (table.weight > 0).astype(np.float64)
+    return totals(table._replace(weight=None), used)
+
+
+def _weighted_columns(table: Table) -> Floats:
+    if table.weight is None:
+        return table.columns
+    return np.column_stack([table.columns, table.weight]) * table.weight[:, None]

@@ -1,0 +1,55 @@
+"""What all pictures share: colours that colour-blind readers tell apart, and an empty figure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from pyfairme.metrics.names import short_names
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["COLOURS", "GREY", "LONGEST", "empty_figure", "finish_axes", "tick_names"]
+
+# Okabe & Ito's palette without yellow, which is faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+GREY = "#666666"
+LONGEST = 40  # letters of a name in a picture
+
+
+def empty_figure(width: float, height: float) -> Figure:
+    """Return a figure of that size in inches, laid out without overlaps, free of pyplot's state.
+
+    Its texts are drawn as they are: the name "$x$" is no formula.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+    class Plain(Figure):
+        """A figure without formulas, also in texts that are made as it is drawn."""
+
+        def draw(self, renderer: Any) -> None:
+            """Draw it."""
+            with rc_context({"text.parse_math": False}):
+                for text in self.findobj(Text):
+                    text.set_parse_math(False)
+                super().draw(renderer)
+
+    return Plain(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def finish_axes(axes: Any, grid: str) -> None:
+    """Remove the upper and right frame, and draw a faint grid along "x", "y" or "both"."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis=grid, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def tick_names(names: Iterable[Any], *, blanks: bool = False) -> list[str]:
+    """Return names as the labels of an axis, one for each, see `short_names`."""
+    names = [str(name) for name in names]
+    short = short_names(names, LONGEST, blanks=blanks)
+    return [short[name] for name in names]

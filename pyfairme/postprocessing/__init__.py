@@ -1,0 +1,1 @@
+"""Decisions after training: thresholds of a fitted classifier, chosen for a stated criterion."""

@@ -1,0 +1,89 @@
+"""Whether probabilities are what a policy without outcomes takes them for: calibrated in groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.notices import warn
+from pyfairme.postprocessing.joint_rules import Members
+
+__all__ = ["warn_of_beliefs"]
+
+TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
+
+
+def warn_of_beliefs(
+    estimator: Any,
+    effects: str,
+    p: np.ndarray,
+    members: Mapping[str, Members],
+    groups: Mapping[str, Attribute],
+    outcome: np.ndarray | None,
+    mass: np.ndarray | float = 1.0,
+) -> None:
+    """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred.
+
+    Rows count by their weight ``mass`` (n,).
+    """
+    said = [*_by_design(estimator, effects)]
+    if outcome is not None:
+        said += _by_outcomes(p, members, groups, outcome, mass)
+    for text in said:
+        warn(
+            f"{text} So expected rates are off, and thresholds keep other limits than given. "
+            "[uncalibrated-groups]",
+            FairnessWarning,
+        )
+
+
+def _by_design(estimator: Any, effects: str) -> list[str]:
+    found = []
+    penalised = estimator.fairness is not None and estimator.design_.schema.sensitive
+    if penalised and _any(estimator.fairness_weight):
+        found.append(
+            f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
+            "are pulled together, not calibrated in the groups; give one with fairness=None."
+        )
+    if estimator.class_weight is not None and not estimator.prior_correction:
+        found.append(
+            f"The classifier was fitted with class_weight={estimator.class_weight!r}: its "
+            "probabilities are of other shares of the classes; give one with prior_correction=True."
+        )
+    if effects == "random":
+        found.append("Probabilities from random effects alone know neither groups nor most of x.")
+    return found
+
+
+def _any(weight: Any) -> bool:
+    return any(map(_any, weight.values())) if isinstance(weight, Mapping) else bool(weight)
+
+
+def _by_outcomes(
+    p: np.ndarray,
+    members: Mapping[str, Members],
+    groups: Mapping[str, Attribute],
+    outcome: np.ndarray,
+    mass: np.ndarray | float,
+) -> list[str]:
+    """Name the worst group whose positives are too many, or too few, to be chance."""
+    worst, text = TOO_FAR, []
+    for name, attribute in groups.items():
+        for share in members[name]:  # of each row in each group
+            counted = (share.T * mass).T
+            seen, expected = outcome @ counted, p @ counted
+            variance = (p * (1 - p)) @ counted**2
+            far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
+            at = int(far.argmax())
+            if far[at] > worst:
+                worst = far[at]
+                text = [
+                    f"The probabilities are not calibrated: of the rows with {name} = "
+                    f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and "
+                    f"{expected[at]:.0f} were expected ({far[at]:.1f} standard errors)."
+                ]
+    return text

@@ -1,0 +1,96 @@
+"""What joint thresholds say of themselves: tables of rates and of thresholds, and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.notices import warn
+from pyfairme.postprocessing.joint_rules import Joint, Limit, Members, expected_rates
+
+__all__ = ["above", "rates_table", "threshold", "thresholds_table", "warn_of_decisions"]
+
+MISSED = 0.002  # excess over a limit that is worth a warning
+MOST = 0.5  # share of coins that is
+
+
+def threshold(reward: Any, charge: Any) -> np.ndarray:
+    """Return t such that p reward > (1 - p) charge where p > t, in [0, 1]; NaN for p < t."""
+    reward, charge = np.asarray(reward, float), np.asarray(charge, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cut = np.clip(charge / (reward + charge), 0.0, 1.0)
+    always, never = (reward >= 0) & (charge <= 0), (reward <= 0) & (charge >= 0)
+    turned = np.where(reward + charge > 0, cut, np.nan)
+    return np.where(always, 0.0, np.where(never, 1.0, turned))
+
+
+def above(cut: float) -> str:
+    """Say which probabilities are decided positively."""
+    return f"p > {cut:.3f}" if np.isfinite(cut) else "low p"
+
+
+def thresholds_table(
+    rule: Joint, groups: Mapping[str, Attribute], codes: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Return what each group adds, and the threshold where nothing else does."""
+    lines = []
+    for name, attribute in groups.items():
+        rows = np.bincount(codes[name], minlength=len(attribute.levels))
+        for level, n, (reward, charge) in zip(
+            attribute.levels, rows, rule.parts[name], strict=True
+        ):
+            added = (reward / rule.reward, charge / rule.charge)
+            alone = threshold(rule.reward + reward, rule.charge + charge)
+            lines.append((name, level, int(n), *added, float(alone)))
+    columns = ("attribute", "group", "n", "reward", "charge", "threshold")
+    return pd.DataFrame(lines, columns=list(columns))
+
+
+def rates_table(
+    limits: tuple[Limit, ...],
+    before: np.ndarray,
+    after: np.ndarray,
+    sources: Mapping[str, tuple[np.ndarray, Mapping[str, Members]]],
+    mass: np.ndarray,
+) -> pd.DataFrame:
+    """Return the SDs of both decisions, by each source of outcomes and groups.
+
+    Rows count by their weight ``mass`` (n,).
+    """
+    lines = []
+    for name, rate, limit in limits:
+        line: dict[str, Any] = {"attribute": name, "rate": rate, "limit": limit}
+        for prefix, (outcome, members) in sources.items():
+            for when, decision in (("before", before), ("after", after)):
+                rates = expected_rates(decision, outcome, members[name], rate, mass)
+                line[prefix + when] = float(np.std(rates))
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> None:
+    """Warn of limits that are not kept, and of decisions that coins make or that are all alike."""
+    said = [
+        f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
+        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well. "
+        "Give wider limits or fewer of them. [limit-not-kept]"
+        for line in rates.to_dict("records")
+        if line["after"] > line["limit"] + MISSED
+    ]
+    if coins > MOST:
+        said.append(
+            f"A coin decides {coins:.0%} of the rows: so strict are the limits. Give wider limits "
+            "or fewer of them. [coin-decisions]"
+        )
+    if (chance == chance[0]).all():
+        said.append(
+            "All rows are decided alike: so strict are the limits. Give wider limits or fewer of "
+            "them. [constant-decision]"
+        )
+    for text in said:
+        warn(text, FairnessWarning)

@@ -1,0 +1,209 @@
+"""What threshold policies share: rows and groups read for a fitted classifier, and its report."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data import Design, Schema
+from pyfairme.data.attributes import Attribute
+from pyfairme.data.columns import first_rows, pick, read_numbers
+from pyfairme.data.schema import Sensitive, attribute_name, components, source
+from pyfairme.estimators import fairness_rows, table_inputs
+from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.metrics.array_inputs import check_count, check_share
+from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.postprocessing.threshold_rules import coins
+
+__all__ = [
+    "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
+    "entry_of",
+    "frame_of", "learn_groups", "masses", "report",
+]  # fmt: skip
+
+OBJECTIVES = ("balanced_accuracy", "accuracy")
+UNKNOWN = ("raise", "pooled")
+GAP_NOTE = "of the model's probability; the thresholds are not in it"
+
+
+def check_classifier(estimator: Any) -> None:
+    """Raise unless ``estimator`` is a fitted classifier of two classes."""
+    if not isinstance(estimator, FairMixedEffectsClassifier):
+        raise TypeError(
+            "estimator must be a fitted FairMixedEffectsClassifier, got "
+            f"{type(estimator).__name__}; for other models use fairlearn's ThresholdOptimizer "
+            "itself. [not-a-classifier]"
+        )
+    check_fitted(estimator)
+    if len(estimator.classes_) > 2:
+        raise ValueError(
+            "Thresholds are for two classes, and the classifier has "
+            f"{len(estimator.classes_)}: its predict takes the likeliest. [threshold-many-classes]"
+        )
+
+
+def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
+    """Return new rows as a frame, as the classifier takes them."""
+    return table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+
+
+def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
+    """Return the class of each row of the frame, 0 or 1, (n,)."""
+    warn_of_order(frame, "X", y=y)
+    table_inputs.check_target(estimator, y)
+    outcome = estimator.target_.encode(y)
+    if len(outcome) != len(frame):
+        raise ValueError(
+            f"X has {len(frame)} rows, y has {len(outcome)}: give one y per row. [other-length]"
+        )
+    return outcome
+
+
+def masses(sample_weight: Any, rows: int) -> np.ndarray:
+    """Return checked weights of mean 1, (n,); ones where there are none."""
+    weight = table_inputs.sample_weights(sample_weight, rows)
+    if weight is None:
+        return np.ones(rows)
+    table_inputs.counted_rows(weight, rows)
+    return weight / weight.mean()
+
+
+def entry_of(attribute: Attribute) -> Sensitive:
+    """Return what the attribute was given as: a column, a `Binned`, or a tuple of these."""
+    parts = tuple(part.binned or part.column for part in attribute.components)
+    return parts[0] if len(parts) == 1 else parts
+
+
+def learn_groups(entry: Sensitive, frame: pd.DataFrame, otherwise: str) -> Attribute:
+    """Learn the groups of an attribute; ``otherwise`` says what to do without them."""
+    columns = list(dict.fromkeys(source(part) for part in components(entry)))
+    check_columns(attribute_name(entry), columns, frame, otherwise)
+    Schema.infer(frame[columns], sensitive=(entry,))
+    try:
+        return Attribute.fit(frame, entry)
+    except ValueError as error:
+        raise ValueError(
+            f"No thresholds by group can be chosen on these {len(frame)} rows. {error} "
+            f"Otherwise {otherwise} [no-groups]"
+        ) from error
+
+
+def check_columns(name: str, columns: Sequence[str], frame: pd.DataFrame, otherwise: str) -> None:
+    """Raise when a column that the groups are read from is absent."""
+    absent = [column for column in columns if column not in frame.columns]
+    if absent:
+        raise ValueError(
+            f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
+            "row, and X does not have it. Available columns: "
+            f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise} [absent-column]"
+        )
+
+
+def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown: str) -> np.ndarray:
+    """Return the group of each row (n,); raise for absent columns.
+
+    ``unknown`` says what becomes of groups never seen: "raise", or "pooled", which gives them -1.
+    """
+    check_choice("unknown_groups", unknown, UNKNOWN)
+    check_columns(attribute.name, attribute.columns, frame, otherwise)
+    codes = attribute.encode(frame)
+    if unknown == "raise" and (codes < 0).any():
+        column = attribute.columns[0]
+        values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
+        raise ValueError(
+            f"{(codes < 0).sum()} rows belong to a group of {attribute.name!r} that was not "
+            f"among the rows the thresholds were chosen on, first at rows "
+            f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
+            f"{', ...' if len(values) > 1 else ''}). Known groups are "
+            f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
+            "group, set unknown_groups='pooled' to decide such rows by one threshold for all, or "
+            "leave them out. [unknown-group]"
+        )
+    return codes
+
+
+def decide(
+    estimator: Any,
+    frame: pd.DataFrame,
+    groups: Sequence[Attribute],
+    share: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Decide rows by their chance ``share`` (n,) of a positive decision: 0 or 1, (n,).
+
+    The coin of a row is a hash of the seed and of what the classifier and the ``groups`` see of it.
+    """
+    open_ = (share > 0) & (share < 1)
+    decision = (share >= 1).astype(int)
+    if open_.any():  # only then are coins tossed
+        tossed: Any = frame[open_]
+        decision[open_] = coins(_contents(estimator, tossed, groups), seed) < share[open_]
+    return decision
+
+
+def _contents(estimator: Any, frame: pd.DataFrame, groups: Sequence[Attribute]) -> pd.DataFrame:
+    """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
+    columns = [column for attribute in groups for column in attribute.columns]
+    doubled = _doubled(estimator.design_, groups)
+    schema, offset = estimator.design_.schema, estimator.offset
+    added = [offset] if offset is not None else []
+    numbers = {*schema.numeric, *added}
+    read = {term.column for term in estimator.design_.terms}
+    names = sorted({*read, *added, *schema.cluster_columns, *columns})
+    return pd.DataFrame(
+        {
+            name: read_numbers(pick(frame, name))
+            if name in numbers
+            else table_inputs.cluster_labels(frame, name, [sorted(doubled[name])])
+            for name in names
+            if name in frame.columns
+        }
+    )
+
+
+def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, set[str]]:
+    """Return by column the labels that were both text and not, so that 1 and "1" are two.
+
+    They are those of training, not of the rows at hand: a row has one coin in whatever company.
+    """
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for factor in design.factors:
+        for column, labels in zip(factor.columns, factor.doubled, strict=False):  # () where none is
+            found[column].update(labels)
+    parts = [part for attribute in groups for part in attribute.components]
+    for owner in (*design.terms, *parts):
+        found[owner.column].update(getattr(owner, "doubled", ()))
+    return found
+
+
+def report(
+    estimator: Any,
+    rows: tuple[Any, Any, Any],
+    attributes: Any,
+    effects: str,
+    decision: np.ndarray,
+    **options: Any,
+) -> pd.DataFrame:
+    """Report on ``rows`` with the policy's ``decision`` (n,), codes of classes.
+
+    ``rows`` are X, y and sample_weight, ``options`` those of `fairness.report`. The lines of
+    ``effects`` only.
+    """
+    check_count(options["n_boot"], "n_boot")
+    check_count(options["min_group_size"], "min_group_size")
+    check_share(options["level"])
+    X, y, sample_weight = rows
+    judged = fairness_rows.collect(estimator, X, y, attributes, sample_weight)
+    judged = replace(judged, decision={**judged.decision, effects: decision})
+    every = fairness_rows.report(judged, **options)
+    lines: Any = every[every["effects"] == effects].reset_index(drop=True)
+    gap = lines["metric"] == "counterfactual_gap"
+    lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
+    return lines

@@ -1,0 +1,1 @@
+"""Cross-validation over seen and unseen clusters: splits, fits, their store and workers."""

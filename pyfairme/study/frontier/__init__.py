@@ -1,0 +1,1 @@
+"""What fairness costs: one model at many strengths of its penalties."""

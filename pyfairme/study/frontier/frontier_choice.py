@@ -1,0 +1,198 @@
+"""The point of a frontier to take for a stated cost, and the figures it was not chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from pyfairme.metrics.array_inputs import Floats
+from pyfairme.notices import DataWarning, warn
+from pyfairme.study.frontier.frontier_points import FrontierCurve
+
+__all__ = ["FrontierChoice", "cheapest_fair", "choice_of"]
+
+WALKED = "the figures are of a path, and this estimator's fit starts anew"
+LEAST_SKILL = 0.25  # of the unfair point's, below which a point is useless
+ROUNDING = 1e-12  # a cost of exactly the budget is within it
+
+
+@dataclass(frozen=True)
+class FrontierChoice:
+    """A point of a frontier.
+
+    Parameters
+    ----------
+    variant
+        Its label.
+    weight
+        Its fairness weight.
+    estimator
+        Unfitted, with that weight and its roles: ``choice.estimator.fit(X, y)``.
+    cost
+        Accuracy lost against the unfair point on the choosing seeds.
+    point, unfair
+        The lines of ``Frontier.points`` of this point and of the unfair one: figures of the
+        reported seeds.
+    note
+        What a reader must know.
+    """
+
+    variant: str
+    weight: Any
+    estimator: Any = field(repr=False)
+    cost: float
+    point: pd.Series = field(repr=False)
+    unfair: pd.Series = field(repr=False)
+    note: str
+
+    def __str__(self) -> str:
+        """Say weight, worst spread before and after, and the cost, on the reported seeds."""
+        found = self.point
+        text = (
+            f"fairness_weight {self.variant}: worst SD {self.unfair['worst_sd']:.3f} -> "
+            f"{found['worst_sd']:.3f} ({found['worst_sd_of']}) at a cost of {found['cost']:.4f} "
+            f"({found['cost_low']:.4f} to {found['cost_high']:.4f})"
+        )
+        return f"{text}; {self.note}" if self.note else text
+
+
+def cheapest_fair(curve: FrontierCurve, unfair: str, max_cost: float) -> tuple[str, float]:
+    """Return the point with the lowest worst spread among those that cost at most so much.
+
+    Parameters
+    ----------
+    curve
+        Points on the rows that decide.
+    unfair
+        The point that costs are measured from; it is a candidate as well.
+    max_cost
+        Accuracy that may be lost.
+
+    Returns
+    -------
+    tuple
+        Label and cost; of equal spreads the cheaper point. One that decides every row alike is
+        taken only where no other penalised point is within the budget.
+
+    Raises
+    ------
+    ValueError
+        When only the unfair point is that cheap.
+    """
+    names = list(curve.points)
+    accuracy, worst = curve.accuracy(), curve.worst()
+    costs: Floats = accuracy[names.index(unfair)] - accuracy
+    penalised = np.array([name != unfair for name in names]) & ~np.isnan(worst)
+    within = (costs <= max_cost + ROUNDING) & ~np.isnan(worst)
+    if not (within & penalised).any():
+        raise ValueError(_too_dear(names, costs, penalised, max_cost, curve.goal.accuracy))
+    alike = np.array([point.decides_alike() for point in curve.points.values()])
+    if (within & penalised & ~alike).any():
+        within &= ~alike
+    best = min(np.flatnonzero(within), key=lambda i: (worst[i], costs[i]))
+    return names[best], float(costs[best])
+
+
+def choice_of(
+    label: str,
+    cost: float,
+    max_cost: float,
+    *,
+    estimator: Any,
+    weights: Mapping[str, Any],
+    reported: pd.DataFrame,
+    unfair: str,
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    path: bool = False,
+) -> FrontierChoice:
+    """Put a choice together.
+
+    Parameters
+    ----------
+    label, cost, max_cost
+        The point, its cost where it was chosen, and what it was allowed to cost.
+    estimator
+        Unfitted, with its roles.
+    weights
+        Fairness weight by label.
+    reported
+        Points of the reported seeds, one line each.
+    unfair
+        Label of the unfair point.
+    seeds
+        Those that chose, and those reported.
+    path
+        Whether the points were fitted on from each other.
+    """
+    lines = reported.set_index("variant", drop=False)
+    chosen: Any = clone(estimator)
+    point: Any = lines.loc[label]
+    before: Any = lines.loc[unfair]
+    walked = [WALKED] if path and label != unfair else []
+    useless = _useless(point, before)
+    if useless:
+        warn(f"The chosen point, fairness_weight {label}, {useless}. [useless-point]", DataWarning)
+    said = [*_notes(label == unfair, float(point["cost"]), max_cost, *seeds), *walked]
+    return FrontierChoice(
+        label,
+        weights[label],
+        chosen.set_params(fairness_weight=weights[label]),
+        cost,
+        point,
+        before,
+        "; ".join([useless, *said] if useless else said),
+    )
+
+
+def _useless(point: Any, unfair: Any) -> str:
+    """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit."""
+    name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
+    now, before = float(point[name]), float(unfair[name])
+    if not now - chance < LEAST_SKILL * (before - chance):  # NaN: not known
+        return ""
+    shown = {"auroc": "AUROC", "r2": "R2"}[name]
+    return (
+        f"hardly tells rows apart ({shown} {now:.3f}, the unfair point {before:.3f}): its spreads "
+        "are no sign of fairness; give a smaller max_cost or smaller weights"
+    )
+
+
+def _notes(
+    is_unfair: bool,
+    reported_cost: float,
+    max_cost: float,
+    choosing: tuple[int, ...],
+    reported: tuple[int, ...],
+) -> Iterator[str]:
+    if is_unfair:
+        yield "no penalised point within the budget has a lower worst SD: this is the unfair one"
+    if set(choosing) & set(reported):
+        both = ", ".join(map(str, sorted({*choosing} & {*reported})))
+        yield (
+            f"chosen and reported on the same fits (seed {both}), so the figures are flattering: "
+            "give more seeds"
+        )
+    if reported_cost > max_cost:
+        yield f"on the reported seeds it costs {reported_cost:.4f}, more than {max_cost:g}"
+
+
+def _too_dear(
+    names: list[str], costs: Floats, penalised: np.ndarray, max_cost: float, metric: str
+) -> str:
+    known = penalised & ~np.isnan(costs)
+    if not known.any():
+        return (
+            f"No penalised point has a cost: {metric} or a spread is not defined on these rows. "
+            "Give rows of both outcomes and of two groups or more. [no-cost]"
+        )
+    least = int(np.flatnonzero(known)[np.argmin(costs[known])])
+    return (
+        f"No penalised point costs at most {max_cost:g} of {metric}; the cheapest is "
+        f"{names[least]}, which costs {costs[least]:.4f}. Add smaller weights, or raise "
+        "max_cost. [max-cost-missed]"
+    )

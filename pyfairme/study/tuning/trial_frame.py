@@ -1,0 +1,142 @@
+"""Trials of a search as a table, and the one to choose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.metrics import non_dominated
+from pyfairme.notices import warn
+from pyfairme.study.tuning.bohb import Aim
+from pyfairme.study.tuning.search_space import Choice, keywords_of, values_of
+from pyfairme.study.tuning.shared_study import counted, have_checksums, trusted
+
+__all__ = ["Points", "best_so_far", "choose", "trial_frame", "warn_if_missing"]
+
+
+class Points(NamedTuple):
+    """A study, the estimator that it varies, the ranges, and what is minimised."""
+
+    study: Any
+    base: Any
+    space: Mapping[str, Any]
+    aim: Aim
+
+    def keywords(self, trial: Any) -> dict[str, Any]:
+        """Return the estimator's keywords of a trial."""
+        return keywords_of(self.space, trial.params, self.base)
+
+
+def choose(points: Points, max_cost: float) -> tuple[Any, float]:
+    """Choose the best completed trial.
+
+    Without a demand on accuracy the one with the smallest value; else, among those that meet it,
+    the one with the smallest worst SD (the more accurate one of equals); if none does, the one that
+    misses least.
+
+    Returns
+    -------
+    tuple
+        The trial, and the accuracy that it misses: 0 or less if none.
+
+    Raises
+    ------
+    ValueError
+        When no trial was judged to the end.
+    """
+    done = _completed(points)
+    if not done:
+        raise ValueError(
+            "No trial was judged to the end: see the states and errors in the study's trials, and "
+            "give more trials or narrower ranges. [no-trial]"
+        )
+    ranked = [(*_rank(points.aim, trial, max_cost), trial.number) for trial in done]
+    best = min(range(len(done)), key=ranked.__getitem__)
+    return done[best], _missing(points.aim, done[best], max_cost)
+
+
+def trial_frame(points: Points, best: Any) -> pd.DataFrame:
+    """Lay the trials that count out as `pyfairme.study.tuning.tune_study.Tuning` describes."""
+    numbers = set(counted(points.study))
+    trials = [trial for trial in points.study.get_trials(deepcopy=False)
+              if trial.number in numbers]  # fmt: skip
+    lines = [_line(points, trial) for trial in trials]
+    frame = pd.DataFrame(lines)
+    for name, entry in points.space.items():
+        if isinstance(entry, Choice):  # None stays None, a tuple a tuple
+            values = [line.get(name) for line in lines]
+            frame[name] = pd.Series(values, index=frame.index, dtype=object)
+    frame["on_frontier"] = False
+    done = (frame["state"] == "complete").to_numpy()
+    if points.aim.objective != "accuracy":
+        part: Any = frame[done]
+        frame.loc[done, "on_frontier"] = non_dominated(part["accuracy"], part["worst_sd"])
+    frame["best"] = frame["number"] == best.number
+    return frame
+
+
+def best_so_far(points: Points) -> str:
+    """Say which point is the best so far, for the progress bar."""
+    if not _completed(points):
+        return "no point judged on all folds yet"
+    trial, missing = choose(points, points.aim.max_cost)
+    metrics = trial.user_attrs["metrics"]
+    if points.aim.objective == "accuracy":
+        return f"best loss {metrics['loss']:.4f} (trial {trial.number})"
+    kept = "" if missing <= 0 else ", too low"
+    return (
+        f"best SD {metrics['worst_sd']:.3f} at accuracy {metrics['accuracy']:.3f}{kept} "
+        f"(trial {trial.number})"
+    )
+
+
+def warn_if_missing(missing: float, max_cost: float) -> None:
+    """Warn when the chosen trial is less accurate than was demanded."""
+    if missing > 0:
+        warn(
+            f"No completed trial keeps its accuracy within max_cost={max_cost:g} of the baseline: "
+            f"the closest one misses that by {missing:.4f}. Give more trials, a larger max_cost, "
+            "or a space with weaker penalties. [max-cost-missed]",
+        )
+
+
+def _completed(points: Points) -> list[Any]:
+    from optuna.trial import TrialState
+
+    trials = points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    checked = have_checksums(points.study)
+    return [trial for trial in trials if trusted(trial, checked)]
+
+
+def _missing(aim: Aim, trial: Any, max_cost: float) -> float:
+    if aim.objective == "accuracy" or "metrics" not in trial.user_attrs:
+        return np.nan if aim.objective != "accuracy" else 0.0
+    metrics, folds = trial.user_attrs["metrics"], trial.user_attrs["folds"]
+    return aim.violation(metrics, folds, max_cost)
+
+
+def _rank(aim: Aim, trial: Any, max_cost: float) -> tuple[float, ...]:
+    metrics = trial.user_attrs["metrics"]
+    if aim.objective == "accuracy":
+        return (metrics["loss"],)
+    missing = max(0.0, _missing(aim, trial, max_cost))
+    return (missing, metrics["worst_sd"], -metrics["accuracy"])
+
+
+def _line(points: Points, trial: Any) -> dict[str, Any]:
+    values = trial.values or [np.nan] * len(points.aim.directions)
+    names = ["value"] if len(values) == 1 else [f"value_{n}" for n in range(len(values))]
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        **dict(zip(names, values, strict=True)),
+        "missing": _missing(points.aim, trial, points.aim.max_cost),
+        "folds": trial.user_attrs.get("folds", 0),
+        **values_of(points.space, trial.params),
+        **trial.user_attrs.get("metrics", {}),
+        "seconds": trial.user_attrs.get("seconds", np.nan),
+        "error": trial.user_attrs.get("error", ""),
+    }

@@ -1,0 +1,143 @@
+"""The layout for Gaussian elimination is the model's own linear predictor, written otherwise."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pyfairme.data import Batch
+from pyfairme.inference.laplace.linear_predictor import (
+    LinearPredictor,
+    cluster_scale,
+    design_rows,
+    join,
+    known,
+    link,
+    part,
+    whitening,
+)
+from pyfairme.model.effects import RandomEffects
+from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
+from pyfairme.model.networks import mlp_init
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, predictor
+
+ROWS = 30
+BIG = RandomEffects("big", 7, column=0, slopes=(0, 1), correlated=True)
+SMALL = RandomEffects("small", 3, column=1)
+CASES = {
+    "crossed": (ModelSpec(Normal(), 2, factors=(SMALL, BIG), last_layer=True), False),
+    "given": (ModelSpec(Normal(), 2, factors=(BIG, SMALL)), True),
+    "network": (ModelSpec(Bernoulli(), 2, (4,), (BIG,)), False),
+    "hidden slopes": (
+        ModelSpec(Bernoulli(), 2, (4,), (RandomEffects("big", 7, hidden=4),), last_layer=True),
+        False,
+    ),
+    "classes": (
+        ModelSpec(
+            Categorical(3), 2, (),
+            (RandomEffects("big", 7, outputs=3, slopes=(1,), intercept=False),),
+            last_layer=True,
+        ),
+        False,
+    ),
+    "no factor": (ModelSpec(Normal(), 2, last_layer=True), False),
+}  # fmt: skip
+
+
+def make_rows(spec):
+    rng = np.random.default_rng(1)
+    normal = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    codes = [rng.integers(0, 7, ROWS), rng.integers(0, 3, ROWS)]
+    y = rng.integers(0, 2, ROWS) if spec.likelihood.target == "class" else normal(ROWS)
+    batch = Batch(
+        x=normal(ROWS, 2),
+        y=y,
+        cluster=np.stack(codes, axis=1).astype(np.int32),
+        slopes=normal(ROWS, 2),
+        sensitive=np.zeros((ROWS, 0), np.int32),
+        weight=np.ones(ROWS, np.float32),
+        offset=normal(ROWS),
+    )
+    return jax.tree.map(jnp.asarray, batch)
+
+
+def make_latents(spec, seed=2):
+    """Draw values of all latents: positive ones, Cholesky factors, numbers."""
+    rng = np.random.default_rng(seed)
+    return {
+        v.name: v.transform(jnp.asarray(rng.normal(0, 0.6, v.free_shape), jnp.float32))
+        for v in spec.latents
+    }
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    spec, given = CASES[request.param]
+    outputs = spec.likelihood.outputs
+    network = mlp_init(jax.random.key(3), (spec.covariates, *spec.hidden, outputs))
+    return LinearPredictor(spec, given), network, make_latents(spec), make_rows(spec)
+
+
+def test_link_is_that_of_the_model(case):
+    layout, network, latents, batch = case
+    dense, local = join(layout, latents, network)
+    assert dense.shape == (layout.dense,)
+    assert local.shape == (layout.clusters, layout.width)
+
+    @jax.jit
+    def both(batch):
+        found = link(design_rows(layout, network, batch), dense, local)
+        return found, predictor(layout.spec, network, latents, batch).mixed
+
+    found, expected = both(batch)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_part_undoes_join(case):
+    layout, network, latents, _ = case
+    hypers = {latent.name for latent in layout.hypers}
+    found = part(layout, *join(layout, latents, network))
+    assert set(found) | hypers == set(latents)
+    assert not set(found) & hypers
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, latents[name], err_msg=name)
+    at = layout.known
+    np.testing.assert_array_equal(known(layout, network), join(layout, latents, network)[0][:at])
+
+
+def test_the_factor_with_the_most_effects_is_local():
+    spec, _ = CASES["crossed"]
+    assert LinearPredictor(spec).local == BIG
+    assert LinearPredictor(spec).others == (SMALL,)
+    assert LinearPredictor(CASES["no factor"][0]).local is None
+
+
+def test_whitening_squares_to_the_prior_covariance():
+    spec, _ = CASES["crossed"]
+    latents = make_latents(spec)
+    dense, local = whitening(LinearPredictor(spec), latents)
+    tau = np.r_[latents["big_intercept_sd"], latents["big_slopes_sd"][:, 0]]
+    root = np.asarray(latents["big_cholesky"])[0]
+    covariance = np.diag(tau) @ root @ root.T @ np.diag(tau)
+    np.testing.assert_allclose(local @ local.T, covariance, rtol=1e-4)
+    small = float(latents["small_intercept_sd"][0]) ** 2
+    expected = np.diag([*[LAST_LAYER_SCALE**2] * 3, *[small] * 3])
+    np.testing.assert_allclose(dense @ dense.T, expected, rtol=1e-5)
+
+
+def test_a_given_layer_has_no_prior():
+    spec, given = CASES["given"]
+    dense, _ = whitening(LinearPredictor(spec, given), make_latents(spec))
+    assert dense.shape == (3, 3)  # the smaller factor's three effects
+
+
+def test_outputs_have_scales_and_correlations_of_their_own():
+    factor = RandomEffects("g", 2, outputs=2, slopes=(0,), correlated=True)
+    spec = ModelSpec(Categorical(2), 2, factors=(factor,))
+    latents = make_latents(spec)
+    scale = np.asarray(cluster_scale(factor, latents)).reshape(2, 2, 2, 2)  # (d, K, d, K)
+    for k in range(2):
+        own = scale[:, k, :, k]
+        tau = np.r_[latents["g_intercept_sd"][k], latents["g_slopes_sd"][0, k]]
+        np.testing.assert_allclose(own, tau[:, None] * latents["g_cholesky"][k], rtol=1e-6)
+    assert not scale[:, 0, :, 1].any()

@@ -1,0 +1,76 @@
+"""What penalties do to the effects: their gradient, and nothing else of the first stage."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, link
+from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
+from pyfairme.model.networks import mlp_init
+from pyfairme.model.penalties import AttributeCodes
+from pyfairme.model.program import Weights
+from tests.inference.laplace.test_linear_predictor import CASES, make_latents, make_rows
+
+
+def penalised(name, penalty, strength):
+    """A case of the layout with one attribute, a penalty of the mixed prediction, and weights."""
+    spec = replace(
+        CASES[name][0], attributes=(AttributeCodes("s", 2),), penalties=(penalty,),
+        views=("mixed",),
+        criterion="demographic_parity", adversaries=(), fixed_loss=False,
+    )  # fmt: skip
+    rng = np.random.default_rng(7)
+    batch = make_rows(spec)
+    n = len(batch.weight)
+    batch = batch._replace(sensitive=rng.integers(0, 2, (n, 1)).astype(np.int32))
+    weights = Weights(
+        fixed=0.0, kl=2.0, cluster=0.0, prior_scale=1.0, rows=1.0, batch_rows=1.0, ramp=1.0,
+        fairness={penalty: {"mixed": np.float32([strength])}}, balance=(np.ones(2, np.float32),),
+    )  # fmt: skip
+    network = mlp_init(jax.random.key(3), (2, *spec.hidden, 1))
+    return spec, batch, weights, network
+
+
+def pull(spec, batch, weights, network, batch_size):
+    drawn = {name: np.stack([value] * 200) for name, value in make_latents(spec).items()}
+    return pull_of_penalties(spec, {"network": network}, drawn, batch, weights, batch_size)
+
+
+@pytest.mark.parametrize("name", ["crossed", "hidden slopes"])  # Normal, Bernoulli
+def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
+    """- n / kl * strength * d gap / d effects, at draws that are all alike."""
+    spec, batch, weights, network = penalised(name, "moment", 0.5)
+    layout, latents = LinearPredictor(spec), make_latents(spec)
+    rows = design_rows(layout, network, batch)
+    effects = join(layout, latents, network)
+
+    def gap(dense, local):
+        values = spec.likelihood.bounded(link(rows, dense, local))[:, 0]
+        share = batch.weight / batch.weight.sum()
+        inside = jnp.stack([batch.sensitive[:, 0] == level for level in (0, 1)]) * share
+        means = (inside @ values) / inside.sum(axis=1)
+        return jnp.abs(means - share @ values).mean()
+
+    expected = jax.jit(jax.grad(gap, argnums=(0, 1)))(*effects)
+    found = pull(spec, batch, weights, network, len(batch.weight))
+    scale = -0.5 * float(batch.weight.sum()) / 2.0
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, scale * other, rtol=1e-3, atol=1e-4 * abs(scale))
+    assert np.abs(found[1]).max() > 0
+
+
+def test_without_strength_there_is_no_pull_wherever_the_first_stage_ended():
+    """The latents are nowhere near a mode: nothing but a penalty may hold them there."""
+    for part in pull(*penalised("crossed", "moment", 0.0), 10_000):
+        assert not np.asarray(part).any()
+
+
+def test_the_pull_of_batches_is_that_of_the_mean_batch():
+    """A gap near zero has one sign in all rows and either in batches: its pull there is weaker."""
+    case = penalised("crossed", "moment", 1.0)
+    whole, parts = pull(*case, 10_000)[1], pull(*case, 12)[1]
+    assert np.abs(parts).sum() > 0
+    assert np.linalg.norm(parts) < np.linalg.norm(whole)

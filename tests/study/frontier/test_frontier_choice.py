@@ -1,0 +1,63 @@
+"""Which point of a frontier is taken, where points decide every row alike or hardly tell rows."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import pyfairme as pf
+from pyfairme.metrics.null_value import NullValue
+from pyfairme.notices import DataWarning
+from pyfairme.study.frontier.frontier_choice import cheapest_fair, choice_of
+from pyfairme.study.frontier.frontier_points import GOALS, FrontierCurve, Point, Quantity
+
+NO_NULL = NullValue(np.nan, np.nan, np.nan)
+
+
+def quantity(value):
+    return Quantity(value, np.empty(0), NO_NULL)
+
+
+def curve(**points):
+    made = {
+        name: Point({"balanced_accuracy": quantity(a)}, {}, quantity(sd), None, ("tpr_sd", "s"))
+        for name, (a, sd) in points.items()
+    }
+    return FrontierCurve(made, GOALS["classification"])
+
+
+def test_a_point_that_decides_every_row_alike_is_the_last_to_be_taken():
+    points = {"none": (0.7, 0.2), "fair": (0.65, 0.1), "alike": (0.5, 0.0)}
+    assert cheapest_fair(curve(**points), "none", 0.3) == ("fair", pytest.approx(0.05))
+    del points["fair"]
+    assert cheapest_fair(curve(**points), "none", 0.3) == ("alike", pytest.approx(0.2))
+
+
+def chosen(label, **metric):
+    ((name, (before, now)),) = metric.items()
+    reported = pd.DataFrame(
+        {"variant": ["none", "1"], name: [before, now], "cost": [0.0, 0.1], "worst_sd": [0.2, 0.0]}
+    )
+    estimator = pf.FairMixedEffectsClassifier("cluster", ["s"])
+    weights = {"none": 0.0, "1": 1.0}
+    return choice_of(
+        label, 0.1, 0.2, estimator=estimator, weights=weights, reported=reported,
+        unfair="none", seeds=((0,), (1,)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ({"auroc": (0.80, 0.536)}, r"AUROC 0\.536, the unfair point 0\.800"),
+        ({"r2": (0.4, 0.01)}, r"R2 0\.010, the unfair point 0\.400"),
+    ],
+)
+def test_a_point_near_chance_is_told(metric, said):
+    with pytest.warns(DataWarning, match=rf"hardly tells rows apart \({said}.*\[useless-point\]"):
+        choice = chosen("1", **metric)
+    assert "no sign of fairness" in choice.note
+
+
+def test_a_point_that_still_ranks_rows_is_not():
+    assert chosen("1", auroc=(0.8, 0.7)).note == ""
+    assert "hardly" not in chosen("none", auroc=(0.55, 0.55)).note
