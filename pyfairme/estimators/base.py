@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
+from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.estimators import (
     changed_keywords,
@@ -28,10 +30,10 @@ from pyfairme.estimators.cluster_labels import warn_of_clusters
 from pyfairme.estimators.copied_columns import warn_of_copies
 from pyfairme.estimators.nested_labels import warn_of_nested_labels
 from pyfairme.estimators.one_at_a_time import of_one_model
+from pyfairme.estimators.private_copy import private_copy
 from pyfairme.estimators.progress_bar import progress_bar
 from pyfairme.estimators.row_identity import row_identity
 from pyfairme.estimators.rows_without_cluster import keep_placed
-from pyfairme.estimators.saving import Saving
 from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference import posterior_draws, posterior_tables, predictions
@@ -44,7 +46,7 @@ from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.program import Weights
 
 
-class FairMixedEffects(Saving, BaseEstimator):
+class FairMixedEffects(BaseEstimator, ABC):
     """Base of the classifier and the regressor; not for direct use."""
 
     def __init__(
@@ -122,15 +124,17 @@ class FairMixedEffects(Saving, BaseEstimator):
         """Check every keyword that can be checked without data; raise ValueError by its name."""
         estimator_keywords.check_settings(self.get_params(deep=False))
 
+    @abstractmethod
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
-        raise NotImplementedError
+        """Return the target's encoding, learned from the training rows."""
 
+    @abstractmethod
     def _likelihood(self) -> Likelihood:
-        raise NotImplementedError
+        """Return the likelihood of the fitted target."""
 
+    @abstractmethod
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         """Class codes (n,) by which validation rows are stratified; None for a real target."""
-        raise NotImplementedError
 
     def _weights_of_classes(
         self, y: np.ndarray, weight: np.ndarray | None
@@ -606,3 +610,39 @@ class FairMixedEffects(Saving, BaseEstimator):
         tags.input_tags.allow_nan = self.missing == "category"
         tags.target_tags.required = True
         return tags
+
+    # Saving ----------------------------------------------------------------------------------
+
+    def save(self, path: Any, *, key: str | bytes | None = None, private: bool = False) -> None:
+        """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it.
+
+        docs/model_files.md says what the file holds of the training rows.
+
+        Parameters
+        ----------
+        path
+            File to write. An existing one is replaced, and keeps its permissions; of a symbolic
+            link the file that it names. Folders, devices, pipes and read-only files are refused.
+        key
+            Secret of at least 16 bytes, text or bytes, with which the file is signed (HMAC-SHA256):
+            ``load(path, key=key)`` refuses files that were not. The file can be read without it.
+        private
+            Leave names of clusters and exact values of single rows out. Knots move by up to a
+            quarter of the gap to the next one, or most of a unit, so predictions change a little.
+            With a ``key`` names are hashed with it: who loads with the key gets the effects of
+            known clusters. Without one every cluster is new to the loaded model. Weights and
+            effects stay as they are.
+
+        Raises
+        ------
+        ValueError
+            When keywords were changed after fit that only another fit can obey, the key is too
+            short, or is not the one that the model's names are hashed with.
+        OSError
+            When the file cannot be written; the old one is then as it was.
+        """
+        self._check_use()
+        secret = persistence.secret_of(key)
+        written = private_copy(self, secret) if private else self
+        found = saved_state.to_state(written, secret)
+        persistence.save_state(path, found, kind=type(self).__name__, key=secret)

@@ -10,6 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from pyfairme.study.tuning import shared_study
 from pyfairme.study.tuning.search_loop import _RunningTrial
 from pyfairme.study.tuning.shared_study import (
     JOINED,
@@ -26,7 +27,6 @@ from pyfairme.study.tuning.shared_study import (
     write_results,
     write_shared,
 )
-from pyfairme.study.tuning import shared_study
 
 SPACE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 
