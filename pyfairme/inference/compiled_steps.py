@@ -185,13 +185,13 @@ def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
 def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
     """Adversaries must keep up with the network; latents and linear models have far to go."""
 
-    def multiple(site: str) -> float:
-        if "adversary" in site:
-            return 5.0
-        return 1.0 if site == "network" and not linear else 10.0
+    def multiple(site: str, value: Any) -> float:
+        if site == "network":
+            return 10.0 if linear else 1.0
+        return 5.0 if isinstance(value, tuple) else 10.0  # layers of an adversary, or a latent's
 
     def filled(site: str, value: Any) -> Any:
-        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site)), value)
+        return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site, value)), value)
 
     return {site: filled(site, value) for site, value in params.items()}
 

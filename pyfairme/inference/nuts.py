@@ -109,8 +109,10 @@ def sample(
         )
     found = _draws(spec)(fitted, noise)
     values = {name: np.asarray(value) for name, value in found.items()}
-    judged = {name: _correlations(value) if name.endswith("_cholesky") else value
-              for name, value in values.items()}  # fmt: skip
+    factors = {latent.name for latent in spec.latents if latent.correlations}
+    judged = {
+        name: _correlations(value) if name in factors else value for name, value in values.items()
+    }
     return Sampled(
         values,
         {name: worst(value) for name, value in judged.items() if value.size},

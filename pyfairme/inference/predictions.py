@@ -104,13 +104,15 @@ class PredictionInputs(NamedTuple):
 @with_jax
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
-    return _finite(_by_row(query, effects, "mean", _thin(query.draws, MEAN_DRAWS)))
+    return _finite(_by_row(query, effects, outcome_mean, _thin(query.draws, MEAN_DRAWS)))
 
 
 @with_jax
 def every_mean(query: Query) -> dict[str, np.ndarray]:
     """Return `means` of all kinds of effects at the cost of little more than one."""
-    found = _finite(_by_row(query, "mixed", "every_mean", _thin(query.draws, MEAN_DRAWS)))
+    found = _finite(
+        _by_row(query, "mixed", outcome_mean_of_all_effects, _thin(query.draws, MEAN_DRAWS))
+    )
     return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
@@ -119,7 +121,8 @@ def quantiles(
     query: Query, effects: str, probabilities: tuple[float, ...], kind: str, seed: int
 ) -> np.ndarray:
     """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
-    function, held = _compiled(_bare(query.spec), f"every_draw_of_{kind}"), _on_device(query.draws)
+    quantity = means_of_draws if kind == "mean" else outcomes_of_draws
+    function, held = _compiled(_bare(query.spec), quantity), _on_device(query.draws)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
     keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
 
@@ -145,7 +148,7 @@ def outcomes(
     ``identity``, uint64[n], seeds the noise of each row, whatever rows come with it: rows that are
     drawn in several calls are then as independent of each other as those of one call.
     """
-    function = _compiled(_bare(query.spec), "outcome")
+    function = _compiled(_bare(query.spec), new_outcomes)
     chosen = _on_device(_thin(query.draws, draws))
     base = jax.random.key(seed)
     halves = identity.astype(np.uint64)[:, None] >> np.array([32, 0], np.uint64)
@@ -164,19 +167,19 @@ def outcomes(
 @with_jax
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
-    return _by_row(query, effects, "density", query.draws)
+    return _by_row(query, effects, log_predictive_density, query.draws)
 
 
 @with_jax
 def log_likelihood(query: Query, effects: str) -> np.ndarray:
     """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
-    return _by_row(query, effects, "log_likelihood", query.draws).T
+    return _by_row(query, effects, log_density_of_draws, query.draws).T
 
 
 @with_jax
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
-    return _by_row(query, effects, "link", _thin(query.draws, MEAN_DRAWS))
+    return _by_row(query, effects, link_mean, _thin(query.draws, MEAN_DRAWS))
 
 
 def _quantiles(every: np.ndarray, probabilities: tuple[float, ...]) -> np.ndarray:
@@ -205,9 +208,11 @@ def _finite(found: np.ndarray) -> np.ndarray:
     return found
 
 
-def _by_row(query: Query, effects: str, kind: str, draws: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Compute one kind of answer whose first axis is the rows."""
-    function = _compiled(_bare(query.spec), kind)
+def _by_row(
+    query: Query, effects: str, quantity: Quantity, draws: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """Compute a quantity whose first axis is the rows."""
+    function = _compiled(_bare(query.spec), quantity)
     held = _on_device(draws)
     return _over_chunks(query, lambda batch, soft, _: function(query, effects, held, batch, soft))
 
@@ -263,17 +268,25 @@ def padded(rows: np.ndarray) -> np.ndarray:
     return np.pad(rows, [(0, CHUNK - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
 
 
-@per_structure(maxsize=128)
-def _compiled(spec: ModelSpec, kind: str) -> Callable[..., Array]:
-    likelihood = spec.likelihood
+@dataclass(frozen=True)
+class DrawnLinks:
+    """Links of one chunk's rows for every member and draw, and what the likelihood makes of them.
 
-    def links(at: PredictionInputs) -> Any:
+    ``keys`` seed the noise of each row; ``None``: the same for every row.
+    """
+
+    spec: ModelSpec
+    at: PredictionInputs
+    keys: Any
+
+    def links(self) -> Any:
         """Link of the wanted effects, one per member and draw: (members * draws, n, K)."""
-        hard = _one_hot(spec, at.batch)
+        at, hard = self.at, _one_hot(self.spec, self.at.batch)
 
         def member(layers: Any, latents: Any, centre: Array) -> Array:
             def one(values: Any) -> Array:
-                found = soft_predictor(spec, layers, values, at.batch, hard, at.soft.membership)
+                known = at.soft.membership
+                found = soft_predictor(self.spec, layers, values, at.batch, hard, known)
                 return _choose(found, at.which, centre + at.batch.offset[:, None])
 
             return jax.vmap(one)(latents) if latents else one({})[None]
@@ -281,73 +294,115 @@ def _compiled(spec: ModelSpec, kind: str) -> Callable[..., Array]:
         eta = jax.vmap(member)(at.network, at.draws, at.centre)
         return eta.reshape(-1, *eta.shape[2:])
 
-    def spread(at: PredictionInputs, keys: Any) -> Any:
+    def spread(self) -> Any:
         """Links whose draws also vary as the cluster of a row does that is not known."""
-        eta = links(at)
+        at, eta = self.at, self.links()
         random = (at.which != EFFECTS.index("fixed")).astype(eta.dtype)
-        given = (spec, at.network, at.draws, at.batch)
+        given = (self.spec, at.network, at.draws, at.batch)
         if at.soft.membership is not None and at.draws:
             eta = eta + random * between(*given, at.soft.membership)
         if at.soft.alone is not None and at.draws:
-            shape = (eta.shape[0], eta.shape[2], len(spec.factors))
-            if keys is None:  # the same for every row: only one row at a time is asked for
+            shape = (eta.shape[0], eta.shape[2], len(self.spec.factors))
+            if self.keys is None:  # the same for every row: only one row at a time is asked for
                 z = _evenly_normal(shape)[:, None]
             else:
                 one = lambda key: jax.random.normal(jax.random.fold_in(key, ALONE), shape)  # noqa: E731
-                z = jnp.moveaxis(jax.vmap(one)(keys), 0, 1)
+                z = jnp.moveaxis(jax.vmap(one)(self.keys), 0, 1)
             eta = eta + random * alone(*given, at.soft.alone, z)
         return eta
 
-    def values(flat: Any, eta: Any) -> Any:
-        """Mean of the likelihood for every draw of the link."""
+    def each(self, function: Callable[..., Any], *arrays: Any) -> Any:
+        """Call ``function(latents, ...)`` with every draw of the latents and of the arrays."""
+        draws = self.at.draws
+        flat = {k: v.reshape(v.shape[0] * v.shape[1], *v.shape[2:]) for k, v in draws.items()}
         if not flat:
-            return jax.vmap(lambda e: likelihood.mean(e, {}))(eta)
-        return jax.vmap(likelihood.mean)(eta, flat)
+            return jax.vmap(lambda *one: function({}, *one))(*arrays)
+        return jax.vmap(function)(flat, *arrays)
 
-    def sampled(flat: Any, eta: Any, keys: Array) -> Any:
+    def values(self, eta: Any) -> Any:
+        """Mean of the likelihood for every draw of the link."""
+        return self.each(lambda v, e: self.spec.likelihood.mean(e, v), eta)
+
+    def sampled(self, eta: Any, keys: Array) -> Any:
         """One new outcome per draw and row: (draws, n)."""
 
-        def one(e: Array, v: Any, index: Array) -> Array:
+        def one(values: Any, links: Array, index: Array) -> Array:
             def row(link: Array, key: Array) -> Array:
-                return likelihood.distribution(link, v).sample(jax.random.fold_in(key, index))
+                drawn = self.spec.likelihood.distribution(link, values)
+                return drawn.sample(jax.random.fold_in(key, index))
 
-            return jax.vmap(row)(e, keys)
+            return jax.vmap(row)(links, keys)
 
-        index = jnp.arange(eta.shape[0])
-        if not flat:
-            return jax.vmap(lambda e, i: one(e, {}, i))(eta, index)
-        return jax.vmap(one)(eta, flat, index)
+        return self.each(one, eta, jnp.arange(eta.shape[0]))
 
-    def densities(flat: Any, eta: Any, y: Any) -> Any:
-        if not flat:
-            return jax.vmap(lambda e: likelihood.distribution(e, {}).log_prob(y))(eta)
-        return jax.vmap(lambda e, v: likelihood.distribution(e, v).log_prob(y))(eta, flat)
+    def densities(self) -> Any:
+        """Log density of the chunk's own y for every draw: (draws, n)."""
+        y = self.at.batch.y
+        density = lambda v, e: self.spec.likelihood.distribution(e, v).log_prob(y)  # noqa: E731
+        return self.each(density, self.spread())
 
+    def without_own_noise(self) -> DrawnLinks:
+        """Return them with the same noise for every row: an interval is that of one row."""
+        return replace(self, keys=None)
+
+
+Quantity = Callable[[DrawnLinks], Any]
+
+
+def link_mean(drawn: DrawnLinks) -> Any:
+    """Posterior mean of the link: (n, K)."""
+    return drawn.links().mean(axis=0)
+
+
+def outcome_mean(drawn: DrawnLinks) -> Any:
+    """Posterior mean of the likelihood's mean: (n, ...)."""
+    return drawn.values(drawn.spread()).mean(axis=0)
+
+
+def outcome_mean_of_all_effects(drawn: DrawnLinks) -> Any:
+    """Posterior means for every kind of effects, (n, 3, ...): links are computed once."""
+
+    def one(which: Array) -> Any:
+        return outcome_mean(replace(drawn, at=drawn.at._replace(which=which)))
+
+    return jax.vmap(one, out_axes=1)(jnp.arange(len(EFFECTS)))
+
+
+def log_density_of_draws(drawn: DrawnLinks) -> Any:
+    """Log density of each row's y given each draw: (n, draws)."""
+    return drawn.densities().T
+
+
+def log_predictive_density(drawn: DrawnLinks) -> Any:
+    """Log of the mean over draws of the density of each row's y: (n,)."""
+    every = drawn.densities()
+    return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])
+
+
+def means_of_draws(drawn: DrawnLinks) -> Any:
+    """Mean of the likelihood for every draw: (n, ..., draws)."""
+    return jnp.moveaxis(drawn.values(drawn.without_own_noise().spread()), 0, -1)
+
+
+def outcomes_of_draws(drawn: DrawnLinks) -> Any:
+    """One new outcome per draw, one-hot where it is a class: (n, ..., draws)."""
+    found = drawn.sampled(drawn.without_own_noise().spread(), drawn.keys)
+    outputs = drawn.spec.likelihood.outputs
+    if outputs > 1:  # a code has no quantiles; whether it is class k has
+        found = jax.nn.one_hot(found, outputs)
+    return jnp.moveaxis(found.astype(jnp.float32), 0, -1)
+
+
+def new_outcomes(drawn: DrawnLinks) -> Any:
+    """One new outcome per draw, with noise of the row's own: (draws, n)."""
+    return drawn.sampled(drawn.spread(), drawn.keys)
+
+
+@per_structure(maxsize=128)
+def _compiled(spec: ModelSpec, quantity: Quantity) -> Callable[..., Array]:
     @jax.jit
     def run(at: PredictionInputs, keys: Any) -> Any:
-        flat = {k: v.reshape(v.shape[0] * v.shape[1], *v.shape[2:]) for k, v in at.draws.items()}
-        if kind == "link":
-            return links(at).mean(axis=0)
-        if kind == "mean":
-            return values(flat, spread(at, None)).mean(axis=0)
-        if kind == "every_mean":  # the links are computed once, only their choice is repeated
-            each = jnp.arange(len(EFFECTS))
-            one = lambda which: values(flat, spread(at._replace(which=which), None)).mean(axis=0)  # noqa: E731
-            return jax.vmap(one, out_axes=1)(each)
-        eta = spread(at, keys if kind == "outcome" else None)
-        if kind == "log_likelihood":
-            return densities(flat, eta, at.batch.y).T
-        if kind == "density":
-            every = densities(flat, eta, at.batch.y)
-            return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])
-        if kind == "every_draw_of_mean":
-            return jnp.moveaxis(values(flat, eta), 0, -1)
-        drawn = sampled(flat, eta, keys)
-        if kind == "outcome":
-            return drawn
-        if likelihood.outputs > 1:  # a code has no quantiles; whether it is class k has
-            drawn = jax.nn.one_hot(drawn, likelihood.outputs)
-        return jnp.moveaxis(drawn.astype(jnp.float32), 0, -1)
+        return quantity(DrawnLinks(spec, at, keys))
 
     def call(
         query: Query,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -171,3 +173,14 @@ def test_weights_of_rows_count_as_copies(rows):
         found[0]["network"][0].weight, found[1]["network"][0].weight, atol=0.01
     )
     np.testing.assert_allclose(found[0]["g_intercept_loc"], found[1]["g_intercept_loc"], atol=0.03)
+
+
+def test_the_name_of_a_factor_changes_nothing(rows):
+    """Adversaries learn at a rate of their own; a column called so is none."""
+    short = replace(SHORT, min_steps=20)
+    fits = {}
+    for name in ("g", "adversary"):
+        spec = replace(PLAIN, factors=(RandomEffects(name, 4),))
+        found = fit(spec, "mean_field", rows, None, make_weights(spec), short, seed=3).params
+        fits[name] = found[f"{name}_intercept_loc"]
+    np.testing.assert_array_equal(fits["g"], fits["adversary"])
