@@ -38,7 +38,7 @@ from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference import posterior_draws, posterior_tables, predictions
 from pyfairme.inference.diagnostics import diagnostics
-from pyfairme.inference.predictions import Query
+from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.training import lean, train
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
@@ -48,6 +48,27 @@ from pyfairme.model.program import Weights
 
 class FairMixedEffects(BaseEstimator, ABC):
     """Base of the classifier and the regressor; not for direct use."""
+
+    # What a fit leaves here.
+    fit_: Fit
+    design_: Design
+    target_: Any  # ClassTarget, RealTarget or CountTarget
+    guide_: str
+    history_: pd.DataFrame
+    n_iter_: int
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+    disparity_: pd.DataFrame  # of `adapt` and `refine`
+    classes_: np.ndarray  # of a classifier, as the next
+    threshold_: dict[str, float]
+    _seed: int
+    _class_weights: dict[Any, float] | None
+    _training: Batch | None
+    _learned: warm_start_state.Learned | None
+    _slope_means: np.ndarray
+    _input_sd: np.ndarray
+    _column_labels: Any
+    _reading: dict[str, Any]
 
     def __init__(
         self,
@@ -135,6 +156,10 @@ class FairMixedEffects(BaseEstimator, ABC):
     @abstractmethod
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         """Class codes (n,) by which validation rows are stratified; None for a real target."""
+
+    @abstractmethod
+    def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
+        """Draw new outcomes: xarray, dims (chain, draw, row)."""
 
     def _weights_of_classes(
         self, y: np.ndarray, weight: np.ndarray | None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyfairme.estimators.estimator_keywords import UNSEEN, check_choice
 from pyfairme.notices import shown
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["check_unchanged", "remember"]
 
@@ -17,13 +20,13 @@ __all__ = ["check_unchanged", "remember"]
 STILL_READ = {"unseen", "progress", "warm_start"}
 
 
-def remember(estimator: Any) -> dict[str, Any]:
+def remember(estimator: FairMixedEffects) -> dict[str, Any]:
     """Return the keywords that a fit ends with, to be compared later."""
     given = estimator.get_params(deep=False)
     return {k: copy.copy(v) if isinstance(v, list | dict) else v for k, v in given.items()}
 
 
-def check_unchanged(estimator: Any) -> None:
+def check_unchanged(estimator: FairMixedEffects) -> None:
     """Raise ValueError where keywords were changed after fit that only another fit can obey."""
     check_choice("unseen", estimator.unseen, UNSEEN)
     fitted: Mapping[str, Any] = getattr(estimator, "_fitted_params", {})

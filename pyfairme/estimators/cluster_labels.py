@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,9 @@ import pandas as pd
 from pyfairme.data.columns import lookup, sameness
 from pyfairme.data.grouping_factors import Factor, Grouping, factor_columns, read_clusters
 from pyfairme.notices import DataWarning, unsaid, warn
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = [
     "expecting_new_clusters",
@@ -33,7 +36,7 @@ def expecting_new_clusters() -> Iterator[None]:
         yield
 
 
-def warn_of_clusters(estimator: Any, frame: pd.DataFrame, effects: str) -> None:
+def warn_of_clusters(estimator: FairMixedEffects, frame: pd.DataFrame, effects: str) -> None:
     """Warn of clusters among rows to predict that look like a mistake, where they have effects."""
     if effects == "fixed":
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,9 @@ from pyfairme.metrics.names import apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.small_groups import enough, merge_small_groups
 from pyfairme.notices import DataWarning, unsaid, warn
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["BLOCKS", "NEW_LEVEL", "EvaluatedRows", "collect", "pool", "report"]
 
@@ -80,7 +83,7 @@ class EvaluatedRows:
 
 
 def collect(
-    estimator: Any, X: Any, y: Any, attributes: Any = None, sample_weight: Any = None
+    estimator: FairMixedEffects, X: Any, y: Any, attributes: Any = None, sample_weight: Any = None
 ) -> EvaluatedRows:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
     check_fitted(estimator)
@@ -102,7 +105,8 @@ def collect(
     prediction = _predict(estimator, frame, seen)
     decision, density = {}, {}
     if classes:
-        decision = {e: estimator._decide(p, e) for e, p in prediction.items()}
+        classifier: Any = estimator
+        decision = {e: classifier._decide(p, e) for e, p in prediction.items()}
     else:
         unit = np.log(getattr(estimator.target_, "scale", 1.0))
         density = {e: predictions.log_density(found, e) - unit for e in EFFECTS}
@@ -124,7 +128,9 @@ def collect(
     )
 
 
-def _predict(estimator: Any, frame: pd.DataFrame, seen: np.ndarray) -> dict[str, np.ndarray]:
+def _predict(
+    estimator: FairMixedEffects, frame: pd.DataFrame, seen: np.ndarray
+) -> dict[str, np.ndarray]:
     """Predict all effects: P(second class) (n,), P of every class (n, K), or values (n,).
 
     Rows of seen clusters need no average over which cluster they may be of, so they go apart.
@@ -159,7 +165,9 @@ def _finest(design: Design) -> list[Factor]:
     return [factor for factor in design.factors if factor.columns not in outer]
 
 
-def attributes_to_judge(estimator: Any, frame: pd.DataFrame, wanted: Any) -> tuple[Attribute, ...]:
+def attributes_to_judge(
+    estimator: FairMixedEffects, frame: pd.DataFrame, wanted: Any
+) -> tuple[Attribute, ...]:
     """Return the attributes to judge: the design's, or ones made for this report."""
     design: Design = estimator.design_
     known: dict[Any, Attribute] = {attribute.name: attribute for attribute in design.attributes}
@@ -186,7 +194,7 @@ def groups_of(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
 
 
 def _gaps(
-    estimator: Any,
+    estimator: FairMixedEffects,
     frame: pd.DataFrame,
     seen: np.ndarray,
     attributes: tuple[Attribute, ...],

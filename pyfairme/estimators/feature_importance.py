@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,17 @@ from pyfairme.inference.input_importance import (
 )
 from pyfairme.inference.predictions import Query
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["METHODS", "feature_importance"]
 
 METHODS = ("permutation", "gradient")
 
 
-def feature_importance(estimator: Any, X: Any, effects: str, method: str) -> pd.DataFrame:
+def feature_importance(
+    estimator: FairMixedEffects, X: Any, effects: str, method: str
+) -> pd.DataFrame:
     """Rank the covariates; see the estimators' method of this name."""
     estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
     estimator_keywords.check_choice("method", method, METHODS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.prior_draws import prior_draws
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = [
     "check_draws",
@@ -49,7 +52,7 @@ class ArvizRows(NamedTuple):
     name: str
 
 
-def refuse_without_latents(estimator: Any, asked: str) -> None:
+def refuse_without_latents(estimator: FairMixedEffects, asked: str) -> None:
     """Raise AttributeError when nothing was drawn, as the model has no latent variable."""
     check_fitted(estimator)
     if not estimator.fit_.draws:
@@ -60,7 +63,7 @@ def refuse_without_latents(estimator: Any, asked: str) -> None:
         )
 
 
-def to_arviz(estimator: Any, X: Any, y: Any, draws: int | None, prior: int) -> Any:
+def to_arviz(estimator: FairMixedEffects, X: Any, y: Any, draws: int | None, prior: int) -> Any:
     """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
     estimator._check_use()
     labels: posterior_draws.AxisLabels = estimator._labels
@@ -161,7 +164,9 @@ def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
     return replace(fit, draws={name: value[:, kept] for name, value in fit.draws.items()})
 
 
-def _rows(estimator: Any, X: Any, y: Any, draws: int, prior: int, taken: set[Any]) -> ArvizRows:
+def _rows(
+    estimator: FairMixedEffects, X: Any, y: Any, draws: int, prior: int, taken: set[Any]
+) -> ArvizRows:
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     _check_size(len(frame), draws, prior, 1 if y is None else 2)
     warn_of_order(frame, "X", y=y)
@@ -190,14 +195,14 @@ def _check_size(rows: int, draws: int, prior: int, groups: int) -> None:
     )
 
 
-def _query(estimator: Any, fit: Fit, rows: ArvizRows) -> Query:
+def _query(estimator: FairMixedEffects, fit: Fit, rows: ArvizRows) -> Query:
     """Return the rows under a fit's draws, unseen clusters by the estimator's own policy."""
     known = fit, estimator.design_, rows.frame, rows.batch
     return query(*known, estimator.unseen, estimator._seed, joint=True)
 
 
 def _row_groups(
-    estimator: Any, rows: ArvizRows, kept: np.ndarray, attrs: Mapping[str, Any]
+    estimator: FairMixedEffects, rows: ArvizRows, kept: np.ndarray, attrs: Mapping[str, Any]
 ) -> dict[str, Any]:
     # new clusters are drawn before the draws are thinned: theirs are then those of `predict`
     found = _query(estimator, estimator.fit_, rows)
@@ -221,7 +226,9 @@ def _leading(found: Query) -> int:
     return next(iter(found.draws.values())).shape[0]
 
 
-def _outcomes(estimator: Any, found: Query, rows: ArvizRows, attrs: Mapping[str, Any]) -> Any:
+def _outcomes(
+    estimator: FairMixedEffects, found: Query, rows: ArvizRows, attrs: Mapping[str, Any]
+) -> Any:
     """One new outcome per draw and row, in the target's units or as codes of classes."""
     chains, each = next(iter(found.draws.values())).shape[:2]
     identity = row_identity(estimator.design_, rows.frame, found.batch)
@@ -240,7 +247,7 @@ def outcome_decoder(target: Any) -> Callable[[np.ndarray], np.ndarray]:
     return lambda drawn: drawn.astype(whole)
 
 
-def _classes(estimator: Any) -> dict[str, Any]:
+def _classes(estimator: FairMixedEffects) -> dict[str, Any]:
     """Say which class each code stands for."""
     labels = getattr(estimator, "classes_", None)
     return {} if labels is None else {"classes": [str(label) for label in labels]}

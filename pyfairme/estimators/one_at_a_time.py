@@ -5,9 +5,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from pyfairme.inference.process_guard import check_process
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["of_one_model", "one_at_a_time"]
 
@@ -44,7 +47,7 @@ def of_one_model(answer: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(answer)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        estimator = args[0]
+        estimator: Any = args[0]
         _refuse_during_fit(estimator)
         first = vars(estimator).get("fit_")
         try:
@@ -58,7 +61,7 @@ def of_one_model(answer: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def _refuse_during_fit(estimator: Any, first: Any = None) -> None:
+def _refuse_during_fit(estimator: FairMixedEffects, first: Any = None) -> None:
     me = threading.get_ident()
     changed = first is not None and vars(estimator).get("fit_") is not first
     if _in_fit.get(id(estimator), me) != me or changed:

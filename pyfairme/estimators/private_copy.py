@@ -6,17 +6,20 @@ import copy
 import secrets
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pyfairme.data.private import private_design
 from pyfairme.inference.predictions import Fit
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["private_copy"]
 
 
-def private_copy(estimator: Any, key: bytes | None) -> Any:
+def private_copy(estimator: FairMixedEffects, key: bytes | None) -> Any:
     """Return a copy that predicts nearly alike, with hidden names in a random order.
 
     It has not where training ended (for ``warm_start``), nor what is known of each cluster's draws

@@ -6,7 +6,7 @@ groups go together. This table shows how much of it they bring, and which cluste
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,9 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query
 from pyfairme.inference.random_part_sums import MEASURES, cell_sums
 from pyfairme.metrics.names import ALL, apart
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["random_disparity"]
 
@@ -53,7 +56,7 @@ class Means(NamedTuple):
 
 
 def random_disparity(
-    estimator: Any,
+    estimator: FairMixedEffects,
     X: Any,
     attributes: Any = None,
     by_cluster: bool = True,
@@ -156,7 +159,7 @@ def random_disparity(
     return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
-def _places(estimator: Any, frame: pd.DataFrame, by_cluster: bool) -> Places:
+def _places(estimator: FairMixedEffects, frame: pd.DataFrame, by_cluster: bool) -> Places:
     codes = [np.zeros(len(frame), np.int64)]
     names = [(ALL, ALL)]
     factors = estimator.fit_.spec.factors if by_cluster else ()

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
@@ -35,6 +35,9 @@ from pyfairme.inference.with_jax import with_jax
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
 
 MOST_NUMBERS = 5e8  # of drawn latents
@@ -46,7 +49,7 @@ class FairnessWarning(UserWarning):
     """Predictions of the groups are further apart after an update than before it."""
 
 
-def keep_training(estimator: Any, training: Batch | None) -> None:
+def keep_training(estimator: FairMixedEffects, training: Batch | None) -> None:
     """Hold on to the encoded training rows for `refine`, unless they are very many."""
     numbers = sum(np.size(part) for part in training or () if part is not None)
     estimator._training = training if numbers <= LARGEST_KEPT else None
@@ -57,7 +60,7 @@ def keep_training(estimator: Any, training: Batch | None) -> None:
 
 @with_jax
 def refine(
-    estimator: Any,
+    estimator: FairMixedEffects,
     draws: int,
     chains: int,
     fairness_weight: Any,
@@ -147,7 +150,7 @@ def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
         yield jax.tree.map(lambda leaf, at=first: leaf[at], fit.network), flat
 
 
-def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
+def _training_rows(estimator: FairMixedEffects, X: Any, y: Any, sample_weight: Any) -> Batch:
     """Return the rows of the last fit and of `adapt`, or those given, encoded."""
     if X is None and not (y is None and sample_weight is None):
         given = "sample_weight" if y is None else "y"
@@ -182,7 +185,7 @@ def _training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Batch:
     return batch
 
 
-def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
+def _warn_of_missing_clusters(estimator: FairMixedEffects, batch: Batch) -> None:
     for factor in estimator.fit_.spec.factors:
         known = estimator.design_.clusters[factor.name]
         rows = np.bincount(batch.cluster[:, factor.column], batch.weight, len(known))
@@ -196,7 +199,7 @@ def _warn_of_missing_clusters(estimator: Any, batch: Batch) -> None:
             )
 
 
-def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
+def _encoded(estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
     """Encode labelled rows; classes weigh what they did in the fit."""
     warn_of_order(frame, "X", y=y)
     warn_of_order(frame, "X", sample_weight=sample_weight)
@@ -213,7 +216,7 @@ def _encoded(estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any) ->
     return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
 
 
-def _kl_weight(estimator: Any, method: str) -> float:
+def _kl_weight(estimator: FairMixedEffects, method: str) -> float:
     """Return the weight of the prior; rows are divided by it, so that 0 leaves no posterior."""
     if not estimator.kl_weight > 0:
         raise ValueError(
@@ -274,7 +277,9 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
 
 
 @with_jax
-def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: Any) -> Any:
+def adapt(
+    estimator: FairMixedEffects, X: Any, y: Any, fairness_weight: Any, sample_weight: Any
+) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
     estimator._check_use()
     fit: Fit = estimator.fit_
@@ -302,7 +307,7 @@ def adapt(estimator: Any, X: Any, y: Any, fairness_weight: Any, sample_weight: A
     return _updated(estimator, grown, design, batch._replace(cluster=known), fit, batch)
 
 
-def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
+def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, list[str]]:
     """Return the factor that has new clusters, and their labels; all rows must belong to them."""
     factors = estimator.fit_.spec.factors
     found = {
@@ -346,7 +351,12 @@ def _new_factor(estimator: Any, frame: pd.DataFrame) -> tuple[int, list[str]]:
 
 
 def _updated(
-    estimator: Any, fit: Fit, design: Any, batch: Batch, before: Fit, seen_by: Batch | None = None
+    estimator: FairMixedEffects,
+    fit: Fit,
+    design: Any,
+    batch: Batch,
+    before: Fit,
+    seen_by: Batch | None = None,
 ) -> Any:
     """Return a copy with another fit; compare the groups' disparity before and after.
 
@@ -365,7 +375,7 @@ def _updated(
     return after
 
 
-def _appended(estimator: Any, rows: Batch) -> Batch | None:
+def _appended(estimator: FairMixedEffects, rows: Batch) -> Batch | None:
     """Return the training rows with others behind them; None where there are none to append to."""
     kept = getattr(estimator, "_training", None)
     if kept is None:
@@ -373,7 +383,9 @@ def _appended(estimator: Any, rows: Batch) -> Batch | None:
     return Batch(*(np.concatenate(parts) for parts in zip(kept, rows, strict=True)))
 
 
-def _compare(estimator: Any, before: np.ndarray, after: np.ndarray, batch: Batch) -> pd.DataFrame:
+def _compare(
+    estimator: FairMixedEffects, before: np.ndarray, after: np.ndarray, batch: Batch
+) -> pd.DataFrame:
     """Return attribute, before, after, change and its 90 % bootstrap interval over rows."""
     spec = estimator.fit_.spec
     unit = float(getattr(estimator.target_, "scale", 1.0))

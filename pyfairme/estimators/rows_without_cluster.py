@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,9 @@ from pyfairme.estimators.cluster_labels import warn_of_similar_labels
 from pyfairme.estimators.estimator_keywords import as_tuple, uses_clusters
 from pyfairme.estimators.table_inputs import sample_weights
 from pyfairme.notices import DataWarning, warn
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["keep_placed", "placed", "refuse_unplaced"]
 
@@ -57,7 +60,7 @@ def keep_placed(
 
 
 def placed(
-    estimator: Any, frame: pd.DataFrame, y: Any, sample_weight: Any
+    estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any
 ) -> tuple[pd.DataFrame, Any, Any]:
     """Leave out rows without a cluster, as `fit` does."""
     gaps = np.zeros(len(frame), bool)
@@ -70,7 +73,7 @@ def placed(
     return frame.iloc[np.flatnonzero(~gaps)], np.asarray(y).reshape(-1)[~gaps], kept
 
 
-def refuse_unplaced(estimator: Any, frame: pd.DataFrame) -> None:
+def refuse_unplaced(estimator: FairMixedEffects, frame: pd.DataFrame) -> None:
     """Refuse rows without a cluster: nothing could be asked for the effect that they would get."""
     for factor in estimator.design_.factors:
         gaps = int(((factor.read(frame).codes < 0) & (factor.encode(frame) < 0)).sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from pyfairme.inference.predictions import EFFECTS, Fit
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import StateError, shown
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
 
@@ -60,7 +63,7 @@ def labels(
     )
 
 
-def posterior_attrs(estimator: Any) -> dict[str, Any]:
+def posterior_attrs(estimator: FairMixedEffects) -> dict[str, Any]:
     """Say what the draws are draws of."""
     spec = estimator.fit_.spec
     touched = estimator_keywords.penalised_views(estimator.get_params(deep=False), spec) - {"fixed"}
@@ -81,7 +84,7 @@ def posterior_attrs(estimator: Any) -> dict[str, Any]:
     return attrs
 
 
-def to_state(estimator: Any, secret: bytes | None = None) -> dict[str, Any]:
+def to_state(estimator: FairMixedEffects, secret: bytes | None = None) -> dict[str, Any]:
     """Return everything a fitted estimator needs as nested dicts, lists, numbers and arrays.
 
     ``secret`` is the key that the file will be signed with, if any.
@@ -126,7 +129,9 @@ def to_state(estimator: Any, secret: bytes | None = None) -> dict[str, Any]:
     return found
 
 
-def from_state(estimator: Any, state: Mapping[str, Any], secret: bytes | None = None) -> Any:
+def from_state(
+    estimator: FairMixedEffects, state: Mapping[str, Any], secret: bytes | None = None
+) -> Any:
     """Fill a fresh estimator with a saved state, and return it.
 
     ``secret`` is the key that the file was checked with, if any: hashed names are read with it.
@@ -198,7 +203,7 @@ def _check_names(design: Design, secret: bytes | None) -> None:
             )
 
 
-def _spec(estimator: Any) -> ModelSpec:
+def _spec(estimator: FairMixedEffects) -> ModelSpec:
     """Return the structure that the keywords and the design describe; it is not stored itself."""
     params = estimator.get_params(deep=False)
     return estimator_keywords.model_spec(params, estimator.design_, estimator._likelihood())

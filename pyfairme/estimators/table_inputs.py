@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
@@ -19,6 +19,9 @@ from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import SINGLE, as_tuple
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = [
     "check_length",
@@ -43,7 +46,9 @@ def _is_frame(X: Any) -> bool:
     )
 
 
-def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[pd.DataFrame, Any]:
+def training_frame(
+    estimator: FairMixedEffects, X: Any, y: Any, *, allow_nan: bool
+) -> tuple[pd.DataFrame, Any]:
     """Return the training table as a frame, and y; remember the columns on the estimator.
 
     An array gets the column names x0, x1, ..., and so does a frame whose columns are all numbered;
@@ -89,7 +94,7 @@ def training_frame(estimator: Any, X: Any, y: Any, *, allow_nan: bool) -> tuple[
     return frame.reset_index(drop=True), values.reshape(-1)
 
 
-def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
+def new_frame(estimator: FairMixedEffects, X: Any, *, allow_nan: bool) -> pd.DataFrame:
     """Return rows to predict as a frame with the columns of training."""
     _refuse_one_row(X)
     if not _is_frame(X):
@@ -109,7 +114,7 @@ def new_frame(estimator: Any, X: Any, *, allow_nan: bool) -> pd.DataFrame:
     return frame
 
 
-def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
+def _validated(estimator: FairMixedEffects, X: Any, *y: Any, **options: Any) -> Any:
     """Return what scikit-learn makes of an array, its refusals with a code."""
     values = np.asarray(X)
     if values.ndim == 1 and len(values):
@@ -124,7 +129,7 @@ def _validated(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
         raise kind(f"{error} [array]") from error
 
 
-def _check_names(estimator: Any, frame: pd.DataFrame) -> None:
+def _check_names(estimator: FairMixedEffects, frame: pd.DataFrame) -> None:
     try:
         _check_feature_names(estimator, frame, reset=True)
     except TypeError as error:
@@ -136,7 +141,7 @@ def _check_names(estimator: Any, frame: pd.DataFrame) -> None:
         ) from error
 
 
-def _as_in_training(estimator: Any, frame: pd.DataFrame) -> pd.DataFrame:
+def _as_in_training(estimator: FairMixedEffects, frame: pd.DataFrame) -> pd.DataFrame:
     """Put columns whose names are numbers in the order of training; others go by position."""
     known = getattr(estimator, "_column_labels", None)
     if known is None or not frame.columns.is_unique or set(known) != set(frame.columns):
@@ -148,11 +153,11 @@ def _numbered(X: Any) -> pd.DataFrame:
     return pd.DataFrame(X).set_axis([f"x{i}" for i in range(X.shape[1])], axis=1)
 
 
-def _uses_names(estimator: Any) -> bool:
+def _uses_names(estimator: FairMixedEffects) -> bool:
     return bool(as_tuple(estimator.cluster) or as_tuple(estimator.sensitive))
 
 
-def _refuse_names(estimator: Any) -> None:
+def _refuse_names(estimator: FairMixedEffects) -> None:
     if _uses_names(estimator):
         raise ValueError(
             "cluster and sensitive are names of columns, so X must be a pandas or polars frame; "
@@ -187,7 +192,7 @@ def _refuse_one_row(X: Any) -> None:
         )
 
 
-def check_target(estimator: Any, y: Any) -> None:
+def check_target(estimator: FairMixedEffects, y: Any) -> None:
     """Refuse None as target."""
     if y is None:
         raise ValueError(

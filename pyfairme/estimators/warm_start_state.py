@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.data.encoders import Column
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import warn
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["Learned", "start", "structure", "taken"]
 
@@ -23,21 +26,21 @@ class Learned(NamedTuple):
     params: list[dict[str, Any]]
 
 
-def taken(estimator: Any) -> Learned | None:
+def taken(estimator: FairMixedEffects) -> Learned | None:
     """Make the estimator unfitted; return what it had learned, if the next fit may begin there.
 
     What was learned stays on the estimator until a fit succeeds, so that one that fails costs
     nothing but itself.
     """
-    fitted = estimator.__dict__.pop("fit_", None) is not None
-    estimator.__dict__.pop("disparity_", None)  # of an earlier `adapt` or `refine`
+    fitted = vars(estimator).pop("fit_", None) is not None
+    vars(estimator).pop("disparity_", None)  # of an earlier `adapt` or `refine`
     learned = getattr(estimator, "_learned", None)
     if not estimator.warm_start or not (fitted or learned):
         return None
     return Learned({}, []) if learned is None else learned
 
 
-def structure(estimator: Any, spec: ModelSpec) -> dict[str, str]:
+def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
     """Return, by name, what must be alike for one fit's parameters to serve another.
 
     Names of columns, clusters, groups and classes say what a parameter is about. Numbers of the

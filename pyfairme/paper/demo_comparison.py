@@ -1,5 +1,7 @@
 """The comparison of the demo: the paper's model without and with fairness, on clustered data."""
 
+from __future__ import annotations
+
 import platform
 import time
 import warnings
@@ -7,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,9 @@ from pyfairme.study.comparison.before_after import before_after
 from pyfairme.study.crossval.fits import PACKAGES, lambdas, plain
 from pyfairme.study.crossval.splits import Rotation, rotations, seen_clusters, seen_rows, some_rows
 from pyfairme.variants import VARIANTS
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["AFTER", "BEFORE", "QUICK", "Comparison", "Protocol", "compare_variants"]
 
@@ -217,7 +222,7 @@ def _report(fits: list[_DemoFit], variant: str, protocol: Protocol) -> pd.DataFr
     return _in_level_order(frame, mine[0].estimator)
 
 
-def _in_level_order(frame: pd.DataFrame, estimator: Any) -> pd.DataFrame:
+def _in_level_order(frame: pd.DataFrame, estimator: FairMixedEffects) -> pd.DataFrame:
     """Sort the groups of each metric as the attribute orders its levels (<=30 before >45)."""
     attributes = estimator.design_.attributes
     rank = {(a.name, level): i for a in attributes for i, level in enumerate(a.levels)}

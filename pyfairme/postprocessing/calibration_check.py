@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,13 +12,16 @@ from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
 from pyfairme.postprocessing.joint_rules import Members
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+
 __all__ = ["warn_of_beliefs"]
 
 TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
 
 
 def warn_of_beliefs(
-    estimator: Any,
+    estimator: FairMixedEffectsClassifier,
     effects: str,
     p: np.ndarray,
     members: Mapping[str, Members],
@@ -41,7 +44,7 @@ def warn_of_beliefs(
         )
 
 
-def _by_design(estimator: Any, effects: str) -> list[str]:
+def _by_design(estimator: FairMixedEffectsClassifier, effects: str) -> list[str]:
     found = []
     penalised = estimator.fairness is not None and estimator.design_.schema.sensitive
     if penalised and _any(estimator.fairness_weight):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -28,6 +28,9 @@ from pyfairme.postprocessing.threshold_rules import (
     positive_share,
     repeats,
 )
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = ["GroupThresholds"]
 
@@ -118,7 +121,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: FairMixedEffectsClassifier,
         attribute: Sensitive | None = None,
         criterion: str | None = "equalized_odds",
         *,

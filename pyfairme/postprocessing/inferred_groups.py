@@ -8,7 +8,7 @@ the logit of its probability.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.frame import as_frame
 from pyfairme.notices import unsaid
 from pyfairme.postprocessing.joint_rules import Members
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = ["Features", "check_unread", "infer", "learn", "without"]
 
@@ -44,13 +47,15 @@ class Features(NamedTuple):
         return len(self.columns) + sum(map(len, self.clusters.values())) + 1
 
     @classmethod
-    def of(cls, estimator: Any, effects: str) -> Features:
+    def of(cls, estimator: FairMixedEffectsClassifier, effects: str) -> Features:
         """Return those of a fitted classifier's probabilities from ``effects``."""
         factors = estimator.design_.factors if effects != "fixed" else ()
         few = {one.column: one.levels for one in factors if len(one.levels) <= MOST_CLUSTERS}
         return cls(_columns(estimator) if effects != "random" else (), few)
 
-    def read(self, estimator: Any, frame: pd.DataFrame, p: np.ndarray) -> np.ndarray:
+    def read(
+        self, estimator: FairMixedEffectsClassifier, frame: pd.DataFrame, p: np.ndarray
+    ) -> np.ndarray:
         """Return them for rows of probability ``p`` (n,): (n, features).
 
         Clusters that are not among those learnt from are marked by zeros. Raises ValueError when
@@ -73,12 +78,14 @@ class Features(NamedTuple):
         return np.hstack([*parts, score]).astype(np.float64)
 
 
-def _columns(estimator: Any) -> tuple[tuple[str, float, float], ...]:
+def _columns(estimator: FairMixedEffectsClassifier) -> tuple[tuple[str, float, float], ...]:
     found = estimator.design_.columns
     return tuple((one.name, float(one.mean), float(one.scale)) for one in found)
 
 
-def check_unread(estimator: Any, groups: Iterable[Attribute], outcome: np.ndarray | None) -> None:
+def check_unread(
+    estimator: FairMixedEffectsClassifier, groups: Iterable[Attribute], outcome: np.ndarray | None
+) -> None:
     """Raise without outcomes to learn from, or when the classifier itself reads an attribute."""
     if outcome is None:
         raise ValueError(

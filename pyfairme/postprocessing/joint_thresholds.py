@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,9 @@ from pyfairme.postprocessing.joint_tables import (
     thresholds_table,
     warn_of_decisions,
 )
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = ["JointThresholds"]
 
@@ -159,7 +162,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: Any,
+        estimator: FairMixedEffectsClassifier,
         limits: Any,
         criterion: str = "equalized_odds",
         *,

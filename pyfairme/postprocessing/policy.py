@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,9 @@ from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.postprocessing.threshold_rules import coins
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+
 __all__ = [
     "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
     "entry_of",
@@ -33,7 +36,7 @@ UNKNOWN = ("raise", "pooled")
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
 
 
-def check_classifier(estimator: Any) -> None:
+def check_classifier(estimator: FairMixedEffectsClassifier) -> None:
     """Raise unless ``estimator`` is a fitted classifier of two classes."""
     if not isinstance(estimator, FairMixedEffectsClassifier):
         raise TypeError(
@@ -49,12 +52,12 @@ def check_classifier(estimator: Any) -> None:
         )
 
 
-def frame_of(estimator: Any, X: Any) -> pd.DataFrame:
+def frame_of(estimator: FairMixedEffectsClassifier, X: Any) -> pd.DataFrame:
     """Return new rows as a frame, as the classifier takes them."""
     return table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
 
 
-def encode(estimator: Any, y: Any, frame: pd.DataFrame) -> np.ndarray:
+def encode(estimator: FairMixedEffectsClassifier, y: Any, frame: pd.DataFrame) -> np.ndarray:
     """Return the class of each row of the frame, 0 or 1, (n,)."""
     warn_of_order(frame, "X", y=y)
     table_inputs.check_target(estimator, y)
@@ -130,7 +133,7 @@ def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown:
 
 
 def decide(
-    estimator: Any,
+    estimator: FairMixedEffectsClassifier,
     frame: pd.DataFrame,
     groups: Sequence[Attribute],
     share: np.ndarray,
@@ -148,7 +151,9 @@ def decide(
     return decision
 
 
-def _contents(estimator: Any, frame: pd.DataFrame, groups: Sequence[Attribute]) -> pd.DataFrame:
+def _contents(
+    estimator: FairMixedEffectsClassifier, frame: pd.DataFrame, groups: Sequence[Attribute]
+) -> pd.DataFrame:
     """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
     columns = [column for attribute in groups for column in attribute.columns]
     doubled = _doubled(estimator.design_, groups)
@@ -184,7 +189,7 @@ def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, se
 
 
 def report(
-    estimator: Any,
+    estimator: FairMixedEffectsClassifier,
     rows: tuple[Any, Any, Any],
     attributes: Any,
     effects: str,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.atomic import write_text
-from pyfairme.estimators import table_inputs
+from pyfairme.estimators import FairMixedEffectsClassifier, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table
 from pyfairme.plots.caterpillar import plot_caterpillar
@@ -25,6 +25,8 @@ from pyfairme.report.writing import write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["RESIDUAL_VARIANCE", "posterior_report"]
 
@@ -53,7 +55,13 @@ class PagePart(NamedTuple):
 
 
 def posterior_report(
-    estimator: Any, X: Any, y: Any, folder: Any, *, draws: int = 500, unit: str | None = None
+    estimator: FairMixedEffects,
+    X: Any,
+    y: Any,
+    folder: Any,
+    *,
+    draws: int = 500,
+    unit: str | None = None,
 ) -> Path:
     """Write a page on the posterior: tables as Markdown, pictures beside it.
 
@@ -99,7 +107,9 @@ def posterior_report(
     return page
 
 
-def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iterator[PagePart]:
+def _parts(
+    estimator: FairMixedEffects, X: Any, y: np.ndarray, draws: int, unit: str
+) -> Iterator[PagePart]:
     if estimator.fit_.spec.factors:
         yield PagePart("Variance components", _table(estimator.variance_components_), {})
         yield PagePart("Intraclass correlation", _icc_text(estimator), {})
@@ -108,7 +118,7 @@ def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iter
     replicated = estimator.sample_predictive(X, draws).to_numpy()
     classes = getattr(estimator, "classes_", None)
     clusters = _clusters(estimator, X)
-    if classes is not None:
+    if isinstance(estimator, FairMixedEffectsClassifier):
         yield _reliability(estimator, X, y)
     else:
         yield from _calibration(y.astype(float), replicated, clusters)
@@ -117,12 +127,12 @@ def _parts(estimator: Any, X: Any, y: np.ndarray, draws: int, unit: str) -> Iter
                {"predictive_check.png": figure})  # fmt: skip
 
 
-def _unit(estimator: Any) -> str:
+def _unit(estimator: FairMixedEffects) -> str:
     target = estimator.fit_.spec.likelihood.target
     return {"class": "log-odds", "count": "log", "real": "units of y"}[target]
 
 
-def _icc_text(estimator: Any) -> str:
+def _icc_text(estimator: FairMixedEffects) -> str:
     likelihood = type(estimator.fit_.spec.likelihood).__name__
     formula = RESIDUAL_VARIANCE.get(likelihood, "that of the likelihood on its link scale")
     return (
@@ -167,7 +177,7 @@ def _classes(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f", class {label}", lines
 
 
-def _reliability(estimator: Any, X: Any, y: np.ndarray) -> PagePart:
+def _reliability(estimator: FairMixedEffectsClassifier, X: Any, y: np.ndarray) -> PagePart:
     probability = estimator.predict_proba(X)
     codes = estimator.target_.encode(y)
     positions = [1] if probability.shape[1] == 2 else range(probability.shape[1])
@@ -193,7 +203,7 @@ def _calibration(y: np.ndarray, draws: np.ndarray, clusters: Any) -> Iterator[Pa
     yield PagePart("Coverage", text, {"coverage.png": plot_coverage(table)})
 
 
-def _clusters(estimator: Any, X: Any) -> np.ndarray | None:
+def _clusters(estimator: FairMixedEffects, X: Any) -> np.ndarray | None:
     """Return the first factor's label of each row, or None where there are not two of them."""
     names = [factor.name for factor in estimator.fit_.spec.factors]
     if not names:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,17 @@ from pyfairme.inference.predictions import Query, mean_link
 from pyfairme.model.effects import RandomEffects
 from pyfairme.report.unpooled import KnownRows, unpooled_shifts
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["shrinkage_frame"]
 
 ZEROS, FULL = "no finite estimate: no event", "no finite estimate: events only"
 
 
-def shrinkage_frame(estimator: Any, X: Any, y: Any, *, sample_weight: Any = None) -> pd.DataFrame:
+def shrinkage_frame(
+    estimator: FairMixedEffects, X: Any, y: Any, *, sample_weight: Any = None
+) -> pd.DataFrame:
     """Compare every cluster's own estimate with its partially pooled posterior mean.
 
     Both are shifts of the linear predictor, averaged over the cluster's rows. ``raw`` maximises the
@@ -78,7 +83,7 @@ def shrinkage_frame(estimator: Any, X: Any, y: Any, *, sample_weight: Any = None
     return pd.concat(parts, ignore_index=True)
 
 
-def _known_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Query:
+def _known_rows(estimator: FairMixedEffects, X: Any, y: Any, sample_weight: Any) -> Query:
     """Return the rows of known clusters, with every latent at its posterior mean per member."""
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
@@ -103,7 +108,7 @@ def _known_rows(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Query:
 
 
 def _factor_frames(
-    estimator: Any, factor: RandomEffects, query: Query, mixed: np.ndarray
+    estimator: FairMixedEffects, factor: RandomEffects, query: Query, mixed: np.ndarray
 ) -> Iterator[pd.DataFrame]:
     """Yield one frame per link of one factor."""
     without = mean_link(query._replace(draws=_without(factor, query.draws)), "mixed")

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,9 @@ from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.fairness_rows import EvaluatedRows, collect
 from pyfairme.study.crossval.store import Key, judged_frame
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["FitPart", "fits_in_turn", "lambdas", "parameters", "plain", "with_roles"]
 
@@ -36,7 +39,7 @@ class FitPart(NamedTuple):
     validation_fraction: float
 
 
-def with_roles(estimator: Any, dataset: Dataset) -> Any:
+def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> Any:
     """Return an unfitted copy whose unset roles are those of the data set's schema."""
     copy: Any = clone(estimator)
     given = copy.get_params(deep=False)
@@ -95,13 +98,15 @@ def fits_in_turn(
         before = fitted.model
 
 
-def parameters(estimator: Any, after: Sequence[str] = ()) -> dict[str, Any]:
+def parameters(estimator: FairMixedEffects, after: Sequence[str] = ()) -> dict[str, Any]:
     """Return what a fit depends on, as plain values: keywords, and the models it went on from."""
     found: dict[str, Any] = plain(estimator.get_params(deep=False))
     return found | ({"after": list(after)} if after else {})
 
 
-def _fit(key: Key, estimator: Any, dataset: Dataset, part: FitPart, before: Any) -> _JudgedFit:
+def _fit(
+    key: Key, estimator: FairMixedEffects, dataset: Dataset, part: FitPart, before: Any
+) -> _JudgedFit:
     """Fit a copy of the estimator, or the model ``before`` it on, with its keywords."""
     model: Any = clone(estimator) if before is None else before
     own = {
@@ -176,7 +181,7 @@ def _importance(
     return found
 
 
-def lambdas(estimator: Any) -> dict[str, Any]:
+def lambdas(estimator: FairMixedEffects) -> dict[str, Any]:
     """Return the weights of eq. 11 by the paper's names; a λ whose term is not there is None."""
     mixed = estimator.cluster is not None and (
         estimator.random_intercepts or estimator.random_slopes is not None
@@ -193,7 +198,7 @@ def lambdas(estimator: Any) -> dict[str, Any]:
     }
 
 
-def _penalty(estimator: Any, effects: str) -> Any:
+def _penalty(estimator: FairMixedEffects, effects: str) -> Any:
     """Weight of the fairness penalties on one prediction, times its multiplier."""
     on = estimator.fairness_on
     factors = dict(on) if isinstance(on, Mapping) else dict.fromkeys(as_tuple(on), 1.0)

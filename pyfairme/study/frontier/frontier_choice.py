@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from sklearn.base import clone
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.notices import DataWarning, warn
 from pyfairme.study.frontier.frontier_points import FrontierCurve
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["FrontierChoice", "cheapest_fair", "choice_of"]
 
@@ -44,7 +47,7 @@ class FrontierChoice:
 
     variant: str
     weight: Any
-    estimator: Any = field(repr=False)
+    estimator: FairMixedEffects = field(repr=False)
     cost: float
     point: pd.Series = field(repr=False)
     unfair: pd.Series = field(repr=False)
@@ -103,7 +106,7 @@ def choice_of(
     cost: float,
     max_cost: float,
     *,
-    estimator: Any,
+    estimator: FairMixedEffects,
     weights: Mapping[str, Any],
     reported: pd.DataFrame,
     unfair: str,

@@ -25,6 +25,8 @@ from pyfairme.study.frontier.frontier_points import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["Frontier"]
 
 REFERENCE = (0.70, 0.25)
@@ -50,7 +52,7 @@ class Frontier:
         Whether each point was fitted on from the one before it.
     """
 
-    estimator: Any
+    estimator: FairMixedEffects
     weights: Mapping[str, Any]
     unfair: str
     study: CrossValidation = field(repr=False)

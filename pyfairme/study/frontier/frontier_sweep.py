@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
@@ -16,13 +16,16 @@ from pyfairme.study.crossval.fits import with_roles
 from pyfairme.study.frontier.frontier_result import Frontier
 from pyfairme.study.frontier.frontier_weights import ascending, labelled
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["frontier"]
 
 SHORTER = 3  # a point of a path has one part in so many of the epochs
 
 
 def frontier(
-    estimator: Any,
+    estimator: FairMixedEffects,
     dataset: Dataset,
     *,
     weights: Iterable[Any] = (0, 0.03, 0.1, 0.3, 1),

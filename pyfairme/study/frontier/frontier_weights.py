@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,15 @@ from pyfairme.estimators.estimator_keywords import (
 )
 from pyfairme.model.penalties import PENALTIES, AttributeCodes
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["ascending", "labelled"]
 
 LONGEST_LABEL = 80  # it names a folder of the store
 
 
-def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], str]:
+def labelled(weights: Iterable[Any], estimator: FairMixedEffects) -> tuple[dict[str, Any], str]:
     """Check fairness weights and name them.
 
     Parameters
@@ -71,7 +74,7 @@ def labelled(weights: Iterable[Any], estimator: Any) -> tuple[dict[str, Any], st
     return found, unfair[0]
 
 
-def ascending(weights: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
+def ascending(weights: Mapping[str, Any], estimator: FairMixedEffects) -> dict[str, Any]:
     """Sort weights by the largest strength of any penalty on any attribute, then by the mean one.
 
     Examples
@@ -85,7 +88,7 @@ def ascending(weights: Mapping[str, Any], estimator: Any) -> dict[str, Any]:
     return dict(sorted(weights.items(), key=lambda item: _strength(item[1], attributes)))
 
 
-def _attributes(estimator: Any) -> tuple[AttributeCodes, ...]:
+def _attributes(estimator: FairMixedEffects) -> tuple[AttributeCodes, ...]:
     return tuple(AttributeCodes(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
 
 

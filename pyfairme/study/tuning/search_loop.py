@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.notices import warn
 from pyfairme.study.tuning.bohb import Aim
@@ -26,6 +26,9 @@ from pyfairme.study.tuning.shared_study import (
 )
 from pyfairme.study.tuning.trial_frame import Points, best_so_far
 from pyfairme.study.tuning.trials import FoldRows, Outcome, WorkerLost, metrics_of
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["Search", "judge_baseline", "run_trials"]
 
@@ -55,7 +58,7 @@ class _RunningTrial(NamedTuple):
     """A trial of ours: Optuna's object, the estimator, the folds judged so far."""
 
     trial: Any
-    estimator: Any
+    estimator: FairMixedEffects
     rows: tuple[FoldRows, ...] = ()
 
 
@@ -66,7 +69,9 @@ class _Setbacks:
         self.failed = self.lost = 0
 
 
-def judge_baseline(study: Any, pool: Any, estimator: Any, turns: int) -> list[dict[str, float]]:
+def judge_baseline(
+    study: Any, pool: Any, estimator: FairMixedEffects, turns: int
+) -> list[dict[str, float]]:
     """Judge the unfair model, once per study: its metrics after 1, 2, ... folds."""
     known = read_shared(study, "baseline")
     if known is not None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import clone
 
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple, is_number, multipliers
 from pyfairme.model.penalties import PENALTIES
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = [
     "Choice",
@@ -154,7 +157,7 @@ class Choice:
         return repr(value) if value in self.values else None
 
 
-def default_space(estimator: Any) -> dict[str, Any]:
+def default_space(estimator: FairMixedEffects) -> dict[str, Any]:
     """Return the ranges that `pyfairme.study.tuning.tune_study` searches by default.
 
     Only what the estimator has is searched: strengths per attribute if it has a penalty (of each

@@ -12,7 +12,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -25,6 +25,9 @@ from pyfairme.study.crossval.fits import FitPart, network_seed
 from pyfairme.study.crossval.splits import rotations, seen_rows, strata
 from pyfairme.study.crossval.store import Key
 from pyfairme.study.frontier.frontier_points import GOALS
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = [
     "FoldRows", "Inline", "Outcome", "Problem", "WorkerLost", "judge_fold", "metrics_of",
@@ -145,7 +148,7 @@ def pose_problem(
     return Problem(dataset, parts, known[aside], seed)
 
 
-def judge_fold(problem: Problem, estimator: Any, fold: int) -> FoldRows:
+def judge_fold(problem: Problem, estimator: FairMixedEffects, fold: int) -> FoldRows:
     """Fit a copy of the estimator and predict one validation fold.
 
     Networks of one fold start alike in every trial, so that trials differ by what is searched.

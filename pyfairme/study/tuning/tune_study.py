@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple, check_choice, check_count
@@ -36,6 +36,9 @@ from pyfairme.study.tuning.trial_frame import Points, choose, trial_frame, warn_
 from pyfairme.study.tuning.trials import Inline, Problem, judge_fold, pose_problem
 from pyfairme.study.tuning.tuning_result import Tuning
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 __all__ = ["Tuning", "tune"]
 
 # Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
@@ -43,7 +46,7 @@ DEFINITIONS = 2
 
 
 def tune(
-    estimator: Any,
+    estimator: FairMixedEffects,
     dataset: Dataset,
     *,
     trials: int = 100,
@@ -229,7 +232,7 @@ def _result(points: Points, problem: Problem, unfair: Any) -> Tuning:
     )
 
 
-def _settings(estimator: Any) -> Any:
+def _settings(estimator: FairMixedEffects) -> Any:
     given = plain(estimator.get_params(deep=False))
     return {key: value for key, value in given.items() if key not in SET_BY_STUDY}
 

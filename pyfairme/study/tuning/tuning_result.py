@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from pyfairme.study.tuning.held_out import judge_held_out
 from pyfairme.study.tuning.search_space import with_keywords
 from pyfairme.study.tuning.trial_frame import Points, choose, warn_if_missing
 from pyfairme.study.tuning.trials import Problem
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["Tuning"]
 
@@ -51,7 +54,7 @@ class Tuning:
     study: Any = field(repr=False)
     frame: pd.DataFrame = field(repr=False)
     best: dict[str, Any]
-    estimator: Any
+    estimator: FairMixedEffects
     baseline: Mapping[str, float]
     held_out: np.ndarray = field(repr=False)
     points: Points = field(repr=False)
