@@ -1,4 +1,4 @@
-"""What goes wrong becomes one line and exit code 2; what the library warns of becomes a note."""
+"""Turn errors into one line and exit code 2, and warnings into notes."""
 
 import textwrap
 import warnings

@@ -1,4 +1,4 @@
-"""Names of clusters that a model knows without saying them: keyed hashes stand for them."""
+"""Cluster names kept as keyed hashes (HMAC), so that a file does not reveal them."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""One value per row: arrays of which NumPy would drop a part without a word are refused."""
+"""Require one value per row; refuse arrays that NumPy would cut without a word."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""scikit-learn estimators: shells around the rooms below."""
+"""scikit-learn estimators: classifier, regressor, and `load`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the two estimators share: a scikit-learn shell around the rooms below. No numerics."""
+"""Base class of the two estimators: scikit-learn's interface, no numerics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An estimator's keywords, checked once and turned into the frozen specs of the rooms below."""
+"""An estimator's keywords, checked once and turned into frozen specifications."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a fairness report needs of a fitted estimator, row by row, and the report itself.
+"""Rows of a fitted estimator evaluated for its fairness report, and the report itself.
 
 Rows collected from several fits (folds, seeds) can be pooled before they are judged.
 """

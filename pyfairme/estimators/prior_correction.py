@@ -1,4 +1,4 @@
-"""Probabilities of the classes as they are, from a fit in which classes weigh otherwise.
+"""Correct predicted probabilities for the class weights used in training.
 
 Weights w_k multiply the odds of class k: a fit to weighted rows has P(k | x) w_k / sum_j P(j | x)
 w_j for P(k | x) (Elkan 2001; King & Zeng 2001 for logits). Subtracting log w_k from the links takes

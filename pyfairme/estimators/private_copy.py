@@ -1,4 +1,4 @@
-"""A fitted estimator as others may have it: without cells and names of its training rows."""
+"""Copy of a fitted estimator without values and names of its training rows, safe to share."""
 
 from __future__ import annotations
 

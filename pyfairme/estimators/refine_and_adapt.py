@@ -1,4 +1,4 @@
-"""What a fitted estimator can become without training its network again: refined, or adapted."""
+"""`refine` (NUTS) and `adapt` (new clusters): the network is not trained again."""
 
 from __future__ import annotations
 

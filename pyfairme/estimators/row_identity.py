@@ -1,4 +1,4 @@
-"""A number for each row by what it is, not by where it stands, to seed its noise by."""
+"""A hash of each row's content, which seeds its random noise whatever the order of rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows without a cluster: each is of one that nobody knows, and together they are none."""
+"""Rows with a missing cluster label: each is predicted as a new cluster of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The border: what users pass becomes a frame, or an error that says what to do."""
+"""Convert what users pass to a frame, or raise an error that says what to do."""
 
 from __future__ import annotations
 

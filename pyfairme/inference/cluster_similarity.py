@@ -1,4 +1,4 @@
-"""How far looking like a known cluster tells a new cluster's effect.
+"""How well similarity to known clusters predicts the effect of a new one.
 
 A new cluster whose rows may belong to the known cluster Z, with the z-predictor's probabilities p,
 has the effect

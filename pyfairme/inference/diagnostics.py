@@ -1,4 +1,4 @@
-"""What posterior draws are worth, as a tidy table."""
+"""Diagnostics of the posterior draws as a tidy table."""
 
 from __future__ import annotations
 

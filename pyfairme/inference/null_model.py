@@ -1,4 +1,4 @@
-"""The model without covariates and clusters: the loss that every fit must get below."""
+"""Intercept-only model: the loss that every fit must get below."""
 
 from __future__ import annotations
 

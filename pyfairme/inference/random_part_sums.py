@@ -1,4 +1,4 @@
-"""The random part's mean over cells of rows, draw by draw of the posterior.
+"""Mean contribution of the random effects per group of rows, for each posterior draw.
 
 For row i and draw s two numbers are added up: the random part itself, u_i, on the link scale, and
 its effect on the prediction, mu(fixed_i + u_i) - mu(fixed_i), with mu the likelihood's mean.

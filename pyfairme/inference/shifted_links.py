@@ -1,4 +1,4 @@
-"""A fit whose links are moved by constants."""
+"""Add constants to the links of a fit."""
 
 from __future__ import annotations
 

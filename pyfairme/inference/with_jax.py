@@ -1,4 +1,4 @@
-"""What every computation with JAX goes through, whatever the process, threads and settings."""
+"""Wrapper of every computation with JAX: right settings, process and thread."""
 
 from __future__ import annotations
 

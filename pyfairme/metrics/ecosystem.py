@@ -1,4 +1,4 @@
-"""The two differences that fairlearn's users know, computed by fairlearn."""
+"""Differences of demographic parity and equalized odds, computed by fairlearn."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names that stay apart: our own words, labels that print alike, and labels joined into one.
+"""Keep names apart: reserved words, labels that print alike, labels joined into one.
 
 One rule: what could be taken for something else is put in quotation marks, and what has them
 already gets one pair more. So two labels never share a name, and ordinary ones look as they are.

@@ -1,4 +1,4 @@
-"""The parts nearest to the observed ones under which a distance between them is another."""
+"""Rates nearest to the observed ones that have a given disparity: constrained estimates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far replicates lie from what they replicate, where resampling can tell.
+"""Sampling error of statistics, estimated from bootstrap replicates.
 
 A group of one row, one whose rows all fared alike, and one that some replicates lose do not vary as
 much as they should. Their noise is that of as many rows with a chance a little off 0 or 1, or with

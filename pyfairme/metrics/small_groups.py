@@ -1,4 +1,4 @@
-"""Groups of few rows in reports that others read: put together, so that no total shows them.
+"""Merge small groups in reports for others, so that no total reveals them.
 
 A value of three people says something about each of them. Such groups become one, "(small groups)".
 That is not enough where the rest of the report shows them by subtraction: the total minus all other

@@ -1,4 +1,4 @@
-"""JSON that is looked through before it is parsed: as objects it is up to 20 times as large."""
+"""Check JSON before parsing it: parsed objects can be 20 times as large."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Files that end: a pipe may wait, a device may go on, forever."""
+"""Accept regular files only: pipes and devices may never end."""
 
 import os
 import stat

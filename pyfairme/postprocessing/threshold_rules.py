@@ -1,4 +1,4 @@
-"""Rules of a threshold policy: how they are chosen, what they decide, and their coins.
+"""Deterministic and randomised threshold rules: how they are chosen and applied.
 
 A rule is a row of numbers: positive with probability ``ignore * constant + (1 - ignore) * (weight *
 1[p > above] + (1 - weight) * 1[p > or_above])``.

@@ -1,4 +1,4 @@
-"""The judged rows of one model and seed, and whether those of a study belong together."""
+"""Predictions of one model and seed, pooled over folds, and whether a study's belong together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

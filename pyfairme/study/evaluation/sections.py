@@ -1,4 +1,4 @@
-"""Which rows of a study are judged together, and what the metrics see of them."""
+"""Subsets of a study's evaluated rows on which metrics are computed."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
