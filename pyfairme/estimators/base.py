@@ -19,6 +19,7 @@ from pyfairme.estimators import (
     feature_importance,
     inference_data,
     odd_tables,
+    program_access,
     random_part_disparity,
     refine_and_adapt,
     saved_state,
@@ -346,6 +347,14 @@ class FairMixedEffects(BaseEstimator, ABC):
         """
         inference_data.refuse_without_latents(self, "posterior_")
         return posterior_draws.to_arviz(self.fit_, self._labels, saved_state.posterior_attrs(self))
+
+    @property
+    def program_(self) -> program_access.FittedProgram:
+        """The NumPyro model, guide and parameters behind the fit: for MCMC, SVI, `Predictive`.
+
+        See `pyfairme.estimators.program_access.FittedProgram`, and docs/program.md for examples.
+        """
+        return program_access.program(self)
 
     def to_arviz(
         self, X: Any = None, y: Any = None, *, draws: int | None = None, prior_draws: int = 0

@@ -38,7 +38,7 @@ from pyfairme.notices import warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["FairnessWarning", "adapt", "keep_training", "refine"]
+__all__ = ["FairnessWarning", "adapt", "keep_training", "labelled_rows", "members", "refine"]
 
 MOST_NUMBERS = 5e8  # of drawn latents
 LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
@@ -95,7 +95,7 @@ def refine(
     scaled, bare = second_stage_weights(training, weights)
     latents = LinearPredictor(fit.spec).hypers
     found: list[nuts.Sampled] = []
-    for network, before in _members(fit):
+    for network, before in members(fit):
         found.append(
             nuts.sample(
                 fit.spec,
@@ -116,7 +116,7 @@ def refine(
         every = np.array([one.worth[name] for one in found])
         for measure, values in zip(("rhat", "ess", "ess_tail"), every.T, strict=True):
             quality[f"{measure}/{name}"] = values
-    networks = [network for network, _ in _members(fit)]
+    networks = [network for network, _ in members(fit)]
     each = len(fit.centre) // len(found)
     refined = replace(
         fit,
@@ -140,10 +140,9 @@ def _check_draws(fit: Fit, draws: int, chains: int) -> None:
         )
 
 
-def _members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
+def members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
     """Yield every member's network and draws; after NUTS a member has several chains."""
-    members = len(fit.quality.get("divergences", fit.centre))
-    each = len(fit.centre) // members
+    each = len(fit.centre) // len(fit.quality.get("divergences", fit.centre))
     for first in range(0, len(fit.centre), each):
         own = {name: value[first : first + each] for name, value in fit.draws.items()}
         flat = {name: np.concatenate(list(value)) for name, value in own.items()}
@@ -180,7 +179,7 @@ def _training_rows(estimator: FairMixedEffects, X: Any, y: Any, sample_weight: A
                 f"does not know: {new[:5]}. Learn them with adapt(X_new, y_new) first, or leave "
                 "these rows out. [unknown-clusters]"
             )
-    batch = _encoded(estimator, frame, y, sample_weight)
+    batch = labelled_rows(estimator, frame, y, sample_weight)
     _warn_of_missing_clusters(estimator, batch)
     return batch
 
@@ -199,7 +198,9 @@ def _warn_of_missing_clusters(estimator: FairMixedEffects, batch: Batch) -> None
             )
 
 
-def _encoded(estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any) -> Batch:
+def labelled_rows(
+    estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any
+) -> Batch:
     """Encode labelled rows; classes weigh what they did in the fit."""
     warn_of_order(frame, "X", y=y)
     warn_of_order(frame, "X", sample_weight=sample_weight)
@@ -294,7 +295,7 @@ def adapt(
     position, labels = _new_factor(estimator, frame)
     warn_of_unknown_labels(estimator.design_.factors, frame)
     name = fit.spec.factors[position].name
-    batch = _encoded(estimator, frame, y, sample_weight)
+    batch = labelled_rows(estimator, frame, y, sample_weight)
     codes = batch.cluster.copy()
     codes[:, fit.spec.factors[position].column] = lookup(
         estimator.design_.factor(name).read(frame), labels

@@ -23,7 +23,15 @@ from pyfairme.data import Batch
 from pyfairme.inference.elbo import log_prob, negative_elbo
 from pyfairme.inference.guides import GUIDES, Guide, draw
 from pyfairme.model.penalties import group_gaps
-from pyfairme.model.program import ModelSpec, Program, Weights, build, predictor, view_of
+from pyfairme.model.program import (
+    LOSSES,
+    ModelSpec,
+    Program,
+    Weights,
+    build,
+    predictor,
+    view_of,
+)
 
 __all__ = ["Engine", "Pace", "State", "engine"]
 
@@ -220,9 +228,9 @@ def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch) -> Any:
 def _named(terms: Mapping[str, Array], latent_sites: frozenset[str]) -> dict[str, Array]:
     """Collect the sites' losses under the names of the history."""
     zero = jnp.zeros(())
-    named = {"mixed": terms["y"]}
-    named["kl"] = sum((v for k, v in terms.items() if k in latent_sites), start=zero)
-    return named | {k: v for k, v in terms.items() if k not in latent_sites and k != "y"}
+    kl = sum((v for k, v in terms.items() if k in latent_sites), start=zero)
+    rest = {LOSSES.get(k, k): v for k, v in terms.items() if k not in latent_sites}
+    return {"mixed": rest.pop("mixed"), "kl": kl} | rest
 
 
 def _evaluate(
@@ -237,7 +245,7 @@ def _evaluate(
     sites = handlers.trace(fitted).get_trace(batch, weights)
     names = {latent.name for latent in spec.latents}
     terms = {
-        "mixed" if k == "y" else k: log_prob(s)
+        LOSSES.get(k, k): log_prob(s)
         for k, s in sites.items()
         if s["type"] == "sample" and k not in names
     }

@@ -53,7 +53,8 @@ def mean_field(latents: tuple[Latent, ...]) -> Guide:
                     jnp.full(shape, START_SCALE),
                     constraint=constraints.positive,
                 )
-                numpyro.sample(latent.name, _marginal(latent, loc, scale))
+                with latent.in_plate():
+                    numpyro.sample(latent.name, _marginal(latent, loc, scale))
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         return {v.name: v.transform(jnp.asarray(params[f"{v.name}_loc"])) for v in latents}
@@ -67,7 +68,7 @@ def _marginal(latent: Latent, loc: Any, scale: Any) -> dist.Distribution:
         base = dist.Normal(loc, scale).to_event(1)
         return dist.TransformedDistribution(base, latent.transform).to_event(len(latent.shape) - 2)
     family = dist.LogNormal if latent.positive else dist.Normal
-    return family(loc, scale).to_event(len(latent.shape))
+    return family(loc, scale).to_event(latent.event_dim)
 
 
 def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distribution]) -> Guide:
@@ -80,7 +81,10 @@ def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distributi
         with handlers.scale(scale=weights.kl / weights.rows):
             flat: Any = numpyro.sample("joint", joint(start(latents)), infer={"is_auxiliary": True})
             for latent, free in split(latents, flat).items():
-                place(latent, free)
+                if latent.plate and flat.ndim > 1:  # of many draws: clusters take the 1's place
+                    free = free.squeeze(-len(latent.free_shape) - 1)
+                with latent.in_plate():
+                    place(latent, free)
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         if not latents:
@@ -115,9 +119,9 @@ def place(latent: Latent, free: Array) -> Array:
     value = latent.transform(free)
     # density of the value = density of the real numbers / |d value / d numbers|
     jacobian = -latent.transform.log_abs_det_jacobian(free, value)
-    over = jacobian.ndim - (free.ndim - len(latent.free_shape))
+    over = jacobian.ndim - (value.ndim - latent.event_dim)
     jacobian = jacobian.sum(axis=tuple(range(-over, 0))) if over else jacobian
-    delta = dist.Delta(value, log_density=jacobian, event_dim=len(latent.shape))
+    delta = dist.Delta(value, log_density=jacobian, event_dim=latent.event_dim)
     return numpyro.sample(latent.name, delta)  # type: ignore[return-value]
 
 
@@ -183,10 +187,10 @@ def draw(
     A plate around the guide draws each site at once; one trace per draw takes seconds to compile.
     """
     fitted = handlers.substitute(handlers.seed(guide.sample, key), data=dict(params))
-    with numpyro.plate("draws", draws):
+    with numpyro.plate("draws", draws, dim=-2):  # clusters have the last place
         sites = handlers.trace(fitted).get_trace(batch, weights)
     return {
-        name: site["value"]
+        name: site["value"] if len(site["cond_indep_stack"]) > 1 else site["value"][:, 0]
         for name, site in sites.items()
         if site["type"] == "sample" and not site["infer"].get("is_auxiliary")
     }

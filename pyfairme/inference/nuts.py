@@ -28,13 +28,12 @@ from pyfairme.inference.group_gaps import link_gaps
 from pyfairme.inference.laplace.block_guide import (
     BlockGuide,
     BlockNoise,
-    plain,
     sizes,
     stage,
     transport,
 )
 from pyfairme.inference.with_jax import with_numpyro
-from pyfairme.model.program import ModelSpec, Weights, predictor
+from pyfairme.model.program import ModelSpec, Weights, plain, predictor
 
 __all__ = ["Sampled", "sample"]
 

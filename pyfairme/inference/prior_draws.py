@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,7 +14,7 @@ from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.predictions import Fit
 from pyfairme.inference.with_jax import with_numpyro
-from pyfairme.model.program import ModelSpec, Weights, build
+from pyfairme.model.program import ModelSpec, Weights, build, plain
 
 __all__ = ["prior_draws"]
 
@@ -38,7 +37,7 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
     seed
         Seeds the draws.
     """
-    spec = _plain(fit.spec)
+    spec = plain(fit.spec)
     network = jax.tree.map(lambda leaf: leaf[0], fit.network)
     members = next(iter(fit.draws.values())).shape[0]
     each = -(-number // members)
@@ -62,11 +61,6 @@ def _compiled(spec: ModelSpec, names: tuple[str, ...]) -> Callable[..., dict[str
         return {name: sites[name]["value"] for name in names}
 
     return jax.jit(jax.vmap(one, (0, None, None, None)))
-
-
-def _plain(spec: ModelSpec) -> ModelSpec:
-    """Leave out all terms of the objective that the prior does not depend on."""
-    return replace(spec, adversaries=(), attributes=(), penalties=(), views=(), fixed_loss=False)
 
 
 def _one_row(spec: ModelSpec) -> Batch:

@@ -8,7 +8,7 @@ with s = ``likelihood.effect_scale * prior_scale``. Correlated effects of a clus
     (intercept_g, slope_g) ~ Normal(0, diag(tau) R diag(tau)),  R ~ LKJ(2)
 
 (Lewandowski, Kurowicka & Joe 2009), slopes drawn given the intercept. Sites carry the factor's
-name, so that several crossed factors stand side by side.
+name, so that several crossed factors stand side by side; effects lie in a plate of clusters.
 """
 
 from __future__ import annotations
@@ -79,14 +79,15 @@ class RandomEffects:
         """Number of a cluster's effects per output: d = intercept + q."""
         return int(self.intercept) + self.terms
 
-    def latents(self, scale: float) -> tuple[Latent, ...]:
+    def latents(self, scale: float, plate: str | None = None) -> tuple[Latent, ...]:
         """List scales before effects, in the order in which the model draws them."""
         scales = {
             term: Latent(f"{self.name}_{term}_sd", self.shape(term)[1:], True, 0.3 * scale)
             for term in self.sites
         }
         effects = {
-            term: Latent(f"{self.name}_{term}", self.shape(term), False, 0.0) for term in self.sites
+            term: Latent(f"{self.name}_{term}", self.shape(term), False, 0.0, plate=plate)
+            for term in self.sites
         }
         if self.correlated:
             square = (self.outputs, self.width, self.width)
@@ -95,21 +96,31 @@ class RandomEffects:
         return tuple(part[term] for term in self.sites for part in (scales, effects))
 
 
-def sample(factor: RandomEffects, scale: Array | float) -> dict[str, Array]:
-    """Draw a factor's scales and effects from the prior, as NumPyro sites."""
+def sample(
+    factor: RandomEffects, scale: Array | float, plate: str | None = None
+) -> dict[str, Array]:
+    """Draw a factor's scales and effects from the prior, as NumPyro sites.
+
+    Effects are drawn in the ``plate`` of its clusters, named after the factor if not given:
+    clusters are the first axis of their shape.
+    """
+    clusters = numpyro.plate(plate or factor.name, factor.clusters, dim=-1)
     if factor.correlated:
-        return _sample_correlated(factor, scale)
+        return _sample_correlated(factor, scale, clusters)
     drawn = {}
     for term in factor.sites:
         shape = factor.shape(term)
         tau = f"{factor.name}_{term}_sd"
         drawn[tau] = numpyro.sample(tau, dist.HalfNormal(scale).expand(shape[1:]).to_event())
-        prior = dist.Normal(0.0, jnp.broadcast_to(drawn[tau], shape)).to_event(len(shape))
-        drawn[f"{factor.name}_{term}"] = numpyro.sample(f"{factor.name}_{term}", prior)
+        prior = dist.Normal(0.0, jnp.broadcast_to(drawn[tau], shape)).to_event(len(shape) - 1)
+        with clusters:
+            drawn[f"{factor.name}_{term}"] = numpyro.sample(f"{factor.name}_{term}", prior)
     return drawn
 
 
-def _sample_correlated(factor: RandomEffects, scale: Array | float) -> dict[str, Array]:
+def _sample_correlated(
+    factor: RandomEffects, scale: Array | float, clusters: numpyro.plate
+) -> dict[str, Array]:
     drawn = {}
     for term in factor.sites:
         tau = f"{factor.name}_{term}_sd"
@@ -122,8 +133,9 @@ def _sample_correlated(factor: RandomEffects, scale: Array | float) -> dict[str,
     first = int(factor.intercept)
     if factor.intercept:
         site, tau = f"{factor.name}_intercept", drawn[f"{factor.name}_intercept_sd"]
-        prior = dist.Normal(0.0, jnp.broadcast_to(tau, factor.shape("intercept"))).to_event(2)
-        drawn[site] = numpyro.sample(site, prior)
+        prior = dist.Normal(0.0, jnp.broadcast_to(tau, factor.shape("intercept"))).to_event(1)
+        with clusters:
+            drawn[site] = numpyro.sample(site, prior)
         lean = drawn[f"{factor.name}_slopes_sd"] * drawn[f"{factor.name}_cholesky"][:, 1:, 0].T
         mean = lean * (drawn[site] / tau)[:, None, :]
     rest = drawn[f"{factor.name}_cholesky"][:, first:, first:]  # (K, q, q)
@@ -133,8 +145,8 @@ def _sample_correlated(factor: RandomEffects, scale: Array | float) -> dict[str,
     given = dist.MultivariateNormal(mean.reshape(-1, size), scale_tril=whole)
     shaped = dist.transforms.ReshapeTransform(factor.shape("slopes")[1:], (size,))
     site = f"{factor.name}_slopes"
-    prior = dist.TransformedDistribution(given, shaped).to_event(1)
-    drawn[site] = numpyro.sample(site, prior)
+    with clusters:
+        drawn[site] = numpyro.sample(site, dist.TransformedDistribution(given, shaped))
     return drawn
 
 

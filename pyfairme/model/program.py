@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -24,18 +24,23 @@ from pyfairme.model.penalties import PENALTIES, AttributeCodes, View, cluster_ad
 __all__ = [
     "LAST_LAYER",
     "LAST_LAYER_SCALE",
+    "LOSSES",
     "ModelSpec",
     "Prediction",
     "Program",
     "Weights",
     "build",
     "draw_latents",
+    "given_network",
+    "plain",
     "predictor",
     "view_of",
 ]
 
 LAST_LAYER = ("output_weight", "output_bias")
 LAST_LAYER_SCALE = 2.5
+LOSSES = {"y": "mixed", "fixed_loss": "fixed"}  # sites -> the predictions that they are losses of
+SITES = frozenset({"rows", "network", "random", *LOSSES, *LOSSES.values()})  # of every model
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,18 @@ class ModelSpec:
             found.append(Latent(LAST_LAYER[0], (inputs, self.likelihood.outputs), False, 0.0))
             found.append(Latent(LAST_LAYER[1], (self.likelihood.outputs,), False, 0.0))
         for factor in self.factors:
-            found.extend(factor.latents(self.likelihood.effect_scale))
+            found.extend(factor.latents(self.likelihood.effect_scale, self.plate(factor)))
         return tuple(found)
+
+    def plate(self, factor: RandomEffects) -> str:
+        """Name the plate of a factor's clusters: by its column, if no site has that name."""
+        taken = {latent.name for f in self.factors for latent in f.latents(1.0)} | SITES
+        taken |= {other.name for other in self.factors if other is not factor}
+        taken |= {*LAST_LAYER, *(latent.name for latent, _ in self.likelihood.latents())}
+        name = factor.name
+        while name in taken:
+            name += "_clusters"
+        return name
 
 
 class Weights(NamedTuple):
@@ -141,13 +156,51 @@ def build(spec: ModelSpec) -> Program:
     def model(batch: Batch, weights: Weights) -> None:
         latents = draw_latents(spec, weights)
         network: Any = numpyro.param("network", lambda key: _start(spec, key))
-        prediction = predictor(spec, network, latents, batch)
         share = batch.weight / weights.batch_rows
-        _likelihoods(spec, prediction, latents, batch, share, weights)
+        with numpyro.plate("rows", batch.x.shape[0]):
+            prediction = _named(predictor(spec, network, latents, batch))
+            with handlers.scale(scale=share):
+                y = spec.likelihood.distribution(prediction.mixed, latents)
+                numpyro.sample("y", y, obs=batch.y)
+        if batch.y is None:  # rows to predict: the other terms compare with the outcome
+            return
+        _fixed_loss(spec, prediction, latents, batch, share, weights)
         _cluster_adversaries(spec, prediction, batch, share, weights)
         _penalties(spec, prediction, batch, share, weights)
 
     return Program(spec, model)
+
+
+def plain(spec: ModelSpec) -> ModelSpec:
+    """Return the model without penalties, adversaries and the fixed prediction's own loss."""
+    none: dict[str, Any] = dict.fromkeys(("adversaries", "attributes", "penalties", "views"), ())
+    return replace(spec, criterion="equalized_odds", fixed_loss=False, **none)
+
+
+def given_network(spec: ModelSpec, network: Any) -> Callable[[Batch, Weights], None]:
+    """Return the model of rows and latents given a network, whose log density is the posterior's.
+
+    The training objective is a mean over rows with penalties; this is the sum over rows and latents
+    without them. Its arguments are the same. Rows weigh ``1 / kl`` as much where the KL has another
+    weight than 1.
+    """
+    bare = build(plain(spec)).model
+
+    def model(batch: Batch, weights: Weights) -> None:
+        rows = batch._replace(weight=batch.weight / weights.kl)
+        whole = weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0)
+        fixed = handlers.substitute(bare, data={"network": network})
+        handlers.block(fixed, hide=["network"])(rows, whole)
+
+    return model
+
+
+def _named(prediction: Prediction) -> Prediction:
+    """Make predictions sites of their own, so that draws of the program hold them."""
+    fixed: Any = numpyro.deterministic("fixed", prediction.fixed)
+    random: Any = numpyro.deterministic("random", prediction.random)
+    mixed: Any = numpyro.deterministic("mixed", fixed + random)
+    return Prediction(fixed, random, mixed, prediction.hidden)
 
 
 def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
@@ -169,11 +222,11 @@ def draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
                     latents[latent.name] = numpyro.sample(latent.name, prior)
         scale = weights.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
-            latents |= effects.sample(factor, scale)
+            latents |= effects.sample(factor, scale, spec.plate(factor))
     return latents
 
 
-def _likelihoods(
+def _fixed_loss(
     spec: ModelSpec,
     prediction: Prediction,
     latents: Mapping[str, Array],
@@ -181,14 +234,13 @@ def _likelihoods(
     share: Array,
     weights: Weights,
 ) -> None:
-    likelihood = spec.likelihood
-    with numpyro.plate("rows", batch.x.shape[0]), handlers.scale(scale=share):
-        numpyro.sample("y", likelihood.distribution(prediction.mixed, latents), obs=batch.y)
-    if spec.fixed_loss:
-        # The scale parameters belong to the mixed prediction: L_F must not inflate them.
-        frozen = jax.lax.stop_gradient(dict(latents))
-        log_p = likelihood.distribution(prediction.fixed, frozen).log_prob(batch.y)
-        numpyro.factor("fixed", scale_gradient((share * log_p).sum(), jnp.asarray(weights.fixed)))
+    if not spec.fixed_loss:
+        return
+    # The scale parameters belong to the mixed prediction: L_F must not inflate them.
+    frozen = jax.lax.stop_gradient(dict(latents))
+    log_p = spec.likelihood.distribution(prediction.fixed, frozen).log_prob(batch.y)
+    loss = scale_gradient((share * log_p).sum(), jnp.asarray(weights.fixed))
+    numpyro.factor("fixed_loss", loss)
 
 
 def _cluster_adversaries(

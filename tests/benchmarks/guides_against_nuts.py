@@ -23,10 +23,11 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.inference.laplace.block_guide import at_mode, plain
+from pyfairme.inference.laplace.block_guide import at_mode
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows
 from pyfairme.inference.posterior_draws import AxisLabels, effect_names, fixed_terms, variables
 from pyfairme.inference.predictions import Fit
+from pyfairme.model.program import plain
 
 ORACLES = Path(__file__).resolve().parents[1] / "inference" / "oracles"
 SETTINGS: dict[str, Any] = {

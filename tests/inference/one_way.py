@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.laplace.block_guide import plain, stage
+from pyfairme.inference.laplace.block_guide import stage
 from pyfairme.inference.laplace.second_stage import second_stage_weights
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Normal
 from pyfairme.model.networks import Layer
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights, plain
 
 CLUSTERS, ROWS = 8, 40
 SPEC = ModelSpec(

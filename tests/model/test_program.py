@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from numpyro import handlers
 from numpyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from scipy import stats
 
@@ -70,7 +71,7 @@ def test_loss_terms_of_a_small_case_by_hand():
     z = batch.cluster[:, 0]
     mixed = fixed + intercept[z, 0] + batch.slopes[:, 0] * slopes[z, 0, 0]
     share = batch.weight / batch.weight.sum()
-    for name, link in (("y", mixed), ("fixed", fixed)):
+    for name, link in (("y", mixed), ("fixed_loss", fixed)):
         expected = -share @ stats.bernoulli.logpmf(batch.y, 1 / (1 + np.exp(-link)))
         assert float(terms[name]) == pytest.approx(float(expected), rel=1e-4), name
 
@@ -83,7 +84,7 @@ def test_fixed_weight_scales_the_gradient_of_the_fixed_loss_only():
     def gradient(weight):
         def fixed(p):
             weights = make_weights(batch, fixed=weight)
-            return losses(spec, batch, weights, p)["fixed"]
+            return losses(spec, batch, weights, p)["fixed_loss"]
 
         value, found = jax.value_and_grad(fixed)(params)
         return float(value), np.asarray(found["network"][0].weight)
@@ -149,7 +150,7 @@ def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
             jax.random.key(0), params, build(spec).model, guide.sample, batch,
             make_weights(batch, kl=weight),
         )  # fmt: skip
-        return sum(float(v) for k, v in terms.items() if k not in ("y", "fixed"))
+        return sum(float(v) for k, v in terms.items() if k not in ("y", "fixed_loss"))
 
     assert kl(3.0) == pytest.approx(3 * kl(1.0), rel=1e-4)
 
@@ -187,7 +188,7 @@ def test_fixed_loss_does_not_move_the_residual_scale():
     params = {"network": LINEAR} | point_guide(spec, residual_sd=0.5)
 
     def fixed(p):
-        return losses(spec, batch, make_weights(batch), p)["fixed"]
+        return losses(spec, batch, make_weights(batch), p)["fixed_loss"]
 
     gradient = jax.grad(fixed)(params)
     assert not gradient["residual_sd_loc"].any()
@@ -266,3 +267,33 @@ def test_bounded_views_are_bounded():
     for likelihood in (Bernoulli(), Normal()):
         assert np.abs(likelihood.bounded(eta)).max() <= 3.0
         assert float(likelihood.bounded(eta)[2, 0]) > float(likelihood.bounded(eta)[1, 0])
+
+
+@pytest.mark.parametrize("name", ["y", "rows", "network", "mixed", "residual_sd", "h_intercept"])
+def test_a_plate_is_never_called_like_a_site(name):
+    """Of the model, or of another factor; other plates have their factor's name."""
+    factors = (RandomEffects(name, 2), RandomEffects("h", 3))
+    spec = ModelSpec(Normal(), 3, factors=factors)
+    assert [spec.plate(factor) for factor in factors] == [f"{name}_clusters", "h"]
+    batch = make_batch()
+    batch = batch._replace(cluster=jnp.hstack([batch.cluster] * 2), y=jnp.zeros(12))
+    seeded = handlers.seed(build(spec).model, jax.random.key(0))
+    sites = handlers.trace(seeded).get_trace(batch, make_weights(batch))
+    assert {k for k, v in sites.items() if v["type"] == "plate"} == {
+        "rows",
+        f"{name}_clusters",
+        "h",
+    }
+
+
+def test_rows_without_an_outcome_draw_one_and_have_no_other_terms():
+    spec = ModelSpec(
+        Bernoulli(), 3, factors=(RandomEffects("g", 2),), attributes=ATTRIBUTES,
+        penalties=("moment",), views=("fixed",),
+    )  # fmt: skip
+    batch = make_batch()._replace(y=None)
+    seeded = handlers.seed(build(spec).model, jax.random.key(0))
+    sites = handlers.trace(seeded).get_trace(batch, make_weights(batch))
+    drawn = {k for k, v in sites.items() if v["type"] == "sample"}
+    assert drawn == {"g_intercept_sd", "g_intercept", "y"}
+    assert set(np.unique(sites["y"]["value"])) <= {0, 1}

@@ -16,7 +16,6 @@ it left short of their mode go there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -51,7 +50,6 @@ __all__ = [
     "BlockNoise",
     "Stage",
     "from_free",
-    "plain",
     "sizes",
     "stage",
     "transport",
@@ -98,12 +96,6 @@ class Stage(NamedTuple):
     layout: LinearPredictor
     model: Callable[..., None]
     fit: Callable[..., tuple[BlockGuide, Array]]
-
-
-def plain(spec: ModelSpec) -> ModelSpec:
-    """Return the model without penalties, adversaries and the fixed prediction's own loss."""
-    none: dict[str, Any] = dict.fromkeys(("adversaries", "attributes", "penalties", "views"), ())
-    return replace(spec, criterion="equalized_odds", fixed_loss=False, **none)
 
 
 def from_free(latents: tuple[Latent, ...], free: Array) -> tuple[dict[str, Array], Array]:
@@ -173,8 +165,9 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
             latents, volume = transport(layout, fitted, noise)
             for index, latent in enumerate(spec.latents):
                 density = -volume if index == 0 else 0.0  # that of all latents together
-                site = dist.Delta(latents[latent.name], density, len(latent.shape))
-                numpyro.sample(latent.name, site)
+                site = dist.Delta(latents[latent.name], density, latent.event_dim)
+                with latent.in_plate():
+                    numpyro.sample(latent.name, site)
 
     def loss(params: Any, key: Array, batch: Batch, weights: Weights, block: BlockGuide) -> Array:
         network = params.get("network", block.network)

@@ -15,9 +15,8 @@ from numpyro import handlers
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import log_prob
-from pyfairme.inference.laplace.block_guide import plain
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
-from pyfairme.model.program import ModelSpec, Weights, build
+from pyfairme.model.program import ModelSpec, Weights, build, plain
 
 __all__ = ["pull_of_penalties"]
 

@@ -11,13 +11,13 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GUIDES
-from pyfairme.inference.laplace.block_guide import plain, stage
+from pyfairme.inference.laplace.block_guide import stage
 from pyfairme.inference.laplace.importance_sampling import JUDGED, Weighed, weigh
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.inference.laplace.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.model.effects import RandomEffects
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.model.program import ModelSpec, Weights, plain
 from pyfairme.notices import warn
 
 __all__ = [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax.numpy as jnp
 import numpy as np
+import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.distributions import transforms
@@ -20,7 +22,8 @@ class Latent(NamedTuple):
     """A latent variable: its site, shape, whether it is positive, and where its guide starts.
 
     ``in_units`` says that it is in the units in which the target was standardised,
-    ``correlations`` that it is a Cholesky factor (..., d, d) of correlations.
+    ``correlations`` that it is a Cholesky factor (..., d, d) of correlations. ``plate`` is that of
+    its clusters, the first axis; the others belong to one value.
     """
 
     name: str
@@ -29,6 +32,16 @@ class Latent(NamedTuple):
     start: float
     in_units: bool = False
     correlations: bool = False
+    plate: str | None = None
+
+    @property
+    def event_dim(self) -> int:
+        """Number of axes of one value."""
+        return len(self.shape) - (self.plate is not None)
+
+    def in_plate(self) -> AbstractContextManager[Any]:
+        """Enter the plate in which the latent is drawn, or nothing."""
+        return numpyro.plate(self.plate, self.shape[0], dim=-1) if self.plate else nullcontext()
 
     @property
     def transform(self) -> Any:
