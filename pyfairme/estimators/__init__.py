@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyfairme import persistence
 from pyfairme.estimators import saved_state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.given_objects import check_objects
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
 from pyfairme.notices import shown
 
@@ -14,7 +16,7 @@ __all__ = ["FairMixedEffectsClassifier", "FairMixedEffectsRegressor", "load"]
 
 
 def load(
-    path: Any, *, key: str | bytes | None = None
+    path: Any, *, key: str | bytes | None = None, objects: Mapping[str, Any] | None = None
 ) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     """Read an estimator that `save` wrote.
 
@@ -29,6 +31,10 @@ def load(
         The key that it was saved with: a file that was not signed with it is refused. Without a
         key anybody may have written the file, with whatever predictions. It also gives a private
         file's clusters their names back: each is known by its hash.
+    objects
+        The penalties, likelihood and guide of your own that the estimator was fitted with, by name:
+        ``{"gamma": Gamma()}``. A file names them and says how they were configured; it holds no
+        code.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def load(
         When there is no such file.
     ValueError
         When the file is truncated, altered, of a newer format, not signed with the key, or holds
-        something else.
+        something else; when an object that it names is missing or configured otherwise.
     """
     known = {
         "FairMixedEffectsClassifier": FairMixedEffectsClassifier,
@@ -54,5 +60,6 @@ def load(
             f"{f'; read it with {kind}.load' if kind.endswith('Thresholds') else ''}."
             " [other-kind-of-file]"
         )
+    check_objects(path, saved, objects)
     with persistence.as_of_a_file(path):
-        return saved_state.from_state(known[kind](), saved, persistence.secret_of(key))
+        return saved_state.from_state(known[kind](), saved, persistence.secret_of(key), objects)

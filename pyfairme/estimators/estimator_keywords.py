@@ -14,13 +14,20 @@ from sklearn.utils import check_random_state
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.schema import attribute_name
+from pyfairme.estimators.given_objects import check_fairness
 from pyfairme.inference.guides import GUIDES
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
 from pyfairme.inference.predictions import EFFECTS
 from pyfairme.inference.svi import Schedule
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Likelihood
-from pyfairme.model.penalties import ADVERSARIAL, CRITERIA, PENALTIES, AttributeCodes
+from pyfairme.model.penalties import (
+    CRITERIA,
+    PENALTIES,
+    AttributeCodes,
+    NamedPenalty,
+    penalties_of,
+)
 from pyfairme.model.program import ModelSpec, Weights
 from pyfairme.notices import StateError, shown
 
@@ -190,12 +197,6 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
     check_choice("guide", params["guide"], ("auto", *GUIDES))
-    adversaries = sorted(set(as_tuple(params["fairness"])) & set(ADVERSARIAL))
-    if len(adversaries) > 1:
-        raise ValueError(
-            f"fairness names {adversaries}, and one adversary per attribute is enough: "
-            "'decision_adversarial' sees all that the others see. [two-adversaries]"
-        )
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
             "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
@@ -205,17 +206,33 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_choice("missing", params["missing"], ("category", "raise"))
     check_choice("early_stopping", params["early_stopping"], ("auto", True, False))
     check_choice("progress", params["progress"], ("auto", True, False))
-    for name in as_tuple(params["fairness"]):
-        check_choice("fairness", name, PENALTIES)
-    for name in ("fairness", "fairness_on"):
-        chosen = as_tuple(params[name])
+    penalties = _checked_penalties(params)
+    for name, chosen in (
+        ("fairness", tuple(one.name for one in penalties)),
+        ("fairness_on", as_tuple(params["fairness_on"])),
+    ):
         if len(set(chosen)) < len(chosen):
             raise ValueError(
                 f"Invalid value of {name}: {params[name]!r} names one of them twice. [given-twice]"
             )
+    adversaries = sorted(one.name for one in penalties if one.adversarial)
+    if len(adversaries) > 1:
+        raise ValueError(
+            f"fairness names {adversaries}, and one adversary per attribute is enough: "
+            "'decision_adversarial' sees all that the others see. [two-adversaries]"
+        )
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+
+
+def _checked_penalties(params: Mapping[str, Any]) -> tuple[NamedPenalty, ...]:
+    given = params["fairness"]
+    for entry in (given,) if callable(given) else as_tuple(given):
+        if not callable(entry):
+            check_choice("fairness", entry, PENALTIES)
+    check_fairness(given, as_tuple(params["sensitive"]))
+    return penalties_of(given)
 
 
 def uses_clusters(params: Mapping[str, Any]) -> bool:
@@ -289,14 +306,14 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     cluster = tuple(design.clusters)
     factors = _factors(params, design, likelihood.outputs, hidden)
     attributes = tuple(AttributeCodes(a.name, len(a.levels)) for a in design.attributes)
-    penalties = as_tuple(params["fairness"]) if attributes else ()
+    penalties = penalties_of(params["fairness"]) if attributes else ()
     if likelihood.target != "class" and params["criterion"] == "equal_opportunity" and penalties:
         raise ValueError(
             "criterion='equal_opportunity' compares rows of the favourable class, which a real "
             "or count target does not have: use 'equalized_odds' or 'demographic_parity'. "
             "[target-without-classes]"
         )
-    if likelihood.target != "class" and any("decision" in name for name in penalties):
+    if likelihood.target != "class" and any(p.needs_classes for p in penalties):
         raise ValueError(
             f"fairness={params['fairness']!r} looks at decisions, which a real or count target "
             "does not have: use 'adversarial', 'moment', 'kernel' or 'correlation'. "
@@ -367,10 +384,11 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
     shares = multipliers(params["fairness_on"])
     if not spec.factors:
         shares = {"fixed": max(shares.values(), default=1.0)}
-    check_penalties_on(params["fairness_weight"], spec.penalties)
+    names = tuple(one.name for one in spec.penalties)
+    check_penalties_on(params["fairness_weight"], names)
     fairness = {}
-    for penalty in spec.penalties:
-        strength = _strengths(params["fairness_weight"], penalty, spec.attributes)
+    for penalty in names:
+        strength = _strengths(params["fairness_weight"], penalty, spec.attributes, names)
         fairness[penalty] = {
             view: np.asarray(strength * shares[view], np.float32) for view in spec.views
         }
@@ -412,9 +430,10 @@ def check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
 def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
     """Return the views on which a penalty of positive strength acts."""
     multiplier = multipliers(params["fairness_on"])
+    names = tuple(one.name for one in spec.penalties)
     strong = any(
-        _strengths(params["fairness_weight"], penalty, spec.attributes).any()
-        for penalty in spec.penalties
+        _strengths(params["fairness_weight"], penalty, spec.attributes, names).any()
+        for penalty in names
     )
     return {view for view in spec.views if strong and multiplier.get(view, 1.0) > 0}
 
@@ -434,9 +453,15 @@ def strengths(weight: Any, attributes: tuple[AttributeCodes, ...]) -> np.ndarray
     return _strengths(weight, "moment", attributes)
 
 
-def _strengths(weight: Any, penalty: str, attributes: tuple[AttributeCodes, ...]) -> np.ndarray:
-    """Strength per attribute of one penalty, from a number or (nested) dictionaries."""
-    if isinstance(weight, Mapping) and set(weight) <= set(PENALTIES) and weight:
+def _strengths(
+    weight: Any, penalty: str, attributes: tuple[AttributeCodes, ...], on: tuple[str, ...] = ()
+) -> np.ndarray:
+    """Strength per attribute of one penalty, from a number or (nested) dictionaries.
+
+    ``on`` has the names of the penalties that are on, a user's own among them.
+    """
+    penalties = dict.fromkeys((*PENALTIES, *on))
+    if isinstance(weight, Mapping) and set(weight) <= set(penalties) and weight:
         weight = weight.get(penalty, 0.0)
     names = [attribute.name for attribute in attributes]
     if isinstance(weight, Mapping):
@@ -445,7 +470,7 @@ def _strengths(weight: Any, penalty: str, attributes: tuple[AttributeCodes, ...]
         if unknown:
             raise ValueError(
                 f"fairness_weight names {unknown}, which are neither sensitive attributes {names} "
-                f"nor penalties {list(PENALTIES)}. [weight-of-nothing]"
+                f"nor penalties {list(penalties)}. [weight-of-nothing]"
             )
     else:
         given = dict.fromkeys(names, weight)

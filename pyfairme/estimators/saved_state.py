@@ -12,6 +12,7 @@ import pandas as pd
 from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
 from pyfairme.data.design_state import rebuilt
 from pyfairme.estimators import changed_keywords, estimator_keywords
+from pyfairme.estimators.given_objects import KEYWORDS, OBJECT, plain_object, rich_object
 from pyfairme.estimators.saved_arrays import check_arrays, checked, line
 from pyfairme.estimators.warm_start_state import Learned
 from pyfairme.inference.posterior_draws import AxisLabels, term_name
@@ -130,11 +131,15 @@ def to_state(estimator: FairMixedEffects, secret: bytes | None = None) -> dict[s
 
 
 def from_state(
-    estimator: FairMixedEffects, state: Mapping[str, Any], secret: bytes | None = None
+    estimator: FairMixedEffects,
+    state: Mapping[str, Any],
+    secret: bytes | None = None,
+    objects: Mapping[str, Any] | None = None,
 ) -> Any:
     """Fill a fresh estimator with a saved state, and return it.
 
     ``secret`` is the key that the file was checked with, if any: hashed names are read with it.
+    ``objects`` are those that the file names, see `pyfairme.estimators.given_objects`.
 
     Raises
     ------
@@ -142,7 +147,8 @@ def from_state(
         Of any class, where the state is not one of `to_state`: its parts are of another type or
         contradict each other, or arrays have other shapes than the keywords and the design ask for.
     """
-    estimator.set_params(**{k: _rich(v) for k, v in state["params"].items()})
+    objects = objects or {}
+    estimator.set_params(**{k: _rich(v, objects) for k, v in state["params"].items()})
     estimator._check_keywords()
     targets = {t.__name__: t for t in _TARGETS.values()}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
@@ -252,15 +258,19 @@ def _plain(name: str, value: Any) -> Any:
         return value.item()
     if name == "random_state" and not isinstance(value, int | None):
         return None
+    if name in KEYWORDS and not isinstance(value, str | None):
+        return plain_object(name, value)
     return value
 
 
-def _rich(value: Any) -> Any:
+def _rich(value: Any, objects: Mapping[str, Any]) -> Any:
     if isinstance(value, Mapping):
+        if OBJECT in value:
+            return rich_object(value[OBJECT], objects)
         if "binned" in value:
             column, edges, label = value["binned"]
             return Binned(column, tuple(edges), label)
-        return {_rich(key): _rich(item) for key, item in value["pairs"]}
+        return {_rich(key, objects): _rich(item, objects) for key, item in value["pairs"]}
     if isinstance(value, tuple | list):
-        return type(value)(_rich(item) for item in value)
+        return type(value)(_rich(item, objects) for item in value)
     return value

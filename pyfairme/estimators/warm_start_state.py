@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.data.encoders import Column
+from pyfairme.model.penalties import PENALTIES
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import warn
 
@@ -49,6 +50,9 @@ def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
     design = estimator.design_
     found = {field.name: getattr(spec, field.name) for field in fields(spec)}
     found |= {
+        "penalties": tuple(
+            name if PENALTIES.get(name) == one else (name, one) for name, one in spec.penalties
+        ),
         "likelihood": (type(spec.likelihood).__name__, spec.likelihood.outputs),
         "columns": tuple(column.name for column in design.columns),
         "slopes": tuple(_slope(column) for column in design.slope_columns),

@@ -30,7 +30,6 @@ from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.effects import DENSE_CLUSTERS
-from pyfairme.model.penalties import ADVERSARIAL
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
 from pyfairme.notices import DataWarning, warn
 
@@ -297,7 +296,7 @@ def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
 
 def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, float]:
     """Cross-entropy of a guess at chance, per adversary's term."""
-    adversarial = [name for name in spec.penalties if name in ADVERSARIAL]
+    adversarial = [one.name for one in spec.penalties if one.adversarial]
     if not adversarial:
         return {}
     zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
@@ -316,7 +315,7 @@ def _adversaries_at_work(spec: ModelSpec, weights: Weights) -> set[str]:
     """Return the history's names of the skills of adversaries whose strength is not 0."""
     return {
         f"skill/{view}/{attribute.name}"
-        for name in set(spec.penalties) & set(ADVERSARIAL)
+        for name in {one.name for one in spec.penalties if one.adversarial}
         for view in spec.views
         for attribute, strength in zip(
             spec.attributes, np.asarray(weights.fairness[name][view]), strict=True

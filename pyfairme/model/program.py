@@ -19,7 +19,7 @@ from pyfairme.model import effects
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Latent, Likelihood
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
-from pyfairme.model.penalties import PENALTIES, AttributeCodes, View, cluster_adversary
+from pyfairme.model.penalties import AttributeCodes, NamedPenalty, View, cluster_adversary
 
 __all__ = [
     "LAST_LAYER",
@@ -47,8 +47,8 @@ SITES = frozenset({"rows", "network", "random", *LOSSES, *LOSSES.values()})  # o
 class ModelSpec:
     """Everything that decides the shape of the program; hashable, so that compiling is cached.
 
-    ``penalties`` are names in ``PENALTIES``; ``views`` the predictions they act on, a subset of
-    ("fixed", "random", "mixed").
+    ``penalties`` are objects with their names (see `pyfairme.model.penalties.penalties_of`);
+    ``views`` the predictions they act on, a subset of ("fixed", "random", "mixed").
     """
 
     likelihood: Likelihood
@@ -57,7 +57,7 @@ class ModelSpec:
     factors: tuple[RandomEffects, ...] = ()
     adversaries: tuple[tuple[str, int], ...] = ()  # factors whose clusters A_C predicts
     attributes: tuple[AttributeCodes, ...] = ()
-    penalties: tuple[str, ...] = ()
+    penalties: tuple[NamedPenalty, ...] = ()
     views: tuple[str, ...] = ()
     criterion: str = "equalized_odds"
     fixed_loss: bool = True
@@ -283,8 +283,6 @@ def _penalties(
         return
     for name in spec.views:
         view = view_of(spec, name, prediction, batch, share, weights)
-        for penalty in spec.penalties:
-            strength = weights.ramp * weights.fairness[penalty][name]
-            PENALTIES[penalty](
-                penalty, view._replace(strength=strength), spec.attributes, spec.criterion
-            )
+        for own, penalty in spec.penalties:
+            strength = weights.ramp * weights.fairness[own][name]
+            penalty(own, view._replace(strength=strength), spec.attributes, spec.criterion)

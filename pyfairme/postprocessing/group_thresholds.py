@@ -19,6 +19,7 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_labels import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, check_count, seed_from
+from pyfairme.estimators.given_objects import check_objects
 from pyfairme.notices import shown
 from pyfairme.postprocessing import policy
 from pyfairme.postprocessing.threshold_rules import (
@@ -363,10 +364,17 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         persistence.save_state(path, saved, kind=KIND, key=key)
 
     @classmethod
-    def load(cls, path: Any, *, key: str | bytes | None = None) -> GroupThresholds:
+    def load(
+        cls,
+        path: Any,
+        *,
+        key: str | bytes | None = None,
+        objects: Mapping[str, Any] | None = None,
+    ) -> GroupThresholds:
         """Read a policy that `save` wrote: its decisions equal the saved one's.
 
-        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`.
+        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`, and
+        ``objects`` are those of its classifier.
 
         Raises
         ------
@@ -381,14 +389,20 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 f"{path} holds a {shown(kind)}, not a {KIND}: read an estimator with pyfairme.load."
                 " [other-kind-of-file]"
             )
+        check_objects(path, saved.get("estimator"), objects)
         with persistence.as_of_a_file(path):
-            return _restored(cls, saved, persistence.secret_of(key))
+            return _restored(cls, saved, persistence.secret_of(key), objects)
 
 
 def _restored(
-    cls: type[GroupThresholds], saved: Mapping[str, Any], secret: bytes | None
+    cls: type[GroupThresholds],
+    saved: Mapping[str, Any],
+    secret: bytes | None,
+    objects: Mapping[str, Any] | None,
 ) -> GroupThresholds:
-    estimator = saved_state.from_state(FairMixedEffectsClassifier(), saved["estimator"], secret)
+    estimator = saved_state.from_state(
+        FairMixedEffectsClassifier(), saved["estimator"], secret, objects
+    )
     groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
     entry = None if groups is None else policy.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])

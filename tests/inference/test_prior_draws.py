@@ -10,12 +10,14 @@ from pyfairme.inference.prior_draws import prior_draws
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, NegativeBinomial, Normal
 from pyfairme.model.networks import Layer
+from pyfairme.model.penalties import penalties_of
 from pyfairme.model.program import ModelSpec
 
 
 def make_fit(likelihood, factors, members=2, last_layer=False):
     """A fit whose draws are all zero: only their names and shapes matter to the prior."""
-    spec = ModelSpec(likelihood, 3, (), factors, last_layer=last_layer, penalties=("moment",))
+    penalties = penalties_of("moment")
+    spec = ModelSpec(likelihood, 3, (), factors, last_layer=last_layer, penalties=penalties)
     weight, bias = jnp.zeros((members, 3, 1)), jnp.zeros((members, 1))
     if last_layer:
         weight, bias = jnp.zeros((members, 0, 0)), jnp.zeros((members, 0))

@@ -9,14 +9,14 @@ from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
-from pyfairme.model.penalties import AttributeCodes
+from pyfairme.model.penalties import AttributeCodes, penalties_of
 from pyfairme.model.program import ModelSpec, Weights
 
 ATTRIBUTES = (AttributeCodes("sex", 2), AttributeCodes("race", 3))
 PLAIN = ModelSpec(Bernoulli(), 3, (8,), (RandomEffects("g", 4),), fixed_loss=True)
 FAIR = ModelSpec(
-    Bernoulli(), 3, (8,), (RandomEffects("g", 4),), (("g", 4),), ATTRIBUTES, ("adversarial",),
-    ("fixed", "mixed"),
+    Bernoulli(), 3, (8,), (RandomEffects("g", 4),), (("g", 4),), ATTRIBUTES,
+    penalties_of("adversarial"), ("fixed", "mixed"),
 )  # fmt: skip
 SHORT = Schedule(epochs=1, min_steps=300, batch_size=64, learning_rate=3e-3)
 
@@ -41,7 +41,7 @@ def make_rows(rows=600, seed=0):
 def make_weights(spec, strength=0.3, cluster=0.1):
     fairness = {
         p: {v: np.full(len(ATTRIBUTES), strength, np.float32) for v in spec.views}
-        for p in spec.penalties
+        for p, _ in spec.penalties
     }
     balance = (np.ones(2, np.float32), np.ones(3, np.float32))
     return Weights(0.5, 1.0, cluster, 1.0, 1.0, 1.0, 1.0, fairness, balance)

@@ -13,7 +13,7 @@ from pyfairme.inference.guides import GUIDES
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
 from pyfairme.model.networks import Layer
-from pyfairme.model.penalties import AttributeCodes
+from pyfairme.model.penalties import AttributeCodes, penalties_of
 from pyfairme.model.program import ModelSpec, Weights, build, predictor
 
 ATTRIBUTES = (AttributeCodes("sex", 2),)
@@ -159,7 +159,7 @@ def test_mini_batches_equal_the_full_loss_in_expectation():
     """The mean over all batches of one permutation is the full loss, for every per-row term."""
     spec = ModelSpec(
         Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),), adversaries=(("g", 2),),
-        attributes=ATTRIBUTES, penalties=("adversarial",), views=("fixed", "mixed"),
+        attributes=ATTRIBUTES, penalties=penalties_of("adversarial"), views=("fixed", "mixed"),
     )  # fmt: skip
     batch = make_batch(rows=24)
     strength = {"adversarial": {v: jnp.array([0.3]) for v in ("fixed", "mixed")}}
@@ -201,10 +201,10 @@ def test_penalties_with_weight_zero_change_no_other_gradient():
     plain = ModelSpec(Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),))
     fair = ModelSpec(
         Bernoulli(), 3, hidden=(4,), factors=(RandomEffects("g", 2),), adversaries=(("g", 2),),
-        attributes=ATTRIBUTES, penalties=("adversarial", "correlation", "moment"),
+        attributes=ATTRIBUTES, penalties=penalties_of(("adversarial", "correlation", "moment")),
         views=("fixed", "random", "mixed"),
     )  # fmt: skip
-    zero = {p: {v: jnp.zeros(1) for v in fair.views} for p in fair.penalties}
+    zero = {p: {v: jnp.zeros(1) for v in fair.views} for p, _ in fair.penalties}
     weights = make_weights(batch, fairness=zero, cluster=0.0)
     params = initial_params(fair, batch, weights)
 

@@ -66,12 +66,13 @@ def pull_of_penalties(
 def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
     """Return a function that averages the penalties' gradient by the latents."""
     program = build(spec)
+    names = {one.name for one in spec.penalties}
 
     def terms(latents: Any, sites: Any, batch: Batch, weights: Weights) -> Array:
         data = {**sites, **latents}
         fitted = handlers.substitute(handlers.seed(program.model, jax.random.key(0)), data=data)
         found = handlers.trace(fitted).get_trace(batch, weights)
-        own = [v for k, v in found.items() if k.partition("/")[0] in spec.penalties]
+        own = [v for k, v in found.items() if k.partition("/")[0] in names]
         return sum((log_prob(v) for v in own if v["type"] == "sample"), start=jnp.zeros(()))
 
     @jax.jit

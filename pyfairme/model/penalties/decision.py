@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +26,8 @@ class Decision:
     abs(group's rate - overall rate), within each outcome class for equalized odds. It moves only
     predictions near the threshold, where a change of a decision costs least.
     """
+
+    needs_classes: ClassVar[bool] = True
 
     sharpness: float = 4.0
 

@@ -15,7 +15,7 @@ from pyfairme.estimators.estimator_keywords import (
     is_number,
     strengths,
 )
-from pyfairme.model.penalties import PENALTIES, AttributeCodes
+from pyfairme.model.penalties import PENALTIES, AttributeCodes, penalty_names
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -58,14 +58,16 @@ def labelled(weights: Iterable[Any], estimator: FairMixedEffects) -> tuple[dict[
             f"fairness={estimator.fairness!r} and sensitive={estimator.sensitive!r}. Give both, "
             "such as **pf.VARIANTS['medl_adb']. [no-penalty]"
         )
-    attributes = _attributes(estimator)
+    attributes, penalties = _attributes(estimator), penalty_names(estimator.fairness)
     for weight in given:
-        _strength(weight, attributes)
-        check_penalties_on(weight, as_tuple(estimator.fairness))
+        _strength(weight, attributes, penalties)
+        check_penalties_on(weight, penalties)
     found = {_label(weight): weight for weight in given}
     if len(found) < len(given):
         raise ValueError(f"weights has a value twice: {given}. Leave one out. [frontier-weights]")
-    unfair = [label for label, weight in found.items() if not _strength(weight, attributes)[0]]
+    unfair = [
+        label for label, weight in found.items() if not _strength(weight, attributes, penalties)[0]
+    ]
     if len(unfair) != 1:
         raise ValueError(
             "weights must have 0 once, the unfair point that costs are measured from; "
@@ -84,17 +86,19 @@ def ascending(weights: Mapping[str, Any], estimator: FairMixedEffects) -> dict[s
     >>> list(ascending({"1": 1, "race=1": {"race": 1}, "0": 0}, model))
     ['0', 'race=1', '1']
     """
-    attributes = _attributes(estimator)
-    return dict(sorted(weights.items(), key=lambda item: _strength(item[1], attributes)))
+    attributes, penalties = _attributes(estimator), penalty_names(estimator.fairness)
+    return dict(sorted(weights.items(), key=lambda item: _strength(item[1], attributes, penalties)))
 
 
 def _attributes(estimator: FairMixedEffects) -> tuple[AttributeCodes, ...]:
     return tuple(AttributeCodes(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
 
 
-def _strength(weight: Any, attributes: tuple[AttributeCodes, ...]) -> tuple[float, float]:
+def _strength(
+    weight: Any, attributes: tuple[AttributeCodes, ...], penalties: tuple[str, ...]
+) -> tuple[float, float]:
     """Return the largest and the mean strength of penalties on attributes; refuse a bad one."""
-    named = set(weight) & set(PENALTIES) if isinstance(weight, Mapping) else set()
+    named = set(weight) & {*PENALTIES, *penalties} if isinstance(weight, Mapping) else set()
     by_penalty = bool(named) and named == set(weight)
     if named and not by_penalty:
         raise ValueError(

@@ -15,7 +15,7 @@ from sklearn.base import clone
 
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple, is_number, multipliers
-from pyfairme.model.penalties import PENALTIES
+from pyfairme.model.penalties import PENALTIES, penalty_names
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -182,8 +182,8 @@ def default_space(estimator: FairMixedEffects) -> dict[str, Any]:
         estimator.random_intercepts or estimator.random_slopes is not None
     )
     names = [attribute_name(entry) for entry in as_tuple(estimator.sensitive)]
-    if penalties := as_tuple(estimator.fairness):
-        apart = len(penalties) > 1 or _by_penalty(estimator.fairness_weight)
+    if penalties := penalty_names(estimator.fairness):
+        apart = len(penalties) > 1 or _by_penalty(estimator, estimator.fairness_weight)
         inside = [f"{p}][{n}" for p in penalties for n in names] if apart else names
         found |= {f"fairness_weight[{path}]": weight for path in inside}
         views = multipliers(estimator.fairness_on) if mixed and names else {}
@@ -298,9 +298,9 @@ def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
     value = base.get_params(deep=False)[keyword]
     if keyword == "fairness_on":
         return multipliers(value)
-    if first in PENALTIES and not _by_penalty(value):  # it holds for every penalty
-        return dict.fromkeys(as_tuple(base.fairness), value)
-    if first not in PENALTIES and _by_penalty(value):
+    if first in _penalties(base) and not _by_penalty(base, value):  # it holds for every penalty
+        return dict.fromkeys(penalty_names(base.fairness), value)
+    if first not in _penalties(base) and _by_penalty(base, value):
         raise ValueError(
             f"The space reaches into {keyword} by {first!r}, and the estimator's own has the keys "
             f"{sorted(_named(value))}: give a number there, or the same kind of keys. [space]"
@@ -308,8 +308,13 @@ def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
     return _by_attribute(base, value)
 
 
-def _by_penalty(weight: Any) -> bool:
-    return isinstance(weight, Mapping) and bool(set(weight) & set(PENALTIES))
+def _penalties(base: Any) -> set[str]:
+    """Return the names that are penalties' in an estimator's weights."""
+    return {*PENALTIES, *penalty_names(base.fairness)}
+
+
+def _by_penalty(base: Any, weight: Any) -> bool:
+    return isinstance(weight, Mapping) and bool(set(weight) & _penalties(base))
 
 
 def _by_attribute(base: Any, weight: Any) -> dict[str, Any]:

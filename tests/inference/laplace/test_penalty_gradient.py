@@ -10,7 +10,7 @@ import pytest
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, link
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.model.networks import mlp_init
-from pyfairme.model.penalties import AttributeCodes
+from pyfairme.model.penalties import AttributeCodes, penalties_of
 from pyfairme.model.program import Weights
 from tests.inference.laplace.test_linear_predictor import CASES, make_latents, make_rows
 
@@ -18,7 +18,7 @@ from tests.inference.laplace.test_linear_predictor import CASES, make_latents, m
 def penalised(name, penalty, strength):
     """A case of the layout with one attribute, a penalty of the mixed prediction, and weights."""
     spec = replace(
-        CASES[name][0], attributes=(AttributeCodes("s", 2),), penalties=(penalty,),
+        CASES[name][0], attributes=(AttributeCodes("s", 2),), penalties=penalties_of(penalty),
         views=("mixed",),
         criterion="demographic_parity", adversaries=(), fixed_loss=False,
     )  # fmt: skip

@@ -1,0 +1,147 @@
+"""Objects that a user gives in place of a name: checked before a fit, and named in a file."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, NamedTuple
+
+from pyfairme.data.design_state import rebuilt
+from pyfairme.data.schema import attribute_name
+from pyfairme.model.object_names import object_name
+from pyfairme.model.penalties import PENALTIES, penalties_of
+from pyfairme.notices import shown
+from pyfairme.persistence import as_of_a_file
+
+__all__ = [
+    "SavedObject",
+    "check_fairness",
+    "check_objects",
+    "check_value",
+    "plain_object",
+    "rich_object",
+]
+
+OBJECT = "object"  # key of an object's place in a saved state
+KEYWORDS = ("likelihood", "fairness", "guide")  # those that take objects
+# of the history's columns and the program's sites
+_TERMS = ("mixed", "fixed", "random", "kl", "cluster_adversary", "disparity", "skill", "validation")
+RESERVED = frozenset((*_TERMS, "epoch", "member", "joint", "network", "y"))
+
+
+def check_value(keyword: str, given: Any) -> None:
+    """Refuse what cannot be a key: programs are compiled once for each equal object."""
+    if isinstance(given, type):
+        raise ValueError(
+            f"{keyword}={given.__name__} is a class: give an object of it, {given.__name__}(). "
+            "[class-for-object]"
+        )
+    try:
+        other = copy.deepcopy(given)
+        is_key = other == given and hash(other) == hash(given)
+    except TypeError:
+        is_key = False
+    if not is_key:
+        raise ValueError(
+            f"{keyword}={shown(given)} does not equal its own copy, or cannot be hashed: every fit "
+            "would compile anew. Make its class a frozen dataclass, @dataclass(frozen=True), with "
+            "numbers, text or tuples as fields. [not-a-value]"
+        )
+
+
+def check_name(keyword: str, given: Any, taken: Iterable[str]) -> None:
+    """Refuse the name of an object under which its terms could not be told from others."""
+    name = object_name(given)
+    if not name.isidentifier() or name in taken:
+        what = "is taken" if name in taken else "is no name of a variable in Python"
+        raise ValueError(
+            f"{keyword}={shown(given)} has the name {name!r}, which {what}: give its class another "
+            'name, or an attribute name = "...". [object-name]'
+        )
+
+
+def check_fairness(fairness: Any, sensitive: Iterable[Any]) -> None:
+    """Check penalties that are objects; names are checked where all keywords are."""
+    attributes = {attribute_name(entry) for entry in sensitive}
+    for name, penalty in penalties_of(fairness):
+        if PENALTIES.get(name) != penalty:
+            check_value("fairness", penalty)
+            check_name("fairness", penalty, {*PENALTIES, *RESERVED, *attributes})
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+class SavedObject(NamedTuple):
+    """How a file names an object: the keyword it was given for, its name and configuration."""
+
+    keyword: str
+    name: str
+    configuration: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """What a message says of it."""
+        inside = ", ".join(f"{field}={value}" for field, value in self.configuration.items())
+        return f"{self.name}({inside})"
+
+
+def plain_object(keyword: str, given: Any) -> dict[str, Any]:
+    """Return what a file says of an object: never its code."""
+    return {OBJECT: [keyword, object_name(given), _configuration(given)]}
+
+
+def rich_object(saved: Any, objects: Mapping[str, Any]) -> Any:
+    """Return the object that a file names, out of those that are given; see `check_objects`."""
+    return objects[_saved(saved).name]
+
+
+def _needed(params: Mapping[str, Any]) -> list[SavedObject]:
+    """Return the objects that saved keywords name."""
+    found = []
+    for keyword in KEYWORDS:
+        value = params.get(keyword)
+        every = value if isinstance(value, tuple | list) else [value]
+        found += [
+            _saved(one[OBJECT]) for one in every if isinstance(one, Mapping) and OBJECT in one
+        ]
+    return found
+
+
+def check_objects(path: Any, state: Any, objects: Mapping[str, Any] | None) -> None:
+    """Raise ValueError unless every object that a saved estimator names is given, alike."""
+    with as_of_a_file(path):
+        needed = _needed(state["params"])
+    objects = objects or {}
+    for saved in needed:
+        if saved.name not in objects:
+            raise ValueError(
+                f"The model in {str(path)!r} was fitted with an object of your own, "
+                f"{saved.keyword}={saved.text}, and a file holds no code: import its class and "
+                f"give load(path, objects={{{saved.name!r}: ...}}). [object-missing]"
+            )
+        given = objects[saved.name]
+        check_value("objects", given)
+        now = SavedObject(saved.keyword, object_name(given), _configuration(given))
+        if now != saved:
+            raise ValueError(
+                f"The model in {str(path)!r} was fitted with {saved.keyword}={saved.text}, and "
+                f"objects has {now.text} for it: configure it as it was then. [object-differs]"
+            )
+
+
+def _saved(saved: Any) -> SavedObject:
+    keyword, name, configuration = saved
+    return SavedObject(
+        rebuilt(str, keyword),
+        rebuilt(str, name),
+        {rebuilt(str, field): rebuilt(str, value) for field, value in configuration.items()},
+    )
+
+
+def _configuration(given: Any) -> dict[str, str]:
+    """Return every field of a dataclass as the text that makes it; nothing of other objects."""
+    if not is_dataclass(given):
+        return {}
+    return {field.name: repr(getattr(given, field.name)) for field in fields(given)}
