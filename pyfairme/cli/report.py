@@ -255,7 +255,7 @@ def _effects(model: Any) -> Iterator[tuple[str, "Figure", str]]:
 def _unit(model: Any) -> str:
     if hasattr(model, "classes_"):
         return "log-odds"
-    return "units of the target" if hasattr(model.target_, "scale") else "log of the mean"
+    return "log of the mean" if model.target_.log_link else "units of the target"
 
 
 def _shown(label: Any) -> str:

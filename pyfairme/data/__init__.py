@@ -3,14 +3,16 @@
 from pyfairme.data.design import Batch, Design
 from pyfairme.data.frame import as_frame
 from pyfairme.data.schema import Binned, Schema
-from pyfairme.data.target import ClassTarget, CountTarget, RealTarget
+from pyfairme.data.target import TARGETS, ClassTarget, CountTarget, PositiveTarget, RealTarget
 
 __all__ = [
+    "TARGETS",
     "Batch",
     "Binned",
     "ClassTarget",
     "CountTarget",
     "Design",
+    "PositiveTarget",
     "RealTarget",
     "Schema",
     "as_frame",

@@ -1,9 +1,21 @@
-"""Targets: class labels to codes, real targets to standard units, counts checked."""
+"""Targets: class labels to codes, real targets to standard units, counts and amounts checked.
+
+Each target says what the rooms after this one must know of it, so that none asks for its kind:
+
+``encoded``      NumPy dtype of encoded values
+``log_link``     whether links are logarithms of means
+``link_name``    what a link is measured in, for people
+``whole``        whether only whole numbers are possible
+``unit``         typical size of an encoded value (of amounts and counts, real numbers)
+``link_origin``, ``link_scale``  a link in the data's units is origin + scale * link
+``value_scale``  by what values of y were divided
+``mean_count``   of counts their mean, else NaN
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import narwhals as nw
 import numpy as np
@@ -14,7 +26,7 @@ from pyfairme.data.one_per_row import check_no_date, one_per_row
 from pyfairme.data.standardising import mean_and_sd
 from pyfairme.notices import StateError, shown
 
-__all__ = ["ClassTarget", "CountTarget", "RealTarget", "class_order"]
+__all__ = ["TARGETS", "ClassTarget", "CountTarget", "PositiveTarget", "RealTarget", "class_order"]
 
 WIDEST_LABELS = 2**20  # bytes of all classes together, where their text does not fill them
 _LABEL_DTYPE = re.compile(r"[<>|=]?([OSUbiufmM])\d{0,8}(\[\d{0,8}\w{1,8}\])?|object|bool")
@@ -92,6 +104,15 @@ class ClassTarget:
     array([1, 0], dtype=int32)
     """
 
+    encoded: ClassVar[type] = np.int32
+    log_link: ClassVar[bool] = False
+    link_name: ClassVar[str] = "log-odds"
+    whole: ClassVar[bool] = True
+    link_origin: ClassVar[float] = 0.0
+    link_scale: ClassVar[float] = 1.0
+    value_scale: ClassVar[float] = 1.0
+    mean_count: ClassVar[float] = np.nan
+
     classes: tuple[Any, ...]
     dtype: str
 
@@ -159,6 +180,14 @@ class ClassTarget:
         """Return the labels of int[n] codes."""
         return self.labels[codes]
 
+    def outcomes(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn codes as integers."""
+        return drawn.astype(np.int32)
+
+    def observed(self, y: Any) -> np.ndarray:
+        """Return y as codes that a file can hold."""
+        return self.encode(y).astype(np.int64)
+
     def to_state(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         classes = list(self.classes)
@@ -217,13 +246,30 @@ class RealTarget:
         Mean and SD (ddof = 0) of the training values; the scale of a constant target is 1.
     """
 
+    encoded: ClassVar[type] = np.float32
+    log_link: ClassVar[bool] = False
+    link_name: ClassVar[str] = "units of y"
+    whole: ClassVar[bool] = False
+    unit: ClassVar[float] = 1.0
+    mean_count: ClassVar[float] = np.nan
+
     mean: float
     scale: float
 
     @property
-    def unit(self) -> float:
-        """Typical size of an encoded value."""
-        return 1.0
+    def link_origin(self) -> float:
+        """The mean: a link is that of the standardised target."""
+        return self.mean
+
+    @property
+    def link_scale(self) -> float:
+        """The SD."""
+        return self.scale
+
+    @property
+    def value_scale(self) -> float:
+        """The SD."""
+        return self.scale
 
     @classmethod
     def fit(cls, y: Any) -> "RealTarget":
@@ -248,6 +294,14 @@ class RealTarget:
         """Return float64[n] in the units of y."""
         return np.asarray(values, dtype=np.float64) * self.scale + self.mean
 
+    def outcomes(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn outcomes in the units of y."""
+        return self.decode(drawn)
+
+    def observed(self, y: Any) -> np.ndarray:
+        """Return y as numbers."""
+        return np.asarray(y, dtype=np.float64).reshape(-1)
+
     def to_state(self) -> dict[str, float]:
         """Return plain data for JSON."""
         return {"mean": self.mean, "scale": self.scale}
@@ -271,8 +325,21 @@ class CountTarget:
         one table agree on it.
     """
 
+    encoded: ClassVar[type] = np.int32
+    log_link: ClassVar[bool] = True
+    link_name: ClassVar[str] = "log"
+    whole: ClassVar[bool] = True
+    link_origin: ClassVar[float] = 0.0
+    link_scale: ClassVar[float] = 1.0
+    value_scale: ClassVar[float] = 1.0
+
     mean: float = 1.0
     unit: float = 1.0
+
+    @property
+    def mean_count(self) -> float:
+        """Mean of the training values."""
+        return self.mean
 
     @classmethod
     def fit(cls, y: Any) -> "CountTarget":
@@ -306,6 +373,14 @@ class CountTarget:
         """Return float64[n], unchanged."""
         return np.asarray(values, dtype=np.float64)
 
+    def outcomes(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn counts as integers."""
+        return drawn.astype(np.int64)
+
+    def observed(self, y: Any) -> np.ndarray:
+        """Return y as counts."""
+        return self.encode(y).astype(np.int64)
+
     def to_state(self) -> dict[str, Any]:
         """Return plain data for JSON."""
         return {"mean": self.mean, "unit": self.unit}
@@ -314,6 +389,107 @@ class CountTarget:
     def from_state(cls, state: Mapping[str, Any]) -> "CountTarget":
         """Rebuild from `to_state`."""
         return _positive(rebuilt(cls, state), "unit")
+
+
+@dataclass(frozen=True)
+class PositiveTarget:
+    """Positive amounts with a log link: divided by a power of 2 near their mean.
+
+    Dividing by a power of 2 loses no digit, and folds of one table agree on it.
+
+    Parameters
+    ----------
+    scale
+        The power of 2.
+
+    Examples
+    --------
+    >>> target = PositiveTarget.fit([3.0, 4.0, 8.0])
+    >>> target.scale, target.encode([3.0])
+    (4.0, array([0.75], dtype=float32))
+    """
+
+    encoded: ClassVar[type] = np.float32
+    log_link: ClassVar[bool] = True
+    link_name: ClassVar[str] = "log"
+    whole: ClassVar[bool] = False
+    unit: ClassVar[float] = 1.0
+    link_scale: ClassVar[float] = 1.0
+    mean_count: ClassVar[float] = np.nan
+
+    scale: float = 1.0
+
+    @property
+    def link_origin(self) -> float:
+        """Logarithm of the scale: what the link of an amount in its own units has more."""
+        return float(np.log(self.scale))
+
+    @property
+    def value_scale(self) -> float:
+        """The scale."""
+        return self.scale
+
+    @classmethod
+    def fit(cls, y: Any) -> "PositiveTarget":
+        """Learn from y, shape (n,); raise ValueError when a value is 0 or negative."""
+        found = cls(float(2.0 ** np.round(np.log2(_amounts(y).mean()))))
+        found.encode(y)
+        return found
+
+    def encode(self, y: Any) -> np.ndarray:
+        """Return float32[n] in multiples of the scale, checked."""
+        with np.errstate(over="ignore", under="ignore"):
+            found = (_amounts(y) / self.scale).astype(np.float32)
+        wrong = ~np.isfinite(found) | (found < np.finfo(np.float32).tiny)
+        if wrong.any():
+            raise ValueError(
+                f"y has {wrong.sum()} values that are too large or too small to compute with "
+                f"beside a typical one of {self.scale:g}: look for a code that stands for a "
+                "missing value (1e308, 1e-300). [too-large]"
+            )
+        return found
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Return float64[n] in the units of y."""
+        return np.asarray(values, dtype=np.float64) * self.scale
+
+    def outcomes(self, drawn: np.ndarray) -> np.ndarray:
+        """Return drawn amounts in the units of y."""
+        return self.decode(drawn)
+
+    def observed(self, y: Any) -> np.ndarray:
+        """Return y as numbers."""
+        return np.asarray(y, dtype=np.float64).reshape(-1)
+
+    def to_state(self) -> dict[str, float]:
+        """Return plain data for JSON."""
+        return {"scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, float]) -> "PositiveTarget":
+        """Rebuild from `to_state`."""
+        return _positive(rebuilt(cls, state), "scale")
+
+
+def _amounts(y: Any) -> np.ndarray:
+    values = _numbers(y)
+    if not (values > 0).all():
+        wrong = values[~(values > 0)]
+        raise ValueError(
+            f"Expected positive numbers in y, got {wrong[0]:g} (and {wrong.size} such values in "
+            "all): leave these rows out (and model separately who has an amount at all), or use a "
+            "likelihood for real numbers. [not-a-positive-target]"
+        )
+    return values
+
+
+TARGETS: Mapping[str, Any] = {
+    "class": ClassTarget,
+    "real": RealTarget,
+    "count": CountTarget,
+    "positive": PositiveTarget,
+}
+"""Targets by the word with which a likelihood says what it is for."""
 
 
 def _positive(target: Any, name: str) -> Any:

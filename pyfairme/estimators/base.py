@@ -42,8 +42,10 @@ from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.training import lean, train
 from pyfairme.metrics.array_inputs import check_count, check_share
+from pyfairme.metrics.metric import chosen_metrics
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
+from pyfairme.model.object_names import object_name
 from pyfairme.model.program import Weights
 
 
@@ -92,7 +94,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: str = "auto",
+        guide: Any = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -212,12 +214,13 @@ class FairMixedEffects(BaseEstimator, ABC):
             estimator_keywords.objective_weights(params, spec, training), by_class
         )
         schedule = estimator_keywords.schedule(params, spec, validation is not None)
-        self.guide_ = estimator_keywords.guide(params, spec, training)
+        guide = estimator_keywords.guide(params, spec, training)
+        self.guide_ = guide if isinstance(guide, str) else object_name(guide)
         structure = warm_start_state.structure(self, lean(spec, weights))
         with progress_bar(self.progress, type(self).__name__) as report:
             result = train(
                 spec,
-                self.guide_,
+                guide,
                 training,
                 validation,
                 weights,
@@ -267,7 +270,7 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     def _in_standard_units(self, batch: Batch) -> Batch:
         """Divide the offset by the unit in which a real target is standardised."""
-        unit = float(getattr(self.target_, "scale", 1.0))
+        unit = float(self.target_.link_scale)
         return batch._replace(offset=(np.float64(batch.offset) / unit).astype(np.float32))
 
     # Predicting -----------------------------------------------------------------------------
@@ -318,9 +321,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         warn_of_clusters(self, frame, effects)
         inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
         identity = row_identity(self.design_, frame, found.batch)
-        decode = inference_data.outcome_decoder(self.target_)
         values = predictions.outcomes(
-            with_draws(found), effects, draws, self._seed, identity, decode
+            with_draws(found), effects, draws, self._seed, identity, self.target_.outcomes
         )
         return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
 
@@ -573,6 +575,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         level: float = 0.9,
         sample_weight: Any = None,
         min_group_size: int = 0,
+        metrics: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -597,6 +600,9 @@ class FairMixedEffects(BaseEstimator, ABC):
             For reports that others read: groups with fewer rows, or fewer of one of the classes,
             are put together, so that no sum or difference of lines shows one, and clusters with
             fewer rows are left out (docs/model_files.md).
+        metrics
+            Names to choose some metrics, `pyfairme.metrics.Metric` objects to add some of your own
+            (docs/extending.md), or both. None: all that come with the package.
 
         Returns
         -------
@@ -613,9 +619,11 @@ class FairMixedEffects(BaseEstimator, ABC):
         check_count(n_boot, "n_boot")
         check_count(min_group_size, "min_group_size")
         check_share(level)
-        judged = fairness_rows.collect(self, X, y, attributes, sample_weight)
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
-        return fairness_rows.report(judged, min_group_size=min_group_size, **options)
+        options |= {"min_group_size": min_group_size, "metrics": metrics}
+        chosen_metrics(metrics)
+        judged = fairness_rows.collect(self, X, y, attributes, sample_weight)
+        return fairness_rows.report(judged, **options)
 
     def random_disparity(
         self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9

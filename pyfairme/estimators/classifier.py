@@ -79,7 +79,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         which side of the threshold it is on; "adversarial", from the prediction alone, as in the
         paper; "decision_only_adversarial", from the side alone; "moment", gaps of the groups' mean
         predictions; "decision", gaps of their rates of decisions; "correlation"; "kernel", any
-        dependence (HSIC); or a tuple of these.
+        dependence (HSIC); an object of your own (docs/extending.md); or a tuple of these.
     fairness_weight
         Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
         {penalty: number or {attribute: number}}. 0 is the model without them; changing it compiles
@@ -103,7 +103,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         "block": full-rank scales and, given them, each cluster's effects, corrected by importance
         sampling. "low_rank", "full_rank": one Normal. "auto": "block" where clusters have fewer
         than 100 rows per effect (of two classes 100 / (p (1 - p))) and for a
-        latent last layer (unless the table is large), else "mean_field".
+        latent last layer (unless the table is large), else "mean_field". Or an object of your own
+        (docs/extending.md).
     unseen
         Clusters that training never saw, and rows without one: "infer" takes from the known
         clusters that a row resembles what these were found to tell, and draws the rest from the
@@ -222,7 +223,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: str = "auto",
+        guide: Any = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,

@@ -14,8 +14,8 @@ from sklearn.utils import check_random_state
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.schema import attribute_name
-from pyfairme.estimators.given_objects import check_fairness
-from pyfairme.inference.guides import GUIDES
+from pyfairme.estimators.given_objects import check_fairness, check_guide
+from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
 from pyfairme.inference.predictions import EFFECTS
 from pyfairme.inference.svi import Schedule
@@ -196,7 +196,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
         )
     check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
     check_choice("criterion", params["criterion"], CRITERIA)
-    check_choice("guide", params["guide"], ("auto", *GUIDES))
+    check_guide(params["guide"])
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
             "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
@@ -372,9 +372,9 @@ def _factors(
     return tuple(found)
 
 
-def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> str:
-    """Return the guide's name; "auto" chooses by rows per effect and latent fixed effects."""
-    if params["guide"] != "auto":
+def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> GuideChoice:
+    """Return the name or object given; "auto" chooses by rows per effect and latent fixed ones."""
+    if not isinstance(params["guide"], str) or params["guide"] != "auto":
         return params["guide"]
     return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"
 

@@ -108,7 +108,7 @@ def collect(
         classifier: Any = estimator
         decision = {e: classifier._decide(p, e) for e, p in prediction.items()}
     else:
-        unit = np.log(getattr(estimator.target_, "scale", 1.0))
+        unit = np.log(estimator.target_.value_scale)
         density = {e: predictions.log_density(found, e) - unit for e in EFFECTS}
     cluster = [table_inputs.cluster_labels(frame, factor) for factor in _finest(design)]
     gaps = [labels == MISSING for labels in cluster]
@@ -270,7 +270,13 @@ def pool(parts: Iterable[EvaluatedRows]) -> EvaluatedRows:
 
 
 def report(
-    judged: EvaluatedRows, *, by_cluster: bool, n_boot: int, level: float, min_group_size: int = 0
+    judged: EvaluatedRows,
+    *,
+    by_cluster: bool,
+    n_boot: int,
+    level: float,
+    min_group_size: int = 0,
+    metrics: Any = None,
 ) -> pd.DataFrame:
     """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
 
@@ -285,7 +291,7 @@ def report(
             groups = merge_small_groups(groups, outcome, min_group_size)
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
-                part = _one(one, effects, rows, groups, n_boot, level)
+                part = _one(one, effects, rows, groups, (n_boot, level, metrics))
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
                 part.insert(0, "effects", effects)
@@ -393,12 +399,13 @@ def _one(
     effects: str,
     rows: np.ndarray,
     groups: Mapping[str, Any],
-    n_boot: int,
-    level: float,
+    options: tuple[int, float, Any],
 ) -> pd.DataFrame:
     gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
+    n_boot, level, metrics = options
     shared: dict[str, Any] = {
+        "metrics": metrics,
         "sensitive": groups,
         "cluster": judged.units(rows),
         "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},

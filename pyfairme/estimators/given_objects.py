@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
+from pyfairme.data import TARGETS
 from pyfairme.data.design_state import rebuilt
 from pyfairme.data.schema import attribute_name
+from pyfairme.inference.guides import GUIDES, GuideFamily
+from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
 from pyfairme.model.object_names import object_name
 from pyfairme.model.penalties import PENALTIES, penalties_of
 from pyfairme.notices import shown
@@ -17,6 +20,8 @@ from pyfairme.persistence import as_of_a_file
 __all__ = [
     "SavedObject",
     "check_fairness",
+    "check_guide",
+    "check_likelihood",
     "check_objects",
     "check_value",
     "plain_object",
@@ -70,6 +75,51 @@ def check_fairness(fairness: Any, sensitive: Iterable[Any]) -> None:
             check_name("fairness", penalty, {*PENALTIES, *RESERVED, *attributes})
 
 
+def check_likelihood(given: Any) -> None:
+    """Check a regressor's likelihood: one of the names, or an object that can do all it must."""
+    if not _is_object("likelihood", given, LIKELIHOODS):
+        return
+    check_value("likelihood", given)
+    _check_members("likelihood", given, Likelihood)
+    kinds = [kind for kind in TARGETS if kind != "class"]
+    if given.target not in kinds or given.outputs != 1:
+        raise ValueError(
+            f"likelihood={shown(given)} has target={shown(given.target)} and "
+            f"outputs={shown(given.outputs)}: a regressor's has one output, and as target one of "
+            f"{kinds}. [likelihood-target]"
+        )
+
+
+def check_guide(given: Any) -> None:
+    """Check a guide: one of the names, or an object that can do all it must."""
+    if _is_object("guide", given, ("auto", *GUIDES)):
+        check_value("guide", given)
+        check_name("guide", given, ("auto", *GUIDES))
+        _check_members("guide", given, GuideFamily)
+
+
+def _is_object(keyword: str, given: Any, names: Iterable[str]) -> bool:
+    """Tell an object from one of the names; refuse other names, and what is plainly neither."""
+    plain = str | bytes | int | float | tuple | list | set | Mapping
+    if given is not None and not isinstance(given, plain):
+        return True
+    if not isinstance(given, str) or given not in names:
+        raise ValueError(
+            f"Invalid value of {keyword}: {shown(given)}. Valid values are {list(names)}, or an "
+            "object of your own (docs/extending.md). [unknown-choice]"
+        )
+    return False
+
+
+def _check_members(keyword: str, given: Any, protocol: type) -> None:
+    missing = [name for name in vars(protocol) if name[0] != "_" and not hasattr(given, name)]
+    if missing:
+        raise ValueError(
+            f"{keyword}={shown(given)} cannot be a {keyword}: it has no {', '.join(missing)}. "
+            "docs/extending.md says what each is. [missing-members]"
+        )
+
+
 # Files ------------------------------------------------------------------------------------------
 
 
@@ -94,7 +144,7 @@ def plain_object(keyword: str, given: Any) -> dict[str, Any]:
 
 def rich_object(saved: Any, objects: Mapping[str, Any]) -> Any:
     """Return the object that a file names, out of those that are given; see `check_objects`."""
-    return objects[_saved(saved).name]
+    return {**_built_in(), **objects}[_saved(saved).name]
 
 
 def _needed(params: Mapping[str, Any]) -> list[SavedObject]:
@@ -113,7 +163,7 @@ def check_objects(path: Any, state: Any, objects: Mapping[str, Any] | None) -> N
     """Raise ValueError unless every object that a saved estimator names is given, alike."""
     with as_of_a_file(path):
         needed = _needed(state["params"])
-    objects = objects or {}
+    objects = {**_built_in(), **(objects or {})}
     for saved in needed:
         if saved.name not in objects:
             raise ValueError(
@@ -129,6 +179,11 @@ def check_objects(path: Any, state: Any, objects: Mapping[str, Any] | None) -> N
                 f"The model in {str(path)!r} was fitted with {saved.keyword}={saved.text}, and "
                 f"objects has {now.text} for it: configure it as it was then. [object-differs]"
             )
+
+
+def _built_in() -> dict[str, Any]:
+    """Return what needs not be given, as it comes with the package."""
+    return {**PENALTIES, **{name: likelihood() for name, likelihood in LIKELIHOODS.items()}}
 
 
 def _saved(saved: Any) -> SavedObject:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Batch, CountTarget, Design, RealTarget
+from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.estimators import saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
@@ -30,7 +30,6 @@ __all__ = [
     "check_draws",
     "check_outcomes",
     "outcome_array",
-    "outcome_decoder",
     "refuse_without_latents",
     "to_arviz",
 ]
@@ -172,11 +171,7 @@ def _rows(
     warn_of_order(frame, "X", y=y)
     encoded = None if y is None else estimator.target_.encode(y)
     batch = estimator._in_standard_units(estimator.design_.encode(frame, y=encoded))
-    observed = encoded
-    if encoded is not None and isinstance(estimator.target_, RealTarget):
-        observed = np.asarray(y, dtype=np.float64).reshape(-1)
-    elif encoded is not None:
-        observed = encoded.astype(np.int64)
+    observed = None if y is None else estimator.target_.observed(y)
     name = getattr(y, "name", None)
     free = isinstance(name, str) and name and name not in taken | {"row", *frame.columns}
     return ArvizRows(frame, batch, observed, str(name) if free else "y")
@@ -212,7 +207,7 @@ def _row_groups(
     groups = {"posterior_predictive": _outcomes(estimator, found, rows, said)}
     if rows.observed is not None:
         log_p = predictions.log_likelihood(found, "mixed").astype(np.float64)
-        log_p -= np.log(getattr(estimator.target_, "scale", 1.0))  # per unit of y itself
+        log_p -= np.log(estimator.target_.value_scale)  # per unit of y itself
         entry = (("chain", "draw", "row"), log_p.reshape(_leading(found), -1, log_p.shape[1]))
         told = said | {"note": f"{said['note']} {LIKELIHOOD_NOTE}"}
         groups["log_likelihood"] = group({rows.name: entry}, coords, told)
@@ -232,19 +227,11 @@ def _outcomes(
     """One new outcome per draw and row, in the target's units or as codes of classes."""
     chains, each = next(iter(found.draws.values())).shape[:2]
     identity = row_identity(estimator.design_, rows.frame, found.batch)
-    decode = outcome_decoder(estimator.target_)
+    decode = estimator.target_.outcomes
     values = predictions.outcomes(found, "mixed", chains * each, estimator._seed, identity, decode)
     values = values.reshape(chains, each, -1)
     entry = (("chain", "draw", "row"), values, _classes(estimator))
     return group({rows.name: entry}, {"row": _row_labels(rows.frame.index)}, attrs)
-
-
-def outcome_decoder(target: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns drawn outcomes into those of the target: its units, counts, or codes."""
-    if isinstance(target, RealTarget):
-        return target.decode
-    whole = np.int64 if isinstance(target, CountTarget) else np.int32
-    return lambda drawn: drawn.astype(whole)
 
 
 def _classes(estimator: FairMixedEffects) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def random_disparity(
     places = _places(estimator, frame, by_cluster)
     classes = list(getattr(estimator, "classes_", [""]))
     labels = classes if len(classes) > 2 else classes[-1:]
-    unit = float(getattr(estimator.target_, "scale", 1.0))
+    unit = float(estimator.target_.value_scale)
     parts = []
     for attribute in judged:
         groups = fairness_rows.groups_of(attribute, frame)

@@ -389,7 +389,7 @@ def _compare(
 ) -> pd.DataFrame:
     """Return attribute, before, after, change and its 90 % bootstrap interval over rows."""
     spec = estimator.fit_.spec
-    unit = float(getattr(estimator.target_, "scale", 1.0))
+    unit = float(estimator.target_.value_scale)
     generator = np.random.default_rng(estimator._seed)
     rows = len(batch.weight)
     times = [

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import RegressorMixin
 
-from pyfairme.data import CountTarget, RealTarget
+from pyfairme.data import TARGETS
 from pyfairme.estimators.base import FairMixedEffects
-from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.estimators.given_objects import check_likelihood
 from pyfairme.estimators.one_at_a_time import one_at_a_time
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
+from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood, likelihood_of
 
 __all__ = ["FairMixedEffectsRegressor"]
 
@@ -41,7 +41,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     likelihood
         "normal"; "student_t", real with heavy tails, which outliers move less; "poisson", counts;
         "negative_binomial", counts with variance mean + mean^2 / concentration. The formulas and
-        priors stand in `pyfairme.model.likelihoods`.
+        priors stand in `pyfairme.model.likelihoods`. Or an object of your own, for positive amounts
+        too (docs/extending.md).
     random_intercepts
         Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
         cluster still feeds the cluster adversary, the splits and the reports.
@@ -67,8 +68,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Number of networks, trained from different seeds; they are the chains of ``posterior_``.
     fairness
         None; "adversarial", networks that predict the group; "moment", gaps of the groups' mean
-        predictions or residuals; "correlation"; "kernel", any dependence (HSIC); or a tuple of
-        these.
+        predictions or residuals; "correlation"; "kernel", any dependence (HSIC); an object of your
+        own (docs/extending.md); or a tuple of these.
     fairness_weight
         Strength of the penalties (λ_FE, λ_ME): a number, {attribute: number}, or
         {penalty: number or {attribute: number}}. 0 is legal; changing it compiles nothing.
@@ -91,7 +92,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         "block": full-rank scales and, given them, each cluster's effects, corrected by importance
         sampling. "low_rank", "full_rank": one Normal. "auto": "block" where clusters have fewer
         than 100 rows per effect (of two classes 100 / (p (1 - p))) and for a
-        latent last layer (unless the table is large), else "mean_field".
+        latent last layer (unless the table is large), else "mean_field". Or an object of your own
+        (docs/extending.md).
     unseen
         Clusters that training never saw, and rows without one: "infer" takes from the known
         clusters that a row resembles what these were found to tell, and draws the rest from the
@@ -181,7 +183,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         cluster: Any = None,
         sensitive: Any = (),
         *,
-        likelihood: str = "normal",
+        likelihood: Any = "normal",
         random_intercepts: bool = True,
         random_slopes: Any = None,
         correlated: bool = False,
@@ -198,7 +200,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: str = "auto",
+        guide: Any = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -259,7 +261,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
             array (n, p) when ``cluster`` and ``sensitive`` are unused.
         y
-            Real target or counts 0, 1, 2, ..., (n,).
+            Real target, counts 0, 1, 2, ... or positive amounts, (n,), as the likelihood has it.
         sample_weight
             Weight of each row, (n,).
 
@@ -316,7 +318,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         frame, mean, bounds = self._quantiles(X, level, kind, effects)
         found = {"mean": mean, "low": bounds[0], "high": bounds[1]}
         decoded = {name: self.target_.decode(values) for name, values in found.items()}
-        if kind == "observation" and isinstance(self.target_, CountTarget):
+        if kind == "observation" and self.target_.whole:
             decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
         return pd.DataFrame(decoded, index=frame.index)
 
@@ -344,30 +346,32 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         """
         return self._outcomes(X, draws, effects)
 
-    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> RealTarget | CountTarget:
-        if self._counts:
-            return CountTarget.fit(y)  # the offset is on the log scale: no unit to take it off in
-        return RealTarget.fit(np.asarray(y, np.float64) - offset)
+    def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
+        kind = self._target_kind
+        if kind.log_link:  # the offset is on the log scale: no unit to take it off in
+            return kind.fit(y)
+        return kind.fit(np.asarray(y, np.float64) - offset)
 
     def _check_keywords(self) -> None:
-        check_choice("likelihood", self.likelihood, LIKELIHOODS)
+        check_likelihood(self.likelihood)
         super()._check_keywords()
 
     def _likelihood(self) -> Likelihood:
-        return LIKELIHOODS[self.likelihood](unit=self.target_.unit)
+        return likelihood_of(self.likelihood, self.target_.unit)
 
     @property
-    def _counts(self) -> bool:
-        return LIKELIHOODS[self.likelihood].target == "count"
+    def _target_kind(self) -> Any:
+        return TARGETS[likelihood_of(self.likelihood, 1.0).target]
 
     def _strata(self, y: np.ndarray) -> np.ndarray | None:
         # refuses what is no finite number, or no count, before anything else is looked at
-        (CountTarget if self._counts else RealTarget).fit(y)
+        self._target_kind.fit(y)
         return None
 
     def __sklearn_tags__(self) -> Any:
         """Describe the estimator to scikit-learn."""
         tags = super().__sklearn_tags__()
-        known = isinstance(self.likelihood, str) and self.likelihood in LIKELIHOODS
-        tags.target_tags.positive_only = known and self._counts
+        known = not isinstance(self.likelihood, str) or self.likelihood in LIKELIHOODS
+        kind = getattr(likelihood_of(self.likelihood, 1.0), "target", "") if known else ""
+        tags.target_tags.positive_only = kind in TARGETS and TARGETS[kind].log_link
         return tags

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import Binned, ClassTarget, CountTarget, Design, RealTarget
+from pyfairme.data import TARGETS, Binned, ClassTarget, Design
 from pyfairme.data.design_state import rebuilt
 from pyfairme.estimators import changed_keywords, estimator_keywords
 from pyfairme.estimators.given_objects import KEYWORDS, OBJECT, plain_object, rich_object
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
 
 _READING: Mapping[str, Any] = {"missing": tuple[str, ...], "decimal": str}
-_TARGETS: Mapping[str, Any] = {"class": ClassTarget, "count": CountTarget, "real": RealTarget}
 
 
 def labels(
@@ -47,7 +46,6 @@ def labels(
             origins[factor.name] = np.array([columns[i].origin for i in factor.slopes])
             scales[factor.name] = np.array([columns[i].scale for i in factor.slopes])
             means[factor.name] = np.asarray(slope_means)[list(factor.slopes)]
-    real = isinstance(target, RealTarget)
     return AxisLabels(
         clusters=dict(design.clusters),
         terms=terms,
@@ -57,9 +55,9 @@ def labels(
         columns=tuple(term_name(column.name) for column in design.columns),
         column_mean=np.array([column.mean for column in design.columns]),
         column_scale=np.array([column.scale for column in design.columns]),
-        target_mean=target.mean if real else 0.0,
-        target_scale=target.scale if real else 1.0,
-        mean_count=target.mean if isinstance(target, CountTarget) else np.nan,
+        target_mean=target.link_origin,
+        target_scale=target.link_scale,
+        mean_count=target.mean_count,
         classes=tuple(map(str, classes)),
     )
 
@@ -150,7 +148,7 @@ def from_state(
     objects = objects or {}
     estimator.set_params(**{k: _rich(v, objects) for k, v in state["params"].items()})
     estimator._check_keywords()
-    targets = {t.__name__: t for t in _TARGETS.values()}
+    targets = {t.__name__: t for t in TARGETS.values()}
     estimator.target_ = targets[state["target_kind"]].from_state(state["target"])
     design = Design.from_state(state["design"])
     if secret is not None:
@@ -177,7 +175,7 @@ def from_state(
         if state["threshold"] is not None:
             of = EFFECTS if len(estimator.classes_) == 2 else ()
             estimator.threshold_ = {name: rebuilt(float, state["threshold"][name]) for name in of}
-    if not isinstance(estimator.target_, _TARGETS[estimator._likelihood().target]):
+    if not isinstance(estimator.target_, TARGETS[estimator._likelihood().target]):
         raise StateError(f"its target is a {shown(state['target_kind'])}")
     estimator.fit_ = Fit(
         _spec(estimator),

@@ -21,7 +21,7 @@ from numpyro.infer import SVI, Trace_ELBO
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import log_prob, negative_elbo
-from pyfairme.inference.guides import GUIDES, Guide, draw
+from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
     LOSSES,
@@ -97,15 +97,15 @@ class Engine(NamedTuple):
     draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
 
 
-def engine(spec: ModelSpec, guide_name: str, ensemble: bool = False) -> Engine:
+def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engine:
     """Build and cache the compiled functions of a program, or of an ensemble of it."""
-    return _engine(spec, guide_name, ensemble)  # one entry, however a caller writes the default
+    return _engine(spec, choice, ensemble)  # one entry, however a caller writes the default
 
 
 @per_structure()
-def _engine(spec: ModelSpec, guide_name: str, ensemble: bool) -> Engine:
+def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     program = build(spec)
-    guide = GUIDES[guide_name](spec.latents)
+    guide = guide_of(choice, spec.latents)
     svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
 

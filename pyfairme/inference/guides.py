@@ -1,10 +1,13 @@
-"""Variational guides q(U): each makes a NumPyro guide from the list of a program's latents."""
+"""Variational guides q(U): each makes a NumPyro guide from the list of a program's latents.
+
+A user's own guide is an object, a `GuideFamily` (docs/extending.md).
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +23,18 @@ from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
 
-__all__ = ["GUIDES", "Guide", "draw", "free_size", "place", "split", "start"]
+__all__ = [
+    "GUIDES",
+    "Guide",
+    "GuideChoice",
+    "GuideFamily",
+    "draw",
+    "free_size",
+    "guide_of",
+    "place",
+    "split",
+    "start",
+]
 
 START_SCALE = 0.1
 
@@ -37,6 +51,29 @@ class Guide(NamedTuple):
     median: Callable[[Mapping[str, Any]], dict[str, Array]]
     analytic: bool
     second_stage: bool = False
+
+
+@runtime_checkable
+class GuideFamily(Protocol):
+    """What a guide of a user's own must do; hashable, as programs are compiled once for each.
+
+    The weight of the KL term is none of its concern, nor are rows: it draws the latents.
+    """
+
+    def sample(self, latents: tuple[Latent, ...]) -> None:
+        """Draw every latent, by ``numpyro.sample(latent.name, ...)`` of ``latent.shape``.
+
+        Its parameters are ``numpyro.param`` sites; `place` registers a latent whose real numbers
+        (``latent.free_shape``) were drawn jointly with others.
+        """
+        ...
+
+    def median(self, latents: tuple[Latent, ...], params: Mapping[str, Any]) -> dict[str, Array]:
+        """Return a typical value of each latent by name, given the fitted parameters by site."""
+        ...
+
+
+GuideChoice = str | GuideFamily
 
 
 def mean_field(latents: tuple[Latent, ...]) -> Guide:
@@ -172,6 +209,24 @@ GUIDES: Mapping[str, Callable[[tuple[Latent, ...]], Guide]] = {
     "full_rank": per_structure()(full_rank),
 }
 """Guides by the name a user gives."""
+
+
+def guide_of(choice: GuideChoice, latents: tuple[Latent, ...]) -> Guide:
+    """Return the guide of these latents, by its name or from an object."""
+    return GUIDES[choice](latents) if isinstance(choice, str) else _of_family(choice, latents)
+
+
+@per_structure()
+def _of_family(family: GuideFamily, latents: tuple[Latent, ...]) -> Guide:
+    def sample(batch: Batch, weights: Weights) -> None:
+        del batch
+        with handlers.scale(scale=weights.kl / weights.rows):
+            family.sample(latents)
+
+    def median(params: Mapping[str, Any]) -> dict[str, Array]:
+        return family.median(latents, params)
+
+    return Guide(sample, median, analytic=False)
 
 
 def draw(

@@ -41,8 +41,8 @@ class AxisLabels:
     ``slope_origin`` the value of each slope's column at which the slope adds nothing,
     ``slope_scale`` the standard deviation by which the distance from it was divided, and
     ``slope_mean`` its mean over training rows after that. ``columns``, ``column_mean`` and
-    ``column_scale`` describe the columns of x; ``target_mean`` and ``target_scale`` a standardised
-    target, ``mean_count`` one of counts.
+    ``column_scale`` describe the columns of x; ``target_mean`` and ``target_scale`` the link of
+    an encoded target, ``mean_count`` one of counts.
     """
 
     clusters: dict[str, tuple[str, ...]]

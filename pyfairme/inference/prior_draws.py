@@ -11,7 +11,7 @@ from jaxtyping import Array, Key
 from numpyro import handlers
 
 from pyfairme.compilation import make_room, per_structure
-from pyfairme.data import Batch
+from pyfairme.data import TARGETS, Batch
 from pyfairme.inference.predictions import Fit
 from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.program import ModelSpec, Weights, build, plain
@@ -69,7 +69,7 @@ def _one_row(spec: ModelSpec) -> Batch:
     slopes = 1 + max((i for f in spec.factors for i in f.slopes), default=-1)
     return Batch(
         x=np.zeros((1, spec.covariates), np.float32),
-        y=np.zeros(1, np.float32 if spec.likelihood.target == "real" else np.int32),
+        y=np.zeros(1, TARGETS[spec.likelihood.target].encoded),
         cluster=np.zeros((1, columns), np.int32),
         slopes=np.zeros((1, slopes), np.float32),
         sensitive=np.zeros((1, 0), np.int32),

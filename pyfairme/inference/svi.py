@@ -14,6 +14,7 @@ from jaxtyping import Array
 
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import Engine, Pace, engine
+from pyfairme.inference.guides import GuideChoice
 from pyfairme.model.program import ModelSpec, Weights
 
 __all__ = ["Schedule", "Trained", "bucket", "fit", "fit_members", "pad", "start_key"]
@@ -68,7 +69,7 @@ def pad(batch: Batch, rows: int) -> Batch:
 
 def fit(
     spec: ModelSpec,
-    guide: str,
+    guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
     weights: Weights,
@@ -81,7 +82,7 @@ def fit(
     Parameters
     ----------
     spec, guide
-        The program's structure and the name of its guide.
+        The program's structure, and its guide: a name or an object.
     training, validation
         Encoded rows; validation rows are only looked at.
     weights
@@ -103,7 +104,7 @@ def fit(
 
 def fit_members(
     spec: ModelSpec,
-    guide: str,
+    guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
     weights: Weights,

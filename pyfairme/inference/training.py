@@ -12,7 +12,7 @@ import pandas as pd
 from jaxtyping import Array
 
 from pyfairme.compilation import make_room, per_structure
-from pyfairme.data import Batch
+from pyfairme.data import TARGETS, Batch
 from pyfairme.inference.adversary_skill import (
     AdversaryWarning,
     add_skill,
@@ -23,7 +23,7 @@ from pyfairme.inference.adversary_skill import (
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
 from pyfairme.inference.compiled_steps import engine
-from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
@@ -59,7 +59,7 @@ class Result(NamedTuple):
 @with_numpyro
 def train(
     spec: ModelSpec,
-    guide: str,
+    guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
     weights: Weights,
@@ -160,7 +160,7 @@ def _stack(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _posterior(
     spec: ModelSpec,
-    guide: str,
+    guide: GuideChoice,
     one: Trained,
     training: Batch,
     weights: Weights,
@@ -169,7 +169,7 @@ def _posterior(
 ) -> Finished:
     """Return draws of one member, from the second stage where the guide has one."""
     quality = {}
-    if spec.latents and GUIDES[guide](spec.latents).second_stage:
+    if spec.latents and guide_of(guide, spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
             return finish(spec, guide, one.params, training, weights, number, seed, batch_size)
@@ -191,7 +191,7 @@ def _number_of_draws(spec: ModelSpec) -> int:
 
 
 def _draws(
-    spec: ModelSpec, guide: str, one: Trained, training: Batch, weights: Weights, seed: int
+    spec: ModelSpec, guide: GuideChoice, one: Trained, training: Batch, weights: Weights, seed: int
 ) -> dict[str, np.ndarray]:
     if not spec.latents:
         return {}
@@ -221,14 +221,14 @@ def _compare_with_null(
 ) -> None:
     """Refuse a fit that predicts worse than a constant; under penalties only warn of it.
 
-    The loss of training is that of single draws. For large counts it is far above that of their
-    mean as long as the guide is wide, so that there the predictive density decides.
+    The loss of training is that of single draws. On a log link, as of large counts, it is far above
+    that of their mean as long as the guide is wide: there the predictive density decides.
     """
     null = null_loss(spec.likelihood, training)
     loss, first = one.history[one.best]["mixed"], one.best == 0
     if not worse_than_null(loss, null, first):
         return
-    if spec.likelihood.target == "count":
+    if TARGETS[spec.likelihood.target].log_link:
         loss = _predictive_loss(spec, one, draws, training)
         if not worse_than_null(loss, null):
             return

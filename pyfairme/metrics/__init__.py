@@ -1,7 +1,7 @@
 """Accuracy, calibration and group fairness of predictions: arrays in, numbers or tidy frames out.
 
 All functions take fairlearn's argument names. Definitions stand in the docstrings; a metric is
-added by one new module here, see `pyfairme.metrics.metric`.
+added by one new module here, see `pyfairme.metrics.metric`, or given to a report as an object.
 """
 
 from pyfairme.metrics.accuracy import auroc, balanced_accuracy, brier, log_loss, mse, r2
@@ -13,6 +13,8 @@ from pyfairme.metrics.ecosystem import demographic_parity_difference, equalized_
 from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
 from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
 from pyfairme.metrics.error_spread import mse_sd, residual_sd
+from pyfairme.metrics.group_sums import PredictedRows, Table, make_table
+from pyfairme.metrics.metric import Metric, MetricParts
 from pyfairme.metrics.null_value import NullValue, null_value
 from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.metrics.parity import demographic_parity
@@ -22,7 +24,11 @@ from pyfairme.metrics.report_frame import classification_report_frame, regressio
 from pyfairme.metrics.worst_group import worst_group_accuracy
 
 __all__ = [
+    "Metric",
+    "MetricParts",
     "NullValue",
+    "PredictedRows",
+    "Table",
     "auroc",
     "balanced_accuracy",
     "brier",
@@ -39,6 +45,7 @@ __all__ = [
     "fpr_sd_corrected",
     "hypervolume",
     "log_loss",
+    "make_table",
     "mse",
     "mse_sd",
     "non_dominated",

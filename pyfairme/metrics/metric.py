@@ -1,7 +1,8 @@
 """The declaration of a metric, and how the report finds all declarations.
 
-To add a metric, write one module in this package: a public function, and a tuple ``METRICS`` of
-`Metric` declarations. The report scans the package, so no other file is touched.
+To add a metric to the package, write one module in it: a public function, and a tuple ``METRICS``
+of `Metric` declarations. The report scans the package, so no other file is touched. A metric of a
+user's own is given to a report as an object (docs/extending.md).
 """
 
 import importlib
@@ -9,13 +10,14 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.metrics.group_sums import PredictedRows, Table
 from pyfairme.metrics.names import words
+from pyfairme.notices import shown
 
 Task = Literal["classification", "regression"]
 Scope = Literal["overall", "attribute", "group"]
@@ -158,6 +160,43 @@ def registered() -> tuple[Metric, ...]:
     metrics = tuple(m for module in modules for m in getattr(module, "METRICS", ()))
     _check_distinct(metrics)
     return metrics
+
+
+def chosen_metrics(metrics: Any) -> tuple[Metric, ...]:
+    """Return the metrics of a keyword ``metrics``.
+
+    Parameters
+    ----------
+    metrics
+        None: all that come with the package. Otherwise one or several names and `Metric` objects:
+        names choose among those, and where there is no name all of them stay; objects are added.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, or an object that has the name of another metric.
+    TypeError
+        For what is neither a name nor a `Metric`.
+    """
+    known = registered()
+    if metrics is None:
+        return known
+    given = (metrics,) if isinstance(metrics, str | Metric) else tuple(metrics)
+    names = [one for one in given if isinstance(one, str)]
+    every = dict.fromkeys(metric.name for metric in known)
+    for one in given:
+        if not isinstance(one, str | Metric):
+            raise TypeError(
+                f"metrics takes names and objects of pyfairme.metrics.Metric, got {shown(one)}. "
+                "[not-a-metric]"
+            )
+        if isinstance(one, str) and one not in every:
+            raise ValueError(
+                f"Unknown metric {one!r}. Known ones: {', '.join(every)}. [unknown-metric]"
+            )
+    own = tuple(one for one in given if isinstance(one, Metric))
+    _check_distinct((*known, *own))
+    return (*(metric for metric in known if not names or metric.name in names), *own)
 
 
 def find(name: str, task: Task) -> Metric:

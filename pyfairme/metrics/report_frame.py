@@ -24,7 +24,7 @@ from pyfairme.metrics.array_inputs import (
 from pyfairme.metrics.bootstrap import resampling_design
 from pyfairme.metrics.counterfactual import row_gap
 from pyfairme.metrics.group_sums import PredictedRows, unequal, ungrouped
-from pyfairme.metrics.metric import Task
+from pyfairme.metrics.metric import Metric, Task, chosen_metrics
 from pyfairme.metrics.names import ALL, apart, distinct_names
 from pyfairme.metrics.report_lines import ReportSection, Sampling, section_lines
 from pyfairme.metrics.row_order import warn_of_order
@@ -60,6 +60,7 @@ def classification_report_frame(
     n_boot: int = 200,
     level: float = 0.9,
     min_group_size: int = 0,
+    metrics: Any = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a binary classifier as one tidy table.
 
@@ -97,6 +98,9 @@ def classification_report_frame(
         Groups with fewer rows, or fewer rows of one of the outcomes, are put together as
         "(small groups)", with more where the rest of the report would show them by subtraction
         (`pyfairme.metrics.small_groups`); 0 reports every group.
+    metrics
+        Names to choose some metrics, `Metric` objects to add some, or both; None: all that come
+        with the package.
 
     Returns
     -------
@@ -122,7 +126,7 @@ def classification_report_frame(
     of the noise that lifts the value: those of ``tpr_sd`` and ``tpr_sd_corrected`` are the same but
     for holding their own value.
     """
-    sampling = _check_sampling(rng, n_boot, level)
+    sampling, chosen = _check_sampling(rng, n_boot, level), chosen_metrics(metrics)
     warn_of_order(y_true, "y_true", y_prob=y_prob, y_pred=y_pred, sample_weight=sample_weight)
     warn_of_order(y_true, "y_true", **{str(name): labels for name, labels in sensitive.items()})
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
@@ -134,7 +138,7 @@ def classification_report_frame(
     sensitive = _of_size(sensitive, outcome, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
-    sections = _sections("classification", rows, sensitive, gaps, clusters)
+    sections = _sections("classification", rows, sensitive, gaps, clusters, chosen)
     return _frame(sections, sampling)
 
 
@@ -152,6 +156,7 @@ def regression_report_frame(
     level: float = 0.9,
     log_density: Any = None,
     min_group_size: int = 0,
+    metrics: Any = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a regression as one tidy table.
 
@@ -187,6 +192,8 @@ def regression_report_frame(
         Shape ``(n,)``: log predictive density of ``y_true``; ``None`` leaves that line out.
     min_group_size
         Groups with fewer rows are put together, as by `classification_report_frame`.
+    metrics
+        As of `classification_report_frame`.
 
     Returns
     -------
@@ -198,7 +205,7 @@ def regression_report_frame(
     ValueError
         When lengths differ, values are not finite, or a label is missing.
     """
-    sampling = _check_sampling(rng, n_boot, level)
+    sampling, chosen = _check_sampling(rng, n_boot, level), chosen_metrics(metrics)
     warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
     warn_of_order(y_true, "y_true", **{str(name): labels for name, labels in sensitive.items()})
     outcome = as_real(y_true, "y_true")
@@ -210,7 +217,7 @@ def regression_report_frame(
     sensitive = _of_size(sensitive, None, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
-    return _frame(_sections("regression", rows, sensitive, gaps, clusters), sampling)
+    return _frame(_sections("regression", rows, sensitive, gaps, clusters, chosen), sampling)
 
 
 def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
@@ -234,14 +241,15 @@ def _sections(
     sensitive: Mapping[str, Any],
     gaps: Mapping[Any, Floats],
     cluster: Codes,
+    metrics: tuple[Metric, ...],
 ) -> list[ReportSection]:
-    overall = ReportSection(ALL, rows, task, False, resampling_design(cluster))
+    overall = ReportSection(ALL, rows, task, False, resampling_design(cluster), metrics)
     sections = [overall]
     names = distinct_names(sensitive)
     for name, (key, labels) in zip(names, sensitive.items(), strict=True):
         grouped = _group(rows, name, labels, gaps.get(key))
         design = resampling_design(cluster, grouped.group)
-        sections.append(ReportSection(apart(name, (ALL,)), grouped, task, True, design))
+        sections.append(ReportSection(apart(name, (ALL,)), grouped, task, True, design, metrics))
     return sections
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.metrics.bootstrap import ResamplingDesign, resample
 from pyfairme.metrics.group_sums import PredictedRows, Table, counted, tabulated, totals
-from pyfairme.metrics.metric import Metric, Scope, Task, registered
+from pyfairme.metrics.metric import Metric, Scope, Task
 from pyfairme.metrics.null_value import NullValue, summarise_null
 from pyfairme.metrics.report_limits import limits
 from pyfairme.metrics.report_notes import joined, note
@@ -34,15 +34,18 @@ class ReportSection(NamedTuple):
     task: Task
     grouped: bool
     design: ResamplingDesign
+    metrics: tuple[Metric, ...]
 
 
-def measured_metrics(task: Task, rows: PredictedRows, *, grouped: bool) -> list[Metric]:
-    """Return the metrics of some rows: overall ones, or those about groups."""
+def measured_metrics(
+    metrics: tuple[Metric, ...], task: Task, rows: PredictedRows, *, grouped: bool
+) -> list[Metric]:
+    """Return those of the metrics that some rows have: overall ones, or those about groups."""
     scopes: tuple[Scope, ...] = ("attribute", "group") if grouped else ("overall",)
     return [
         metric
         for scope in scopes
-        for metric in registered()
+        for metric in metrics
         if (metric.task, metric.scope) == (task, scope)
         and all(getattr(rows, field) is not None for field in metric.needs)
     ]
@@ -50,7 +53,7 @@ def measured_metrics(task: Task, rows: PredictedRows, *, grouped: bool) -> list[
 
 def section_lines(section: ReportSection, sampling: Sampling) -> Iterator[tuple]:
     """Yield the lines of a section, each in the order of the report's columns."""
-    metrics = measured_metrics(section.task, section.rows, grouped=section.grouped)
+    metrics = measured_metrics(section.metrics, section.task, section.rows, grouped=section.grouped)
     tables = {metric.tabulate: tabulated(metric.tabulate, section.rows) for metric in metrics}
     replicates = _replicates(metrics, tables, section.design, sampling)
     nulls = _nulls(metrics, tables, sampling.rng)

@@ -279,12 +279,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         level: float = 0.9,
         sample_weight: Any = None,
         min_group_size: int = 0,
+        metrics: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level, sample_weight, min_group_size
+        X, y, by_cluster, n_boot, level, sample_weight, min_group_size, metrics
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -300,8 +301,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         check_fitted(self, "thresholds_")
         frame = policy.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
-        options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
-        options["min_group_size"] = min_group_size
+        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen = self._reported(attributes)
         return policy.report(
             self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options

@@ -396,12 +396,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         level: float = 0.9,
         sample_weight: Any = None,
         min_group_size: int = 0,
+        metrics: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
         Parameters
         ----------
-        X, y, by_cluster, n_boot, level, sample_weight, min_group_size
+        X, y, by_cluster, n_boot, level, sample_weight, min_group_size, metrics
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
@@ -418,8 +419,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             names = {attribute_name(entry) for entry in known}
             more = [policy.entry_of(g) for name, g in self._groups.items() if name not in names]
             attributes = (*known, *more)
-        options = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
-        options["min_group_size"] = min_group_size
+        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
+        options |= {"min_group_size": min_group_size, "metrics": metrics}
         decision = self._decide(X)
         return policy.report(
             self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options

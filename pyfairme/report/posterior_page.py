@@ -128,8 +128,7 @@ def _parts(
 
 
 def _unit(estimator: FairMixedEffects) -> str:
-    target = estimator.fit_.spec.likelihood.target
-    return {"class": "log-odds", "count": "log", "real": "units of y"}[target]
+    return estimator.target_.link_name
 
 
 def _icc_text(estimator: FairMixedEffects) -> str:

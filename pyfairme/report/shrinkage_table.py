@@ -115,7 +115,7 @@ def _factor_frames(
     codes, weight = query.batch.cluster[:, factor.column], np.asarray(query.batch.weight, float)
     labels = estimator.design_.clusters[factor.name]
     values = {name: query.draws[name].mean() for name in _own_parameters(query)}
-    unit = float(getattr(estimator.target_, "scale", 1.0))
+    unit = float(estimator.target_.link_scale)
     there = np.bincount(codes, minlength=len(labels))
     total = np.bincount(codes, weight, minlength=len(labels))
     total = np.where(total > 0, total, np.nan)

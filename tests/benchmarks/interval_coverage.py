@@ -28,6 +28,7 @@ from scipy.special import expit, ndtri
 
 from pyfairme.metrics import ecosystem
 from pyfairme.metrics.group_sums import PredictedRows, tabulated, totals
+from pyfairme.metrics.metric import registered
 from pyfairme.metrics.report_frame import classification_report_frame, regression_report_frame
 from pyfairme.metrics.report_lines import NULL_DRAWS, measured_metrics
 
@@ -152,7 +153,7 @@ def truths(task: str, world: World, s: Setting, points: int) -> dict[tuple[str, 
     found = {}
     for grouped in (False, True):
         mine = rows if grouped else rows._replace(group=0 * rows.group, levels=("all",))
-        for metric in measured_metrics(task, mine, grouped=grouped):
+        for metric in measured_metrics(registered(), task, mine, grouped=grouped):
             sums = totals(tabulated(metric.tabulate, mine))
             values = metric.reduce(sums)
             if metric.name.endswith("_sd_corrected"):

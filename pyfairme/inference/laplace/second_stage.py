@@ -10,7 +10,7 @@ import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
-from pyfairme.inference.guides import GUIDES
+from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.block_guide import stage
 from pyfairme.inference.laplace.importance_sampling import JUDGED, Weighed, weigh
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
@@ -157,7 +157,7 @@ def second_stage_weights(batch: Batch, weights: Weights) -> tuple[Batch, Weights
 
 def finish(
     spec: ModelSpec,
-    guide: str,
+    guide: GuideChoice,
     params: dict[str, Any],
     batch: Batch,
     weights: Weights,
@@ -176,7 +176,7 @@ def finish(
         When Pareto's k and the effective sample size of the weights say that the draws do not stand
         for the posterior.
     """
-    first = GUIDES[guide](spec.latents).median(params)
+    first = guide_of(guide, spec.latents).median(params)
     two = stage(plain(spec), _fitted_on(spec, weights))
     pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
     strength = [
@@ -202,7 +202,12 @@ def finish(
 
 
 def _first_draws(
-    spec: ModelSpec, guide: str, params: dict[str, Any], batch: Batch, weights: Weights, seed: int
+    spec: ModelSpec,
+    guide: GuideChoice,
+    params: dict[str, Any],
+    batch: Batch,
+    weights: Weights,
+    seed: int,
 ) -> dict[str, Any]:
     """Draw the latents from the first stage's guide."""
     few = jax.tree.map(lambda a: a[:1], batch)

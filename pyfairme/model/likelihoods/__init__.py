@@ -4,7 +4,8 @@ A likelihood is a frozen dataclass with
 
 ``outputs``              number of columns K of the link
 ``effect_scale``         scale of the HalfNormal priors on the random effects' scales
-``target``               what y is: "class" (codes), "real" (standardised) or "count"
+``target``               what y is: "class" (codes), "real" (standardised), "count" or "positive"
+                         (divided by a power of 2 near its mean; see `pyfairme.data.target`)
 ``latents()``            its own scale parameters, latent variables with priors
 ``distribution(eta, v)`` the NumPyro distribution of y given the link (n, K) and its latents
 ``mean(eta, v)``         the mean: probabilities (n, classes) or a real prediction (n,)
@@ -17,8 +18,9 @@ A likelihood is a frozen dataclass with
                          correlation; ``mean`` is the mean count of the training rows
 ``start(mean_y)``        link at which the output bias starts, from the mean of the encoded target
 
-A regressor's likelihood stands in ``LIKELIHOODS`` below and has a field ``unit``, the typical size
-of the encoded target (1 for a standardised one). Adversaries see predictions in multiples of it:
+A regressor's likelihood stands in ``LIKELIHOODS`` below, or is a user's own object
+(docs/extending.md). It may have a field ``unit``, the typical size of the encoded target, which
+`likelihood_of` fills in (1 for all but counts). Adversaries see predictions in multiples of it:
 linear where they are small, so that a mean residual of 0 stays 0, and bounded by ``BOUND`` units in
 both tails (a count's lower one is 0), or a few outlying rows would rule their loss.
 """
@@ -26,10 +28,12 @@ both tails (a count's lower one is 0), or a few outlying rows would rule their l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 from pyfairme.model.likelihoods.classes import Bernoulli, Categorical
 from pyfairme.model.likelihoods.counts import NegativeBinomial, Poisson
-from pyfairme.model.likelihoods.interface import Latent, Likelihood
+from pyfairme.model.likelihoods.interface import Latent, Likelihood, saturate
 from pyfairme.model.likelihoods.real import Normal, StudentT
 
 __all__ = [
@@ -42,6 +46,8 @@ __all__ = [
     "Normal",
     "Poisson",
     "StudentT",
+    "likelihood_of",
+    "saturate",
 ]
 
 LIKELIHOODS: Mapping[str, type[Normal | StudentT | Poisson | NegativeBinomial]] = {
@@ -51,3 +57,12 @@ LIKELIHOODS: Mapping[str, type[Normal | StudentT | Poisson | NegativeBinomial]] 
     "negative_binomial": NegativeBinomial,
 }
 """Likelihoods of the regressor by name; a classifier's follows from its number of classes."""
+
+
+def likelihood_of(given: Any, unit: float) -> Likelihood:
+    """Return the likelihood of a name or an object, for a target of this typical size."""
+    if isinstance(given, str):
+        return LIKELIHOODS[given](unit=unit)
+    if is_dataclass(given) and any(field.name == "unit" for field in fields(given)):
+        return replace(given, unit=unit)  # type: ignore[type-var]
+    return given

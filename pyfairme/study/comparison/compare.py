@@ -135,7 +135,8 @@ def compare(
         found = getattr(results, "replicates", None)
     if found is None:
         boot = 200 if n_boot is None else n_boot
-        found = replicate(results.runs, n_boot=boot, seed=seed or 0)
+        metrics = getattr(results, "metrics", None)
+        found = replicate(results.runs, n_boot=boot, seed=seed or 0, metrics=metrics)
     names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
     _check(found, names)
     how = _How(results.dataset, level, _test_over_train(results))

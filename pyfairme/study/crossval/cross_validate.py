@@ -17,6 +17,7 @@ from pandas.util import hash_pandas_object
 from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple
+from pyfairme.metrics.metric import chosen_metrics
 from pyfairme.notices import warn
 from pyfairme.study.arguments import (
     check_dataset,
@@ -65,6 +66,8 @@ class CrossValidation:
         How many rotations were judged.
     n_boot, level
         Bootstrap replicates and coverage of the intervals in ``frame``.
+    metrics
+        Those of ``frame``, as of `cross_validate`.
     """
 
     dataset: str
@@ -75,6 +78,7 @@ class CrossValidation:
     turns: int
     n_boot: int = 200
     level: float = 0.9
+    metrics: Any = None
 
     @cached_property
     def replicates(self) -> Replicates:
@@ -85,7 +89,7 @@ class CrossValidation:
                 "different rows, which have no common metrics: judge all rotations (turns=None), "
                 "or one seed. [partial-turns]"
             )
-        return replicate(self.runs, n_boot=self.n_boot)
+        return replicate(self.runs, n_boot=self.n_boot, metrics=self.metrics)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -134,6 +138,7 @@ def cross_validate(
     address: str | None = None,
     n_boot: int = 200,
     level: float = 0.9,
+    metrics: Any = None,
     progress: Any = "auto",
 ) -> CrossValidation:
     """Judge models on rows they never saw, of clusters that training saw and of others.
@@ -178,6 +183,10 @@ def cross_validate(
         Of a running Ray cluster ("auto", "ray://..."); None: one of ``n_jobs`` workers is started.
     n_boot, level
         Bootstrap replicates and coverage of the intervals.
+    metrics
+        Names to choose some metrics, `pyfairme.metrics.Metric` objects to add some of your own
+        (docs/extending.md), or both; None: all that come with the package. `compare` tests them
+        too. The store does not depend on them.
     progress
         "auto" shows fits done and the time left in terminals and notebooks; True; False.
 
@@ -199,6 +208,7 @@ def cross_validate(
     check_protocol(seen=seen, path=path, store=store)
     check_engine(engine, n_jobs, address, progress)
     check_report(n_boot, level)
+    chosen_metrics(metrics)
     chosen = seeds_of(seeds)
     models = {name: with_roles(model, dataset) for name, model in named_models(estimators).items()}
     for model in models.values():
@@ -252,6 +262,7 @@ def cross_validate(
             turns=turns or folds,
             n_boot=n_boot,
             level=level,
+            metrics=metrics,
         )
 
 

@@ -1,5 +1,7 @@
 """The results of a study: every metric of every model, with intervals and null values."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,13 @@ COLUMNS = (
 
 
 def evaluate(
-    runs: Runs, *, dataset: str, n_boot: int = 200, level: float = 0.9, seed: int = 0
+    runs: Runs,
+    *,
+    dataset: str,
+    n_boot: int = 200,
+    level: float = 0.9,
+    seed: int = 0,
+    metrics: Any = None,
 ) -> pd.DataFrame:
     """Compute every metric of every model on its pooled rows, mean over seeds.
 
@@ -34,6 +42,8 @@ def evaluate(
         Coverage of the intervals.
     seed
         Seeds bootstrap and null draws.
+    metrics
+        As of `pyfairme.study.cross_validate`.
 
     Returns
     -------
@@ -54,7 +64,8 @@ def evaluate(
         When the runs do not cover the same rows, or ``n_boot`` or ``level`` are out of range.
     """
     check_share(level)
-    return results_frame(replicate(runs, n_boot=n_boot, seed=seed), dataset=dataset, level=level)
+    replicates = replicate(runs, n_boot=n_boot, seed=seed, metrics=metrics)
+    return results_frame(replicates, dataset=dataset, level=level)
 
 
 def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -> pd.DataFrame:

@@ -14,7 +14,7 @@ import numpy as np
 from pyfairme.metrics.array_inputs import Floats, check_count
 from pyfairme.metrics.bootstrap import reweighted
 from pyfairme.metrics.group_sums import PredictedRows, Table, counted, tabulated, totals
-from pyfairme.metrics.metric import Metric
+from pyfairme.metrics.metric import Metric, chosen_metrics
 from pyfairme.metrics.null_value import NullValue, permuted_groups, summarise_null
 from pyfairme.metrics.report_lines import NULL_DRAWS, NULL_LEVEL, gather, measured_metrics
 from pyfairme.metrics.report_notes import note
@@ -112,8 +112,8 @@ class _One(NamedTuple):
     needed: dict[str, Floats]
 
 
-def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
-    """Compute every registered metric of every run, with paired bootstrap replicates.
+def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0, metrics: Any = None) -> Replicates:
+    """Compute every metric of every run, with paired bootstrap replicates.
 
     Below 30 clusters rows are drawn within cluster x group, from 30 up whole clusters
     (`pyfairme.metrics.bootstrap.resampling_design`), seen and unseen clusters apart.
@@ -126,6 +126,8 @@ def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
         Bootstrap replicates; 0 makes none.
     seed
         Seeds bootstrap and null draws.
+    metrics
+        As of `pyfairme.study.cross_validate`.
 
     Returns
     -------
@@ -138,6 +140,7 @@ def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
         When the runs do not cover the same rows, or ``n_boot`` is negative.
     """
     check_count(n_boot, "n_boot")
+    chosen = chosen_metrics(metrics)
     check_runs(runs)
     seeds: dict[str, tuple[int, ...]] = {}
     for variant, number in runs:
@@ -151,13 +154,15 @@ def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0) -> Replicates:
     for section in sections(runs, n_boot, seed):
         for variant, numbers in seeds.items():
             mine = [runs[variant, number] for number in numbers]
-            for line in _lines(section, variant, mine):
+            for line in _lines(section, variant, mine, chosen):
                 found[variant, line.effects, line.clusters].append(line)
     lines = tuple(line for some in found.values() for line in some)
     return Replicates(lines, tuple(seeds), seeds)
 
 
-def _lines(section: StudySection, variant: str, runs: list[Pooled]) -> Iterator[Line]:
+def _lines(
+    section: StudySection, variant: str, runs: list[Pooled], chosen: tuple[Metric, ...]
+) -> Iterator[Line]:
     """Yield the lines of one model in one section."""
     asked = [
         (effects, code, label)
@@ -165,7 +170,8 @@ def _lines(section: StudySection, variant: str, runs: list[Pooled]) -> Iterator[
         for code, label in problems(runs[0])
     ]
     rows = [rows_of(section, runs, effects, code) for effects, code, _ in asked]
-    metrics = [_metrics(section, per_seed[0]) for per_seed in rows]
+    grouped = section.attribute != ALL
+    metrics = [measured_metrics(chosen, section.task, one[0], grouped=grouped) for one in rows]
     tables = [[_tables(some, one) for one in per] for some, per in zip(metrics, rows, strict=True)]
     nulls = _nulls(section, metrics, tables)
     for (effects, _, label), some, per_seed, null in zip(
@@ -181,10 +187,6 @@ def _lines(section: StudySection, variant: str, runs: list[Pooled]) -> Iterator[
                 yield Line(
                     variant, effects, section.clusters, section.attribute, group, label, **line
                 )
-
-
-def _metrics(section: StudySection, rows: PredictedRows) -> list[Metric]:
-    return measured_metrics(section.task, rows, grouped=section.attribute != ALL)
 
 
 def _tables(metrics: list[Metric], rows: PredictedRows) -> dict[Any, Table]:

@@ -1,0 +1,260 @@
+"""A likelihood, a penalty, a metric and a guide of a user's own: those of docs/extending.md."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import pytest
+from numpyro import handlers
+from scipy.stats import wasserstein_distance
+from sklearn.base import clone
+from sklearn.linear_model import GammaRegressor
+from sklearn.model_selection import GridSearchCV
+
+import pyfairme as pf
+from pyfairme.metrics import Metric
+from pyfairme.metrics.confusion import confusion, selection_rate
+from pyfairme.model.penalties import AttributeCodes, Moment, View, plain_factor
+from tests.test_docs import blocks
+
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
+QUICK = {
+    "hidden": (), "epochs": 1, "min_steps": 30, "random_state": 0, "progress": False,
+    "guide": "mean_field",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own():
+    """What the page defines: its blocks that make classes, without those that fit."""
+    namespace = {"__name__": "extending"}
+    for _, code in blocks(PAGE.read_text(encoding="utf-8")):
+        if "@dataclass" in code:
+            exec(code, namespace)
+    return namespace
+
+
+@dataclass(frozen=True)
+class MeanAbsolute:
+    """A penalty with a field: the mean absolute prediction, to a power."""
+
+    power: float = 1.0
+
+    def __call__(self, name, view, attributes, criterion):
+        for index, attribute in enumerate(attributes):
+            value = (jnp.abs(view.prediction) ** self.power).mean()
+            plain_factor(name, view, index, attribute, value)
+
+
+@dataclass
+class Unhashable:
+    def __call__(self, name, view, attributes, criterion): ...
+
+
+class Decision:
+    """The name of one that comes with the package."""
+
+    def __call__(self, name, view, attributes, criterion): ...
+
+    def __eq__(self, other):
+        return type(other) is Decision
+
+    def __hash__(self):
+        return 0
+
+
+@pytest.fixture(scope="module")
+def data():
+    return pf.datasets.make_clustered(rows=200, clusters=4, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def fitted(data):
+    clf = pf.FairMixedEffectsClassifier(
+        "cluster", ["group1"], fairness=("moment", MeanAbsolute(2.0)),
+        fairness_weight={"mean_absolute": {"group1": 0.2}}, **QUICK,
+    )  # fmt: skip
+    return clf.fit(data.frame, data.target)
+
+
+# Oracles ----------------------------------------------------------------------------------------
+
+
+def test_a_gamma_likelihood_without_effects_is_the_generalised_linear_model(own):
+    """Both maximise the same mean; Adam ends within 0.5 % of the optimum that Newton finds."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(3.0, 10.0, size=200)})
+    y = rng.gamma(4.0, np.exp(6 + 0.5 * X["a"] - 0.05 * X["b"]) / 4)
+    given = {**QUICK, "min_steps": 1200, "learning_rate": 5e-3, "validation_fraction": 0}
+    reg = pf.FairMixedEffectsRegressor(likelihood=own["Gamma"](), fairness=None, **given).fit(X, y)
+    glm = GammaRegressor(alpha=0, tol=1e-8, max_iter=1000).fit(X, y)
+    np.testing.assert_allclose(reg.predict(X), glm.predict(X), rtol=5e-3)
+    found = reg.fixed_effects_.set_index("term")["mean"]
+    np.testing.assert_allclose(
+        found[["Intercept", "a", "b"]], [glm.intercept_, *glm.coef_], atol=5e-3
+    )
+    # in dollars and in thousands of them alike: a density is per unit of y
+    drawn = reg.sample_predictive(X, draws=200).to_numpy()
+    assert drawn.min() > 0
+    assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
+
+
+def test_the_wasserstein_penalty_is_the_distance(own):
+    rng = np.random.default_rng(1)
+    values, codes, weight = rng.normal(size=40), rng.integers(0, 2, 40), rng.uniform(1, 2, 40)
+    view = View(
+        "mixed", jnp.asarray(values[:, None]), jnp.zeros((40, 1)), None,
+        jnp.asarray(codes[:, None]), jnp.asarray(weight), (jnp.ones(2),), jnp.ones(1),
+    )  # fmt: skip
+    with handlers.trace() as trace:
+        own["Wasserstein"]()("w", view, (AttributeCodes("s", 2),), "demographic_parity")
+    expected = [
+        wasserstein_distance(values[codes == s], values, weight[codes == s], weight) for s in (0, 1)
+    ]
+    found = -float(trace["w/mixed/s"]["fn"].log_factor)
+    assert found == pytest.approx(np.mean(expected), rel=1e-5)
+
+
+# Fits -------------------------------------------------------------------------------------------
+
+
+def test_a_guide_of_ones_own_finds_the_posterior_of_mean_field(own):
+    """Means agree within one posterior SD of an effect; SDs within half of it."""
+    data = pf.datasets.make_clustered(
+        rows=200, clusters=4, likelihood="normal", nonlinear=False, slopes=0, random_state=0
+    )
+    given = {**QUICK, "min_steps": 1000, "learning_rate": 3e-3, "fairness": None}
+    both = [
+        pf.FairMixedEffectsRegressor("cluster", **{**given, "guide": guide})
+        .fit(data.frame, data.target)
+        .cluster_effects_
+        for guide in ("mean_field", own["LaplaceGuide"]())
+    ]
+    sd = both[0]["sd"].to_numpy()
+    assert (np.abs(both[1]["mean"] - both[0]["mean"]) < sd).all()
+    assert ((both[1]["sd"] / sd).between(0.5, 2.0)).all()
+
+
+def test_a_penalty_of_ones_own_has_its_name_in_weights_and_history(fitted):
+    terms = set(fitted.history_)
+    assert {"moment/mixed/group1", "mean_absolute/mixed/group1"} <= terms
+    assert fitted.warm_start is False
+
+
+def test_scikit_learn_copies_objects_and_searches_over_them(data):
+    clf = pf.FairMixedEffectsClassifier("cluster", ["group1"], fairness=MeanAbsolute(), **QUICK)
+    assert clone(clf).get_params()["fairness"] == MeanAbsolute()
+    penalties = [MeanAbsolute(), MeanAbsolute(2.0)]
+    search = GridSearchCV(clf, {"fairness": penalties}, cv=2, error_score="raise")
+    search.fit(data.frame, data.target)
+    assert search.best_params_["fairness"] in penalties
+
+
+def test_metrics_are_chosen_by_name_and_added_as_objects(fitted, data):
+    highest = Metric(
+        "highest_rate", "classification", "attribute", confusion,
+        lambda sums: selection_rate(sums).max(axis=-1), kind="rate",
+    )  # fmt: skip
+    rows = data.frame, data.target
+    every = fitted.fairness_report(*rows, metrics=highest, n_boot=0)
+    assert set(every["metric"]) == {
+        *fitted.fairness_report(*rows, n_boot=0)["metric"],
+        "highest_rate",
+    }
+    few = fitted.fairness_report(*rows, metrics=["selection_rate", highest], n_boot=5)
+    assert set(few["metric"]) == {"selection_rate", "highest_rate"}
+    mixed = few[(few["effects"] == "mixed") & (few["attribute"] == "group1")].set_index("metric")
+    assert mixed.loc["highest_rate", "value"] == mixed.loc["selection_rate", "value"].max()
+
+
+# Files ------------------------------------------------------------------------------------------
+
+
+def test_a_file_names_its_objects_and_takes_them_back(fitted, data, tmp_path):
+    path = tmp_path / "model.pyfairme"
+    fitted.save(path)
+    assert b"MeanAbsolute" not in path.read_bytes()
+    again = pf.load(path, objects={"mean_absolute": MeanAbsolute(2.0)})
+    assert again.fairness == ("moment", MeanAbsolute(2.0))
+    np.testing.assert_array_equal(again.predict_proba(data.frame), fitted.predict_proba(data.frame))
+    fitted.save(path, private=True)
+    pf.load(path, objects={"mean_absolute": MeanAbsolute(2.0)})
+
+
+@pytest.mark.parametrize(
+    ("objects", "message"),
+    [
+        (None, r"fairness=mean_absolute\(power=2\.0\), and a file holds no code.*missing\]"),
+        ({"other": MeanAbsolute(2.0)}, r"objects=\{'mean_absolute': \.\.\.\}"),
+        ({"mean_absolute": MeanAbsolute()}, r"has mean_absolute\(power=1\.0\).*object-differs\]"),
+        ({"mean_absolute": MeanAbsolute}, r"is a class: give an object of it.*class-for-object\]"),
+    ],
+)
+def test_a_file_without_its_objects_is_refused(fitted, tmp_path, objects, message):
+    path = tmp_path / "model.pyfairme"
+    fitted.save(path)
+    with pytest.raises(ValueError, match=message):
+        pf.load(path, objects=objects)
+
+
+# Errors before the fit --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"fairness": MeanAbsolute}, r"fairness=MeanAbsolute is a class.*\[class-for-object\]"),
+        ({"fairness": Unhashable()}, r"cannot be hashed.*frozen=True.*\[not-a-value\]"),
+        ({"fairness": Decision()}, r"has the name 'decision', which is taken.*\[object-name\]"),
+        ({"fairness": lambda *_: None}, r"is no name of a variable.*\[object-name\]"),
+        ({"fairness": (Moment(), "moment")}, r"names one of them twice.*\[given-twice\]"),
+        ({"fairness": 3}, r"Invalid value of fairness: 3\..*\[unknown-choice\]"),
+        ({"guide": MeanAbsolute()}, r"it has no sample, median\..*\[missing-members\]"),
+        (
+            {"fairness": MeanAbsolute(), "fairness_weight": {"mean_absolut": 1.0}},
+            r"nor penalties \[.*'mean_absolute'\].*\[weight-of-nothing\]",
+        ),
+    ],
+)
+def test_bad_objects_are_refused_before_the_fit(data, keywords, message):
+    clf = pf.FairMixedEffectsClassifier("cluster", ["group1"], **{**QUICK, **keywords})
+    with pytest.raises(ValueError, match=message):
+        clf.fit(data.frame, data.target)
+
+
+def test_a_penalty_may_not_have_the_name_of_an_attribute(data):
+    frame = data.frame.rename(columns={"group1": "mean_absolute"})
+    clf = pf.FairMixedEffectsClassifier(
+        "cluster", ["mean_absolute"], fairness=MeanAbsolute(), **QUICK
+    )
+    with pytest.raises(ValueError, match=r"'mean_absolute', which is taken.*\[object-name\]"):
+        clf.fit(frame, data.target)
+
+
+def test_bad_likelihoods_are_refused_before_the_fit(data, own):
+    gamma = own["Gamma"]()
+    for given, message in [
+        (MeanAbsolute(), r"it has no outputs, effect_scale, .*\[missing-members\]"),
+        (replace(gamma, target="class"), r"'real', 'count', 'positive'\]\. \[likelihood-target\]"),
+        (replace(gamma, outputs=2), r"outputs=2.*\[likelihood-target\]"),
+        ("gamma", r"Valid values are \['normal'.*\[unknown-choice\]"),
+    ]:
+        reg = pf.FairMixedEffectsRegressor(likelihood=given, **QUICK)
+        with pytest.raises(ValueError, match=message):
+            reg.fit(data.frame, data.target)
+    reg = pf.FairMixedEffectsRegressor(likelihood=gamma, **QUICK)
+    with pytest.raises(ValueError, match=r"positive numbers in y, got 0 .*\[not-a-positive-target"):
+        reg.fit(data.frame, np.arange(200.0))
+
+
+def test_bad_metrics_are_refused(fitted, data):
+    accuracy = Metric("accuracy", "classification", "overall", confusion, selection_rate)
+    for given, error, message in [
+        ("tpr_sdd", ValueError, r"Unknown metric 'tpr_sdd'.*\[unknown-metric\]"),
+        ([len], TypeError, r"objects of pyfairme\.metrics\.Metric.*\[not-a-metric\]"),
+        (accuracy, ValueError, r"\[metric-declared-twice\]"),
+    ]:
+        with pytest.raises(error, match=message):
+            fitted.fairness_report(data.frame, data.target, metrics=given)
