@@ -24,6 +24,7 @@ __all__ = [
     "check_likelihood",
     "check_objects",
     "check_value",
+    "object_text",
     "plain_object",
     "rich_object",
 ]
@@ -140,6 +141,11 @@ class SavedObject(NamedTuple):
 def plain_object(keyword: str, given: Any) -> dict[str, Any]:
     """Return what a file says of an object: never its code."""
     return {OBJECT: [keyword, object_name(given), _configuration(given)]}
+
+
+def object_text(given: Any) -> str:
+    """Return an object as the text that a file has of it: its name and fields."""
+    return SavedObject("", object_name(given), _configuration(given)).text
 
 
 def rich_object(saved: Any, objects: Mapping[str, Any]) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.data.encoders import Column
+from pyfairme.estimators.given_objects import object_text
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import warn
@@ -51,7 +52,7 @@ def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
     found = {field.name: getattr(spec, field.name) for field in fields(spec)}
     found |= {
         "penalties": tuple(
-            name if PENALTIES.get(name) == one else (name, one) for name, one in spec.penalties
+            name if PENALTIES.get(name) == one else object_text(one) for name, one in spec.penalties
         ),
         "likelihood": (type(spec.likelihood).__name__, spec.likelihood.outputs),
         "columns": tuple(column.name for column in design.columns),

@@ -54,6 +54,8 @@ def measured_metrics(
 def section_lines(section: ReportSection, sampling: Sampling) -> Iterator[tuple]:
     """Yield the lines of a section, each in the order of the report's columns."""
     metrics = measured_metrics(section.metrics, section.task, section.rows, grouped=section.grouped)
+    if not metrics:  # others were chosen
+        return
     tables = {metric.tabulate: tabulated(metric.tabulate, section.rows) for metric in metrics}
     replicates = _replicates(metrics, tables, section.design, sampling)
     nulls = _nulls(metrics, tables, sampling.rng)

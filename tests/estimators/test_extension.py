@@ -22,7 +22,7 @@ from tests.test_docs import blocks
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 QUICK = {
     "hidden": (), "epochs": 1, "min_steps": 30, "random_state": 0, "progress": False,
-    "guide": "mean_field",
+    "guide": "mean_field", "unseen": "population", "validation_fraction": 0,
 }  # fmt: skip
 
 
@@ -87,7 +87,7 @@ def test_a_gamma_likelihood_without_effects_is_the_generalised_linear_model(own)
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(3.0, 10.0, size=200)})
     y = rng.gamma(4.0, np.exp(6 + 0.5 * X["a"] - 0.05 * X["b"]) / 4)
-    given = {**QUICK, "min_steps": 1200, "learning_rate": 5e-3, "validation_fraction": 0}
+    given = {**QUICK, "min_steps": 1200, "learning_rate": 5e-3}
     reg = pf.FairMixedEffectsRegressor(likelihood=own["Gamma"](), fairness=None, **given).fit(X, y)
     glm = GammaRegressor(alpha=0, tol=1e-8, max_iter=1000).fit(X, y)
     np.testing.assert_allclose(reg.predict(X), glm.predict(X), rtol=5e-3)
@@ -140,16 +140,15 @@ def test_a_guide_of_ones_own_finds_the_posterior_of_mean_field(own):
 def test_a_penalty_of_ones_own_has_its_name_in_weights_and_history(fitted):
     terms = set(fitted.history_)
     assert {"moment/mixed/group1", "mean_absolute/mixed/group1"} <= terms
-    assert fitted.warm_start is False
 
 
-def test_scikit_learn_copies_objects_and_searches_over_them(data):
-    clf = pf.FairMixedEffectsClassifier("cluster", ["group1"], fairness=MeanAbsolute(), **QUICK)
-    assert clone(clf).get_params()["fairness"] == MeanAbsolute()
-    penalties = [MeanAbsolute(), MeanAbsolute(2.0)]
-    search = GridSearchCV(clf, {"fairness": penalties}, cv=2, error_score="raise")
-    search.fit(data.frame, data.target)
-    assert search.best_params_["fairness"] in penalties
+def test_scikit_learn_copies_objects_and_searches_over_them(fitted, data):
+    same = ("moment", MeanAbsolute(2.0))
+    assert clone(fitted).get_params()["fairness"] == same
+    rows = np.arange(200)  # one fold of all rows: nothing new is compiled
+    grid = {"fairness": [same], "fairness_weight": [0.0, 0.1]}
+    search = GridSearchCV(clone(fitted), grid, cv=[(rows, rows)], refit=False, error_score="raise")
+    assert search.fit(data.frame, data.target).best_params_["fairness"] == same
 
 
 def test_metrics_are_chosen_by_name_and_added_as_objects(fitted, data):
@@ -250,7 +249,7 @@ def test_bad_likelihoods_are_refused_before_the_fit(data, own):
 
 
 def test_bad_metrics_are_refused(fitted, data):
-    accuracy = Metric("accuracy", "classification", "overall", confusion, selection_rate)
+    accuracy = Metric("accuracy", "classification", "group", confusion, selection_rate)
     for given, error, message in [
         ("tpr_sdd", ValueError, r"Unknown metric 'tpr_sdd'.*\[unknown-metric\]"),
         ([len], TypeError, r"objects of pyfairme\.metrics\.Metric.*\[not-a-metric\]"),

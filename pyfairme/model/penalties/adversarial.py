@@ -56,7 +56,9 @@ class Adversarial:
             seen = view.prediction
         features = self._features(view, seen, len(attributes), criterion)
         share = view.share * positive(view) if criterion == "equal_opportunity" else view.share
-        logits = self._networks(f"{_site(name)}_{view.name}", features, attributes)
+        logits = self._networks(
+            f"{name.replace('adversarial', 'adversary')}_{view.name}", features, attributes
+        )
         start = 0
         for index, attribute in enumerate(attributes):
             log_p = jax.nn.log_softmax(logits[:, start : start + attribute.levels], axis=-1)
@@ -122,12 +124,6 @@ def cluster_adversary(
     target = jax.nn.one_hot(jnp.where(codes >= 0, codes % classes, -1), classes)
     loss = -(share * (target * jax.nn.log_softmax(logits, axis=-1)).sum(axis=1)).sum()
     numpyro.factor(f"cluster_adversary/{factor}", -loss)
-
-
-def _site(penalty: str) -> str:
-    """Name the networks' site: what has "adversary" in it learns faster than the network."""
-    site = penalty.replace("adversarial", "adversary")
-    return site if "adversary" in site else f"adversary_{site}"
 
 
 def _block_mask(blocks: tuple[int, ...], width: int) -> Float[Array, "rows columns"]:

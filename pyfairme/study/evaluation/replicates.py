@@ -172,6 +172,8 @@ def _lines(
     rows = [rows_of(section, runs, effects, code) for effects, code, _ in asked]
     grouped = section.attribute != ALL
     metrics = [measured_metrics(chosen, section.task, one[0], grouped=grouped) for one in rows]
+    if not any(metrics):  # others were chosen
+        return
     tables = [[_tables(some, one) for one in per] for some, per in zip(metrics, rows, strict=True)]
     nulls = _nulls(section, metrics, tables)
     for (effects, _, label), some, per_seed, null in zip(
