@@ -63,6 +63,5 @@ def likelihood_of(given: Any, unit: float) -> Likelihood:
     """Return the likelihood of a name or an object, for a target of this typical size."""
     if isinstance(given, str):
         return LIKELIHOODS[given](unit=unit)
-    if is_dataclass(given) and any(field.name == "unit" for field in fields(given)):
-        return replace(given, unit=unit)  # type: ignore[type-var]
-    return given
+    has_unit = is_dataclass(given) and any(field.name == "unit" for field in fields(given))
+    return replace(given, unit=unit) if has_unit else given
