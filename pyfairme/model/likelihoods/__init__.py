@@ -28,7 +28,7 @@ both tails (a count's lower one is 0), or a few outlying rows would rule their l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pyfairme.model.likelihoods.classes import Bernoulli, Categorical
@@ -63,5 +63,6 @@ def likelihood_of(given: Any, unit: float) -> Likelihood:
     """Return the likelihood of a name or an object, for a target of this typical size."""
     if isinstance(given, str):
         return LIKELIHOODS[given](unit=unit)
-    has_unit = is_dataclass(given) and any(field.name == "unit" for field in fields(given))
-    return replace(given, unit=unit) if has_unit else given
+    if "unit" in getattr(given, "__dataclass_fields__", ()):
+        return replace(given, unit=unit)
+    return given
