@@ -55,7 +55,7 @@ class FairMixedEffects(BaseEstimator, ABC):
     # What a fit leaves here.
     fit_: Fit
     design_: Design
-    target_: Any  # ClassTarget, RealTarget or CountTarget
+    target_: Any  # one of pyfairme.data.TARGETS
     guide_: str
     history_: pd.DataFrame
     n_iter_: int
