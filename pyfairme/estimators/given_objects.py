@@ -33,7 +33,7 @@ OBJECT = "object"  # key of an object's place in a saved state
 KEYWORDS = ("likelihood", "fairness", "guide")  # those that take objects
 # of the history's columns and the program's sites
 _TERMS = ("mixed", "fixed", "random", "kl", "cluster_adversary", "disparity", "skill", "validation")
-RESERVED = frozenset((*_TERMS, "epoch", "member", "joint", "network", "y"))
+RESERVED = frozenset((*_TERMS, "epoch", "fixed_loss", "joint", "member", "network", "rows", "y"))
 
 
 def check_value(keyword: str, given: Any) -> None:

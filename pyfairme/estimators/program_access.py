@@ -14,7 +14,7 @@ import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.estimators import estimator_keywords, refine_and_adapt, table_inputs
-from pyfairme.inference.guides import GUIDES, Guide, free_size
+from pyfairme.inference.guides import GUIDES, Guide, free_size, guide_of
 from pyfairme.inference.training import lean
 from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.likelihoods import Latent
@@ -128,7 +128,9 @@ def _guide(
 ) -> tuple[Guide, dict[str, Any]]:
     """Return the guide that made the draws, or one that is matched to them, with its parameters."""
     learned = _learned(estimator, latents, number)
-    own = GUIDES[estimator.guide_](latents)
+    own = guide_of(
+        estimator.guide_ if isinstance(estimator.guide, str) else estimator.guide, latents
+    )
     moved = estimator.fit_.spec.last_layer and getattr(estimator, "prior_correction", False)
     sampled = "divergences" in estimator.fit_.quality
     if learned and not (own.second_stage or sampled or moved):

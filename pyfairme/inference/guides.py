@@ -61,9 +61,10 @@ class GuideFamily(Protocol):
     """
 
     def sample(self, latents: tuple[Latent, ...]) -> None:
-        """Draw every latent, by ``numpyro.sample(latent.name, ...)`` of ``latent.shape``.
+        """Draw every latent by its name, in the plate of its clusters, ``latent.in_plate()``.
 
-        Its parameters are ``numpyro.param`` sites; `place` registers a latent whose real numbers
+        The last ``latent.event_dim`` axes of its shape belong to one value. Parameters are
+        ``numpyro.param`` sites; `place` registers a latent whose real numbers
         (``latent.free_shape``) were drawn jointly with others.
         """
         ...

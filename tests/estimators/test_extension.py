@@ -126,15 +126,24 @@ def test_a_guide_of_ones_own_finds_the_posterior_of_mean_field(own):
         rows=200, clusters=4, likelihood="normal", nonlinear=False, slopes=0, random_state=0
     )
     given = {**QUICK, "min_steps": 1000, "learning_rate": 3e-3, "fairness": None}
-    both = [
-        pf.FairMixedEffectsRegressor("cluster", **{**given, "guide": guide})
-        .fit(data.frame, data.target)
-        .cluster_effects_
+    fits = [
+        pf.FairMixedEffectsRegressor("cluster", **{**given, "guide": guide}).fit(
+            data.frame, data.target
+        )
         for guide in ("mean_field", own["LaplaceGuide"]())
     ]
+    both = [fit.cluster_effects_ for fit in fits]
     sd = both[0]["sd"].to_numpy()
     assert (np.abs(both[1]["mean"] - both[0]["mean"]) < sd).all()
     assert ((both[1]["sd"] / sd).between(0.5, 2.0)).all()
+    program = fits[1].program_  # its own guide, not one that is matched to the draws
+    with (
+        handlers.seed(rng_seed=0),
+        handlers.trace() as trace,
+        handlers.substitute(data=program.params),
+    ):
+        program.guide(*program.inputs(data.frame, data.target))
+    assert "Laplace" in repr(trace["cluster_intercept"]["fn"].base_dist.base_dist)
 
 
 def test_a_penalty_of_ones_own_has_its_name_in_weights_and_history(fitted):
