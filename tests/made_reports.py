@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from pyfairme.estimators.estimator_keywords import EFFECTS
-from pyfairme.estimators.fairness_rows import EvaluatedRows
+from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.study.comparison.compare import compare
-from pyfairme.study.evaluation.evaluate import results_frame
-from pyfairme.study.evaluation.pooled import Pooled
-from pyfairme.study.evaluation.replicates import replicate
+from pyfairme.study.evaluation.bootstrap_replicates import replicate
+from pyfairme.study.evaluation.pooled_predictions import Pooled
+from pyfairme.study.evaluation.study_metrics import results_frame
 
 
 def line(metric, value, *, attribute="sex", group="all", n=100, null=(None, None, None), note="",

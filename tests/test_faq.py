@@ -15,7 +15,7 @@ HEADING = re.compile(r"^### `([^`]+)`$", re.M)
 
 WITHOUT = {
     # reasons, which one warning of the store lists
-    "pyfairme/study/crossval/checked_json.py": {
+    "pyfairme/study/crossval/checksummed_json.py": {
         "{} is missing",
         "{} is no file",
         "{} cannot be read: {}",
@@ -30,7 +30,7 @@ WITHOUT = {
         "{} is not the table that was written",
         "its rows are not those of the fold",
     },
-    "pyfairme/study/tuning/held_out.py": {"{}: {}"},  # hands on a message that has its code
+    "pyfairme/study/tuning/final_evaluation.py": {"{}: {}"},  # hands on a message that has its code
 }
 
 

@@ -12,7 +12,7 @@ from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.saved_models import load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.table_files import check_columns, check_output, write_table
 from pyfairme.data.columns import label_of
-from pyfairme.estimators.cluster_labels import expecting_new_clusters
+from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.table_inputs import new_clusters
 from pyfairme.metrics.names import listed
 

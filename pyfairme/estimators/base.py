@@ -12,28 +12,28 @@ from sklearn.base import BaseEstimator
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
 from pyfairme.estimators import (
-    changed_keywords,
     class_weights,
     estimator_keywords,
-    fairness_rows,
+    fairness_report,
     feature_importance,
     inference_data,
-    odd_tables,
+    keywords_after_fit,
     program_access,
     random_part_disparity,
     refine_and_adapt,
     saved_state,
     table_inputs,
+    table_warnings,
     warm_start_state,
 )
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.cluster_labels import warn_of_clusters
-from pyfairme.estimators.copied_columns import warn_of_copies
-from pyfairme.estimators.nested_labels import warn_of_nested_labels
-from pyfairme.estimators.one_at_a_time import of_one_model
+from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
+from pyfairme.estimators.fit_lock import of_one_model
+from pyfairme.estimators.leakage_warnings import warn_of_copies
+from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
 from pyfairme.estimators.private_copy import private_copy
 from pyfairme.estimators.progress_bar import progress_bar
-from pyfairme.estimators.row_identity import row_identity
+from pyfairme.estimators.row_hash import row_identity
 from pyfairme.estimators.rows_without_cluster import keep_placed
 from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.estimators.validation_rows import split
@@ -208,8 +208,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         warn_of_copies(self.design_, frame.iloc[rows], training)
         validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
         spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
-        odd_tables.warn_of_single_rows(spec, training)
-        odd_tables.warn_of_raw_exposure(spec, self.design_, training)
+        table_warnings.warn_of_single_rows(spec, training)
+        table_warnings.warn_of_raw_exposure(spec, self.design_, training)
         weights = self._objective(
             estimator_keywords.objective_weights(params, spec, training), by_class
         )
@@ -232,7 +232,7 @@ class FairMixedEffects(BaseEstimator, ABC):
                 start=warm_start_state.start(learned, structure),
             )
         self._learned = warm_start_state.Learned(structure, result.params)
-        self._fitted_params = changed_keywords.remember(self)
+        self._fitted_params = keywords_after_fit.remember(self)
         refine_and_adapt.keep_training(self, training)
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = (training.weight @ training.slopes) / training.weight.sum()
@@ -278,7 +278,7 @@ class FairMixedEffects(BaseEstimator, ABC):
     def _check_use(self) -> None:
         """Raise unless the estimator is fitted, and to the keywords that it has now."""
         check_fitted(self)
-        changed_keywords.check_unchanged(self)
+        keywords_after_fit.check_unchanged(self)
 
     @of_one_model
     def _query(
@@ -622,8 +622,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen_metrics(metrics)
-        judged = fairness_rows.collect(self, X, y, attributes, sample_weight)
-        return fairness_rows.report(judged, **options)
+        judged = fairness_report.collect(self, X, y, attributes, sample_weight)
+        return fairness_report.report(judged, **options)
 
     def random_disparity(
         self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9

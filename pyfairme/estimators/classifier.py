@@ -14,13 +14,13 @@ from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
-from pyfairme.estimators.class_labels import warn_of_classes, warn_of_scorers
+from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, is_number
-from pyfairme.estimators.one_at_a_time import one_at_a_time
+from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
+from pyfairme.inference.link_offsets import shifted
 from pyfairme.inference.predictions import Query
-from pyfairme.inference.shifted_links import shifted
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.model.program import Weights

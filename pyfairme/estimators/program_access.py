@@ -15,8 +15,8 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.estimators import estimator_keywords, refine_and_adapt, table_inputs
 from pyfairme.inference.guides import GUIDES, Guide, free_size, guide_of
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.training import lean
-from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import ModelSpec, Weights, build, given_network
 from pyfairme.notices import shown

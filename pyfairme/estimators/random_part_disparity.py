@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.columns import MISSING, natural_order
-from pyfairme.estimators import fairness_rows, table_inputs
+from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query
-from pyfairme.inference.random_part_sums import MEASURES, cell_sums
+from pyfairme.inference.random_effect_means import MEASURES, cell_sums
 from pyfairme.metrics.names import ALL, apart
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def random_disparity(
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     frame, query = estimator._query(X, joint=True)
-    judged = fairness_rows.attributes_to_judge(estimator, frame, attributes)
+    judged = fairness_report.attributes_to_judge(estimator, frame, attributes)
     if not judged:
         raise ValueError(
             "No attribute to judge: name sensitive columns with attributes=..., as the model was "
@@ -149,8 +149,8 @@ def random_disparity(
     unit = float(estimator.target_.value_scale)
     parts = []
     for attribute in judged:
-        groups = fairness_rows.groups_of(attribute, frame)
-        others = [n for n in (fairness_rows.NEW_LEVEL, MISSING) if n not in attribute.levels]
+        groups = fairness_report.groups_of(attribute, frame)
+        others = [n for n in (fairness_report.NEW_LEVEL, MISSING) if n not in attribute.levels]
         levels = [*attribute.levels, *(name for name in others if (groups == name).any())]
         means = _means(query, places, pd.Index(levels).get_indexer(groups), len(levels))
         named = [apart(name, (ALL,)) for name in levels]

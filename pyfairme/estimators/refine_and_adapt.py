@@ -16,13 +16,13 @@ from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
-from pyfairme.estimators.cluster_labels import warn_of_unknown_labels
+from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
 from pyfairme.inference import nuts, predictions
 from pyfairme.inference.adaptation import adapt as adapt_fit
-from pyfairme.inference.convergence import FEWEST_DRAWS
+from pyfairme.inference.chain_convergence import FEWEST_DRAWS
 from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
-from pyfairme.inference.group_gaps import prediction_gaps
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.block_guide import typical
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.second_stage import (
@@ -31,7 +31,7 @@ from pyfairme.inference.laplace.second_stage import (
     second_stage_weights,
 )
 from pyfairme.inference.predictions import Fit, Query
-from pyfairme.inference.with_jax import with_jax
+from pyfairme.inference.smooth_disparity import prediction_gaps
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import warn
 

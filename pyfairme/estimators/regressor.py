@@ -10,8 +10,8 @@ from sklearn.base import RegressorMixin
 
 from pyfairme.data import TARGETS
 from pyfairme.estimators.base import FairMixedEffects
+from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.given_objects import check_likelihood
-from pyfairme.estimators.one_at_a_time import one_at_a_time
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood, likelihood_of

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.data.columns import pick
 from pyfairme.data.grouping_factors import Grouping, factor_columns
-from pyfairme.estimators.cluster_labels import warn_of_similar_labels
+from pyfairme.estimators.cluster_label_warnings import warn_of_similar_labels
 from pyfairme.estimators.estimator_keywords import as_tuple, uses_clusters
 from pyfairme.estimators.table_inputs import sample_weights
 from pyfairme.notices import DataWarning, warn

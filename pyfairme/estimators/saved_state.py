@@ -11,9 +11,9 @@ import pandas as pd
 
 from pyfairme.data import TARGETS, Binned, ClassTarget, Design
 from pyfairme.data.design_state import rebuilt
-from pyfairme.estimators import changed_keywords, estimator_keywords
+from pyfairme.estimators import estimator_keywords, keywords_after_fit
 from pyfairme.estimators.given_objects import KEYWORDS, OBJECT, plain_object, rich_object
-from pyfairme.estimators.saved_arrays import check_arrays, checked, line
+from pyfairme.estimators.saved_array_checks import check_arrays, checked, line
 from pyfairme.estimators.warm_start_state import Learned
 from pyfairme.inference.posterior_draws import AxisLabels, term_name
 from pyfairme.inference.predictions import EFFECTS, Fit
@@ -192,7 +192,7 @@ def from_state(
     estimator._reading = dict(state.get("reading", {}))
     for name, value in estimator._reading.items():
         rebuilt(_READING[name], value)
-    estimator._fitted_params = changed_keywords.remember(estimator)
+    estimator._fitted_params = keywords_after_fit.remember(estimator)
     return estimator
 
 

@@ -20,7 +20,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.group_gaps import link_gaps
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.block_guide import typical
 from pyfairme.inference.laplace.importance_sampling import judged_clusters
 from pyfairme.inference.laplace.independent_clusters import (
@@ -46,8 +46,8 @@ from pyfairme.inference.laplace.linear_predictor import (
 from pyfairme.inference.laplace.psis import RELIABLE, smooth
 from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.inference.predictions import Fit
+from pyfairme.inference.smooth_disparity import link_gaps
 from pyfairme.inference.svi import bucket, pad
-from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec, predictor
 from pyfairme.notices import warn

@@ -11,8 +11,8 @@ from jaxtyping import Array
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.svi import Schedule, fit
-from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import mlp_apply

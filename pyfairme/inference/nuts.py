@@ -23,8 +23,8 @@ from numpyro.infer.util import log_density
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.convergence import Worth, worst
-from pyfairme.inference.group_gaps import link_gaps
+from pyfairme.inference.chain_convergence import Worth, worst
+from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.block_guide import (
     BlockGuide,
     BlockNoise,
@@ -32,7 +32,7 @@ from pyfairme.inference.laplace.block_guide import (
     stage,
     transport,
 )
-from pyfairme.inference.with_jax import with_numpyro
+from pyfairme.inference.smooth_disparity import link_gaps
 from pyfairme.model.program import ModelSpec, Weights, plain, predictor
 
 __all__ = ["Sampled", "sample"]

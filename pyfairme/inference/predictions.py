@@ -17,9 +17,9 @@ from jaxtyping import Array
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.svi import pad
 from pyfairme.inference.unknown_cluster import alone, between, soft_predictor
-from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction
 

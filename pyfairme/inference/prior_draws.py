@@ -12,8 +12,8 @@ from numpyro import handlers
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import TARGETS, Batch
+from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.predictions import Fit
-from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.program import ModelSpec, Weights, build, plain
 
 __all__ = ["prior_draws"]

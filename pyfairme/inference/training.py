@@ -24,11 +24,11 @@ from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
+from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
-from pyfairme.inference.with_jax import with_numpyro
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
 from pyfairme.notices import DataWarning, warn

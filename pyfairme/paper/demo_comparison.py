@@ -16,7 +16,7 @@ import pandas as pd
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier
-from pyfairme.estimators.fairness_rows import EvaluatedRows, collect, pool, report
+from pyfairme.estimators.fairness_report import EvaluatedRows, collect, pool, report
 from pyfairme.study.comparison.before_after import before_after
 from pyfairme.study.crossval.fits import PACKAGES, lambdas, plain
 from pyfairme.study.crossval.splits import Rotation, rotations, seen_clusters, seen_rows, some_rows

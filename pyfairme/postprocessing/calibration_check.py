@@ -10,7 +10,7 @@ import numpy as np
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
-from pyfairme.postprocessing.joint_rules import Members
+from pyfairme.postprocessing.constrained_rules import Members
 
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier

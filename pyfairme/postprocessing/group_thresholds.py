@@ -17,11 +17,11 @@ from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.cluster_labels import expecting_new_clusters
+from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, check_count, seed_from
 from pyfairme.estimators.given_objects import check_objects
 from pyfairme.notices import shown
-from pyfairme.postprocessing import policy
+from pyfairme.postprocessing import threshold_policy
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,
     grouped_rules,
@@ -175,12 +175,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             or a group without positive or without negative rows.
         """
         self._check()
-        frame = policy.frame_of(self.estimator, X)
-        outcome = policy.encode(self.estimator, y, frame)
+        frame = threshold_policy.frame_of(self.estimator, X)
+        outcome = threshold_policy.encode(self.estimator, y, frame)
         entry: Any = self.attribute
-        attribute = policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
+        attribute = (
+            threshold_policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
+        )
         score = self._score(X)
-        mass = policy.masses(sample_weight, len(frame))
+        mass = threshold_policy.masses(sample_weight, len(frame))
         if attribute is None:
             rules = pooled = one_rule(score, outcome, self.objective, mass)
         else:
@@ -201,12 +203,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return self
 
     def _check(self) -> None:
-        policy.check_classifier(self.estimator)
+        threshold_policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, (*CRITERIA, None))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, policy.OBJECTIVES)
+        check_choice("objective", self.objective, threshold_policy.OBJECTIVES)
         check_count("grid_size", self.grid_size, 1)
-        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
+        check_choice("unknown_groups", self.unknown_groups, threshold_policy.UNKNOWN)
         if self.needs_sensitive and self.attribute is None:
             raise ValueError(
                 f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
@@ -232,7 +234,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ``estimator.predict_proba``.
         """
         check_fitted(self, "thresholds_")
-        share = self._share(X, policy.frame_of(self.estimator, X))
+        share = self._share(X, threshold_policy.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -243,7 +245,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         in whatever company and order, and rows with equal values are too.
         """
         check_fitted(self, "thresholds_")
-        frame = policy.frame_of(self.estimator, X)
+        frame = threshold_policy.frame_of(self.estimator, X)
         return self.classes_[self._decide(frame, self._share(X, frame))]
 
     def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
@@ -251,7 +253,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         attribute = self._groups
         if attribute is None:
             return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
-        codes = policy.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
+        codes = threshold_policy.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
         rules = self.thresholds_
         if (codes < 0).any():
             if self._pooled is None:
@@ -264,7 +266,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
         groups = () if self._groups is None else (self._groups,)
-        return policy.decide(self.estimator, frame, groups, share, self._seed)
+        return threshold_policy.decide(self.estimator, frame, groups, share, self._seed)
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -299,12 +301,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             as they are.
         """
         check_fitted(self, "thresholds_")
-        frame = policy.frame_of(self.estimator, X)
+        frame = threshold_policy.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen = self._reported(attributes)
-        return policy.report(
+        return threshold_policy.report(
             self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options
         )
 
@@ -405,7 +407,7 @@ def _restored(
         FairMixedEffectsClassifier(), saved["estimator"], secret, objects
     )
     groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
-    entry = None if groups is None else policy.entry_of(groups)
+    entry = None if groups is None else threshold_policy.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])
     found._check()
     found.thresholds_ = pd.DataFrame(dict(saved["rules"]))

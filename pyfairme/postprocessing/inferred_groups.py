@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.frame import as_frame
 from pyfairme.notices import unsaid
-from pyfairme.postprocessing.joint_rules import Members
+from pyfairme.postprocessing.constrained_rules import Members
 
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier

@@ -17,15 +17,15 @@ from pyfairme.data.schema import attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.cluster_labels import expecting_new_clusters
+from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.given_objects import check_objects
-from pyfairme.estimators.saved_arrays import checked
+from pyfairme.estimators.saved_array_checks import checked
 from pyfairme.notices import StateError, shown
-from pyfairme.postprocessing import inferred_groups, policy
+from pyfairme.postprocessing import inferred_groups, threshold_policy
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
-from pyfairme.postprocessing.joint_rules import RATES, Joint, Limit, Members, joint_rule
-from pyfairme.postprocessing.joint_tables import (
+from pyfairme.postprocessing.constrained_rules import RATES, Joint, Limit, Members, joint_rule
+from pyfairme.postprocessing.joint_threshold_tables import (
     above,
     rates_table,
     threshold,
@@ -227,9 +227,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             or, by y, is not; when a coin decides most rows, or all are decided alike.
         """
         self._check()
-        frame = policy.frame_of(self.estimator, X)
-        outcome = None if y is None else policy.encode(self.estimator, y, frame)
-        mass = policy.masses(sample_weight, len(frame))
+        frame = threshold_policy.frame_of(self.estimator, X)
+        outcome = None if y is None else threshold_policy.encode(self.estimator, y, frame)
+        mass = threshold_policy.masses(sample_weight, len(frame))
         groups, given = self._learn_groups(frame)
         limits = self._limits(given)
         inferred = self.sensitive == INFERRED
@@ -273,12 +273,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return self
 
     def _check(self) -> None:
-        policy.check_classifier(self.estimator)
+        threshold_policy.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
         check_choice("sensitive", self.sensitive, (READ, INFERRED))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, policy.OBJECTIVES)
-        check_choice("unknown_groups", self.unknown_groups, policy.UNKNOWN)
+        check_choice("objective", self.objective, threshold_policy.OBJECTIVES)
+        check_choice("unknown_groups", self.unknown_groups, threshold_policy.UNKNOWN)
 
     def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
         """Learn the groups of every limited attribute from these rows; limits by its name."""
@@ -299,7 +299,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 raise ValueError(
                     f"limits names {name!r} twice: give one limit per attribute. [given-twice]"
                 )
-            groups[name], given[name] = policy.learn_groups(entry, frame, OTHERWISE), value
+            groups[name], given[name] = (
+                threshold_policy.learn_groups(entry, frame, OTHERWISE),
+                value,
+            )
         return groups, given
 
     def _limits(self, by_name: Mapping[str, Any]) -> tuple[Limit, ...]:
@@ -365,19 +368,20 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         frame, p, members = self._read(X)
         groups = tuple(self._groups.values()) if self._features is None else ()
         share = self._rule.chances(p, members)
-        return policy.decide(self.estimator, frame, groups, share, self._seed)
+        return threshold_policy.decide(self.estimator, frame, groups, share, self._seed)
 
     def _read(self, X: Any) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
         """Return new rows as a frame, their probability (n,), and their groups by attribute."""
         if self._features is not None:
             X = inferred_groups.without(X, self._groups)
-            frame, p = policy.frame_of(self.estimator, X), self._score(X)
+            frame, p = threshold_policy.frame_of(self.estimator, X), self._score(X)
             of = self._features.read(self.estimator, frame, p)
             return frame, p, {n: inferred_groups.infer(one, of) for n, one in self._chances.items()}
-        frame = policy.frame_of(self.estimator, X)
+        frame = threshold_policy.frame_of(self.estimator, X)
         members = {
             name: Members.of(
-                policy.codes_of(one, frame, OTHERWISE, self.unknown_groups), len(one.levels)
+                threshold_policy.codes_of(one, frame, OTHERWISE, self.unknown_groups),
+                len(one.levels),
             )
             for name, one in self._groups.items()
         }
@@ -417,12 +421,16 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if attributes is None:
             known = self.estimator.design_.schema.sensitive
             names = {attribute_name(entry) for entry in known}
-            more = [policy.entry_of(g) for name, g in self._groups.items() if name not in names]
+            more = [
+                threshold_policy.entry_of(g)
+                for name, g in self._groups.items()
+                if name not in names
+            ]
             attributes = (*known, *more)
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         decision = self._decide(X)
-        return policy.report(
+        return threshold_policy.report(
             self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options
         )
 
@@ -554,7 +562,7 @@ def _restored(
         check_attribute(one)
     known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
     limits = {
-        name if name in known else policy.entry_of(groups[name]): value
+        name if name in known else threshold_policy.entry_of(groups[name]): value
         for name, value in saved["limits"].items()
     }
     found = cls(estimator, limits, **saved["keywords"])

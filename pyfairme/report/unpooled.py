@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.inference.with_jax import with_jax
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.model.likelihoods import Likelihood
 
 __all__ = ["KnownRows", "unpooled_shifts"]

@@ -25,11 +25,11 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.postprocessing.joint_rules import Limit, Members, expected_rates, joint_rule
+from pyfairme.postprocessing.constrained_rules import Limit, Members, expected_rates, joint_rule
 from pyfairme.report.markdown import markdown_table
 from pyfairme.study import compare, cross_validate
 from pyfairme.study.crossval.cross_validate import CrossValidation
-from pyfairme.study.evaluation.pooled import Pooled
+from pyfairme.study.evaluation.pooled_predictions import Pooled
 
 UNFAIR = "medl"
 NETWORK: Mapping[str, Any] = {

@@ -41,7 +41,7 @@ import pyfairme as pf
 import pyfairme.report
 import pyfairme.study
 from pyfairme.cli.app import app
-from pyfairme.study.crossval.checked_json import Untrusted, read_checked
+from pyfairme.study.crossval.checksummed_json import Untrusted, read_checked
 from tests.benchmarks.faults_store import LIGHT, dataset, rows_of
 
 ROLES = ["--target", "repaid", "--cluster", "branch", "--sensitive", "gender"]

@@ -27,9 +27,9 @@ from joblib import Parallel, delayed
 from sklearn.model_selection import StratifiedKFold
 
 import pyfairme as pf
-from pyfairme.estimators.fairness_rows import EvaluatedRows, collect, pool
+from pyfairme.estimators.fairness_report import EvaluatedRows, collect, pool
 from pyfairme.study import compare
-from pyfairme.study.evaluation.pooled import Pooled
+from pyfairme.study.evaluation.pooled_predictions import Pooled
 
 FOLDS = 5
 LEVELS = (0.05, 0.01)

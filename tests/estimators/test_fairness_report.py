@@ -9,7 +9,7 @@ import pytest
 import pyfairme as pf
 from pyfairme import metrics
 from pyfairme.cli.fairness_text import fairness_text
-from pyfairme.estimators import fairness_rows
+from pyfairme.estimators import fairness_report
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 
 COLUMNS = ["effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high"]
@@ -228,8 +228,10 @@ def test_a_new_level_is_a_group_of_its_own(clf, binary):
 
 def test_pooling_two_halves_equals_the_whole(clf, binary):
     X, y = together(binary)
-    parts = [fairness_rows.collect(clf, X[i::2], y[i::2]) for i in (0, 1)]
-    pooled = fairness_rows.report(fairness_rows.pool(parts), by_cluster=False, n_boot=0, level=0.9)
+    parts = [fairness_report.collect(clf, X[i::2], y[i::2]) for i in (0, 1)]
+    pooled = fairness_report.report(
+        fairness_report.pool(parts), by_cluster=False, n_boot=0, level=0.9
+    )
     order = np.r_[0 : len(X) : 2, 1 : len(X) : 2]
     whole = clf.fairness_report(X.iloc[order], y.iloc[order], n_boot=0)
     pd.testing.assert_frame_equal(pooled, whole, rtol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfairme.inference.shifted_links import shifted
+from pyfairme.inference.link_offsets import shifted
 
 QUICK = {"hidden": (), "fairness": None, "min_steps": 100, "unseen": "population"}
 

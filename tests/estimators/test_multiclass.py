@@ -6,7 +6,7 @@ import pytest
 
 import pyfairme as pf
 from pyfairme import metrics
-from pyfairme.estimators import fairness_rows
+from pyfairme.estimators import fairness_report
 
 LABELS = np.array(["high", "low", "mid"])  # sorted: the codes are positions here
 
@@ -141,14 +141,14 @@ def test_the_report_is_one_against_the_rest(clf, data, y):
 
 
 def test_pooling_and_its_refusal(clf, data, y):
-    parts = [fairness_rows.collect(clf, data.frame[i:400:2], y[i:400:2]) for i in (0, 1)]
-    pooled = fairness_rows.pool(parts)
+    parts = [fairness_report.collect(clf, data.frame[i:400:2], y[i:400:2]) for i in (0, 1)]
+    pooled = fairness_report.pool(parts)
     assert pooled.classes == tuple(LABELS)
     assert pooled.prediction["mixed"].shape == (400, 3)
     assert pooled.gap["mixed"]["group2"].shape == (400, 3)
-    other = fairness_rows.EvaluatedRows(**{**vars(parts[1]), "classes": ("a", "b", "c")})
+    other = fairness_report.EvaluatedRows(**{**vars(parts[1]), "classes": ("a", "b", "c")})
     with pytest.raises(ValueError, match="The fits know different classes"):
-        fairness_rows.pool([parts[0], other])
+        fairness_report.pool([parts[0], other])
 
 
 def test_a_saved_classifier_is_the_same(clf, data, tmp_path):

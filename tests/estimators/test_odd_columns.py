@@ -9,9 +9,9 @@ import pytest
 import pyfairme as pf
 from pyfairme.data import Design, Schema
 from pyfairme.data.target import ClassTarget, RealTarget
-from pyfairme.estimators.copied_columns import warn_of_copies
-from pyfairme.estimators.fairness_rows import groups_of
-from pyfairme.estimators.nested_labels import warn_of_nested_labels
+from pyfairme.estimators.fairness_report import groups_of
+from pyfairme.estimators.leakage_warnings import warn_of_copies
+from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
 from pyfairme.notices import DataWarning
 
 # lme4's Pastes: strength of 10 batches, 3 casks a, b, c each, 2 samples of each cask

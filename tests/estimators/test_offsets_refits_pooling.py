@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 import pyfairme as pf
-from pyfairme.estimators.fairness_rows import collect, pool, report
+from pyfairme.estimators.fairness_report import collect, pool, report
 from pyfairme.notices import DataWarning
 
 QUICK = {

@@ -13,7 +13,7 @@ import pyfairme as pf
 from pyfairme import metrics as M
 from pyfairme.data import ClassTarget
 from pyfairme.data.target import class_order
-from pyfairme.estimators.class_labels import warn_of_classes
+from pyfairme.estimators.class_label_warnings import warn_of_classes
 from pyfairme.notices import DataWarning
 
 ROWS = 240

@@ -12,9 +12,9 @@ from pyfairme.estimators import estimator_keywords
 from pyfairme.estimators.refine_and_adapt import (
     FairnessWarning,
     PosteriorWarning,
-    _members,
     _training_rows,
     _warn_of_sampling,
+    members,
 )
 
 FEW = {"draws": 50, "chains": 2, "warmup": 100, "progress": False}
@@ -59,7 +59,7 @@ def test_a_model_without_covariates_has_draws_for_every_member(binary):
         unseen="population", guide="mean_field", network_posterior="last_layer", hidden=(),
     )  # fmt: skip
     fit = reg.fit(binary.X[["cluster"]], np.arange(len(binary.X)) % 7.0).fit_
-    ((_, draws),) = _members(fit)
+    ((_, draws),) = members(fit)
     empty = [name for name, value in fit.draws.items() if not value.size]
     assert empty
     assert {name: draws[name].shape for name in empty} == {

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pyfairme.estimators.fairness_rows import EvaluatedRows
-from pyfairme.study.evaluation.evaluate import Pooled
+from pyfairme.estimators.fairness_report import EvaluatedRows
+from pyfairme.study.evaluation.study_metrics import Pooled
 
 LEVELS = {"sex": ("F", "M"), "race": ("a", "b", "c")}
 

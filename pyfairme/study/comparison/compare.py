@@ -16,8 +16,8 @@ from pyfairme.study.comparison.paired_tests import (
     holm,
     nadeau_bengio_p,
 )
-from pyfairme.study.evaluation.pooled import Runs
-from pyfairme.study.evaluation.replicates import Line, Replicates, replicate
+from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
+from pyfairme.study.evaluation.pooled_predictions import Runs
 
 __all__ = ["Comparisons", "Study", "compare"]
 

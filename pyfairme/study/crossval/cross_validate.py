@@ -38,10 +38,10 @@ from pyfairme.study.crossval.splits import (
 )
 from pyfairme.study.crossval.store import Key, Store, check_stored_name, read_judged
 from pyfairme.study.crossval.workers import jobs_of, run_jobs
-from pyfairme.study.evaluation.evaluate import results_frame
+from pyfairme.study.evaluation.bootstrap_replicates import Replicates, replicate
 from pyfairme.study.evaluation.importance_frame import importance_frame
-from pyfairme.study.evaluation.pooled import Pooled
-from pyfairme.study.evaluation.replicates import Replicates, replicate
+from pyfairme.study.evaluation.pooled_predictions import Pooled
+from pyfairme.study.evaluation.study_metrics import results_frame
 
 __all__ = ["CrossValidation", "cross_validate"]
 

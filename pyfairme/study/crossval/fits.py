@@ -17,7 +17,7 @@ from sklearn.base import clone
 from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple
-from pyfairme.estimators.fairness_rows import EvaluatedRows, collect
+from pyfairme.estimators.fairness_report import EvaluatedRows, collect
 from pyfairme.study.crossval.store import Key, judged_frame
 
 if TYPE_CHECKING:

@@ -25,10 +25,15 @@ import pandas as pd
 
 from pyfairme.atomic import locked, replacing, write_text
 from pyfairme.data.columns import MISSING
-from pyfairme.estimators.fairness_rows import EvaluatedRows
+from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.file_names import file_name
 from pyfairme.notices import warn
-from pyfairme.study.crossval.checked_json import Untrusted, bytes_of, read_checked, with_checksum
+from pyfairme.study.crossval.checksummed_json import (
+    Untrusted,
+    bytes_of,
+    read_checked,
+    with_checksum,
+)
 
 __all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
 

@@ -13,8 +13,8 @@ from pyfairme.metrics.metric import Task
 from pyfairme.metrics.null_value import NullValue
 from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.study.comparison.paired_tests import bootstrap_interval
-from pyfairme.study.evaluation.replicates import Line, Replicates
-from pyfairme.study.evaluation.sections import ALL
+from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates
+from pyfairme.study.evaluation.evaluation_subsets import ALL
 
 __all__ = [
     "GOALS",
@@ -135,7 +135,7 @@ def curves(
     Parameters
     ----------
     replicates
-        See `pyfairme.study.evaluation.replicates.replicate`.
+        See `pyfairme.study.evaluation.bootstrap_replicates.replicate`.
     attributes
         Whose spreads count; None: all that there are.
 

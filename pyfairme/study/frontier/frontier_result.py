@@ -11,7 +11,7 @@ import pandas as pd
 
 from pyfairme.study.arguments import check_max_cost
 from pyfairme.study.crossval.cross_validate import CrossValidation
-from pyfairme.study.evaluation.replicates import Replicates
+from pyfairme.study.evaluation.bootstrap_replicates import Replicates
 from pyfairme.study.frontier.frontier_choice import FrontierChoice, cheapest_fair, choice_of
 from pyfairme.study.frontier.frontier_points import (
     Area,

@@ -19,7 +19,7 @@ from sklearn.base import clone
 
 from pyfairme import metrics
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.fairness_rows import collect
+from pyfairme.estimators.fairness_report import collect
 from pyfairme.study.arguments import check_folds
 from pyfairme.study.crossval.fits import FitPart, network_seed
 from pyfairme.study.crossval.splits import rotations, seen_rows, strata

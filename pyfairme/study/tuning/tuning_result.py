@@ -12,7 +12,7 @@ import pandas as pd
 from pyfairme.estimators.estimator_keywords import check_count
 from pyfairme.metrics.array_inputs import check_share
 from pyfairme.study.comparison.compare import compare
-from pyfairme.study.tuning.held_out import judge_held_out
+from pyfairme.study.tuning.final_evaluation import judge_held_out
 from pyfairme.study.tuning.search_space import with_keywords
 from pyfairme.study.tuning.trial_frame import Points, choose, warn_if_missing
 from pyfairme.study.tuning.trials import Problem

@@ -10,7 +10,7 @@ from scipy import stats
 from pyfairme.metrics import tpr_sd
 from pyfairme.study.comparison.compare import COLUMNS, compare
 from pyfairme.study.comparison.paired_tests import holm, nadeau_bengio_p
-from pyfairme.study.evaluation.replicates import replicate
+from pyfairme.study.evaluation.bootstrap_replicates import replicate
 
 EVERY = {"effects": ("fixed", "random", "mixed")}
 

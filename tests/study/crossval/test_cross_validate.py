@@ -14,7 +14,7 @@ import pytest
 from sklearn.base import clone
 
 import pyfairme as pf
-from pyfairme.study.crossval.checked_json import read_checked, with_checksum
+from pyfairme.study.crossval.checksummed_json import read_checked, with_checksum
 from pyfairme.study.crossval.cross_validate import (
     CrossValidation,
     _parts,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfairme.estimators.fairness_rows import EvaluatedRows
+from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.study.crossval.store import Key, Store, judged_frame, read_judged
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyfairme import metrics
-from pyfairme.study.evaluation.replicates import replicate
+from pyfairme.study.evaluation.bootstrap_replicates import replicate
 from pyfairme.study.frontier.frontier_points import curves
 from pyfairme.study.tuning.trials import FoldRows, metrics_of
 

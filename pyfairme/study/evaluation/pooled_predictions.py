@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pyfairme.estimators.fairness_rows import NEW_LEVEL, EvaluatedRows
+from pyfairme.estimators.fairness_report import NEW_LEVEL, EvaluatedRows
 
 __all__ = ["Pooled", "Runs", "check_runs", "common_labels"]
 

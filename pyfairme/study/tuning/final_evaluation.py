@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.base import clone
 
-from pyfairme.estimators.fairness_rows import collect
+from pyfairme.estimators.fairness_report import collect
 from pyfairme.notices import warn
 from pyfairme.study.crossval.fits import network_seed
 from pyfairme.study.crossval.store import Key
-from pyfairme.study.evaluation.pooled import Pooled, Runs
+from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
 from pyfairme.study.tuning.trials import Problem
 
 __all__ = ["HeldOut", "judge_held_out"]

@@ -8,8 +8,8 @@ import pandas as pd
 from pyfairme.metrics.array_inputs import check_share
 from pyfairme.metrics.report_limits import limits
 from pyfairme.metrics.report_notes import joined
-from pyfairme.study.evaluation.pooled import Pooled, Runs
-from pyfairme.study.evaluation.replicates import Line, Replicates, replicate
+from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
+from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
 
 __all__ = ["Pooled", "evaluate", "results_frame"]
 
@@ -74,7 +74,7 @@ def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -
     Parameters
     ----------
     replicates
-        See `pyfairme.study.evaluation.replicates.replicate`.
+        See `pyfairme.study.evaluation.bootstrap_replicates.replicate`.
     dataset, level
         As of `evaluate`.
     """

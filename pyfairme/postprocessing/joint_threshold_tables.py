@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
-from pyfairme.postprocessing.joint_rules import Joint, Limit, Members, expected_rates
+from pyfairme.postprocessing.constrained_rules import Joint, Limit, Members, expected_rates
 
 __all__ = ["above", "rates_table", "threshold", "thresholds_table", "warn_of_decisions"]
 

@@ -20,7 +20,7 @@ from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.cluster_labels import warn_of_unknown_labels
+from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.inference import predictions

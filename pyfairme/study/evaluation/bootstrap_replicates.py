@@ -19,8 +19,7 @@ from pyfairme.metrics.null_value import NullValue, permuted_groups, summarise_nu
 from pyfairme.metrics.report_lines import NULL_DRAWS, NULL_LEVEL, gather, measured_metrics
 from pyfairme.metrics.report_notes import note
 from pyfairme.metrics.sampling_noise import Evidence
-from pyfairme.study.evaluation.pooled import Pooled, Runs, check_runs
-from pyfairme.study.evaluation.sections import (
+from pyfairme.study.evaluation.evaluation_subsets import (
     ALL,
     BLOCKS,
     StudySection,
@@ -28,6 +27,7 @@ from pyfairme.study.evaluation.sections import (
     rows_of,
     sections,
 )
+from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs, check_runs
 
 __all__ = ["Line", "Replicates", "replicate"]
 

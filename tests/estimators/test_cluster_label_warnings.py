@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pyfairme.data.grouping_factors import Factor
-from pyfairme.estimators.cluster_labels import (
+from pyfairme.estimators.cluster_label_warnings import (
     warn_of_similar_labels,
     warn_of_unknown_clusters,
     warn_of_unknown_labels,

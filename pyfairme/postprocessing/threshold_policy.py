@@ -14,7 +14,7 @@ from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
-from pyfairme.estimators import fairness_rows, table_inputs
+from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.estimator_keywords import check_choice
@@ -205,9 +205,9 @@ def report(
     check_count(options["min_group_size"], "min_group_size")
     check_share(options["level"])
     X, y, sample_weight = rows
-    judged = fairness_rows.collect(estimator, X, y, attributes, sample_weight)
+    judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
     judged = replace(judged, decision={**judged.decision, effects: decision})
-    every = fairness_rows.report(judged, **options)
+    every = fairness_report.report(judged, **options)
     lines: Any = every[every["effects"] == effects].reset_index(drop=True)
     gap = lines["metric"] == "counterfactual_gap"
     lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]

@@ -17,7 +17,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.with_jax import with_jax
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.model.penalties import View, group_gaps
 from pyfairme.model.program import ModelSpec
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from pyfairme.inference import convergence
-from pyfairme.inference.convergence import FEWEST_DRAWS, worst
+from pyfairme.inference import chain_convergence
+from pyfairme.inference.chain_convergence import FEWEST_DRAWS, worst
 
 
 def autoregressive(shape, phi, seed=0):
@@ -84,7 +84,7 @@ def test_the_worst_number_decides_and_constants_do_not_count(monkeypatch):
     alone = worst(values[:, :, 3])
     assert worst(values).rhat == alone.rhat > 1.5
     assert worst(values).ess_bulk == alone.ess_bulk
-    monkeypatch.setattr(convergence, "AT_ONCE", 600)  # one number at a time
+    monkeypatch.setattr(chain_convergence, "AT_ONCE", 600)  # one number at a time
     assert worst(values) == worst(values.reshape(2, 300, 5, 1))
     assert worst(values).rhat == alone.rhat
 

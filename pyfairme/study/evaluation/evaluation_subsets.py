@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.estimators.fairness_rows import BLOCKS
+from pyfairme.estimators.fairness_report import BLOCKS
 from pyfairme.metrics.array_inputs import Codes, Floats, as_clusters, as_groups
 from pyfairme.metrics.bootstrap import ResamplingDesign, Weights, draw_weights, resampling_design
 from pyfairme.metrics.group_sums import PredictedRows, unequal
 from pyfairme.metrics.metric import Task
 from pyfairme.metrics.names import ALL, apart
-from pyfairme.study.evaluation.pooled import Pooled, Runs, common_labels
+from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs, common_labels
 
 __all__ = ["ALL", "BLOCKS", "StudySection", "problems", "rows_of", "sections"]
 
@@ -59,7 +59,7 @@ def sections(runs: Runs, n_boot: int, seed: int) -> Iterator[StudySection]:
     Parameters
     ----------
     runs
-        Checked, see `pyfairme.study.evaluation.pooled.check_runs`.
+        Checked, see `pyfairme.study.evaluation.pooled_predictions.check_runs`.
     n_boot
         Number of draws.
     seed

@@ -16,10 +16,10 @@ from jaxtyping import Array
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.predictions import CHUNK, Query, padded
 from pyfairme.inference.svi import pad
 from pyfairme.inference.unknown_cluster import soft_predictor
-from pyfairme.inference.with_jax import with_jax
 from pyfairme.model.program import ModelSpec
 
 __all__ = ["MEASURES", "CellSums", "cell_sums"]

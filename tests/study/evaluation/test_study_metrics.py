@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfairme.estimators.fairness_rows import report
-from pyfairme.study.evaluation.evaluate import COLUMNS, evaluate
-from pyfairme.study.evaluation.pooled import NEW_LEVEL
+from pyfairme.estimators.fairness_report import report
+from pyfairme.study.evaluation.pooled_predictions import NEW_LEVEL
+from pyfairme.study.evaluation.study_metrics import COLUMNS, evaluate
 
 KEYS = ["effects", "clusters", "attribute", "group", "class", "metric"]
 EVERY = {"effects": ("fixed", "random", "mixed")}  # as the report of an estimator has them
