@@ -166,6 +166,7 @@ def test_log_density_is_that_of_the_posterior_by_hand(fair, table):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:NUTS")  # short chains
 def test_nuts_draws_what_refine_draws(table):
     """Two samplers, one posterior; Monte-Carlo errors from what the chains are worth."""
     model = regressor(kl_weight=0.5, min_steps=100).fit(table.X, table.real)
