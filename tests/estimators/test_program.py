@@ -60,7 +60,7 @@ MODELS = {
     "poisson": (regressor(likelihood="poisson", **FAIR), "counts"),
     "negative_binomial": (regressor(likelihood="negative_binomial"), "counts"),
 }
-QUICK = ("bernoulli", "normal")
+QUICK = ("bernoulli",)
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in QUICK]
 
 
