@@ -98,7 +98,7 @@ class RandomEffects:
 
 def sample(
     factor: RandomEffects, scale: Array | float, plate: str | None = None
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites.
 
     Effects are drawn in the ``plate`` of its clusters, named after the factor if not given:
@@ -120,7 +120,7 @@ def sample(
 
 def _sample_correlated(
     factor: RandomEffects, scale: Array | float, clusters: numpyro.plate
-) -> dict[str, Array]:
+) -> dict[str, Any]:
     drawn = {}
     for term in factor.sites:
         tau = f"{factor.name}_{term}_sd"

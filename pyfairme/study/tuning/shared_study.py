@@ -19,6 +19,7 @@ import platform
 import threading
 import time
 import uuid
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,11 +91,15 @@ def _open_database(url: str) -> Any:
     options = {"connect_args": {"timeout": LOCKED}} if url.startswith("sqlite") else {}
     for attempt in range(ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
+            storage = optuna.storages.RDBStorage(url, engine_kwargs=dict(options))
         except DatabaseError as error:
             if attempt == ATTEMPTS - 1 or "unable to open" in str(error):  # no such folder
                 raise
             time.sleep(0.1 * (attempt + 1))
+        else:
+            # Nobody closes the pool's connections otherwise; Python 3.13 warns of them.
+            weakref.finalize(storage, storage.engine.dispose)
+            return storage
     raise AssertionError
 
 

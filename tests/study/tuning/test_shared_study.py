@@ -1,5 +1,6 @@
 """Who owns a trial, and what becomes of the trials of the dead."""
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -227,3 +228,13 @@ def test_trials_of_an_older_version_have_no_checksum_and_count(tmp_path):
     judge_damaged_anew(found)
     assert counted(found) == [0, 1, 2]
     assert read_shared(found, "baseline") == [{"accuracy": 0.5}]
+
+
+def test_connections_to_a_database_are_closed_with_its_storage(tmp_path):
+    storage = open_storage(f"sqlite:///{tmp_path / 't.db'}")
+    storage.get_all_studies()
+    engine = storage.engine
+    assert engine.pool.checkedin() > 0
+    del storage
+    gc.collect()
+    assert engine.pool.checkedin() == 0
