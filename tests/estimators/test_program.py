@@ -151,7 +151,7 @@ def test_clusters_and_rows_are_plates_named_by_their_columns(fitted, table):
 def test_log_density_is_that_of_the_posterior_by_hand(fair, table):
     """Rows and prior count in full, penalties not at all, whatever the objective's weights."""
     model, p = fair, fair.program_
-    draw = {name: value[3] for name, value in p.draws.items()}
+    draw = {name: jnp.asarray(value[3]) for name, value in p.draws.items()}
     weight = np.random.default_rng(1).uniform(0.5, 2.0, ROWS)
     found, _ = log_density(p.posterior_model, p.inputs(table.X, table.real, weight), {}, draw)
     tau, u = draw["school_intercept_sd"][0], draw["school_intercept"][:, 0]

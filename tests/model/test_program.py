@@ -289,7 +289,7 @@ def test_a_plate_is_never_called_like_a_site(name):
 def test_rows_without_an_outcome_draw_one_and_have_no_other_terms():
     spec = ModelSpec(
         Bernoulli(), 3, factors=(RandomEffects("g", 2),), attributes=ATTRIBUTES,
-        penalties=("moment",), views=("fixed",),
+        penalties=penalties_of("moment"), views=("fixed",),
     )  # fmt: skip
     batch = make_batch()._replace(y=None)
     seeded = handlers.seed(build(spec).model, jax.random.key(0))
