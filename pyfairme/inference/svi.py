@@ -60,11 +60,15 @@ def bucket(rows: int) -> int:
 
 
 def pad(batch: Batch, rows: int) -> Batch:
-    """Pad every array to ``rows`` by repeating zeros; padded rows weigh nothing."""
+    """Pad every array to ``rows`` by repeating zeros; padded rows weigh nothing.
+
+    Their target is the last row's: 0 may be impossible, and no weight makes up for a NaN.
+    """
     extra = rows - batch.x.shape[0]
-    return Batch(
+    padded = Batch(
         *(None if a is None else np.pad(a, [(0, extra)] + [(0, 0)] * (a.ndim - 1)) for a in batch)
     )
+    return padded if batch.y is None else padded._replace(y=np.pad(batch.y, (0, extra), "edge"))
 
 
 def fit(

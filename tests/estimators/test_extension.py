@@ -101,6 +101,16 @@ def test_a_gamma_likelihood_without_effects_is_the_generalised_linear_model(own)
     assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
 
 
+def test_rows_that_fill_up_a_table_do_not_spoil_a_positive_target(own):
+    """181 rows are padded to 184: a padded amount of 0 has no density, whatever its weight."""
+    y = np.random.default_rng(2).gamma(4.0, 25.0, size=181)
+    X = pd.DataFrame({"a": np.linspace(-1, 1, 181), "g": np.arange(181) % 5})
+    reg = pf.FairMixedEffectsRegressor(
+        "g", likelihood=own["Gamma"](), fairness=None, **{**QUICK, "validation_fraction": 0.1}
+    ).fit(X, y)
+    assert np.isfinite(reg.history_).all(axis=None)
+
+
 def test_the_wasserstein_penalty_is_the_distance(own):
     rng = np.random.default_rng(1)
     values, codes, weight = rng.normal(size=40), rng.integers(0, 2, 40), rng.uniform(1, 2, 40)

@@ -90,12 +90,12 @@ def curvature(
     n, outputs = rows.base.shape
     chunk = min(n, max(1, int(CHUNK_NUMBERS // (a * a + a * m + m * outputs + 1))))
     steps = -(-n // chunk)
-    padded = jax.tree.map(
-        lambda v: jnp.pad(v, [(0, steps * chunk - n)] + [(0, 0)] * (v.ndim - 1)).reshape(
-            steps, chunk, *v.shape[1:]
-        ),
-        rows,
-    )
+    extra = steps * chunk - n
+    padded = jax.tree.map(lambda v: jnp.pad(v, [(0, extra)] + [(0, 0)] * (v.ndim - 1)), rows)
+    padded = padded._replace(
+        y=jnp.pad(rows.y, (0, extra), "edge")
+    )  # a target of 0 may be impossible
+    padded = jax.tree.map(lambda v: v.reshape(steps, chunk, *v.shape[1:]), padded)
 
     def add(total: Any, some: DesignRows) -> tuple[Any, None]:
         eta = link(some, dense, local)
