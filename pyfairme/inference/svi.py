@@ -68,7 +68,9 @@ def pad(batch: Batch, rows: int) -> Batch:
     padded = Batch(
         *(None if a is None else np.pad(a, [(0, extra)] + [(0, 0)] * (a.ndim - 1)) for a in batch)
     )
-    return padded if batch.y is None else padded._replace(y=np.pad(batch.y, (0, extra), "edge"))
+    if batch.y is None or not len(batch.y):
+        return padded
+    return padded._replace(y=np.pad(batch.y, (0, extra), "edge"))
 
 
 def fit(

@@ -92,9 +92,7 @@ def curvature(
     steps = -(-n // chunk)
     extra = steps * chunk - n
     padded = jax.tree.map(lambda v: jnp.pad(v, [(0, extra)] + [(0, 0)] * (v.ndim - 1)), rows)
-    padded = padded._replace(
-        y=jnp.pad(rows.y, (0, extra), "edge")
-    )  # a target of 0 may be impossible
+    padded = padded._replace(y=jnp.pad(rows.y, (0, extra), "edge"))  # 0 may be impossible
     padded = jax.tree.map(lambda v: v.reshape(steps, chunk, *v.shape[1:]), padded)
 
     def add(total: Any, some: DesignRows) -> tuple[Any, None]:
