@@ -96,9 +96,7 @@ class RandomEffects:
         return tuple(part[term] for term in self.sites for part in (scales, effects))
 
 
-def sample(
-    factor: RandomEffects, scale: Array | float, plate: str | None = None
-) -> dict[str, Any]:
+def sample(factor: RandomEffects, scale: Array | float, plate: str | None = None) -> dict[str, Any]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites.
 
     Effects are drawn in the ``plate`` of its clusters, named after the factor if not given:
