@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pyfairme.datasets.adult import load_adult
 from pyfairme.datasets.dataset import Dataset
-from pyfairme.datasets.loaders import find_loader, loaders
+from pyfairme.datasets.find_loaders import find_loader, loaders
 from pyfairme.datasets.synthetic import Truth, make_clustered
 
 __all__ = ["Dataset", "Truth", "load_adult", "loaders", "make_clustered"]

@@ -128,9 +128,8 @@ def _guide(
 ) -> tuple[Guide, dict[str, Any]]:
     """Return the guide that made the draws, or one that is matched to them, with its parameters."""
     learned = _learned(estimator, latents, number)
-    own = guide_of(
-        estimator.guide_ if isinstance(estimator.guide, str) else estimator.guide, latents
-    )
+    chosen = estimator.guide_ if isinstance(estimator.guide, str) else estimator.guide
+    own = guide_of(chosen, latents)
     moved = estimator.fit_.spec.last_layer and getattr(estimator, "prior_correction", False)
     sampled = "divergences" in estimator.fit_.quality
     if learned and not (own.second_stage or sampled or moved):

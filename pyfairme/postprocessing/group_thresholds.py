@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,6 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, check_count, seed_from
-from pyfairme.estimators.given_objects import check_objects
-from pyfairme.notices import shown
 from pyfairme.postprocessing import threshold_policy
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,
@@ -29,9 +27,6 @@ from pyfairme.postprocessing.threshold_rules import (
     positive_share,
     repeats,
 )
-
-if TYPE_CHECKING:
-    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = ["GroupThresholds"]
 
@@ -386,26 +381,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        kind, saved = persistence.load_state(path, key=key)
-        if kind != KIND:
-            raise ValueError(
-                f"{path} holds a {shown(kind)}, not a {KIND}: read an estimator with pyfairme.load."
-                " [other-kind-of-file]"
-            )
-        check_objects(path, saved.get("estimator"), objects)
-        with persistence.as_of_a_file(path):
-            return _restored(cls, saved, persistence.secret_of(key), objects)
+        return threshold_policy.read(
+            path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
+        )
 
 
 def _restored(
-    cls: type[GroupThresholds],
-    saved: Mapping[str, Any],
-    secret: bytes | None,
-    objects: Mapping[str, Any] | None,
+    cls: type[GroupThresholds], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
 ) -> GroupThresholds:
-    estimator = saved_state.from_state(
-        FairMixedEffectsClassifier(), saved["estimator"], secret, objects
-    )
     groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
     entry = None if groups is None else threshold_policy.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])

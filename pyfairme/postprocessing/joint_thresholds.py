@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,8 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
-from pyfairme.estimators.given_objects import check_objects
 from pyfairme.estimators.saved_array_checks import checked
-from pyfairme.notices import StateError, shown
+from pyfairme.notices import StateError
 from pyfairme.postprocessing import inferred_groups, threshold_policy
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
 from pyfairme.postprocessing.constrained_rules import RATES, Joint, Limit, Members, joint_rule
@@ -32,9 +31,6 @@ from pyfairme.postprocessing.joint_threshold_tables import (
     thresholds_table,
     warn_of_decisions,
 )
-
-if TYPE_CHECKING:
-    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = ["JointThresholds"]
 
@@ -537,26 +533,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        kind, saved = persistence.load_state(path, key=key)
-        if kind != KIND:
-            raise ValueError(
-                f"{path} holds a {shown(kind)}, not a {KIND}: read an estimator with pyfairme.load."
-                " [other-kind-of-file]"
-            )
-        check_objects(path, saved.get("estimator"), objects)
-        with persistence.as_of_a_file(path):
-            return _restored(cls, saved, persistence.secret_of(key), objects)
+        return threshold_policy.read(
+            path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
+        )
 
 
 def _restored(
-    cls: type[JointThresholds],
-    saved: Mapping[str, Any],
-    secret: bytes | None,
-    objects: Mapping[str, Any] | None,
+    cls: type[JointThresholds], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
 ) -> JointThresholds:
-    estimator = saved_state.from_state(
-        FairMixedEffectsClassifier(), saved["estimator"], secret, objects
-    )
     groups = {name: rebuilt(Attribute, one) for name, one in saved["groups"].items()}
     for one in groups.values():
         check_attribute(one)

@@ -3,36 +3,37 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from pyfairme import persistence
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
-from pyfairme.estimators import fairness_report, table_inputs
+from pyfairme.estimators import fairness_report, saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.estimators.given_objects import check_objects
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.notices import shown
 from pyfairme.postprocessing.threshold_rules import coins
-
-if TYPE_CHECKING:
-    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 __all__ = [
     "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
     "entry_of",
-    "frame_of", "learn_groups", "masses", "report",
+    "frame_of", "learn_groups", "masses", "read", "report",
 ]  # fmt: skip
 
 OBJECTIVES = ("balanced_accuracy", "accuracy")
 UNKNOWN = ("raise", "pooled")
+Policy = TypeVar("Policy")
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
 
 
@@ -212,3 +213,24 @@ def report(
     gap = lines["metric"] == "counterfactual_gap"
     lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
     return lines
+
+
+def read(
+    path: Any,
+    kind: str,
+    key: str | bytes | None,
+    objects: Mapping[str, Any] | None,
+    restored: Callable[[Mapping[str, Any], FairMixedEffectsClassifier], Policy],
+) -> Policy:
+    """Read a policy of that kind from a file; ``restored`` makes it of its state and classifier."""
+    found, saved = persistence.load_state(path, key=key)
+    if found != kind:
+        raise ValueError(
+            f"{path} holds a {shown(found)}, not a {kind}: read an estimator with pyfairme.load."
+            " [other-kind-of-file]"
+        )
+    check_objects(path, saved.get("estimator"), objects)
+    with persistence.as_of_a_file(path):
+        empty, secret = FairMixedEffectsClassifier(), persistence.secret_of(key)
+        estimator = saved_state.from_state(empty, saved["estimator"], secret, objects)
+        return restored(saved, estimator)

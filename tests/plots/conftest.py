@@ -1,23 +1,5 @@
-"""Reports and studies made for tests, shared by the rooms that show them."""
+"""Reports made for tests."""
 
-from tests.made_reports import (
-    after,
-    before,
-    comparisons,
-    importance,
-    replicates,
-    results,
-    runs,
-    timings,
-)
+from tests.made_reports import after, before
 
-__all__ = [
-    "after",
-    "before",
-    "comparisons",
-    "importance",
-    "replicates",
-    "results",
-    "runs",
-    "timings",
-]
+__all__ = ["after", "before"]

@@ -7,7 +7,7 @@ import pytest
 import pyfairme as pf
 import pyfairme.datasets as datasets
 from pyfairme.data.schema import attribute_name
-from pyfairme.datasets import loaders
+from pyfairme.datasets import find_loaders
 
 NEW = '''
 """A new data set."""
@@ -27,11 +27,11 @@ def test_bundled_data_sets_are_listed():
 def test_one_new_file_is_enough(tmp_path, monkeypatch):
     (tmp_path / "new.py").write_text(NEW)
     monkeypatch.setattr(datasets, "__path__", [*datasets.__path__, str(tmp_path)])
-    loaders._functions.cache_clear()
+    find_loaders._functions.cache_clear()
     assert datasets.load_new() == "new"
     assert datasets.loaders()["new"]() == "new"
     monkeypatch.delitem(sys.modules, "pyfairme.datasets.new")
-    loaders._functions.cache_clear()
+    find_loaders._functions.cache_clear()
 
 
 def test_unknown_names_are_attribute_errors():
