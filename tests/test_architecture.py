@@ -272,6 +272,31 @@ def test_a_foreign_private_name_is_found():
 # --- what importing costs -----------------------------------------------------------------------
 
 
+def left_out(root: Path) -> list[str]:
+    """Files of the project that git leaves out, caches apart: a clean checkout lacks them."""
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard"]
+    folders = ["pyfairme", "tests", "docs", "notebooks", ".ci"]
+    found = subprocess.run(
+        [*command, *folders], cwd=root, capture_output=True, text=True, check=True
+    )
+    caches = ("__pycache__", ".ipynb_checkpoints", ".hypothesis", ".DS_Store")
+    return [path for path in found.stdout.splitlines() if not any(c in path for c in caches)]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="only in a checkout by git")
+def test_a_clean_checkout_has_every_file():
+    assert not left_out(ROOT)
+
+
+def test_a_file_that_git_leaves_out_is_found(tmp_path):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    (tmp_path / ".gitignore").write_text("*.pyfairme\n")
+    for folder in ("pyfairme", "tests", "docs", "notebooks", ".ci"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "tests" / "model.pyfairme").write_text("")
+    assert left_out(tmp_path) == ["tests/model.pyfairme"]
+
+
 def run(code: str) -> str:
     """Run code in a fresh interpreter, started in the checkout; return what it prints."""
     command = [sys.executable, "-W", "error::UserWarning", "-c", code]
