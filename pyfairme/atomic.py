@@ -22,8 +22,6 @@ try:
 except ImportError:  # Windows
     fcntl = None
 
-__all__ = ["locked", "replacing", "target_of", "write_text"]
-
 PREFIX, SUFFIX = ".pyfairme-", ".tmp"  # short: the name of the file itself may be the longest
 ABANDONED = 24 * 3600.0  # seconds, where nothing tells whether the writer still lives
 

@@ -18,8 +18,6 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
-__all__ = ["HELD", "Compiled", "clear_caches", "counted", "make_room", "per_structure"]
-
 FEWEST, MOST = 32, 256  # compiled programs that are kept; a fit has about eight
 REMEMBERED = 4096  # shapes whose programs were given back
 EVENT = "/jax/core/compile/backend_compile_duration"

@@ -5,8 +5,6 @@ import re
 from collections.abc import Iterable
 from unicodedata import normalize
 
-__all__ = ["file_name", "free_name", "readable_part"]
-
 # What every file system tells apart and allows: no upper case, no letters with several spellings.
 PLAIN = re.compile(r"[a-z0-9_(+-](?:[a-z0-9_.,=()+~ -]*[a-z0-9_)+-])?")
 MARKED = re.compile(r"~[0-9a-f]{16}$")  # never of a plain name: no two names share a file

@@ -15,8 +15,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DataWarning", "StateError", "shown", "unsaid", "warn"]
-
 _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
 _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["VARIANTS"]
-
 
 def _variant(**keywords: Any) -> Mapping[str, Any]:
     return MappingProxyType(keywords)

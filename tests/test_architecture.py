@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import pyfairme as pf
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyfairme"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
@@ -154,6 +156,29 @@ def test_no_file_name_occurs_twice():
 def test_no_class_name_occurs_twice():
     named = [(name, name_of(path)) for path in SOURCES for name in classes(path.read_text("utf-8"))]
     assert repeated(named) == {}
+
+
+def exported(source: str) -> list[str]:
+    """Return the names of a module's ``__all__``."""
+    return [
+        ast.literal_eval(name)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        for name in node.value.elts  # pyright: ignore[reportAttributeAccessIssue]
+    ]
+
+
+def test_only_what_a_user_may_call_is_exported():
+    """A package exports what other rooms use; a file inside one, what the docs import from it."""
+    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("notebooks/*.ipynb")]
+    words = "\n".join(page.read_text("utf-8") for page in pages)
+    for path in SOURCES:
+        names = exported(path.read_text("utf-8"))
+        if not names or path.name == "__init__.py":
+            continue
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        a_data_set = path.parent.name == "datasets" and set(names) & set(dir(pf.datasets))
+        assert module in words or a_data_set, f"{module}: which page has users import from it?"
 
 
 def foreign_private_names(source: str, file: str) -> list[str]:

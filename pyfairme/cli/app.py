@@ -12,8 +12,6 @@ from pyfairme.cli.report import report
 from pyfairme.cli.reproduce import reproduce
 from pyfairme.cli.tune import tune
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Fair mixed-effects deep learning for clustered data.",
     no_args_is_help=True,

@@ -14,8 +14,6 @@ from pyfairme.paper.demo_comparison import AFTER, BEFORE, QUICK, Protocol, compa
 from pyfairme.paper.demo_files import write_demo
 from pyfairme.report.comparison_text import comparison_text
 
-__all__ = ["demo"]
-
 NAMES = (f"{BEFORE} (no fairness)", f"{AFTER} (fair)")
 WIDTH = 118  # of the table as well
 FAIRER = '**pf.VARIANTS["medl_adb"] | {"fairness_weight": 0.5}'

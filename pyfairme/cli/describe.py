@@ -19,8 +19,6 @@ from pyfairme.inference.posterior_draws import INTERCEPT
 from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
 
-__all__ = ["describe_fit", "describe_table", "shell_words"]
-
 LABEL = 15
 MANY = 12
 

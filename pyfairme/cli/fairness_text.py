@@ -12,8 +12,6 @@ from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import listed, short_names
 
-__all__ = ["by_cluster_text", "fairness_text"]
-
 ACCURACY = (
     *("auroc", "balanced_accuracy", "log_loss", "brier"),
     *("mse", "r2", "log_predictive_density"),

@@ -22,8 +22,6 @@ from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.variants import VARIANTS
 
-__all__ = ["fit"]
-
 Names = list[str] | None
 
 

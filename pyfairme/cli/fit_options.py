@@ -13,8 +13,6 @@ from pyfairme.cli.table_files import check_columns
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.variants import VARIANTS
 
-__all__ = ["default_of", "estimator_keywords", "parse_penalties", "parse_slopes", "parse_widths"]
-
 
 def default_of(keyword: str) -> str:
     """Say what an option is when it is not given: the default in the estimators' signatures.

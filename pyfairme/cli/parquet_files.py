@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 
 from pyfairme.data.columns import label_of
 
-__all__ = ["read_parquet"]
-
 LONG = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
 EXACT = 2**53  # above this, floats skip whole numbers
 NUMBERED = "__index_level_"  # pandas' name for row numbers that it stored

@@ -12,8 +12,6 @@ import pyarrow.compute
 
 from pyfairme.cli.text_cells import LOSES, Numbers
 
-__all__ = ["PlainNumbers"]
-
 pc = cast(Any, pyarrow.compute)  # its functions are made at import, unseen by type checkers
 
 NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"

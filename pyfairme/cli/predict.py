@@ -16,8 +16,6 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.table_inputs import new_clusters
 from pyfairme.metrics.names import listed
 
-__all__ = ["predict", "prediction_table"]
-
 SHOWN = 5
 
 

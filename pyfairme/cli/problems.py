@@ -7,8 +7,6 @@ from contextlib import contextmanager
 
 import typer
 
-__all__ = ["WIDTH", "one_line_errors", "say_note", "spoken_warnings"]
-
 WIDTH = 80
 EXIT_CODE = 2
 

@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["PLAIN", "Decimal", "Encoding", "Missing", "Reading", "Separator"]
-
 NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";"}
 
 Encoding = Annotated[

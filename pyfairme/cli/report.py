@@ -29,8 +29,6 @@ from pyfairme.report.writing import write_csv, write_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["report"]
-
 MOST_PICTURES = 6  # of classes
 LONGEST = 25  # letters of a label in the name of a file, or in a title
 

@@ -12,8 +12,6 @@ import typer
 from pyfairme.cli.problems import one_line_errors
 from pyfairme.cli.table_files import check_folder
 
-__all__ = ["reproduce"]
-
 QUICK = "A quick run, to see that everything works: its figures mean nothing."
 
 

@@ -14,19 +14,6 @@ from pyfairme.data.grouping_factors import Grouping, factor_columns
 from pyfairme.data.schema import Sensitive, components
 from pyfairme.data.target import ClassTarget, class_order
 
-__all__ = [
-    "Roles",
-    "check_roles",
-    "choose_task",
-    "find_positive",
-    "number_names",
-    "parse_clusters",
-    "parse_sensitive",
-    "read_target",
-    "read_weight",
-    "role_names",
-]
-
 MOST_CLASSES = 50
 
 

@@ -17,15 +17,6 @@ from pyfairme.estimators import load
 from pyfairme.estimators.estimator_keywords import UNSEEN, check_choice
 from pyfairme.persistence import secret_of
 
-__all__ = [
-    "key_of_models",
-    "load_model",
-    "read_for_model",
-    "remember_reading",
-    "rows_for_model",
-    "set_unseen",
-]
-
 
 def load_model(path: Path) -> Any:
     """Load an estimator.

@@ -14,15 +14,6 @@ from pyfairme.cli.reading import PLAIN, Reading
 from pyfairme.cli.text_tables import Columns, read_text
 from pyfairme.report.writing import write_csv
 
-__all__ = [
-    "check_columns",
-    "check_folder",
-    "check_output",
-    "read_table",
-    "read_table_as",
-    "write_table",
-]
-
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 ZIPPED = (".gz",)
 PARQUET = (".parquet", ".pq")

@@ -11,8 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-__all__ = ["GAP_WORDS", "LOSES", "Cells", "Decimals", "Numbers", "choose_decimals", "why_text"]
-
 # Words that programs write for missing numbers: R, pandas, SQL, spreadsheets, C. Among numbers
 # they can be nothing else; in text they may be names (Namibia, a religion, a surname).
 GAP_WORDS = frozenset(

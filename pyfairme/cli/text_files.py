@@ -14,8 +14,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
-__all__ = ["Written", "cells_of", "find_encoding", "find_separator", "shown_mark"]
-
 CHUNK = 1 << 20
 SAMPLE_ROWS = 100
 MARKS = (",", ";", "\t", "|")

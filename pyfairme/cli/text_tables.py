@@ -20,8 +20,6 @@ from pyfairme.cli.text_cells import Cells, Decimals, Numbers, choose_decimals
 from pyfairme.cli.text_files import Written, cells_of, find_encoding, find_separator, shown_mark
 from pyfairme.data.columns import pick
 
-__all__ = ["Columns", "read_text"]
-
 EXCEL = re.compile(r"sep=(.)\s*")  # a first line that tells Excel the separator
 MANY_ROWS = 1000  # from here on, columns of plain numbers are read at once
 SHOWN = 5

@@ -19,8 +19,6 @@ from pyfairme.data import Schema
 from pyfairme.data.target import ClassTarget
 from pyfairme.estimators.validation_rows import split
 
-__all__ = ["Learning", "Split", "read_learning"]
-
 
 @dataclass(frozen=True)
 class Split:

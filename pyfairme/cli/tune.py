@@ -23,8 +23,6 @@ from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.report.writing import write_csv
 
-__all__ = ["tune"]
-
 LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 60}
 Names = list[str] | None
 

@@ -4,8 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_best", "read_settings"]
-
 
 def read_settings(path: Path, kind: Any) -> dict[str, Any]:
     """Read keywords of the estimator; lists of a file are the tuples of Python."""

@@ -20,8 +20,6 @@ from pyfairme.data.columns import read_numbers as numbers_of
 from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
 from pyfairme.metrics.names import join_names
 
-__all__ = ["Attribute", "Component"]
-
 MOST_NUMERIC_LEVELS = 20
 
 

@@ -4,8 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Batch", "row_values", "row_weights"]
-
 
 class Batch(NamedTuple):
     """Rows of a table as arrays, all NumPy.

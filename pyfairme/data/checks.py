@@ -8,15 +8,6 @@ import pandas as pd
 
 from pyfairme.data.columns import first_rows
 
-__all__ = [
-    "check_any_row",
-    "check_missing",
-    "check_options",
-    "check_present",
-    "check_rows",
-    "check_unique_columns",
-]
-
 MISSING_POLICIES = ("category", "raise")
 MOST_LISTED = 30  # columns that a message names
 

@@ -14,23 +14,6 @@ import pandas as pd
 from pyfairme.metrics.names import apart
 from pyfairme.notices import shown
 
-__all__ = [
-    "MISSING",
-    "NEW_LEVEL",
-    "Labels",
-    "column_kind",
-    "doubled_labels",
-    "first_rows",
-    "label_of",
-    "lookup",
-    "natural_order",
-    "pick",
-    "read_labels",
-    "read_numbers",
-    "sameness",
-    "times_as_text",
-]
-
 MISSING = "(missing)"
 NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 RESERVED = (MISSING, NEW_LEVEL)

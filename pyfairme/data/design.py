@@ -21,8 +21,6 @@ from pyfairme.data.standardising import check_offset
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["Batch", "Column", "Design"]
-
 
 @dataclass(frozen=True)
 class Design:

@@ -15,8 +15,6 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.encoders import CategoricalTerm, NumericTerm
 from pyfairme.notices import StateError, shown
 
-__all__ = ["check_attribute", "check_design", "plain", "rebuilt"]
-
 MOST_CELLS = 10**8  # of an intersection of groups, for which `Attribute.encode` makes a table
 
 

@@ -20,8 +20,6 @@ from pyfairme.data.knots import choose_knots, hat_slopes, hats
 from pyfairme.data.standardising import mean_and_sd
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["CategoricalTerm", "Column", "NumericTerm"]
-
 FAR = 5.0  # standard deviations that a number must lie beyond the training range, and its width
 FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
 VERY_FAR = 10.0  # times that distance, where a single row is

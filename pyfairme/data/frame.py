@@ -6,8 +6,6 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-__all__ = ["as_frame"]
-
 
 def as_frame(X: Any) -> pd.DataFrame:
     """Return `X` as a pandas frame.

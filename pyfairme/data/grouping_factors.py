@@ -19,8 +19,6 @@ from pyfairme.data.columns import (
 )
 from pyfairme.data.hidden_names import derived, hashed
 
-__all__ = ["Factor", "Grouping", "factor_columns", "factor_name", "factors_of", "read_clusters"]
-
 Grouping = str | tuple[str, ...]  # a column, or the path of columns down to a nested factor
 JOINER = ":"
 

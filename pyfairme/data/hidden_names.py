@@ -5,8 +5,6 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
-__all__ = ["derived", "hashed", "new_salt"]
-
 MARK = "#"  # so that nobody takes a hash for a name
 
 

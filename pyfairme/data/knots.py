@@ -12,8 +12,6 @@ from bisect import bisect
 
 import numpy as np
 
-__all__ = ["choose_knots", "hat_slopes", "hats", "most_knots"]
-
 QUANTILES = 32
 ATOMS = 96
 ATOM_ROWS = 10  # rows that share a value, for it to be a knot

@@ -4,8 +4,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["check_no_date", "one_per_row", "refuse_lossy"]
-
 
 def refuse_lossy(values: Any, name: str) -> None:
     """Refuse masked values, imaginary parts and sparse matrices, which arrays would lose.

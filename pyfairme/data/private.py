@@ -18,8 +18,6 @@ from pyfairme.data.encoders import NumericTerm
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.hidden_names import derived, hashed, new_salt
 
-__all__ = ["private_brackets", "private_design", "private_number"]
-
 # How far numbers move, at most; further where rounding to the column's unit would give them back.
 KNOT = 1 / 4  # of the gap to the next knot
 UNIT = 3 / 4  # of a unit: rounding gives at most two of three back

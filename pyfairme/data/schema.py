@@ -14,16 +14,6 @@ from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Grouping, factor_columns, factor_name, factors_of
 from pyfairme.notices import shown
 
-__all__ = [
-    "Binned",
-    "Schema",
-    "Sensitive",
-    "attribute_name",
-    "check_sensitive",
-    "components",
-    "source",
-]
-
 TASKS = ("classification", "regression")
 
 

@@ -10,8 +10,6 @@ from pyfairme.data.encoders import Column
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["resolve_slopes", "warn_of_constant_slopes"]
-
 VARYING = 0.05  # share of clusters in which a column must vary for its slopes to be told apart
 
 

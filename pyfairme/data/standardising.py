@@ -7,8 +7,6 @@ import pandas as pd
 
 from pyfairme.data.columns import first_rows
 
-__all__ = ["check_offset", "check_single", "mean_and_sd", "power_of_two"]
-
 LARGEST = float(np.finfo(np.float32).max)
 
 

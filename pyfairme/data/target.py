@@ -26,8 +26,6 @@ from pyfairme.data.one_per_row import check_no_date, one_per_row
 from pyfairme.data.standardising import mean_and_sd
 from pyfairme.notices import StateError, shown
 
-__all__ = ["TARGETS", "ClassTarget", "CountTarget", "PositiveTarget", "RealTarget", "class_order"]
-
 WIDEST_LABELS = 2**20  # bytes of all classes together, where their text does not fill them
 _LABEL_DTYPE = re.compile(r"[<>|=]?([OSUbiufmM])\d{0,8}(\[\d{0,8}\w{1,8}\])?|object|bool")
 

@@ -12,8 +12,6 @@ from pyfairme.data.schema import Schema
 from pyfairme.data.standardising import check_single
 from pyfairme.notices import warn
 
-__all__ = ["Term", "column_inputs", "column_rates", "columns_of", "encode_terms", "fit_terms"]
-
 Term = NumericTerm | CategoricalTerm
 
 

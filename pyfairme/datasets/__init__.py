@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pyfairme.datasets.adult import load_adult
 from pyfairme.datasets.dataset import Dataset
-from pyfairme.datasets.find_loaders import find_loader, loaders
+from pyfairme.datasets.find_loaders import find_loader, loader_names, loaders
 from pyfairme.datasets.synthetic import Truth, make_clustered
 
 __all__ = ["Dataset", "Truth", "load_adult", "loaders", "make_clustered"]
@@ -16,3 +16,7 @@ __all__ = ["Dataset", "Truth", "load_adult", "loaders", "make_clustered"]
 
 def __getattr__(name: str) -> Callable[..., Dataset]:
     return find_loader(name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *loader_names()])

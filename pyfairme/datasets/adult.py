@@ -10,7 +10,7 @@ from pyfairme.atomic import replacing
 from pyfairme.data.schema import Binned, Schema
 from pyfairme.datasets.dataset import NETWORK, Dataset
 
-__all__ = ["load_adult", "write_bundle"]
+__all__ = ["load_adult"]
 
 COLUMNS = (
     "age,workclass,fnlwgt,education,education_num,marital_status,occupation,relationship,race,sex,"

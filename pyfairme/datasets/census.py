@@ -7,19 +7,6 @@ import pandas as pd
 
 from pyfairme.datasets.code_columns import read_codes, shown
 
-__all__ = [
-    "CLASS_OF_WORKER",
-    "IPUMS_AREAS",
-    "MARITAL_STATUS",
-    "PUMS_AREAS",
-    "RACE",
-    "RELP",
-    "RELSHIPP",
-    "SEX",
-    "label_codes",
-    "world_area",
-]
-
 # PUMS data dictionary 2018, U.S. Census Bureau; labels shortened.
 SEX = {1: "Male", 2: "Female"}
 RACE = {

@@ -7,8 +7,6 @@ import pandas as pd
 
 from pyfairme.data.columns import read_numbers
 
-__all__ = ["read_codes", "shown"]
-
 
 def read_codes(series: pd.Series) -> np.ndarray:
     """Return codes as float64[n], NaN where missing.

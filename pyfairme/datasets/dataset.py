@@ -20,7 +20,7 @@ from pyfairme.data.columns import (
 from pyfairme.data.grouping_factors import Grouping, factor_name, read_clusters
 from pyfairme.data.schema import Schema, Sensitive
 
-__all__ = ["NETWORK", "Dataset"]
+__all__ = ["Dataset"]
 
 # Of classifiers in `tuned`, over the keywords of VARIANTS: encoding and decay measured best on
 # Adult, ACSIncome and Heritage; the rest was chosen on Adult.

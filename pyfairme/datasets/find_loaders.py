@@ -7,8 +7,6 @@ from pkgutil import iter_modules
 
 from pyfairme.datasets.dataset import Dataset
 
-__all__ = ["find_loader", "loaders"]
-
 PACKAGE = "pyfairme.datasets"
 PREFIXES = ("load_", "make_")
 
@@ -34,6 +32,17 @@ def loaders() -> dict[str, Callable[..., Dataset]]:
     True
     """
     return {name.split("_", 1)[1]: function for name, function in sorted(_functions().items())}
+
+
+def loader_names() -> list[str]:
+    """Return the names of all functions `load_...` and `make_...`.
+
+    Examples
+    --------
+    >>> "load_acs_income" in loader_names()
+    True
+    """
+    return list(_functions())
 
 
 def find_loader(name: str) -> Callable[..., Dataset]:

@@ -9,8 +9,6 @@ import pandas as pd
 
 from pyfairme.data.columns import pick
 
-__all__ = ["CLAIM_COLUMNS", "FAMILIES", "UNKNOWN", "Yearly", "family_column", "yearly_summary"]
-
 UNKNOWN = "NA"
 CLAIM_COLUMNS = (
     *("MemberID", "ProviderID", "Vendor", "PCP", "Year", "Specialty", "PlaceSvc", "PayDelay"),

@@ -16,7 +16,7 @@ from pyfairme.datasets.dataset import Dataset
 from pyfairme.datasets.locate import Origin, Paths, files_of, missing_file
 from pyfairme.datasets.occupations import occupation_groups
 
-__all__ = ["load_ipums", "read_ipums_extract"]
+__all__ = ["load_ipums"]
 
 TARGET = "income_over_50k"
 ORIGIN = Origin(

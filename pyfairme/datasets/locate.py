@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-__all__ = ["VARIABLE", "Origin", "Paths", "data_folder", "files_of", "missing_file", "readable"]
-
 VARIABLE = "PYFAIRME_DATA"
 Paths = str | Path | Sequence[str | Path]
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from pyfairme.datasets.code_columns import read_codes, shown
 
-__all__ = ["GROUPS", "occupation_groups"]
+__all__ = ["occupation_groups"]
 
 
 class OccupationBlock(NamedTuple):

@@ -12,7 +12,7 @@ from pyfairme.data.schema import Schema
 from pyfairme.datasets.dataset import Dataset
 from pyfairme.datasets.synthetic_outcomes import COUNTS, LIKELIHOODS, draw_outcome
 
-__all__ = ["Truth", "make_clustered"]
+__all__ = ["make_clustered"]
 
 PROXY_SHIFT = 0.5
 MOST_LINK = 43.0  # exp of it is 4.7e18: NumPy draws counts up to 9.2e18

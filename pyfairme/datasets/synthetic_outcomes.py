@@ -2,8 +2,6 @@
 
 import numpy as np
 
-__all__ = ["COUNTS", "LIKELIHOODS", "draw_outcome"]
-
 COUNTS = ("poisson", "negative_binomial")
 LIKELIHOODS = ("bernoulli", "categorical", "normal", "student_t", *COUNTS)
 STUDENT_DF = 3.0

@@ -7,8 +7,6 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["BEST", "best_threshold", "rows_to_choose_on"]
-
 BEST = ("balanced_accuracy", "smoothed_balanced_accuracy")
 BINS = 2000
 EDGE = 1e-6

@@ -6,8 +6,6 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["check_fitted"]
-
 
 def check_fitted(estimator: Any, attributes: Any = None) -> None:
     """Raise scikit-learn's `NotFittedError` unless ``estimator`` is fitted."""

@@ -10,8 +10,6 @@ import numpy as np
 
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["warn_of_classes", "warn_of_scorers"]
-
 FEW_ROWS = 10  # of a class beside two that hold nearly all rows
 NEARLY_ALL = 0.99
 # What no one wants to happen, but sorts last: denied after approved, nein after ja.

@@ -10,8 +10,6 @@ import pandas as pd
 
 from pyfairme.estimators.estimator_keywords import is_number
 
-__all__ = ["by_class", "of_rows", "times"]
-
 
 def by_class(given: Any, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, float] | None:
     """Return the weight of each class of ``y``; None where classes do not weigh.

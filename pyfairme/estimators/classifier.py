@@ -26,8 +26,6 @@ from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.model.program import Weights
 from pyfairme.notices import shown
 
-__all__ = ["FairMixedEffectsClassifier"]
-
 
 class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     """Fair mixed-effects deep learning for a target of two or more classes.

@@ -16,14 +16,6 @@ from pyfairme.notices import DataWarning, unsaid, warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = [
-    "expecting_new_clusters",
-    "warn_of_clusters",
-    "warn_of_similar_labels",
-    "warn_of_unknown_clusters",
-    "warn_of_unknown_labels",
-]
-
 SHOWN = 3
 MOST = 0.5  # share of rows in unknown clusters above which it looks like a mistake
 FEWEST_ROWS = 20  # fewer rows of a new cluster are an ordinary question

@@ -31,29 +31,6 @@ from pyfairme.model.penalties import (
 from pyfairme.model.program import ModelSpec, Weights
 from pyfairme.notices import StateError, shown
 
-__all__ = [
-    "EFFECTS",
-    "as_tuple",
-    "check_choice",
-    "check_count",
-    "check_level",
-    "check_penalties_on",
-    "check_seed",
-    "check_settings",
-    "guide",
-    "is_number",
-    "model_spec",
-    "multipliers",
-    "numeric_encoding",
-    "objective_weights",
-    "penalised_views",
-    "schedule",
-    "seed_from",
-    "slope_terms",
-    "strengths",
-    "uses_clusters",
-]
-
 
 class _Range(NamedTuple):
     tiny: float

@@ -33,8 +33,6 @@ from pyfairme.notices import DataWarning, unsaid, warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["BLOCKS", "NEW_LEVEL", "EvaluatedRows", "collect", "pool", "report"]
-
 BLOCKS = ("seen", "unseen")
 FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
 BY_DECISION = {  # disparities that compare decisions

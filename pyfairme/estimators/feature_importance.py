@@ -21,8 +21,6 @@ from pyfairme.inference.predictions import Query
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["METHODS", "feature_importance"]
-
 METHODS = ("permutation", "gradient")
 
 

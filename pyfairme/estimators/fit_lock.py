@@ -12,8 +12,6 @@ from pyfairme.inference.process_guard import check_process
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["of_one_model", "one_at_a_time"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 _in_fit: dict[int, int] = {}  # estimators in a fit, by identity, and the thread that fits each

@@ -17,18 +17,6 @@ from pyfairme.model.penalties import PENALTIES, penalties_of
 from pyfairme.notices import shown
 from pyfairme.persistence import as_of_a_file
 
-__all__ = [
-    "SavedObject",
-    "check_fairness",
-    "check_guide",
-    "check_likelihood",
-    "check_objects",
-    "check_value",
-    "object_text",
-    "plain_object",
-    "rich_object",
-]
-
 OBJECT = "object"  # key of an object's place in a saved state
 KEYWORDS = ("likelihood", "fairness", "guide")  # those that take objects
 # of the history's columns and the program's sites

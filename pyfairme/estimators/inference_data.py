@@ -26,14 +26,6 @@ from pyfairme.notices import shown
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = [
-    "check_draws",
-    "check_outcomes",
-    "outcome_array",
-    "refuse_without_latents",
-    "to_arviz",
-]
-
 MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
 PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
 LIKELIHOOD_NOTE = (

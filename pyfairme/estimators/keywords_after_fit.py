@@ -14,8 +14,6 @@ from pyfairme.notices import shown
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["check_unchanged", "remember"]
-
 # Read when predicting, or by the next fit only and without a bearing on this one.
 STILL_READ = {"unseen", "progress", "warm_start"}
 

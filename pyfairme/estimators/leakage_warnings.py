@@ -10,8 +10,6 @@ from pyfairme.data.columns import column_kind, pick, read_labels, read_numbers
 from pyfairme.data.standardising import power_of_two
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["warn_of_copies"]
-
 FEWEST_ROWS = 20
 FEWEST_CLUSTERS = 5
 THERE = 0.95  # share of rows in which a copy has a value

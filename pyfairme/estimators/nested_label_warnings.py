@@ -13,8 +13,6 @@ from pyfairme.data import Batch, Design
 from pyfairme.data.columns import MISSING
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["is_numbering", "nesting", "warn_of_nested_labels"]
-
 FEWEST_PARENTS = 3
 ROWS_PER_CELL = 2.0  # visits 1, 2, ... of patients have one row each: nothing is nested
 IN_ORDER = 0.9  # share of parents whose labels are the first ones, 1 to k

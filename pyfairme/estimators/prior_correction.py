@@ -15,8 +15,6 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.notices import warn
 
-__all__ = ["moved_threshold", "shift_of", "warn_of_moved_shares", "without_class_weights"]
-
 FAR = 0.05  # of a class's share
 
 

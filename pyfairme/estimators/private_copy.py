@@ -16,8 +16,6 @@ from pyfairme.inference.predictions import Fit
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["private_copy"]
-
 
 def private_copy(estimator: FairMixedEffects, key: bytes | None) -> Any:
     """Return a copy that predicts nearly alike, with hidden names in a random order.

@@ -24,8 +24,6 @@ from pyfairme.notices import shown
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["FittedProgram", "program"]
-
 NARROWEST = 1e-6  # standard deviation of a guide that is matched to draws
 
 

@@ -38,8 +38,6 @@ from pyfairme.notices import warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["FairnessWarning", "adapt", "keep_training", "labelled_rows", "members", "refine"]
-
 MOST_NUMBERS = 5e8  # of drawn latents
 LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
 REPLICATES = 50

@@ -16,8 +16,6 @@ from pyfairme.estimators.table_inputs import check_length
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood, likelihood_of
 
-__all__ = ["FairMixedEffectsRegressor"]
-
 
 class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     """Fair mixed-effects deep learning for a real target or for counts.

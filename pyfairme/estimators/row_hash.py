@@ -10,8 +10,6 @@ import pandas as pd
 from pyfairme.data import Batch, Design
 from pyfairme.estimators.table_inputs import cluster_labels
 
-__all__ = ["row_identity"]
-
 MIX = np.uint64(0x9E3779B97F4A7C15)  # an odd number of random bits
 
 

@@ -18,8 +18,6 @@ from pyfairme.notices import DataWarning, warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["keep_placed", "placed", "refuse_unplaced"]
-
 
 def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.ndarray:
     """Tell which rows have a cluster of every factor, (n,), and warn of those that have none.

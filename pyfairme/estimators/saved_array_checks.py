@@ -14,8 +14,6 @@ from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import StateError, shown
 
-__all__ = ["check_arrays", "checked", "line"]
-
 
 def check_arrays(fit: Fit, design: Design) -> None:
     """Raise StateError for arrays that are absent, too many, of another shape, or not finite.

@@ -24,8 +24,6 @@ from pyfairme.notices import StateError, shown
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["from_state", "labels", "posterior_attrs", "to_state"]
-
 _READING: Mapping[str, Any] = {"missing": tuple[str, ...], "decimal": str}
 
 

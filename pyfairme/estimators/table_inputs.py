@@ -23,20 +23,6 @@ from pyfairme.notices import DataWarning, shown, warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = [
-    "check_length",
-    "check_target",
-    "cluster_labels",
-    "counted_rows",
-    "new_clusters",
-    "new_frame",
-    "of_some_weight",
-    "offsets",
-    "sample_weights",
-    "training_frame",
-    "warn_of_far_origins",
-]
-
 FAR_ORIGIN = 10.0  # standard deviations
 
 

@@ -8,8 +8,6 @@ from pyfairme.data import Batch, Design
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["warn_of_raw_exposure", "warn_of_single_rows"]
-
 MOST_SINGLE = 0.5  # of the rows, alone in their cluster
 CLEARLY = 0.8  # a deviance below this share of another is clearly lower, beside this difference
 LEAST_DIFFERENCE = 20.0

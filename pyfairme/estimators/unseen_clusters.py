@@ -18,8 +18,6 @@ from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.model.effects import RandomEffects
 
-__all__ = ["query", "with_draws"]
-
 NOISE_DRAWS = 1000
 MOST_NUMBERS = 2e8  # of all draws of new clusters together; more clusters have fewer draws
 LEAST_DRAWS = 100

@@ -12,8 +12,6 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import pick, read_labels
 from pyfairme.data.grouping_factors import read_clusters
 
-__all__ = ["held_out", "keys_of", "split"]
-
 
 def split(
     frame: pd.DataFrame, schema: Schema, classes: np.ndarray | None, fraction: float, seed: int

@@ -16,8 +16,6 @@ from pyfairme.notices import warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["Learned", "start", "structure", "taken"]
-
 LONGEST = 60  # characters of a part of the structure; beyond, its hash stands for it
 
 

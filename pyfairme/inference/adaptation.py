@@ -52,8 +52,6 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec, predictor
 from pyfairme.notices import warn
 
-__all__ = ["adapt"]
-
 NEWTON_STEPS = 20  # at the middle of the hyper-parameters' posterior
 DRAW_STEPS = 6  # from there to the mode under one draw of them
 MOST_SDS = 100.0  # prior SDs at which a climb may start

@@ -11,8 +11,6 @@ from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import AttributeCodes
 
-__all__ = ["AdversaryWarning", "add_skill", "chance", "find_collapse"]
-
 AT_CHANCE = 0.01  # skill below which an adversary knows nothing
 NEAR_CONSTANT = 1e-3  # standard deviation of a bounded prediction
 DIVERGED = 30.0  # mean absolute link

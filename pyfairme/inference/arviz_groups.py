@@ -15,8 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["assemble", "group"]
-
 
 def group(
     data: Mapping[str, tuple[Any, ...]],

@@ -11,8 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpyro.diagnostics import effective_sample_size, gelman_rubin
 
-__all__ = ["FEWEST_DRAWS", "Worth", "worst"]
-
 FEWEST_DRAWS = 10  # per chain: below that halves of chains have nothing to compare
 TAILS = (0.05, 0.95)
 AT_ONCE = 2e6  # draws of all numbers that are ranked together

@@ -18,8 +18,6 @@ from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import mlp_apply
 from pyfairme.model.program import ModelSpec, Weights
 
-__all__ = ["MOST_CLUSTERS", "fit_membership", "left_out", "memberships"]
-
 MOST_CLUSTERS = 1000  # a softmax over more clusters costs too much for what it tells
 WIDTH = 32
 SCHEDULE = Schedule(epochs=5, min_steps=500, batch_size=256, learning_rate=3e-3)

@@ -25,8 +25,6 @@ from pyfairme.inference.cluster_classifier import left_out
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec
 
-__all__ = ["GRID", "drawn", "likeness", "own_name", "site_name"]
-
 GRID = np.linspace(0.0, 1.0, 21)
 PRIOR = 2.0 * np.log(1.0 - GRID + 0.02)  # a little is left at 1, where it is the truth
 ROWS_OF_A_CLUSTER, ROWS = 100, 20_000  # rows that are asked which other cluster they look like

@@ -33,8 +33,6 @@ from pyfairme.model.program import (
     view_of,
 )
 
-__all__ = ["Engine", "Pace", "State", "engine"]
-
 ADAM = optax.scale_by_adam()
 
 

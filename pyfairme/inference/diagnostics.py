@@ -12,8 +12,6 @@ from pyfairme.inference.laplace.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.inference.posterior_draws import AxisLabels
 from pyfairme.inference.predictions import Fit
 
-__all__ = ["FEWEST_EFFECTIVE", "WORST_RHAT", "diagnostics"]
-
 WORST_RHAT = 1.01  # Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021
 FEWEST_EFFECTIVE = 400
 LIMITS = {

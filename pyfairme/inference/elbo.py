@@ -23,8 +23,6 @@ from pyfairme.data import Batch
 from pyfairme.inference.guides import Guide
 from pyfairme.model.program import Program, Weights
 
-__all__ = ["log_prob", "negative_elbo"]
-
 
 def negative_elbo(
     program: Program,

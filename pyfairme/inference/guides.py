@@ -23,19 +23,6 @@ from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import Weights
 
-__all__ = [
-    "GUIDES",
-    "Guide",
-    "GuideChoice",
-    "GuideFamily",
-    "draw",
-    "free_size",
-    "guide_of",
-    "place",
-    "split",
-    "start",
-]
-
 START_SCALE = 0.1
 
 

@@ -23,8 +23,6 @@ from pyfairme.inference.svi import pad
 from pyfairme.inference.unknown_cluster import soft_predictor
 from pyfairme.model.program import ModelSpec
 
-__all__ = ["ImportanceInputs", "mean_absolute_changes", "mean_absolute_gradients", "rank_features"]
-
 EXCHANGES = 4000  # exchanged rows behind a permutation importance, where rows are few
 MOST_REPEATS = 20
 

@@ -11,8 +11,6 @@ import jax
 from pyfairme.compilation import counted
 from pyfairme.inference.process_guard import check_process, turn
 
-__all__ = ["with_jax", "with_numpyro"]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -10,8 +10,6 @@ import numpy as np
 from pyfairme.inference.predictions import Fit
 from pyfairme.model.program import LAST_LAYER
 
-__all__ = ["shifted"]
-
 
 def shifted(fit: Fit, by: np.ndarray) -> Fit:
     """Return the fit with ``by`` (K,) added to its fixed links: to the biases of the output layer.

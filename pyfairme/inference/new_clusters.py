@@ -17,8 +17,6 @@ from pyfairme.inference.cluster_similarity import own_name, site_name
 from pyfairme.inference.predictions import Fit
 from pyfairme.model.program import ModelSpec
 
-__all__ = ["with_new_clusters"]
-
 CENTRE = 0  # in place of a label's seed: the mean of the clusters has a stream of its own
 
 

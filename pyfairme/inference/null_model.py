@@ -9,8 +9,6 @@ from scipy.special import gammaln, logsumexp, xlogy
 from pyfairme.data import Batch
 from pyfairme.model.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood
 
-__all__ = ["null_loss", "worse_than_null"]
-
 SLACK = 0.1  # nats a row, and this share of the null model's loss: noise of the draws
 FIRST_SLACK = 0.5  # the same for a mean over the first steps, which begin anywhere
 

@@ -35,8 +35,6 @@ from pyfairme.inference.laplace.block_guide import (
 from pyfairme.inference.smooth_disparity import link_gaps
 from pyfairme.model.program import ModelSpec, Weights, plain, predictor
 
-__all__ = ["Sampled", "sample"]
-
 TARGET_ACCEPT = 0.85
 
 

@@ -17,18 +17,6 @@ from pyfairme.model.program import LAST_LAYER
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = [
-    "INTERCEPT",
-    "AxisLabels",
-    "Variable",
-    "fixed_terms",
-    "latent_group",
-    "linear_effects",
-    "term_name",
-    "to_arviz",
-    "variables",
-]
-
 CLASS, FIXED_TERM = "class", "fixed_term"  # dims
 INTERCEPT, CORRELATION = "Intercept", "cor("  # terms; the second with two terms behind it
 

@@ -20,8 +20,6 @@ from pyfairme.inference.predictions import Fit
 from pyfairme.metrics.names import apart, join_names, listed_name
 from pyfairme.model.effects import RandomEffects
 
-__all__ = ["RESIDUAL", "cluster_effects", "fixed_effects", "icc", "variance_components"]
-
 RESIDUAL = "residual"  # the factor of a likelihood's own parameters
 BLOCK = 1 << 22  # draws of clusters' effects that are summarised at a time: 32 MB and copies
 

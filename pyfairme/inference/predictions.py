@@ -23,21 +23,6 @@ from pyfairme.inference.unknown_cluster import alone, between, soft_predictor
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction
 
-__all__ = [
-    "CHUNK",
-    "EFFECTS",
-    "Fit",
-    "Query",
-    "every_mean",
-    "log_density",
-    "log_likelihood",
-    "mean_link",
-    "means",
-    "outcomes",
-    "padded",
-    "quantiles",
-]
-
 CHUNK = 1024
 EFFECTS = ("fixed", "random", "mixed")
 ALONE = 1 << 20  # folded into keys of rows whose cluster is their own

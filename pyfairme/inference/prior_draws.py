@@ -16,8 +16,6 @@ from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.predictions import Fit
 from pyfairme.model.program import ModelSpec, Weights, build, plain
 
-__all__ = ["prior_draws"]
-
 
 @with_numpyro
 def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[str, np.ndarray]:

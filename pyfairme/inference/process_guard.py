@@ -8,8 +8,6 @@ import threading
 from contextlib import AbstractContextManager
 from typing import Any
 
-__all__ = ["check_process", "turn"]
-
 
 class _Process:
     """What this process may do; a fork copies it, and `after_fork` puts it right in the child."""

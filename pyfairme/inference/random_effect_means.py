@@ -22,8 +22,6 @@ from pyfairme.inference.svi import pad
 from pyfairme.inference.unknown_cluster import soft_predictor
 from pyfairme.model.program import ModelSpec
 
-__all__ = ["MEASURES", "CellSums", "cell_sums"]
-
 MEASURES = ("random_mean", "tilt")
 MOST_DRAWS = 500  # their quantiles at 90 % err by a tenth of the posterior SD
 

@@ -21,8 +21,6 @@ from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.model.penalties import View, group_gaps
 from pyfairme.model.program import ModelSpec
 
-__all__ = ["link_gaps", "prediction_gaps"]
-
 
 def link_gaps(spec: ModelSpec, eta: Array, batch: Batch) -> Array:
     """Return every attribute's disparity (A,) for links eta (n, K); padded rows weigh 0."""

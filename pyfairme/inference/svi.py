@@ -17,8 +17,6 @@ from pyfairme.inference.compiled_steps import Engine, Pace, engine
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.model.program import ModelSpec, Weights
 
-__all__ = ["Schedule", "Trained", "bucket", "fit", "fit_members", "pad", "start_key"]
-
 # For the noise of the guide of one member. Under vmap these keys are weak (every member would draw
 # from the first one's stream), and for many numbers at a time they are slow: 3 ms instead of 0.5
 # for 50,000 on a CPU. Ensembles and models of many latents have default keys.

@@ -33,8 +33,6 @@ from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["Result", "lean", "train"]
-
 MOST_DRAWS = 1000
 LEAST_DRAWS = 100
 DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects

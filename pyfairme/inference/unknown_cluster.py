@@ -19,8 +19,6 @@ from pyfairme.inference.cluster_similarity import own_name, site_name
 from pyfairme.model.effects import RandomEffects, contribution, slope_columns
 from pyfairme.model.program import ModelSpec, Prediction, predictor
 
-__all__ = ["alone", "between", "soft_predictor"]
-
 
 def soft_predictor(
     spec: ModelSpec, network: Any, latents: Any, batch: Batch, hard: Any, soft: Any

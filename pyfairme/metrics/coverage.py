@@ -12,8 +12,6 @@ from pyfairme.metrics.array_inputs import Floats, as_numbers, as_real
 from pyfairme.metrics.predictive_draws import as_draws, row_slices
 from pyfairme.metrics.proportion import proportion_interval
 
-__all__ = ["coverage_table"]
-
 
 class _Rows(NamedTuple):
     """Per level and row ``(levels, n)``: whether the interval covers, its width and its mass."""

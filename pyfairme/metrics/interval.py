@@ -25,8 +25,6 @@ from pyfairme.metrics.metric import Kind
 from pyfairme.metrics.nearest_parts import nearest
 from pyfairme.metrics.sampling_noise import design_effect
 
-__all__ = ["Interval", "distance", "extreme", "standard", "wilson"]
-
 STEPS = 33  # distances tried on the way from equality to the largest that is possible
 _BLOCK = 2_000_000  # numbers held at a time
 _TINY = 1e-12

@@ -9,8 +9,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 from unicodedata import normalize
 
-__all__ = ["ALL", "apart", "distinct_names", "join_names", "listed", "listed_name", "short_names"]
-
 ALL = "all"  # in reports: of all rows, or of all groups
 LONGEST = 60  # letters of a name in a list
 

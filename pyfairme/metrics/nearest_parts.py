@@ -8,8 +8,6 @@ import numpy as np
 
 from pyfairme.metrics.array_inputs import Floats
 
-__all__ = ["nearest"]
-
 _STEP = 1e-6  # of central differences
 _BLOCK = 50_000  # numbers held at a time: what the caches of a core hold
 

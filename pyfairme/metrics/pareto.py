@@ -6,8 +6,6 @@ import numpy as np
 
 from pyfairme.metrics.array_inputs import Floats, as_numbers
 
-__all__ = ["hypervolume", "non_dominated", "on_hull"]
-
 
 def non_dominated(accuracy: Any, disparity: Any) -> np.ndarray:
     """Tell which models are not dominated by another one.

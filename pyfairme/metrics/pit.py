@@ -10,8 +10,6 @@ from sklearn.utils import check_random_state
 from pyfairme.metrics.array_inputs import Floats, as_real
 from pyfairme.metrics.predictive_draws import as_draws, row_slices
 
-__all__ = ["pit_values"]
-
 MOST_TIES = 0.1  # share of rows whose outcome is also a draw, above which outcomes are discrete
 
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from pyfairme.metrics.array_inputs import as_numbers
 
-__all__ = ["as_draws", "row_slices"]
-
 NUMBERS = 4_000_000  # of one slice of the draws, which bounds the memory of copies
 
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups, check_share
 
-__all__ = ["Proportion", "proportion_interval"]
-
 
 class Proportion(NamedTuple):
     """A share of rows and its interval."""

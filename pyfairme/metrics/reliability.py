@@ -18,8 +18,6 @@ from pyfairme.metrics.array_inputs import (
 from pyfairme.metrics.proportion import proportion_interval
 from pyfairme.metrics.row_order import warn_of_order
 
-__all__ = ["ece", "reliability_table"]
-
 BINS = 10
 STRATEGIES = ("quantile", "uniform")
 

@@ -12,8 +12,6 @@ from pyfairme.metrics.interval import Interval, distance, extreme, standard, wil
 from pyfairme.metrics.metric import Kind, Metric, MetricParts
 from pyfairme.metrics.sampling_noise import FEWEST_CLUSTERS, Evidence, deviations, quantile
 
-__all__ = ["limits"]
-
 NONE = Interval(np.nan, np.nan)
 TOO_FEW = "no interval: too few rows to tell how much they vary"
 ROUNDING = 1e-12

@@ -6,8 +6,6 @@ import pandas as pd
 
 from pyfairme.notices import DataWarning, warn
 
-__all__ = ["warn_of_order"]
-
 
 def warn_of_order(first: Any, name: str, /, **others: Any) -> None:
     """Warn of each pandas object with the row labels of the ``first`` one in another order.

@@ -14,8 +14,6 @@ import numpy as np
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.metrics.metric import Kind
 
-__all__ = ["FEWEST_CLUSTERS", "Evidence", "design_effect", "deviations", "quantile"]
-
 PULL = 30  # as so many rows counts that rows are independent
 FEWEST_CLUSTERS = 5  # that must hold a group, where clusters are drawn
 _MOST_LOST = 0.05  # share of replicates without a value that can be passed over

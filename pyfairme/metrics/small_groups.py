@@ -17,8 +17,6 @@ import pandas as pd
 from pyfairme.metrics.array_inputs import as_groups
 from pyfairme.metrics.names import apart
 
-__all__ = ["SMALL_GROUPS", "enough", "merge_small_groups"]
-
 SMALL_GROUPS = "(small groups)"
 ROUNDING = 1e-9
 

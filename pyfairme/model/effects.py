@@ -25,16 +25,6 @@ from jaxtyping import Array, Float, Int
 
 from pyfairme.model.likelihoods import Latent
 
-__all__ = [
-    "DENSE_CLUSTERS",
-    "RandomEffects",
-    "by_cluster",
-    "contribution",
-    "contribution_of",
-    "sample",
-    "slope_columns",
-]
-
 DENSE_CLUSTERS = (
     64  # up to here a one-hot product beats gathering each row's slopes on every device
 )

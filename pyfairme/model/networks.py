@@ -10,8 +10,6 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-__all__ = ["Layer", "mlp_apply", "mlp_init", "reverse_gradient", "scale_gradient"]
-
 
 class Layer(NamedTuple):
     """Weights (inputs, outputs) and biases (outputs,) of one dense layer."""

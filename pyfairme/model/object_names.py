@@ -6,8 +6,6 @@ import re
 from types import FunctionType
 from typing import Any
 
-__all__ = ["object_name"]
-
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 

@@ -21,22 +21,6 @@ from pyfairme.model.likelihoods import Latent, Likelihood
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
 from pyfairme.model.penalties import AttributeCodes, NamedPenalty, View, cluster_adversary
 
-__all__ = [
-    "LAST_LAYER",
-    "LAST_LAYER_SCALE",
-    "LOSSES",
-    "ModelSpec",
-    "Prediction",
-    "Program",
-    "Weights",
-    "build",
-    "draw_latents",
-    "given_network",
-    "plain",
-    "predictor",
-    "view_of",
-]
-
 LAST_LAYER = ("output_weight", "output_bias")
 LAST_LAYER_SCALE = 2.5
 LOSSES = {"y": "mixed", "fixed_loss": "fixed"}  # sites -> the predictions that they are losses of

@@ -17,8 +17,6 @@ from pyfairme.paper.table_cells import interval
 from pyfairme.report.markdown import markdown_table
 from pyfairme.study.evaluation.importance_frame import features_of, probes_in_top
 
-__all__ = ["claims_table"]
-
 HEADER = ("data", "model", "against", "effects", "clusters", "attribute", "metric", "claim",
           "paper", "ours", "holds here", "source and note")  # fmt: skip
 EXPLANATION = (

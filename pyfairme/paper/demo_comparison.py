@@ -25,8 +25,6 @@ from pyfairme.variants import VARIANTS
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["AFTER", "BEFORE", "QUICK", "Comparison", "Protocol", "compare_variants"]
-
 BEFORE, AFTER = "medl", "medl_adb"
 LEVEL = 0.9
 

@@ -17,8 +17,6 @@ from pyfairme.report.writing import write_csv, write_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["demo_figures", "write_demo"]
-
 
 def write_demo(found: Comparison, text: str, folder: Path) -> dict[str, str]:
     """Write everything that the demo found into an existing folder.

@@ -15,8 +15,6 @@ from pyfairme.plots.style import COLOURS, empty_figure, finish_axes, tick_names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_disparities"]
-
 WIDTH = 0.36  # of one bar; an attribute's two bars fill .72 of its place
 BAND = "#c8c8c8"
 BAND_LABEL = "equal groups by chance: 5-95 % and mean (inside it, the change is in brackets)"

@@ -19,8 +19,6 @@ from pyfairme.report.writing import write_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_figures"]
-
 # disparities and importance of each of the paper's data sets
 NUMBERS = {"adult": ("figure_2", "figure_3"), "ipums": ("figure_4", "figure_5"),
            "heritage": ("figure_6", "figure_7")}  # fmt: skip

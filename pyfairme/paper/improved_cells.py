@@ -14,8 +14,6 @@ from pyfairme.paper.table_layouts import AGAINST, DISPARITY_METRICS
 from pyfairme.report.markdown import markdown_table
 from pyfairme.variants import VARIANTS
 
-__all__ = ["Count", "Pair", "cells_improved_table", "count_cells", "count_of_paper", "metrics_of"]
-
 ALPHA = 0.05
 ALL = "all"
 # Names of the paper's counts; the paper does not say which 48 cells of IPUMS it counts: 4

@@ -11,8 +11,6 @@ from pyfairme.paper.published_values import paper_dataset, paper_values
 from pyfairme.report.markdown import markdown_table
 from pyfairme.study.evaluation.importance_frame import features_of, probes_in_top
 
-__all__ = ["paper_probes", "probes_table"]
-
 RANDOM_ONLY = "random"
 
 

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-__all__ = ["PaperCell", "paper_cell", "paper_dataset", "paper_values"]
-
 NAN = float("nan")
 # ACS person files are the source of the paper's IPUMS extract: other years of the same survey.
 COUNTERPARTS = {"adult": "adult", "acs": "ipums", "ipums": "ipums", "heritage": "heritage"}

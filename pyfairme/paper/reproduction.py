@@ -20,8 +20,6 @@ from pyfairme.study.crossval.splits import some_rows
 from pyfairme.study.probes import add_probes
 from pyfairme.variants import VARIANTS
 
-__all__ = ["PLANS", "Plan", "Reproduction", "quick", "reproduce"]
-
 BASELINES = MappingProxyType(
     {
         "medl": ("medl_acl", "medl_adb_fixed", "medl_adb", "nnet", "da"),

@@ -14,8 +14,6 @@ from pyfairme.paper.reproduction import Reproduction
 from pyfairme.paper.supplement_tables import write_tables
 from pyfairme.report.writing import write_csv
 
-__all__ = ["write_reproduction"]
-
 
 def write_reproduction(found: Reproduction, folder: Path, warning: str = "") -> dict[str, str]:
     """Write tidy results, Markdown tables and figures.

@@ -8,8 +8,6 @@ import pandas as pd
 
 from pyfairme.report.markdown import markdown_table
 
-__all__ = ["run_times_table"]
-
 
 def run_times_table(timings: pd.DataFrame) -> str:
     """Return seconds by data set and model, as Markdown.

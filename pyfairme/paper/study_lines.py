@@ -10,8 +10,6 @@ import pandas as pd
 
 from pyfairme.variants import VARIANTS
 
-__all__ = ["EFFECTS", "Lines", "baseline_of", "change", "gather", "number", "p_value"]
-
 EFFECTS = ("fixed", "mixed")  # those that the paper reports
 BASELINE = "medl"  # the paper's
 KEYS = ["dataset", "variant", "effects", "clusters", "attribute", "metric"]

@@ -23,8 +23,6 @@ from pyfairme.paper.table_layouts import TableLayout, layouts
 from pyfairme.report.markdown import markdown_table
 from pyfairme.variants import VARIANTS
 
-__all__ = ["supplement_table", "write_tables"]
-
 BLOCKS = {"seen": "Seen clusters, rows never trained on", "unseen": "Unseen clusters"}
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyfairme.paper.published_values import paper_cell
 from pyfairme.paper.study_lines import Lines, change, number, p_value
 
-__all__ = ["LEGEND", "cell", "interval"]
-
 LEGEND = """\
 How to read a cell:
 

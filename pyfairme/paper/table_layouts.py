@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from pyfairme.paper.published_values import paper_dataset
 
-__all__ = ["AGAINST", "DISPARITY_METRICS", "TableLayout", "layouts"]
-
 RATES = ("tpr_sd", "fpr_sd")
 PARITY = ("demographic_parity", "counterfactual_gap")
 ERRORS = ("mse_sd", *PARITY)

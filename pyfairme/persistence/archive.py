@@ -9,8 +9,6 @@ from typing import BinaryIO
 from pyfairme.notices import StateError
 from pyfairme.persistence.limited_json import check_json
 
-__all__ = ["ARRAYS", "CONFIG", "check_room", "members", "pack"]
-
 CONFIG, ARRAYS = "config.json", "arrays.safetensors"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # equal states give equal bytes: no clock in the archive
 # JSON may become 20 times as large when it is parsed. Where a model has learned something of its

@@ -7,8 +7,6 @@ import numpy as np
 
 from pyfairme.notices import StateError
 
-__all__ = ["check_json", "parse"]
-
 MOST_DEPTH = 100
 BLOCK = 2**16
 

@@ -9,8 +9,6 @@ from typing import Any, BinaryIO
 
 from pyfairme.notices import shown
 
-__all__ = ["as_path", "cannot_read", "opened", "opened_archive"]
-
 
 def as_path(path: Any) -> Path:
     """Return the path that a user gave; refuse what is no name of a file."""

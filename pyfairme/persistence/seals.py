@@ -15,8 +15,6 @@ from typing import Any
 from pyfairme.notices import StateError
 from pyfairme.persistence.archive import ARRAYS, CONFIG
 
-__all__ = ["check_seals", "check_signature", "dump", "sealed", "secret_of"]
-
 LEAST_KEY = 16  # bytes
 SEALS = re.compile(
     rb'(?P<hmac> "hmac-sha256": "(?P<code>[0-9a-f]{64})",\n)?'

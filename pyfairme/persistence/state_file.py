@@ -28,8 +28,6 @@ from pyfairme.persistence.seals import check_seals, check_signature, sealed, sec
 from pyfairme.persistence.tensors import read_tensors
 from pyfairme.persistence.tree import decode, encode
 
-__all__ = ["FORMAT_VERSION", "as_of_a_file", "load_state", "save_state"]
-
 FORMAT_VERSION = 1
 LIBRARIES = ("jax", "numpy", "numpyro", "pandas", "scikit-learn")
 MOST_LETTERS = 200  # of what is said of a damaged file

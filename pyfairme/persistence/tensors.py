@@ -11,8 +11,6 @@ import numpy as np
 from pyfairme.notices import StateError, shown
 from pyfairme.persistence.limited_json import check_json, parse
 
-__all__ = ["read_tensors"]
-
 MOST_AXES = 32
 DTYPES = {"BOOL": np.dtype(np.bool)} | {
     f"{letter}{8 * size}": np.dtype(f"<{kind}{size}")

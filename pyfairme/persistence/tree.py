@@ -12,8 +12,6 @@ import numpy as np
 
 from pyfairme.notices import StateError, shown
 
-__all__ = ["decode", "encode"]
-
 _DTYPES = {"bool", "float16", "float32", "float64"}
 _DTYPES |= {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 

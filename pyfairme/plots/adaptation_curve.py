@@ -13,8 +13,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_adaptation"]
-
 NEEDED = ("model", "method", "rows")
 APART = 0.035  # between the intervals of two methods, in decades
 

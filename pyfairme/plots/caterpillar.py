@@ -14,8 +14,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_caterpillar"]
-
 MOST_LABELS = 60  # clusters that are named; more of them are ranks
 
 

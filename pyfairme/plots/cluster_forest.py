@@ -14,8 +14,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_cluster_effects"]
-
 PER_ROW = 4
 
 

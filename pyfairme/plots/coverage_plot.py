@@ -13,8 +13,6 @@ from pyfairme.plots.style import COLOURS, empty_figure, finish_axes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_coverage"]
-
 APART = 0.012  # between the intervals of two models at one level
 
 

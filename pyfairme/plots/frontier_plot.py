@@ -16,8 +16,6 @@ from pyfairme.study.frontier.frontier_points import GOALS
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_frontier"]
-
 OWN, CHOSEN, *PEERS = COLOURS
 MARKERS = ("s", "^", "D", "v", "P", "X", "<", ">")
 BAND = "#d9d9d9"

@@ -12,8 +12,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_group_rates"]
-
 RATES = {
     "tpr": ("true-positive rate", "positives"),
     "fpr": ("false-positive rate", "negatives"),

@@ -14,8 +14,6 @@ from pyfairme.study.evaluation.importance_frame import features_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_importance"]
-
 PANELS = (("nnet", "mixed"), ("medl_adb", "fixed"), ("medl_adb", "mixed"))
 HATCH = "////"
 LONGEST = 28  # letters of a feature's name

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["one_factor"]
-
 
 def one_factor(frame: Any, factor: str | None) -> tuple[Any, str]:
     """Return a factor's lines of a frame and its name; ``None``: the only one there is.

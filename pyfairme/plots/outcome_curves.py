@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["OutcomeCurve", "bar_curve", "density_curve", "ecdf_curve", "is_whole"]
-
 POINTS = 200
 MARGIN = 0.15  # of the observed range, shown beyond both its ends
 MOST_DRAWS = 300  # behind a band

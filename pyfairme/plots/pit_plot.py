@@ -11,8 +11,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_pit"]
-
 
 def plot_pit(
     values: Any,

@@ -23,8 +23,6 @@ from pyfairme.plots.style import COLOURS, empty_figure, finish_axes, tick_names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_predictive_check"]
-
 KINDS = {"density": density_curve, "ecdf": ecdf_curve, "bars": bar_curve}
 HEIGHTS = {"density": "density", "ecdf": "ECDF", "bars": "share of rows"}
 MOST_PANELS = 12

@@ -13,8 +13,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_reliability"]
-
 
 def plot_reliability(
     tables: pd.DataFrame | Mapping[str, pd.DataFrame], *, title: str = "Reliability"

@@ -13,8 +13,6 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_shrinkage"]
-
 MOST_LABELS = 40
 SIZES = (8.0, 90.0)  # points^2 of the smallest and the largest cluster
 BEYOND = 0.06  # where infinite estimates are drawn: so much of the range beyond its end

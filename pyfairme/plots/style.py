@@ -10,8 +10,6 @@ from pyfairme.metrics.names import short_names
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "LONGEST", "empty_figure", "finish_axes", "tick_names"]
-
 # Okabe & Ito's palette without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"

@@ -12,8 +12,6 @@ from pyfairme.plots.style import COLOURS, GREY, LONGEST, empty_figure, finish_ax
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["plot_training"]
-
 HELD_OUT = "validation/"
 DASHES = {"mixed": "-", "fixed": "--", "random": ":"}
 

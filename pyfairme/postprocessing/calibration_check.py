@@ -15,8 +15,6 @@ from pyfairme.postprocessing.constrained_rules import Members
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
-__all__ = ["warn_of_beliefs"]
-
 TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
 
 

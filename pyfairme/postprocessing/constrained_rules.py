@@ -28,8 +28,6 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-__all__ = ["RATES", "Joint", "Limit", "Members", "expected_rates", "gains", "joint_rule"]
-
 RATES = ("tpr", "fpr", "selection_rate")
 SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003)  # scales in units of an average row's gain
 PRECISE = 2e-5  # error of the rates at the optimum

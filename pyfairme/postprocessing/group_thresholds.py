@@ -28,8 +28,6 @@ from pyfairme.postprocessing.threshold_rules import (
     repeats,
 )
 
-__all__ = ["GroupThresholds"]
-
 CRITERIA = {  # ours -> fairlearn's
     "equalized_odds": "equalized_odds",
     "demographic_parity": "demographic_parity",

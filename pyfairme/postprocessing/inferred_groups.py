@@ -23,8 +23,6 @@ from pyfairme.postprocessing.constrained_rules import Members
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
-__all__ = ["Features", "check_unread", "infer", "learn", "without"]
-
 MOST_CLUSTERS = 100  # of a factor whose clusters are told apart
 NEVER = 1e-6  # probabilities closer to 0 or 1 count as this
 STEPS = 2000  # of the search, which ends long before on data sets we have

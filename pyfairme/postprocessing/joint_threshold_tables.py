@@ -13,8 +13,6 @@ from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
 from pyfairme.postprocessing.constrained_rules import Joint, Limit, Members, expected_rates
 
-__all__ = ["above", "rates_table", "threshold", "thresholds_table", "warn_of_decisions"]
-
 MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is
 

@@ -32,8 +32,6 @@ from pyfairme.postprocessing.joint_threshold_tables import (
     warn_of_decisions,
 )
 
-__all__ = ["JointThresholds"]
-
 CRITERIA = {  # the rates that a plain number limits
     "equalized_odds": ("tpr", "fpr"),
     "equal_opportunity": ("tpr",),

@@ -25,12 +25,6 @@ from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 from pyfairme.postprocessing.threshold_rules import coins
 
-__all__ = [
-    "OBJECTIVES", "UNKNOWN", "check_classifier", "check_columns", "codes_of", "decide", "encode",
-    "entry_of",
-    "frame_of", "learn_groups", "masses", "read", "report",
-]  # fmt: skip
-
 OBJECTIVES = ("balanced_accuracy", "accuracy")
 UNKNOWN = ("raise", "pooled")
 Policy = TypeVar("Policy")

@@ -14,7 +14,6 @@ from sklearn.base import BaseEstimator
 
 from pyfairme.notices import StateError
 
-__all__ = ["check_rules", "coins", "grouped_rules", "one_rule", "positive_share", "repeats"]
 REPEATS = 50  # of a row of average weight
 MOST_REPEATED = 5_000_000  # rows in all
 WHOLE = 1e-6  # error of a multiple

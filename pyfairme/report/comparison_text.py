@@ -12,8 +12,6 @@ import pandas as pd
 from pyfairme.metrics.metric import higher_is_better, metric_label
 from pyfairme.metrics.names import short_names
 
-__all__ = ["comparison_text"]
-
 WIDTH = 118
 LABEL = 22  # width of the first column; four attributes of 24 characters follow
 CELL = 24

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["RESIDUAL_VARIANCE", "posterior_report"]
-
 PAGE = "posterior.md"
 MOST_CLUSTERS = 40  # named in a caterpillar plot; of more, the extremes are drawn
 MOST_TERMS = 4

@@ -17,8 +17,6 @@ from pyfairme.report.unpooled import KnownRows, unpooled_shifts
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["shrinkage_frame"]
-
 ZEROS, FULL = "no finite estimate: no event", "no finite estimate: events only"
 
 

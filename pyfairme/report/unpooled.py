@@ -10,8 +10,6 @@ import numpy as np
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.model.likelihoods import Likelihood
 
-__all__ = ["KnownRows", "unpooled_shifts"]
-
 HALVINGS = 45
 BOUND = 12.0  # of a shift on a logit or log scale: one that large is none
 LARGEST_LINK = 19.0  # counts keep their links below 20, beyond which nothing reacts to a shift

@@ -12,8 +12,6 @@ from pyfairme.atomic import replacing
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["write_csv", "write_figure"]
-
 
 def write_csv(frame: pd.DataFrame, path: Path, **options: Any) -> None:
     """Write a table without row numbers, zipped if the name ends in .gz.

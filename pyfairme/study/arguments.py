@@ -12,18 +12,6 @@ from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import check_choice, is_number
 from pyfairme.metrics.array_inputs import check_count, check_share
 
-__all__ = [
-    "check_dataset",
-    "check_engine",
-    "check_estimator",
-    "check_folds",
-    "check_max_cost",
-    "check_protocol",
-    "check_report",
-    "named_models",
-    "seeds_of",
-]
-
 MOST_SEED = 2**32 - 1  # of scikit-learn's folds
 LONGEST_NAME = 150  # of a model: it names a folder
 FOLDS = "training, validation, test"

@@ -14,8 +14,6 @@ from pyfairme.estimators.estimator_keywords import is_number
 from pyfairme.metrics.array_inputs import as_rng, check_count
 from pyfairme.study.arguments import check_dataset
 
-__all__ = ["add_probes"]
-
 TARGET_PART = 1 / 6
 RIDGE = 1e-6  # of the mean diagonal: redundant columns of levels are no error
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pyfairme.estimators.fairness_report import EvaluatedRows
-from pyfairme.study.evaluation.study_metrics import Pooled
+from pyfairme.study.evaluation.pooled_predictions import Pooled
 
 LEVELS = {"sex": ("F", "M"), "race": ("a", "b", "c")}
 

@@ -45,17 +45,6 @@ from pyfairme.inference.laplace.linear_predictor import (
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import ModelSpec, Weights, build
 
-__all__ = [
-    "BlockGuide",
-    "BlockNoise",
-    "Stage",
-    "from_free",
-    "sizes",
-    "stage",
-    "transport",
-    "typical",
-]
-
 STEPS = 1500
 LEARNING_RATE = 0.03
 ROUNDS = 3  # how often the quadratic is made anew at the mode while q(phi) moves

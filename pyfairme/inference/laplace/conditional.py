@@ -25,16 +25,6 @@ from jaxtyping import Array
 from pyfairme.inference.laplace.linear_predictor import DesignRows, LinearPredictor, link, whitening
 from pyfairme.model.likelihoods import Likelihood
 
-__all__ = [
-    "Conditional",
-    "Curvature",
-    "condition",
-    "curvature",
-    "place",
-    "place_dense",
-    "quadratic",
-]
-
 CHUNK_NUMBERS = 4e6  # numbers held at once while rows are summed
 
 

@@ -46,8 +46,6 @@ from pyfairme.inference.laplace.linear_predictor import (
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.model.program import ModelSpec, Weights, draw_latents
 
-__all__ = ["Weighed", "judged_clusters", "weigh"]
-
 PROPOSALS = 4000
 FEWEST = 500
 WORK = 1e9  # products that the correction may take: fewer proposals of many rows

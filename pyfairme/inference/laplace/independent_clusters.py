@@ -20,25 +20,6 @@ from pyfairme.inference.laplace.conditional import quadratic
 from pyfairme.inference.laplace.linear_predictor import DesignRows, link
 from pyfairme.model.likelihoods import Likelihood
 
-__all__ = [
-    "INNER",
-    "ClusterNoise",
-    "Drawn",
-    "Given",
-    "Own",
-    "WideNoise",
-    "climb",
-    "draw_effects",
-    "draw_exactly",
-    "draw_noise",
-    "draw_wide_noise",
-    "draw_widely",
-    "log_normal",
-    "log_posterior",
-    "mode",
-    "without_dense",
-]
-
 INNER = 16  # draws of each cluster's effects, of which one is kept in proportion to its weight
 HALVINGS = 12  # of a step that leads downhill; then the cluster stays where it is
 SLACK, RELATIVE_SLACK = 1e-3, 1e-5  # fall of the log posterior that single precision explains

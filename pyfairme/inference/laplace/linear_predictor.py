@@ -21,20 +21,6 @@ from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer, mlp_apply
 from pyfairme.model.program import LAST_LAYER, LAST_LAYER_SCALE, ModelSpec
 
-__all__ = [
-    "DesignRows",
-    "LinearPredictor",
-    "by_term",
-    "cluster_scale",
-    "design_rows",
-    "join",
-    "known",
-    "link",
-    "part",
-    "terms",
-    "whitening",
-]
-
 
 @dataclass(frozen=True)
 class LinearPredictor:

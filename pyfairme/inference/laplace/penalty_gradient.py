@@ -18,8 +18,6 @@ from pyfairme.inference.elbo import log_prob
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
 from pyfairme.model.program import ModelSpec, Weights, build, plain
 
-__all__ = ["pull_of_penalties"]
-
 
 def pull_of_penalties(
     spec: ModelSpec,

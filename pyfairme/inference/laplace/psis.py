@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ENOUGH", "LEAST", "RELIABLE", "relative_ess", "resample", "smooth", "trusted"]
-
 RELIABLE = 0.7  # above this Pareto k the weights are ruled by a few draws
 ENOUGH = 0.25  # share of effective draws from which on a few large weights do no harm
 LEAST = 0.02  # share of effective draws below which k itself is an estimate from too few

@@ -20,16 +20,6 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec, Weights, plain
 from pyfairme.notices import warn
 
-__all__ = [
-    "Finished",
-    "PosteriorWarning",
-    "broken_down",
-    "check_size",
-    "choose_guide",
-    "finish",
-    "second_stage_weights",
-]
-
 FEW_ROWS = 100  # rows of a cluster per effect, below which mean field misses effects and scales
 FEW_INFORMATION = 100.0  # Fisher information per effect, below which it misses their scale
 AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 5_000, 20  # "block" takes long beyond

@@ -14,8 +14,6 @@ from jaxtyping import Array
 
 from pyfairme.model.likelihoods.interface import Latent
 
-__all__ = ["Bernoulli", "Categorical"]
-
 LOGISTIC_VARIANCE = float(np.pi**2 / 3)  # of the latent logistic error behind a logit link
 GUMBEL_VARIANCE = float(np.pi**2 / 6)  # of the latent error behind each link of a softmax
 

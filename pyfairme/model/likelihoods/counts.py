@@ -13,8 +13,6 @@ from jaxtyping import Array
 
 from pyfairme.model.likelihoods.interface import Latent, saturate
 
-__all__ = ["NegativeBinomial", "Poisson"]
-
 LARGEST_LOG_MEAN = 20.0  # exp of it is a count that int32 and float32 still hold
 
 

@@ -13,8 +13,6 @@ import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro.distributions import transforms
 
-__all__ = ["BOUND", "Latent", "Likelihood", "saturate"]
-
 BOUND = 3.0  # units beyond which a real prediction saturates for an adversary
 
 

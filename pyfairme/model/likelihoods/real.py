@@ -13,8 +13,6 @@ from jaxtyping import Array
 
 from pyfairme.model.likelihoods.interface import Latent, saturate
 
-__all__ = ["Normal", "StudentT"]
-
 
 @dataclass(frozen=True)
 class Normal:

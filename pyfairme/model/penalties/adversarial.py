@@ -16,8 +16,6 @@ from pyfairme.model.networks import Layer, mlp_apply, mlp_init, reverse_gradient
 from pyfairme.model.penalties.decision import Decision
 from pyfairme.model.penalties.view import AttributeCodes, View, members, positive
 
-__all__ = ["Adversarial", "cluster_adversary"]
-
 HASHED_CLASSES = 1000  # above this many clusters the adversary predicts a bucket of clusters
 
 

@@ -16,8 +16,6 @@ from pyfairme.model.penalties.view import (
     row_sets,
 )
 
-__all__ = ["Correlation"]
-
 
 @dataclass(frozen=True)
 class Correlation:

@@ -11,8 +11,6 @@ from jaxtyping import Array, Float
 
 from pyfairme.model.penalties.view import AttributeCodes, View, group_gaps, plain_factor
 
-__all__ = ["Decision"]
-
 EDGE = 1e-6
 
 

@@ -17,8 +17,6 @@ from pyfairme.model.penalties.view import (
     row_sets,
 )
 
-__all__ = ["Kernel"]
-
 
 @dataclass(frozen=True)
 class Kernel:

@@ -8,8 +8,6 @@ import jax.numpy as jnp
 
 from pyfairme.model.penalties.view import AttributeCodes, View, group_gaps, plain_factor
 
-__all__ = ["Moment"]
-
 
 @dataclass(frozen=True)
 class Moment:

@@ -11,19 +11,6 @@ from jaxtyping import Array, Float, Int
 
 from pyfairme.model.networks import scale_gradient
 
-__all__ = [
-    "CRITERIA",
-    "AttributeCodes",
-    "Penalty",
-    "View",
-    "compared",
-    "group_gaps",
-    "members",
-    "plain_factor",
-    "positive",
-    "row_sets",
-]
-
 CRITERIA = ("equalized_odds", "demographic_parity", "equal_opportunity")
 
 

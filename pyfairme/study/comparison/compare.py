@@ -19,8 +19,6 @@ from pyfairme.study.comparison.paired_tests import (
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
 from pyfairme.study.evaluation.pooled_predictions import Runs
 
-__all__ = ["Comparisons", "Study", "compare"]
-
 COLUMNS = (
     "dataset", "variant", "baseline", "effects", "clusters", "attribute", "class", "metric",
     "value", "baseline_value", "difference", "change_percent", "low", "high",

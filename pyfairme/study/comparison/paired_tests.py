@@ -6,13 +6,7 @@ import numpy as np
 
 from pyfairme.metrics.sampling_noise import quantile
 
-__all__ = [
-    "bootstrap_interval",
-    "bootstrap_p",
-    "cohen_d",
-    "holm",
-    "nadeau_bengio_p",
-]
+__all__ = ["cohen_d", "holm", "nadeau_bengio_p"]
 
 ROUNDING = 1e-12  # a spread of less than this share of the mean is one of floating point
 

@@ -12,8 +12,6 @@ from typing import Any
 
 from pyfairme.persistence.regular import opened
 
-__all__ = ["Untrusted", "bytes_of", "read_checked", "with_checksum"]
-
 CHECKSUM = "sha256"  # the last entry: of the text without it
 
 

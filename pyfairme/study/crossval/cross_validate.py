@@ -43,8 +43,6 @@ from pyfairme.study.evaluation.importance_frame import importance_frame
 from pyfairme.study.evaluation.pooled_predictions import Pooled
 from pyfairme.study.evaluation.study_metrics import results_frame
 
-__all__ = ["CrossValidation", "cross_validate"]
-
 
 @dataclass(frozen=True)
 class CrossValidation:

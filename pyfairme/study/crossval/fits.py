@@ -23,8 +23,6 @@ from pyfairme.study.crossval.store import Key, judged_frame
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["FitPart", "fits_in_turn", "lambdas", "parameters", "plain", "with_roles"]
-
 PACKAGES = ("jax", "numpyro", "numpy", "pandas", "scikit-learn", "fairlearn")
 FAMILY = ": "
 IMPORTANCE_ROWS = 2000  # a mean over so many rows is settled

@@ -16,8 +16,6 @@ from pyfairme.study.crossval.fits import FitPart, fits_in_turn
 from pyfairme.study.crossval.store import Key
 from pyfairme.study.tuning.trials import Outcome, WorkerLost
 
-__all__ = ["RayTasks", "fitted_by_ray", "ray_tasks"]
-
 RETRIES = 3  # of a task whose worker died
 
 

@@ -13,16 +13,6 @@ from pyfairme.data.grouping_factors import factor_columns, read_clusters
 from pyfairme.datasets import Dataset
 from pyfairme.study.arguments import check_folds
 
-__all__ = [
-    "Rotation",
-    "judged_as_seen",
-    "rotations",
-    "seen_clusters",
-    "seen_rows",
-    "some_rows",
-    "strata",
-]
-
 BINS = 10  # of a real target, by rank
 
 

@@ -35,8 +35,6 @@ from pyfairme.study.crossval.checksummed_json import (
     with_checksum,
 )
 
-__all__ = ["Key", "Store", "check_stored_name", "judged_frame", "read_judged"]
-
 SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
 WEIGHT = "weight"  # only where rows have one

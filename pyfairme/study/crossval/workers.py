@@ -14,8 +14,6 @@ from pyfairme.datasets import Dataset
 from pyfairme.study.crossval.fits import FitPart, fits_in_turn
 from pyfairme.study.crossval.store import Key, Store
 
-__all__ = ["Job", "jobs_of", "run_jobs"]
-
 
 class Job(NamedTuple):
     """Fits to be made on the same rows, each beginning where the one before it ended.

@@ -29,8 +29,6 @@ from pyfairme.study.evaluation.evaluation_subsets import (
 )
 from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs, check_runs
 
-__all__ = ["Line", "Replicates", "replicate"]
-
 
 @dataclass(frozen=True)
 class Line:

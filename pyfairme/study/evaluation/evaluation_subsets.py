@@ -13,8 +13,6 @@ from pyfairme.metrics.metric import Task
 from pyfairme.metrics.names import ALL, apart
 from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs, common_labels
 
-__all__ = ["ALL", "BLOCKS", "StudySection", "problems", "rows_of", "sections"]
-
 
 class StudySection(NamedTuple):
     """Some rows, grouped by one attribute (or not at all), and the draws of these rows.

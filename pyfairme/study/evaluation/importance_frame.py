@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["features_of", "importance_frame", "probes_in_top"]
-
 COLUMNS = ("dataset", "variant", "effects", "feature", "probe", "share", "share_sd", "rank",
            "rank_sd")  # fmt: skip
 

@@ -7,8 +7,6 @@ import numpy as np
 
 from pyfairme.estimators.fairness_report import NEW_LEVEL, EvaluatedRows
 
-__all__ = ["Pooled", "Runs", "check_runs", "common_labels"]
-
 ALIKE = ("y", "cluster", "seen")  # what does not depend on the model
 
 

@@ -9,9 +9,7 @@ from pyfairme.metrics.array_inputs import check_share
 from pyfairme.metrics.report_limits import limits
 from pyfairme.metrics.report_notes import joined
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
-from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
-
-__all__ = ["Pooled", "evaluate", "results_frame"]
+from pyfairme.study.evaluation.pooled_predictions import Runs
 
 COLUMNS = (
     "dataset", "variant", "effects", "clusters", "attribute", "group", "class", "metric", "value",

@@ -17,8 +17,6 @@ from pyfairme.study.frontier.frontier_points import FrontierCurve
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["FrontierChoice", "cheapest_fair", "choice_of"]
-
 WALKED = "the figures are of a path, and this estimator's fit starts anew"
 LEAST_SKILL = 0.25  # of the unfair point's, below which a point is useless
 ROUNDING = 1e-12  # a cost of exactly the budget is within it

@@ -16,18 +16,6 @@ from pyfairme.study.comparison.paired_tests import bootstrap_interval
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates
 from pyfairme.study.evaluation.evaluation_subsets import ALL
 
-__all__ = [
-    "GOALS",
-    "Area",
-    "FrontierCurve",
-    "Goal",
-    "Point",
-    "area",
-    "curves",
-    "pick",
-    "points_frame",
-]
-
 
 class Goal(NamedTuple):
     """What is traded for what in one task.

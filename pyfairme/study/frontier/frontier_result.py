@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["Frontier"]
-
 REFERENCE = (0.70, 0.25)
 
 

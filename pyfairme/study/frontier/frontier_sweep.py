@@ -19,8 +19,6 @@ from pyfairme.study.frontier.frontier_weights import ascending, labelled
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["frontier"]
-
 SHORTER = 3  # a point of a path has one part in so many of the epochs
 
 

@@ -20,8 +20,6 @@ from pyfairme.model.penalties import PENALTIES, AttributeCodes, penalty_names
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["ascending", "labelled"]
-
 LONGEST_LABEL = 80  # it names a folder of the store
 
 

@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["OBJECTIVES", "Aim", "make_pruner", "make_sampler"]
-
 OBJECTIVES = ("fairness", "accuracy", "frontier")
 # Points that lack accuracy are pruned as if every missing point of accuracy were so many points of
 # disparity: a soft limit, for one fold cannot tell a quarter of a point.

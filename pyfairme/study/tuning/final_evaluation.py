@@ -16,8 +16,6 @@ from pyfairme.study.crossval.store import Key
 from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
 from pyfairme.study.tuning.trials import Problem
 
-__all__ = ["HeldOut", "judge_held_out"]
-
 
 class HeldOut(NamedTuple):
     """A study of one fold, as `pyfairme.study.comparison.compare` reads it."""

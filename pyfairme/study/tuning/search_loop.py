@@ -30,8 +30,6 @@ from pyfairme.study.tuning.trials import FoldRows, Outcome, WorkerLost, metrics_
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["Search", "judge_baseline", "run_trials"]
-
 PAUSE = 0.5  # seconds between looks at what other processes do
 MOST_FAILED = 5  # fits in a row: then it is not the points
 MOST_LOST = 3  # points in a row that lost their workers for good

@@ -20,18 +20,7 @@ from pyfairme.model.penalties import PENALTIES, penalty_names
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = [
-    "Choice",
-    "Real",
-    "Whole",
-    "check_space",
-    "default_space",
-    "distributions",
-    "keywords_of",
-    "start_of",
-    "values_of",
-    "with_keywords",
-]
+__all__ = ["Choice", "Real", "Whole"]
 
 
 def _is_range(entry: Real | Whole) -> bool:

@@ -27,12 +27,6 @@ from typing import Any
 
 from pyfairme.notices import warn
 
-__all__ = [
-    "Watch", "announce_checksums", "beating", "claim", "counted", "give_back", "have_checksums",
-    "join", "judge_damaged_anew", "open_storage", "read_shared", "trusted", "used_up",
-    "write_results", "write_shared",
-]  # fmt: skip
-
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
 PULSE = 15.0  # seconds between two beats
 GRACE = 120.0  # without a beat: dead

@@ -14,8 +14,6 @@ from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import Choice, keywords_of, values_of
 from pyfairme.study.tuning.shared_study import counted, have_checksums, trusted
 
-__all__ = ["Points", "best_so_far", "choose", "trial_frame", "warn_if_missing"]
-
 
 class Points(NamedTuple):
     """A study, the estimator that it varies, the ranges, and what is minimised."""

@@ -29,11 +29,6 @@ from pyfairme.study.frontier.frontier_points import GOALS
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = [
-    "FoldRows", "Inline", "Outcome", "Problem", "WorkerLost", "judge_fold", "metrics_of",
-    "pose_problem",
-]  # fmt: skip
-
 # Folds and networks of a search never are those of a study: `cross_validate` has seeds 0, 1, ...
 FIRST_SEED = 2**31
 UNITS = {"residual_sd": 1, "mse_sd": 2}  # power of the target's unit that a spread is in

@@ -39,8 +39,6 @@ from pyfairme.study.tuning.tuning_result import Tuning
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["Tuning", "tune"]
-
 # Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
 DEFINITIONS = 2
 

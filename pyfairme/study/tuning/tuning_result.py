@@ -20,8 +20,6 @@ from pyfairme.study.tuning.trials import Problem
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-__all__ = ["Tuning"]
-
 
 @dataclass(frozen=True)
 class Tuning:
