@@ -29,6 +29,9 @@ IMPORTANCE_ROWS = 2000  # a mean over so many rows is settled
 OBSERVED = ("fixed", "mixed")
 
 
+JudgedRows = tuple[pd.DataFrame, dict[str, Any]]  # of one fit, with its configuration
+
+
 class FitPart(NamedTuple):
     """Rows of one fit, as positions in the data set: to train on (and validate), and to judge."""
 
@@ -37,7 +40,7 @@ class FitPart(NamedTuple):
     validation_fraction: float
 
 
-def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> Any:
+def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> FairMixedEffects:
     """Return an unfitted copy whose unset roles are those of the data set's schema."""
     copy: Any = clone(estimator)
     given = copy.get_params(deep=False)
@@ -53,18 +56,18 @@ def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> Any:
 class _JudgedFit(NamedTuple):
     """A fitted model, the seconds it took, and what was warned of."""
 
-    model: Any
+    model: FairMixedEffects
     seconds: float
     warnings: list[str]
 
 
 def fits_in_turn(
     keys: Sequence[Key],
-    models: Mapping[str, Any],
+    models: Mapping[str, FairMixedEffects],
     dataset: Dataset,
     part: FitPart,
     wanted: Collection[Key],
-) -> Iterator[tuple[Key, tuple[pd.DataFrame, dict[str, Any]]]]:
+) -> Iterator[tuple[Key, JudgedRows]]:
     """Fit models on the same rows, each beginning where the one before it ended.
 
     Parameters
@@ -87,7 +90,7 @@ def fits_in_turn(
         Key, the judged rows (`judged_frame`), and the configuration: parameters, λs, versions, wall
         times, thresholds, warnings, importance of every feature; plain values.
     """
-    before: Any = None
+    before: FairMixedEffects | None = None
     for place, key in enumerate(keys):
         fitted = _fit(key, models[key.variant], dataset, part, before)
         if key in wanted:
@@ -103,7 +106,11 @@ def parameters(estimator: FairMixedEffects, after: Sequence[str] = ()) -> dict[s
 
 
 def _fit(
-    key: Key, estimator: FairMixedEffects, dataset: Dataset, part: FitPart, before: Any
+    key: Key,
+    estimator: FairMixedEffects,
+    dataset: Dataset,
+    part: FitPart,
+    before: FairMixedEffects | None,
 ) -> _JudgedFit:
     """Fit a copy of the estimator, or the model ``before`` it on, with its keywords."""
     model: Any = clone(estimator) if before is None else before
@@ -124,7 +131,7 @@ def _fit(
 
 def _judge(
     key: Key, fitted: _JudgedFit, after: Sequence[str], dataset: Dataset, part: FitPart
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+) -> JudgedRows:
     model = fitted.model
     X, y = dataset.frame.iloc[part.judged], dataset.target.iloc[part.judged]
     start = time.perf_counter()
@@ -163,7 +170,7 @@ def network_seed(key: Key) -> int:
 
 
 def _importance(
-    model: Any, frame: pd.DataFrame, judged: EvaluatedRows, seed: int
+    model: FairMixedEffects, frame: pd.DataFrame, judged: EvaluatedRows, seed: int
 ) -> dict[str, dict[str, float]]:
     """Return importance by effects and feature, from judged rows of seen clusters.
 
@@ -172,7 +179,7 @@ def _importance(
     rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged.seen))[:IMPORTANCE_ROWS]
     found = {}
     for effects in OBSERVED:
-        table = model.feature_importance(frame.iloc[rows], effects, method="gradient")
+        table: Any = model.feature_importance(frame.iloc[rows], effects, method="gradient")
         family = table["feature"].str.partition(FAMILY)[0]
         joined = (table["importance"] ** 2).groupby(family, sort=False).sum() ** 0.5
         found[effects] = {str(name): float(value) for name, value in joined.items()}
@@ -211,7 +218,7 @@ def _times(weight: Any, factor: float) -> Any:
     return weight * factor
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Turn settings into values that JSON can hold; an object becomes the text that makes it."""
     match value:
         case str() | int() | float() | None:

@@ -8,12 +8,11 @@ so that they need no common disk. Workers of other machines need pyfairme instal
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
-from pyfairme.study.crossval.fits import FitPart, fits_in_turn
-from pyfairme.study.crossval.store import Key
 from pyfairme.study.tuning.trials import Outcome, WorkerLost
 
 RETRIES = 3  # of a task whose worker died
@@ -35,17 +34,17 @@ class RayTasks:
         How many pieces run at the same time: the CPUs of the cluster.
     """
 
-    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
+    def __init__(self, function: Callable[..., Any], shared: object) -> None:
         ray = _ray()
         self._ray = ray
         self._task = ray.remote(function).options(
             num_cpus=1, max_retries=RETRIES, name=function.__name__
         )
         self._shared = ray.put(shared)
-        self._names: dict[Any, Any] = {}
+        self._names: dict[Any, Hashable] = {}
         self.slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
 
-    def submit(self, name: Any, *args: Any) -> None:
+    def submit(self, name: Hashable, *args: object) -> None:
         """Hand a piece of work to the cluster."""
         self._names[self._task.remote(self._shared, *args)] = name
 
@@ -71,7 +70,7 @@ class RayTasks:
 
 @contextmanager
 def ray_tasks(
-    function: Callable[..., Any], shared: Any, *, n_jobs: int = 1, address: str | None = None
+    function: Callable[..., Any], shared: object, *, n_jobs: int = 1, address: str | None = None
 ) -> Iterator[RayTasks]:
     """Give work to a Ray cluster.
 
@@ -112,45 +111,7 @@ def ray_tasks(
             ray.shutdown()
 
 
-def fitted_by_ray(
-    jobs: Sequence[tuple[tuple[Key, ...], FitPart, Collection[Key]]],
-    study: tuple[Any, Mapping[str, Any]],
-    *,
-    n_jobs: int,
-    address: str | None,
-) -> Iterator[tuple[Key, tuple[Any, dict[str, Any]]]]:
-    """Yield every fit of `pyfairme.study.cross_validate` when its job ends.
-
-    Parameters
-    ----------
-    jobs
-        Keys, rows and wanted keys of every `pyfairme.study.crossval.workers.Job`.
-    study
-        The data set, and the unfitted estimators by name.
-    n_jobs, address
-        As of `ray_tasks`.
-    """
-    with ray_tasks(_fit_and_judge, study, n_jobs=n_jobs, address=address) as tasks:
-        for job in jobs:
-            tasks.submit(job[0], *job)
-        for _ in jobs:
-            _, fits, error = tasks.next()
-            if error is not None:
-                raise error
-            yield from fits
-
-
-def _fit_and_judge(
-    study: tuple[Any, Mapping[str, Any]],
-    keys: Sequence[Key],
-    part: FitPart,
-    wanted: Collection[Key],
-) -> Any:
-    dataset, models = study
-    return list(fits_in_turn(keys, models, dataset, part, wanted))
-
-
-def _ray() -> Any:
+def _ray() -> ModuleType:
     try:
         import ray
     except ImportError as error:

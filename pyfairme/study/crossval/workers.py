@@ -8,11 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pyfairme.datasets import Dataset
-from pyfairme.study.crossval.fits import FitPart, fits_in_turn
+from pyfairme.study.crossval.fits import FitPart, JudgedRows, fits_in_turn
 from pyfairme.study.crossval.store import Key, Store
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 
 class Job(NamedTuple):
@@ -55,20 +58,20 @@ class _Study(NamedTuple):
     """What every fit of a study needs."""
 
     dataset: Dataset
-    models: Mapping[str, Any]
+    models: Mapping[str, FairMixedEffects]
     store: Store
 
 
 def run_jobs(
     jobs: Sequence[Job],
     dataset: Dataset,
-    models: Mapping[str, Any],
+    models: Mapping[str, FairMixedEffects],
     store: Store,
     *,
     n_jobs: int = 1,
     engine: str = "local",
     address: str | None = None,
-    progress: Any = "auto",
+    progress: bool | str = "auto",
     done: int = 0,
 ) -> None:
     """Make the fits that are not in the store yet.
@@ -129,12 +132,25 @@ def _finished_by_ray(
     """Make the fits in a Ray cluster; this process writes them to the store."""
     if not jobs:
         return
-    from pyfairme.study.crossval.ray_engine import fitted_by_ray
+    from pyfairme.study.crossval.ray_engine import ray_tasks
 
-    given = (study.dataset, study.models)
-    for key, found in fitted_by_ray(jobs, given, n_jobs=n_jobs, address=address):
-        study.store.write(key, *found)
-        yield key
+    with ray_tasks(_fits_of_a_job, study[:2], n_jobs=n_jobs, address=address) as tasks:
+        for job in jobs:
+            tasks.submit(job.keys, job)
+        for _ in jobs:
+            _, fits, error = tasks.next()
+            if error is not None:
+                raise error
+            for key, found in fits:
+                study.store.write(key, *found)
+                yield key
+
+
+def _fits_of_a_job(
+    study: tuple[Dataset, Mapping[str, FairMixedEffects]], job: Job
+) -> list[tuple[Key, JudgedRows]]:
+    dataset, models = study
+    return list(fits_in_turn(job.keys, models, dataset, job.part, job.wanted))
 
 
 def _run(study: _Study, job: Job) -> Iterator[Key]:

@@ -11,9 +11,18 @@ rows. With ten folds a point is judged on 1, 3 and at last all 9 validation fold
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.pruners import BasePruner
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
+
+    Space = dict[str, BaseDistribution]
 
 OBJECTIVES = ("fairness", "accuracy", "frontier")
 # Points that lack accuracy are pruned as if every missing point of accuracy were so many points of
@@ -64,7 +73,7 @@ class Aim(NamedTuple):
         return value + EXCHANGE * max(0.0, self.violation(metrics, folds, self.max_cost))
 
 
-def make_pruner(objective: str, turns: int) -> Any:
+def make_pruner(objective: str, turns: int) -> BasePruner:
     """Return Hyperband over folds; several objectives have no order to prune by."""
     import optuna
 
@@ -74,8 +83,11 @@ def make_pruner(objective: str, turns: int) -> Any:
 
 
 def make_sampler(
-    random_state: int, objective: str, space: Mapping[str, Any], start: Mapping[str, Any]
-) -> Any:
+    random_state: int,
+    objective: str,
+    space: Mapping[str, BaseDistribution],
+    start: Mapping[str, Any],
+) -> BaseSampler:
     """Return a TPE sampler whose draws depend on the trial's number and on what is finished.
 
     Processes that share a study have the same seed; numbered draws keep them from drawing the same
@@ -95,7 +107,7 @@ def make_sampler(
     """
     import optuna
 
-    def drawn_for(number: int) -> Any:
+    def drawn_for(number: int) -> BaseSampler:
         seed = int(np.random.SeedSequence([random_state, number]).generate_state(1)[0])
         multivariate = None if objective == "frontier" else True
         return optuna.samplers.TPESampler(
@@ -105,21 +117,27 @@ def make_sampler(
     class Numbered(optuna.samplers.BaseSampler):
         """Optuna's interface: a new sampler for every trial."""
 
-        def before_trial(self, study: Any, trial: Any) -> None:
+        def before_trial(self, study: Study, trial: FrozenTrial) -> None:
             self._sampler = drawn_for(trial.number)
 
-        def infer_relative_search_space(self, study: Any, trial: Any) -> dict[str, Any]:
+        def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> Space:
             if trial.number == 0:
                 return {name: space[name] for name in start}
             return self._sampler.infer_relative_search_space(study, trial)
 
-        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+        def sample_relative(
+            self, study: Study, trial: FrozenTrial, search_space: Space
+        ) -> dict[str, Any]:
             if trial.number == 0:
                 return dict(start)
             return self._sampler.sample_relative(study, trial, search_space)
 
         def sample_independent(
-            self, study: Any, trial: Any, param_name: str, param_distribution: Any
+            self,
+            study: Study,
+            trial: FrozenTrial,
+            param_name: str,
+            param_distribution: BaseDistribution,
         ) -> Any:
             return self._sampler.sample_independent(study, trial, param_name, param_distribution)
 

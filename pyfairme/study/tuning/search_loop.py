@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +13,7 @@ from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import distributions, keywords_of, with_keywords
 from pyfairme.study.tuning.shared_study import (
     RETRIES,
+    RunningTrial,
     Watch,
     beating,
     claim,
@@ -25,9 +26,12 @@ from pyfairme.study.tuning.shared_study import (
     write_shared,
 )
 from pyfairme.study.tuning.trial_frame import Points, best_so_far
-from pyfairme.study.tuning.trials import FoldRows, Outcome, WorkerLost, metrics_of
+from pyfairme.study.tuning.trials import FoldRows, Outcome, Pool, WorkerLost, metrics_of
 
 if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import Trial
+
     from pyfairme.estimators.base import FairMixedEffects
 
 PAUSE = 0.5  # seconds between looks at what other processes do
@@ -39,8 +43,8 @@ LONGEST_ERROR = 1000  # characters that are kept
 class Search(NamedTuple):
     """A study and what its trials are made of: estimator, ranges, folds at most, total."""
 
-    study: Any
-    base: Any
+    study: Study
+    base: FairMixedEffects
     space: Mapping[str, Any]
     turns: int
     trials: int
@@ -52,14 +56,6 @@ class Search(NamedTuple):
         return Points(self.study, self.base, self.space, self.aim)
 
 
-class _RunningTrial(NamedTuple):
-    """A trial of ours: Optuna's object, the estimator, the folds judged so far."""
-
-    trial: Any
-    estimator: FairMixedEffects
-    rows: tuple[FoldRows, ...] = ()
-
-
 class _Setbacks:
     """What went wrong without a fit that succeeded in between: failed fits, lost points."""
 
@@ -68,7 +64,7 @@ class _Setbacks:
 
 
 def judge_baseline(
-    study: Any, pool: Any, estimator: FairMixedEffects, turns: int
+    study: Study, pool: Pool, estimator: FairMixedEffects, turns: int
 ) -> list[dict[str, float]]:
     """Judge the unfair model, once per study: its metrics after 1, 2, ... folds."""
     known = read_shared(study, "baseline")
@@ -88,7 +84,7 @@ def judge_baseline(
     return found
 
 
-def run_trials(search: Search, pool: Any, progress: Any) -> None:
+def run_trials(search: Search, pool: Pool, progress: bool | str) -> None:
     """Work on the study until it has its trials, those of other processes included.
 
     Parameters
@@ -109,7 +105,7 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
     """
     from optuna.exceptions import UpdateFinishedTrialError
 
-    running: dict[int, _RunningTrial] = {}
+    running: dict[int, RunningTrial] = {}
     setbacks = _Setbacks()
     me = join(search.study)
     watch = Watch(search.study, me)
@@ -124,7 +120,7 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
                         break
                     keywords = keywords_of(search.space, trial.params, search.base)
                     estimator = with_keywords(search.base, keywords)
-                    running[trial.number] = _RunningTrial(trial, estimator)
+                    running[trial.number] = RunningTrial(trial, estimator)
                     pool.submit(trial.number, estimator, 0)
                 show()
                 if running:
@@ -145,8 +141,8 @@ def run_trials(search: Search, pool: Any, progress: Any) -> None:
 
 def _step(
     search: Search,
-    running: dict[int, _RunningTrial],
-    pool: Any,
+    running: dict[int, RunningTrial],
+    pool: Pool,
     outcome: Outcome,
     setbacks: _Setbacks,
 ) -> None:
@@ -195,7 +191,7 @@ def _step(
         search.study.tell(trial, values, skip_if_finished=True)
 
 
-def _fail(study: Any, trial: Any, error: Exception, setbacks: _Setbacks) -> None:
+def _fail(study: Study, trial: Trial, error: Exception, setbacks: _Setbacks) -> None:
     """Let a point fail by its error, which is its result."""
     _end(study, trial, f"{type(error).__name__}: {error}")
     setbacks.failed += 1
@@ -203,7 +199,7 @@ def _fail(study: Any, trial: Any, error: Exception, setbacks: _Setbacks) -> None
         raise error
 
 
-def _lose(study: Any, trial: Any, error: WorkerLost, setbacks: _Setbacks) -> None:
+def _lose(study: Study, trial: Trial, error: WorkerLost, setbacks: _Setbacks) -> None:
     """Queue a point again whose worker was lost, or give it up."""
     if not used_up(trial):
         give_back(study, study.trials[trial.number])
@@ -221,7 +217,7 @@ def _lose(study: Any, trial: Any, error: WorkerLost, setbacks: _Setbacks) -> Non
         ) from error
 
 
-def _end(study: Any, trial: Any, error: str) -> None:
+def _end(study: Study, trial: Trial, error: str) -> None:
     """Mark a trial as failed by an error: it counts, and its point is not queued again."""
     from optuna.trial import TrialState
 
@@ -238,7 +234,7 @@ def _results(rows: Sequence[FoldRows], metrics: Mapping[str, float]) -> dict[str
     }  # fmt: skip
 
 
-def _others_run(study: Any) -> bool:
+def _others_run(study: Study) -> bool:
     from optuna.trial import TrialState
 
     states = (TrialState.RUNNING, TrialState.WAITING)
@@ -246,7 +242,7 @@ def _others_run(study: Any) -> bool:
 
 
 @contextmanager
-def _bar(search: Search, progress: Any) -> Any:
+def _bar(search: Search, progress: bool | str) -> Iterator[Callable[[], None]]:
     """Yield a function that shows the trials done and the best point so far."""
     from optuna.trial import TrialState
     from tqdm.auto import tqdm

@@ -18,6 +18,8 @@ from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple, is_number,
 from pyfairme.model.penalties import PENALTIES, penalty_names
 
 if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
     from pyfairme.estimators.base import FairMixedEffects
 
 __all__ = ["Choice", "Real", "Whole"]
@@ -61,7 +63,7 @@ class Real:
                 "0 <= zero < 1. [space-range]"
             )
 
-    def distribution(self) -> Any:
+    def distribution(self) -> BaseDistribution:
         """Return the distribution that Optuna draws from."""
         from optuna.distributions import FloatDistribution
 
@@ -71,7 +73,7 @@ class Real:
         """Return the keyword's value for what Optuna drew."""
         return 0.0 if self.zero and drawn < self.low else drawn
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Return what Optuna would have drawn for a value; None where it cannot."""
         if self.zero and value == 0:
             return self._bottom()
@@ -101,7 +103,7 @@ class Whole:
                 "[space-range]"
             )
 
-    def distribution(self) -> Any:
+    def distribution(self) -> BaseDistribution:
         """Return the distribution that Optuna draws from."""
         from optuna.distributions import IntDistribution
 
@@ -111,7 +113,7 @@ class Whole:
         """Return the keyword's value for what Optuna drew."""
         return drawn
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Return what Optuna would have drawn for a value; None where it cannot."""
         return int(value) if is_number(value) and self.low <= value <= self.high else None
 
@@ -122,7 +124,7 @@ class Choice:
 
     values: tuple[Any, ...]
 
-    def __init__(self, *values: Any) -> None:
+    def __init__(self, *values: object) -> None:
         if len({repr(value) for value in values}) < 2:
             raise ValueError(
                 f"Choice needs at least two different values, one after the other, as in "
@@ -131,7 +133,7 @@ class Choice:
             )
         object.__setattr__(self, "values", values)
 
-    def distribution(self) -> Any:
+    def distribution(self) -> BaseDistribution:
         """Return the distribution that Optuna draws from: the values' texts, which it can store."""
         from optuna.distributions import CategoricalDistribution
 
@@ -141,7 +143,7 @@ class Choice:
         """Return the keyword's value for what Optuna drew."""
         return next(value for value in self.values if repr(value) == drawn)
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> Any:
         """Return what Optuna would have drawn for a value; None where it cannot."""
         return repr(value) if value in self.values else None
 
@@ -191,7 +193,9 @@ def default_space(estimator: FairMixedEffects) -> dict[str, Any]:
     return found
 
 
-def keywords_of(space: Mapping[str, Any], drawn: Mapping[str, Any], base: Any) -> dict[str, Any]:
+def keywords_of(
+    space: Mapping[str, Any], drawn: Mapping[str, Any], base: FairMixedEffects
+) -> dict[str, Any]:
     """Return the estimator's keywords for what Optuna drew.
 
     Parameters
@@ -217,7 +221,7 @@ def keywords_of(space: Mapping[str, Any], drawn: Mapping[str, Any], base: Any) -
     return found
 
 
-def with_keywords(base: Any, keywords: Mapping[str, Any]) -> Any:
+def with_keywords(base: FairMixedEffects, keywords: Mapping[str, Any]) -> FairMixedEffects:
     """Return an unfitted copy of an estimator with other keywords."""
     copy: Any = clone(base)
     return copy.set_params(**keywords)
@@ -232,7 +236,7 @@ def values_of(space: Mapping[str, Any], drawn: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def start_of(space: Mapping[str, Any], base: Any) -> dict[str, Any]:
+def start_of(space: Mapping[str, Any], base: FairMixedEffects) -> dict[str, Any]:
     """Return the point where the search starts, the estimator as it is, as Optuna would draw it.
 
     What lies outside of its range is left out: Optuna draws that.
@@ -252,7 +256,7 @@ def start_of(space: Mapping[str, Any], base: Any) -> dict[str, Any]:
     return found
 
 
-def check_space(space: Mapping[str, Any], base: Any) -> None:
+def check_space(space: Mapping[str, Any], base: FairMixedEffects) -> None:
     """Raise ValueError for names that are no keywords and values that are no ranges."""
     known = base.get_params(deep=False)
     for name, entry in space.items():
@@ -268,7 +272,7 @@ def check_space(space: Mapping[str, Any], base: Any) -> None:
             )
 
 
-def distributions(space: Mapping[str, Any]) -> dict[str, Any]:
+def distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """Return Optuna's distribution of every entry."""
     return {
         name: entry.distribution() if hasattr(entry, "distribution") else entry
@@ -282,7 +286,7 @@ def _path(name: str) -> tuple[str, Sequence[str]]:
     return keyword, tuple(rest.removesuffix("]").split("][")) if opened else ()
 
 
-def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
+def _as_dictionary(base: FairMixedEffects, keyword: str, first: str) -> dict[str, Any]:
     """Return a keyword's value as a dictionary whose entries can be changed one by one."""
     value = base.get_params(deep=False)[keyword]
     if keyword == "fairness_on":
@@ -297,16 +301,16 @@ def _as_dictionary(base: Any, keyword: str, first: str) -> dict[str, Any]:
     return _by_attribute(base, value)
 
 
-def _penalties(base: Any) -> set[str]:
+def _penalties(base: FairMixedEffects) -> set[str]:
     """Return the names that are penalties' in an estimator's weights."""
     return {*PENALTIES, *penalty_names(base.fairness)}
 
 
-def _by_penalty(base: Any, weight: Any) -> bool:
+def _by_penalty(base: FairMixedEffects, weight: Any) -> bool:
     return isinstance(weight, Mapping) and bool(set(weight) & _penalties(base))
 
 
-def _by_attribute(base: Any, weight: Any) -> dict[str, Any]:
+def _by_attribute(base: FairMixedEffects, weight: Any) -> dict[str, Any]:
     """Return strengths as a new dictionary; a number is that of every attribute."""
     if isinstance(weight, Mapping):
         return _named(weight)

@@ -4,7 +4,7 @@ Every running trial names its owner (machine and process) and has a pulse: a num
 raises every few seconds. A trial is dead when its owner is a process of this machine that is gone,
 or when its pulse has stood still for `GRACE` seconds by our own clock; then it is marked failed,
 and the same point is queued again. This works alike for every storage, and in ask-and-tell loops,
-for which Optuna's own heartbeats are not made.
+for which Optuna's own heartbeats are not made (docs/decisions.md has what they would lose).
 
 A finished trial carries SHA-256 of its point and results. One that is not as it was written does
 not count; its point is judged anew.
@@ -20,12 +20,21 @@ import threading
 import time
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.notices import warn
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
+    from optuna.trial import FrozenTrial, Trial
+
+    from pyfairme.estimators.base import FairMixedEffects
+    from pyfairme.study.tuning.trials import FoldRows
 
 JOINED = "joined "  # begins the names of the study's attributes that say who works on it
 PULSE = 15.0  # seconds between two beats
@@ -41,7 +50,7 @@ _EXPECTED = (
 )
 
 
-def open_storage(storage: Any) -> Any:
+def open_storage(storage: str | Path | BaseStorage | None) -> BaseStorage:
     """Return a storage of Optuna.
 
     Parameters
@@ -77,7 +86,7 @@ def open_storage(storage: Any) -> Any:
         ) from error
 
 
-def _open_database(url: str) -> Any:
+def _open_database(url: str) -> BaseStorage:
     """Open a database; its tables may be being made by another process at this moment."""
     import optuna
     from sqlalchemy.exc import DatabaseError
@@ -97,7 +106,7 @@ def _open_database(url: str) -> Any:
     raise AssertionError
 
 
-def join(study: Any) -> str:
+def join(study: Study) -> str:
     """Enter this search into the study's list of who works on it, and return its name.
 
     The name tells others of the same machine whether its process lives.
@@ -137,6 +146,14 @@ def _is_zombie(process: int) -> bool:
     return state == "Z"  # killed, not yet waited for by its parent
 
 
+class RunningTrial(NamedTuple):
+    """A trial of ours: Optuna's object, the estimator, the folds judged so far."""
+
+    trial: Trial
+    estimator: FairMixedEffects
+    rows: tuple[FoldRows, ...] = ()
+
+
 class Watch:
     """Finds trials whose process died, and queues their points again.
 
@@ -148,11 +165,11 @@ class Watch:
         Our name, see `join`.
     """
 
-    def __init__(self, study: Any, me: str) -> None:
+    def __init__(self, study: Study, me: str) -> None:
         self._study, self._me = study, me
         self._seen: dict[int, tuple[Any, float]] = {}  # by trial: its pulse, and since when
 
-    def take_over(self, mine: Mapping[int, Any]) -> list[int]:
+    def take_over(self, mine: Container[int]) -> list[int]:
         """Mark dead trials as failed, queue their points, and return their numbers."""
         from optuna.trial import TrialState
 
@@ -160,7 +177,7 @@ class Watch:
         dead = [trial for trial in running if trial.number not in mine and self._dead(trial)]
         return [trial.number for trial in dead if give_back(self._study, trial)]
 
-    def _dead(self, trial: Any) -> bool:
+    def _dead(self, trial: FrozenTrial) -> bool:
         name = trial.user_attrs.get("owner")
         # Without an owner it was being made, by any of the others who work on the study.
         if all(map(_gone, [name] if name else self._others())):
@@ -177,7 +194,7 @@ class Watch:
         return [key.removeprefix(JOINED) for key in joined if key != JOINED + self._me]
 
 
-def give_back(study: Any, trial: Any) -> bool:
+def give_back(study: Study, trial: FrozenTrial) -> bool:
     """Mark a running trial as failed and queue its point; False when another process did so."""
     import optuna
 
@@ -192,12 +209,14 @@ def give_back(study: Any, trial: Any) -> bool:
     return True
 
 
-def used_up(trial: Any) -> bool:
+def used_up(trial: Trial | FrozenTrial) -> bool:
     """Tell whether a trial's point was queued again as often as it may be."""
     return trial.user_attrs.get("retries", 0) >= RETRIES
 
 
-def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:
+def claim(
+    study: Study, trials: int, space: Mapping[str, BaseDistribution], me: str
+) -> Trial | None:
     """Ask the study for a trial of ours, unless its total is reached; then None.
 
     Two processes may both see one trial left; trials are numbered, and the later one is dropped.
@@ -217,7 +236,7 @@ def claim(study: Any, trials: int, space: Mapping[str, Any], me: str) -> Any:
     return trial
 
 
-def counted(study: Any, checked: bool | None = None) -> list[int]:
+def counted(study: Study, checked: bool | None = None) -> list[int]:
     """Return the numbers of the trials that count: not those whose process died."""
     from optuna.trial import TrialState
 
@@ -230,24 +249,26 @@ def counted(study: Any, checked: bool | None = None) -> list[int]:
     ]
 
 
-def have_checksums(study: Any) -> bool:
+def have_checksums(study: Study) -> bool:
     """Tell whether the trials of a study have checksums; asks its storage."""
     return bool(study.user_attrs.get(ALL_CHECKED, False))
 
 
-def announce_checksums(study: Any) -> None:
+def announce_checksums(study: Study) -> None:
     """Note that all trials of a new study will have checksums; those of older versions are not."""
     study.set_user_attr(ALL_CHECKED, True)
 
 
-def write_results(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> None:
+def write_results(
+    trial: Trial, results: Mapping[str, object], values: Sequence[float] | None
+) -> None:
     """Write the results of a trial, `RESULTS`, with their SHA-256; ``values`` None: pruned."""
     for name in RESULTS:
         trial.set_user_attr(name, results[name])
     trial.set_user_attr(CHECKSUM, _digest(trial, results, values))
 
 
-def trusted(trial: Any, checked: bool) -> bool:
+def trusted(trial: FrozenTrial, checked: bool) -> bool:
     """Tell whether a trial is as it was written, or has not ended; see `have_checksums`."""
     from optuna.trial import TrialState
 
@@ -259,13 +280,13 @@ def trusted(trial: Any, checked: bool) -> bool:
     return there.keys() >= {*RESULTS} and there.get(CHECKSUM) == _digest(trial, there, values)
 
 
-def write_shared(study: Any, name: str, value: Any) -> None:
+def write_shared(study: Study, name: str, value: object) -> None:
     """Write what all trials share, plain values, with their SHA-256."""
     study.set_user_attr(name, value)
     study.set_user_attr(f"{name} {CHECKSUM}", _sha256(value))
 
 
-def read_shared(study: Any, name: str) -> Any:
+def read_shared(study: Study, name: str) -> Any:
     """Return what all trials share; None if it is not there, or not as it was written."""
     there = study.user_attrs
     if name not in there or not there.get(ALL_CHECKED, False):
@@ -279,15 +300,17 @@ def read_shared(study: Any, name: str) -> Any:
     return None
 
 
-def _digest(trial: Any, results: Mapping[str, Any], values: Sequence[float] | None) -> str:
+def _digest(
+    trial: Trial | FrozenTrial, results: Mapping[str, object], values: Sequence[float] | None
+) -> str:
     return _sha256([trial.number, trial.params, [results[name] for name in RESULTS], values])
 
 
-def _sha256(content: Any) -> str:
+def _sha256(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=repr).encode()).hexdigest()
 
 
-def judge_damaged_anew(study: Any) -> None:
+def judge_damaged_anew(study: Study) -> None:
     """Name the trials that are not as they were written, and queue their points again."""
     trials = study.get_trials(deepcopy=False)
     again = {trial.user_attrs.get("retry_of") for trial in trials}
@@ -305,8 +328,8 @@ def judge_damaged_anew(study: Any) -> None:
 
 
 @contextmanager
-def beating(running: Mapping[int, Any]) -> Iterator[None]:
-    """Raise the pulse of the running trials (number: (trial, ...)) while the block runs."""
+def beating(running: Mapping[int, RunningTrial]) -> Iterator[None]:
+    """Raise the pulse of the running trials, by number, while the block runs."""
     from optuna.exceptions import OptunaError
 
     over = threading.Event()

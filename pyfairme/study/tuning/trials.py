@@ -11,8 +11,8 @@ from __future__ import annotations
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.base import clone
@@ -74,6 +74,16 @@ class WorkerLost(RuntimeError):
     """The process that did a piece of work is gone; the work itself may be in order."""
 
 
+class Pool(Protocol):
+    """What does pieces of work: `Inline`, or Ray's tasks."""
+
+    slots: int
+
+    def submit(self, name: Hashable, *args: object) -> None: ...  # noqa: D102
+
+    def next(self) -> Outcome: ...  # noqa: D102
+
+
 class Inline:
     """Does pieces of work one after the other, in this process.
 
@@ -87,11 +97,11 @@ class Inline:
 
     slots = 1
 
-    def __init__(self, function: Callable[..., Any], shared: Any) -> None:
+    def __init__(self, function: Callable[..., Any], shared: object) -> None:
         self._function, self._shared = function, shared
-        self._waiting: deque[tuple[Any, tuple[Any, ...]]] = deque()
+        self._waiting: deque[tuple[Hashable, tuple[object, ...]]] = deque()
 
-    def submit(self, name: Any, *args: Any) -> None:
+    def submit(self, name: Hashable, *args: object) -> None:
         """Put a piece of work into the queue."""
         self._waiting.append((name, args))
 

@@ -12,9 +12,9 @@ import pytest
 from optuna.trial import TrialState
 
 from pyfairme.study.tuning import shared_study
-from pyfairme.study.tuning.search_loop import _RunningTrial
 from pyfairme.study.tuning.shared_study import (
     JOINED,
+    RunningTrial,
     Watch,
     announce_checksums,
     beating,
@@ -28,6 +28,7 @@ from pyfairme.study.tuning.shared_study import (
     write_results,
     write_shared,
 )
+from tests.study.small_search import light_model
 
 SPACE = {"x": optuna.distributions.FloatDistribution(0.0, 1.0)}
 
@@ -146,7 +147,7 @@ def test_what_another_process_gave_back_is_not_given_back_twice(study):
 def test_the_pulse_of_running_trials_rises(study, monkeypatch):
     monkeypatch.setattr(shared_study, "PULSE", 0.01)
     trial = claim(study, 2, SPACE, join(study))
-    with beating({trial.number: _RunningTrial(trial, None)}):
+    with beating({trial.number: RunningTrial(trial, light_model())}):
         while study.trials[trial.number].user_attrs.get("pulse", 0) < 2:
             pass
 
