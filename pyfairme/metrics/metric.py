@@ -7,10 +7,10 @@ user's own is given to a report as an object (docs/extending.md).
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -144,6 +144,9 @@ class Metric:
         return sizes if self.scope == "group" else sizes.sum()
 
 
+ChosenMetrics = str | Metric | Iterable[str | Metric] | None  # what a keyword metrics takes
+
+
 @cache
 def registered() -> tuple[Metric, ...]:
     """Return every metric declared in the package, in the order of module names.
@@ -162,7 +165,7 @@ def registered() -> tuple[Metric, ...]:
     return metrics
 
 
-def chosen_metrics(metrics: Any) -> tuple[Metric, ...]:
+def chosen_metrics(metrics: ChosenMetrics) -> tuple[Metric, ...]:
     """Return the metrics of a keyword ``metrics``.
 
     Parameters
@@ -232,18 +235,6 @@ def metric_label(name: str) -> str:
     """
     known = _by_name().get(name)
     return known.label if known is not None and known.label else words(name)
-
-
-def higher_is_better(name: str) -> bool:
-    """Say whether a metric improves as it grows; an unknown one is taken for a disparity.
-
-    Examples
-    --------
-    >>> higher_is_better("auroc"), higher_is_better("tpr_sd")
-    (True, False)
-    """
-    known = _by_name().get(name)
-    return known is not None and known.higher_is_better
 
 
 def _check_distinct(metrics: tuple[Metric, ...]) -> None:

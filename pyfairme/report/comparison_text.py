@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.metrics.metric import higher_is_better, metric_label
-from pyfairme.metrics.names import short_names
+from pyfairme.metrics.metric import ChosenMetrics, Metric, chosen_metrics
+from pyfairme.metrics.names import short_names, words
 
 WIDTH = 118
 LABEL = 22  # width of the first column; four attributes of 24 characters follow
@@ -35,7 +34,11 @@ CLUSTERS = {
 }
 
 
-def comparison_text(table: pd.DataFrame, names: tuple[str, str] = ("before", "after")) -> str:
+def comparison_text(
+    table: pd.DataFrame,
+    names: tuple[str, str] = ("before", "after"),
+    metrics: ChosenMetrics = None,
+) -> str:
     """Write a comparison as text for a person who decides.
 
     One block per clusters and effects; metrics in rows, sensitive attributes in columns.
@@ -46,18 +49,22 @@ def comparison_text(table: pd.DataFrame, names: tuple[str, str] = ("before", "af
         Frame of `pyfairme.study.comparison.before_after.before_after`.
     names
         Names of the two models.
+    metrics
+        Those of the reports: labels and directions of your own ones are read here.
 
     Returns
     -------
     str
-        Lines of at most 118 ASCII characters (unless a label has others). Metrics that are new to
-        this module are listed after the known ones, under their own names.
+        Lines of at most 118 ASCII characters (unless a label has others). A metric that is neither
+        one of the package nor given is listed last, and counts neither as better nor as worse.
     """
+    known = {metric.name: metric for metric in chosen_metrics(metrics)}
     parts = [_legend(names)]
     for clusters, effects in product(CLUSTERS, BLOCKS):
         block = table.loc[(table["clusters"] == clusters) & (table["effects"] == effects)]
         if len(block):
-            parts.append("\n".join(_block(block, f"{CLUSTERS[clusters]} | {BLOCKS[effects]}")))
+            title = f"{CLUSTERS[clusters]} | {BLOCKS[effects]}"
+            parts.append("\n".join(_block(block, title, known)))
     return "\n\n".join(parts)
 
 
@@ -74,24 +81,24 @@ def _legend(names: tuple[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _block(block: pd.DataFrame, title: str) -> Iterator[str]:
+def _block(block: pd.DataFrame, title: str, known: Mapping[str, Metric]) -> Iterator[str]:
     everything = block["attribute"] == "all"
     overall, rest = block.loc[everything], block.loc[~everything]
     rows = f" | n = {overall['n'].max():,}" if len(overall) else ""
     yield f"{title}{rows} ".ljust(WIDTH, "=")
     if len(overall):
-        yield from _accuracy(overall)
-    yield _verdict(rest)
+        yield from _accuracy(overall, known)
+    yield _verdict(rest, known)
     attributes = list(dict.fromkeys(rest["attribute"]))
     for start in range(0, len(attributes), PER_LINE):
-        yield from _panel(rest, attributes[start : start + PER_LINE])
+        yield from _panel(rest, attributes[start : start + PER_LINE], known)
 
 
-def _accuracy(overall: pd.DataFrame) -> Iterator[str]:
+def _accuracy(overall: pd.DataFrame, known: Mapping[str, Metric]) -> Iterator[str]:
     """Yield lines of two metrics each."""
     lines = overall.set_index("metric")
     parts = [
-        f"{metric_label(str(name))} {_number(line['before'])} -> "
+        f"{_label(str(name), known)} {_number(line['before'])} -> "
         f"{_number(line['after'])} ({line['change_percent']:+.1f} %)"
         for name, line in lines.loc[_ordered(lines.index, ACCURACY)].iterrows()
     ]
@@ -99,16 +106,20 @@ def _accuracy(overall: pd.DataFrame) -> Iterator[str]:
         yield "   ".join(parts[start : start + 2])
 
 
-def _verdict(rest: pd.DataFrame) -> str:
+def _label(name: str, known: Mapping[str, Metric]) -> str:
+    return (known[name].label if name in known else "") or words(name)
+
+
+def _verdict(rest: pd.DataFrame, metrics: Mapping[str, Metric]) -> str:
     """Count the disparities that can be judged, and those that improved."""
     unclear = rest["note"].str.contains("not resolvable")
-    known = rest.loc[rest["change_percent"].notna() & ~unclear]
-    sign = [1 if higher_is_better(metric) else -1 for metric in known["metric"]]
+    known = rest.loc[rest["change_percent"].notna() & ~unclear & rest["metric"].isin(metrics)]
+    sign = [1 if metrics[name].higher_is_better else -1 for name in known["metric"]]
     better = (known["change_percent"].to_numpy() * np.array(sign) > 0).sum()
     return f"{better} of {len(known)} resolvable fairness values improved"
 
 
-def _panel(rest: pd.DataFrame, attributes: list[str]) -> Iterator[str]:
+def _panel(rest: pd.DataFrame, attributes: list[str], known: Mapping[str, Metric]) -> Iterator[str]:
     yield ""
     short = short_names(attributes, CELL - 2, blanks=True)
     heads = [f"{short[name]:>{CELL - 2}}  " for name in attributes]
@@ -123,7 +134,7 @@ def _panel(rest: pd.DataFrame, attributes: list[str]) -> Iterator[str]:
             _cell(lines.loc[(metric, name)]) if (metric, name) in lines.index else " " * CELL
             for name in attributes
         )
-        label = metric_label(metric)
+        label = _label(metric, known)
         yield f"{label[: LABEL - 1]:<{LABEL}}{cells}".rstrip()
 
 
@@ -132,7 +143,7 @@ def _ordered(present: Iterable[str], known: tuple[str, ...]) -> list[str]:
     return [*(n for n in known if n in present), *(n for n in present if n not in known)]
 
 
-def _cell(line: Any) -> str:
+def _cell(line: pd.Series) -> str:
     mark = "~" if "not resolvable" in line["note"] else ""
     mark += "=" if "after: inside" in line["note"] else ""
     numbers = f"{_number(line['before']):>6}{_number(line['after']):>5}"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.array_inputs import as_rng, check_count, check_share
+from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.study.comparison.before_after import SMALLEST
 from pyfairme.study.comparison.paired_tests import (
     bootstrap_interval,
@@ -74,6 +75,7 @@ def compare(
     n_boot: int | None = None,
     level: float = 0.9,
     seed: int | None = None,
+    metrics: ChosenMetrics = None,
 ) -> Comparisons:
     """Test every model of a study against a baseline, metric by metric.
 
@@ -89,14 +91,17 @@ def compare(
     baseline
         Name of the model to compare the others with, or several.
     replicates
-        Those of ``results.runs``, when they have been made already (`replicate`); ``n_boot`` and
-        ``seed`` are then not used. None takes ``results.replicates`` if there is such a thing.
+        Those of ``results.runs``, when they have been made already (`replicate`); ``n_boot``,
+        ``seed`` and ``metrics`` are then not used. None takes ``results.replicates`` if there is
+        such a thing.
     n_boot
         Bootstrap replicates; 0 leaves interval and test of the bootstrap empty.
     level
         Coverage of the interval of the difference.
     seed
         Seeds the bootstrap.
+    metrics
+        As of `cross_validate`; None: those that ``results`` were made with.
 
     Returns
     -------
@@ -129,12 +134,12 @@ def compare(
         check_count(n_boot, "n_boot")
     as_rng(0 if seed is None else seed, "seed")
     found = replicates
-    if found is None and n_boot is None and seed is None:
+    if found is None and n_boot is None and seed is None and metrics is None:
         found = getattr(results, "replicates", None)
     if found is None:
         boot = 200 if n_boot is None else n_boot
-        metrics = getattr(results, "metrics", None)
-        found = replicate(results.runs, n_boot=boot, seed=seed or 0, metrics=metrics)
+        chosen = getattr(results, "metrics", None) if metrics is None else metrics
+        found = replicate(results.runs, n_boot=boot, seed=seed or 0, metrics=chosen)
     names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
     _check(found, names)
     how = _How(results.dataset, level, _test_over_train(results))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from pandas.util import hash_pandas_object
 from pyfairme.data.schema import attribute_name
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple
-from pyfairme.metrics.metric import chosen_metrics
+from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.notices import warn
 from pyfairme.study.arguments import (
     check_dataset,
@@ -42,6 +42,9 @@ from pyfairme.study.evaluation.bootstrap_replicates import Replicates, replicate
 from pyfairme.study.evaluation.importance_frame import importance_frame
 from pyfairme.study.evaluation.pooled_predictions import Pooled
 from pyfairme.study.evaluation.study_metrics import results_frame
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class CrossValidation:
     turns: int
     n_boot: int = 200
     level: float = 0.9
-    metrics: Any = None
+    metrics: ChosenMetrics = None
 
     @cached_property
     def replicates(self) -> Replicates:
@@ -122,7 +125,7 @@ class CrossValidation:
 
 
 def cross_validate(
-    estimators: Any,
+    estimators: FairMixedEffects | Mapping[str, FairMixedEffects],
     dataset: Dataset,
     *,
     seen: int | None = None,
@@ -136,8 +139,8 @@ def cross_validate(
     address: str | None = None,
     n_boot: int = 200,
     level: float = 0.9,
-    metrics: Any = None,
-    progress: Any = "auto",
+    metrics: ChosenMetrics = None,
+    progress: bool | str = "auto",
 ) -> CrossValidation:
     """Judge models on rows they never saw, of clusters that training saw and of others.
 
@@ -274,7 +277,7 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()[:16]
 
 
-def _parameters(models: Mapping[str, Any], path: bool) -> dict[str, dict[str, Any]]:
+def _parameters(models: Mapping[str, FairMixedEffects], path: bool) -> dict[str, dict[str, Any]]:
     """Return what the fits of each model depend on; on a path, also the models before it."""
     before = {name: tuple(models)[:place] if path else () for place, name in enumerate(models)}
     return {name: parameters(model, before[name]) for name, model in models.items()}

@@ -219,7 +219,13 @@ def _times(weight: Any, factor: float) -> Any:
 
 
 def plain(value: object) -> Any:
-    """Turn settings into values that JSON can hold; an object becomes the text that makes it."""
+    """Turn settings into values that JSON can hold; an object becomes the text that makes it.
+
+    Raises
+    ------
+    ValueError
+        When the text of an object says nothing but its address, which is new in every process.
+    """
     match value:
         case str() | int() | float() | None:
             return value
@@ -227,6 +233,12 @@ def plain(value: object) -> Any:
             return [plain(item) for item in value]
         case Mapping():
             return {_key(key): plain(item) for key, item in value.items()}
+    if type(value).__repr__ is object.__repr__:
+        raise ValueError(
+            f"{value!r} cannot be told from another one in a later call, which may take up the "
+            "fits of this one: make its class a frozen dataclass, @dataclass(frozen=True), with "
+            "numbers, text or tuples as fields. [not-a-value]"
+        )
     return repr(value)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import TYPE_CHECKING, NamedTuple
 
+from joblib import wrap_non_picklable_objects
+
 from pyfairme.datasets import Dataset
 from pyfairme.study.crossval.fits import FitPart, JudgedRows, fits_in_turn
 from pyfairme.study.crossval.store import Key, Store
@@ -113,9 +115,11 @@ def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
         for job in jobs:
             yield from _run(study, job)
         return
+    # with the classes of objects of a user's own, which a worker cannot import from a notebook
+    whole = wrap_non_picklable_objects(study, keep_wrapper=False)
     context = multiprocessing.get_context("spawn")  # a forked JAX hangs
     with ProcessPoolExecutor(
-        min(n_jobs, len(jobs)), context, initializer=_receive, initargs=(study,)
+        min(n_jobs, len(jobs)), context, initializer=_receive, initargs=(whole,)
     ) as pool:
         waiting = [pool.submit(_run_received, job) for job in jobs]
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from pyfairme.metrics.array_inputs import Floats, check_count
 from pyfairme.metrics.bootstrap import reweighted
 from pyfairme.metrics.group_sums import PredictedRows, Table, counted, tabulated, totals
-from pyfairme.metrics.metric import Metric, chosen_metrics
+from pyfairme.metrics.metric import ChosenMetrics, Metric, chosen_metrics
 from pyfairme.metrics.null_value import NullValue, permuted_groups, summarise_null
 from pyfairme.metrics.report_lines import NULL_DRAWS, NULL_LEVEL, gather, measured_metrics
 from pyfairme.metrics.report_notes import note
@@ -110,7 +110,9 @@ class _One(NamedTuple):
     needed: dict[str, Floats]
 
 
-def replicate(runs: Runs, *, n_boot: int = 200, seed: int = 0, metrics: Any = None) -> Replicates:
+def replicate(
+    runs: Runs, *, n_boot: int = 200, seed: int = 0, metrics: ChosenMetrics = None
+) -> Replicates:
     """Compute every metric of every run, with paired bootstrap replicates.
 
     Below 30 clusters rows are drawn within cluster x group, from 30 up whole clusters

@@ -1,11 +1,10 @@
 """The results of a study: every metric of every model, with intervals and null values."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.array_inputs import check_share
+from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.metrics.report_limits import limits
 from pyfairme.metrics.report_notes import joined
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
@@ -24,7 +23,7 @@ def evaluate(
     n_boot: int = 200,
     level: float = 0.9,
     seed: int = 0,
-    metrics: Any = None,
+    metrics: ChosenMetrics = None,
 ) -> pd.DataFrame:
     """Compute every metric of every model on its pooled rows, mean over seeds.
 

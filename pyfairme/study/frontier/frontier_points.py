@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.array_inputs import Floats
-from pyfairme.metrics.metric import Task
 from pyfairme.metrics.null_value import NullValue
 from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.study.comparison.paired_tests import bootstrap_interval
@@ -40,8 +39,13 @@ class Goal(NamedTuple):
     beside_spreads: tuple[str, ...] = ()
     corrected: tuple[str, ...] = ()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every metric that a frontier reads."""
+        return (self.accuracy, *self.beside, *self.spreads, *self.beside_spreads, *self.corrected)
 
-GOALS: Mapping[Task, Goal] = {
+
+GOALS: Mapping[str, Goal] = {
     "classification": Goal(
         "balanced_accuracy",
         ("auroc",),

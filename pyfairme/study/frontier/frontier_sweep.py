@@ -10,9 +10,11 @@ from sklearn.base import clone
 
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import check_count
+from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.study.arguments import check_dataset, check_estimator, seeds_of
 from pyfairme.study.crossval.cross_validate import cross_validate
 from pyfairme.study.crossval.fits import with_roles
+from pyfairme.study.frontier.frontier_points import GOALS, Goal
 from pyfairme.study.frontier.frontier_result import Frontier
 from pyfairme.study.frontier.frontier_weights import ascending, labelled
 
@@ -39,7 +41,8 @@ def frontier(
     address: str | None = None,
     n_boot: int = 200,
     level: float = 0.9,
-    progress: Any = "auto",
+    metrics: ChosenMetrics = None,
+    progress: bool | str = "auto",
 ) -> Frontier:
     """Fit one model at several strengths of its fairness penalties and judge each.
 
@@ -60,6 +63,9 @@ def frontier(
     seen, folds, seeds, store, n_jobs, engine, address, n_boot, level, progress
         As of `cross_validate`. With a ``store`` only missing fits are made; more weights and seeds
         may be added later.
+    metrics
+        As of `cross_validate`, for ``frame``; those that are traded and reported in ``points`` are
+        needed: add yours as objects, or name these as well.
     choosing_seeds
         Seeds of the fits that `Frontier.choose` looks at; all others are reported. None: the first.
         With one seed in all it serves for both, and the choice says so. (): nothing can be chosen,
@@ -90,6 +96,7 @@ def frontier(
     """
     check_dataset(dataset)
     check_estimator(estimator)
+    _check_metrics(metrics, GOALS[dataset.schema.task])
     model = _with_equal_training(with_roles(estimator, dataset))
     by_label, unfair = labelled(weights, model)
     every = seeds_of(seeds)
@@ -117,17 +124,28 @@ def frontier(
         address=address,
         n_boot=n_boot,
         level=level,
+        metrics=metrics,
         progress=progress,
     )
     return Frontier(model, by_label, unfair, study, choosing, path)
 
 
-def _with_equal_training(model: Any) -> Any:
+def _check_metrics(metrics: ChosenMetrics, goal: Goal) -> None:
+    """Refuse a choice without what a frontier trades."""
+    there = {metric.name for metric in chosen_metrics(metrics)}
+    if missing := [name for name in goal.names if name not in there]:
+        raise ValueError(
+            f"A frontier needs the metrics {', '.join(missing)}, which the names in metrics leave "
+            "out: add them, or give your own metrics only, as objects. [frontier-metrics]"
+        )
+
+
+def _with_equal_training(model: FairMixedEffects) -> FairMixedEffects:
     """Let every point train for as long: alone, the unfair one would be stopped early."""
     return model.set_params(early_stopping=False) if model.early_stopping == "auto" else model
 
 
-def _shorter(model: Any, path: bool, epochs: int | None) -> dict[str, int]:
+def _shorter(model: FairMixedEffects, path: bool, epochs: int | None) -> dict[str, int]:
     """Return the schedule of a path's points after the first."""
     if not path:
         if epochs is not None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfairme.estimators.estimator_keywords import check_count
 from pyfairme.metrics.array_inputs import check_share
+from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.study.comparison.compare import compare
 from pyfairme.study.tuning.final_evaluation import judge_held_out
 from pyfairme.study.tuning.search_space import with_keywords
@@ -59,7 +60,9 @@ class Tuning:
     problem: Problem = field(repr=False)
     unfair: Any = field(repr=False)
 
-    def judge(self, *, n_boot: int = 200, level: float = 0.9) -> pd.DataFrame:
+    def judge(
+        self, *, n_boot: int = 200, level: float = 0.9, metrics: ChosenMetrics = None
+    ) -> pd.DataFrame:
         """Judge the estimator found on the rows that no trial has seen, beside the unfair one.
 
         Both are fitted once, on all other rows of the seen clusters. These rows are one fold:
@@ -71,6 +74,8 @@ class Tuning:
             Bootstrap replicates.
         level
             Coverage of the intervals of differences.
+        metrics
+            As of `cross_validate`. The search itself looks at its objective only.
 
         Returns
         -------
@@ -91,10 +96,11 @@ class Tuning:
         """
         check_share(level)
         check_count("n_boot", n_boot, 0)
+        chosen_metrics(metrics)
         accuracy = self.points.aim.objective == "accuracy"
         name, other = ("start", self.points.base) if accuracy else ("unfair", self.unfair)
         found = judge_held_out(self.problem, {name: other, "tuned": self.estimator})
-        return compare(found, name, n_boot=n_boot, level=level).frame
+        return compare(found, name, n_boot=n_boot, level=level, metrics=metrics).frame
 
     def choose(self, max_cost: float) -> Any:
         """Return the unfitted estimator of the trial that is fairest for another cost.
