@@ -9,6 +9,7 @@ import pandas as pd
 
 from pyfairme.cli.problems import WIDTH
 from pyfairme.cli.roles import Roles
+from pyfairme.cli.saved_models import Model
 from pyfairme.cli.text_cells import why_text
 from pyfairme.data import Schema
 from pyfairme.data.attributes import Attribute
@@ -24,7 +25,7 @@ MANY = 12
 
 
 def describe_table(
-    roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema, positive: Any = None
+    roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema, positive: object = None
 ) -> str:
     """Say which column has which role, with the balance of target, clusters and groups.
 
@@ -102,7 +103,7 @@ def _line(label: str, text: str) -> str:
     )
 
 
-def _target(y: pd.Series, task: str, positive: Any) -> str:
+def _target(y: pd.Series, task: str, positive: object) -> str:
     if task == "regression":
         low, high = y.min(), y.max()
         return (
@@ -126,7 +127,7 @@ def _sizes(frame: pd.DataFrame, entry: Grouping) -> str:
     return f"{factor_name(entry)}: {len(sizes)} clusters of {sizes.min():,} to {sizes.max():,} rows"
 
 
-def describe_fit(model: Any, rows: int, seconds: float) -> str:
+def describe_fit(model: Model, rows: int, seconds: float) -> str:
     """Say how training went and how much clusters vary.
 
     Parameters
@@ -153,11 +154,11 @@ def describe_fit(model: Any, rows: int, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _learned_by_heart(last: Any) -> bool:
+def _learned_by_heart(last: pd.Series) -> bool:
     return last.get("validation/mixed", np.nan) > last["mixed"] + 0.25 * abs(last["mixed"])
 
 
-def _more(model: Any, last: Any) -> Iterator[str]:
+def _more(model: Model, last: pd.Series) -> Iterator[str]:
     skill = _skill(last, "skill/mixed/") or _skill(last, "skill/fixed/")
     if skill:
         values = zip(listed(skill), skill.values(), strict=True)
@@ -169,9 +170,10 @@ def _more(model: Any, last: Any) -> Iterator[str]:
         yield f"SD between clusters (90 % interval): {_components(between)}."
 
 
-def _skill(last: Any, start: str) -> dict[str, float]:
+def _skill(last: pd.Series, start: str) -> dict[str, float]:
     """Return by attribute the last value of the columns of the history that begin so."""
-    return {name.removeprefix(start): last[name] for name in last.index if name.startswith(start)}
+    names = [name for name in map(str, last.index) if name.startswith(start)]
+    return {name.removeprefix(start): last[name] for name in names}
 
 
 def _components(table: pd.DataFrame) -> str:

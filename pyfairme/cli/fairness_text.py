@@ -135,7 +135,7 @@ def _disparities(spread: pd.DataFrame, level: float) -> Iterator[str]:
             name = ""
 
 
-def _unclear(line: Any) -> bool:
+def _unclear(line: pd.Series) -> bool:
     return bool(line["value"] <= line["null_high"])  # NaN: no null value, or no value
 
 
@@ -207,7 +207,7 @@ def _largest(lines: pd.DataFrame, attributes: dict[str, str]) -> str:
     return f"{_number(line['value'])}{mark} ({attributes[line['attribute']]})"
 
 
-def _with_interval(line: Any) -> str:
+def _with_interval(line: pd.Series) -> str:
     if not np.isfinite(line["low"]):
         return _number(line["value"])
     return f"{_number(line['value'])} ({_number(line['low'])} to {_number(line['high'])})"

@@ -10,11 +10,12 @@ import typer
 
 from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
-from pyfairme.cli.fit_options import default_of, estimator_keywords
+from pyfairme.cli.fit_options import estimator_keywords
+from pyfairme.cli.options import DropMissingTarget, Names, Weight, keyword, option
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
-from pyfairme.cli.saved_models import key_of_models, remember_reading
+from pyfairme.cli.saved_models import Model, key_of_models, remember_reading
 from pyfairme.cli.table_files import check_output, read_table_as, write_table
 from pyfairme.cli.training_table import Learning, Split, read_learning
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
@@ -22,59 +23,46 @@ from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.variants import VARIANTS
 
-Names = list[str] | None
+KEYWORDS = (  # options that are keywords of the estimators
+    *("likelihood", "random_slopes", "fairness", "fairness_weight", "criterion", "hidden"),
+    *("offset", "threshold", "unseen", "epochs", "min_steps", "batch_size", "learning_rate"),
+)
 
 
 def fit(
     table: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz) or Parquet file.")],
-    target: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column to predict.", show_default=False)
-    ],
+    target: Annotated[str, option("COLUMN", "Column to predict.", show_default=False)],
     positive: Annotated[
         str | None,
-        typer.Option(
-            metavar="CLASS",
-            help="The positive class of two, such as approved.",
+        option(
+            "CLASS",
+            "The positive class of two, such as approved.",
             show_default="the last in alphabetical order",
         ),
     ] = None,
     cluster: Annotated[
         Names,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column that groups rows; again for a crossed factor; school/class for classes "
+        option(
+            "COLUMN",
+            "Column that groups rows; again for a crossed factor; school/class for classes "
             "numbered anew in each school.",
         ),
     ] = None,
     sensitive: Annotated[
         Names,
-        typer.Option(
-            metavar="ATTRIBUTE",
-            help="Sensitive attribute, once for each: a column; age:30,45 for brackets of a "
+        option(
+            "ATTRIBUTE",
+            "Sensitive attribute, once for each: a column; age:30,45 for brackets of a "
             "number (name=age:30,45 names them); sex*race for an intersection.",
         ),
     ] = None,
-    drop: Annotated[
-        Names, typer.Option(metavar="COLUMN", help="Column to leave out, once for each.")
-    ] = None,
+    drop: Annotated[Names, option("COLUMN", "Column to leave out, once for each.")] = None,
     categorical: Annotated[
-        Names,
-        typer.Option(
-            metavar="COLUMN", help="Column of numbers that are codes, not amounts, once for each."
-        ),
+        Names, option("COLUMN", "Column of numbers that are codes, not amounts, once for each.")
     ] = None,
-    weight: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
-        ),
-    ] = None,
-    drop_missing_target: Annotated[
-        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
-    ] = False,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="File for the model.")] = Path(
-        "model.pyfairme"
-    ),
+    weight: Weight = None,
+    drop_missing_target: DropMissingTarget = False,
+    out: Annotated[Path, option("FILE", "File for the model.")] = Path("model.pyfairme"),
     private: Annotated[
         bool,
         typer.Option(
@@ -82,143 +70,79 @@ def fit(
         ),
     ] = False,
     hold_out: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", help="Share of rows kept for the fairness table; 0 trains on all."
-        ),
+        float, option("SHARE", "Share of rows kept for the fairness table; 0 trains on all.")
     ] = 0.2,
     held_out_rows: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Table file to write the held-out rows to.")
+        Path | None, option("FILE", "Table file to write the held-out rows to.")
     ] = None,
     task: Annotated[
-        str,
-        typer.Option(
-            metavar="TASK",
-            help="classification, regression, or auto: text and two values are classes.",
-        ),
+        str, option("TASK", "classification, regression, or auto: text and two values are classes.")
     ] = "auto",
     likelihood: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"Of a regression: {', '.join(LIKELIHOODS)}.",
-            show_default=default_of("likelihood"),
-        ),
+        str | None, keyword("likelihood", "NAME", f"Of a regression: {', '.join(LIKELIHOODS)}.")
     ] = None,
     variant: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help=f"A model of the paper: {', '.join(VARIANTS)}; the options below go before it.",
+        option(
+            "NAME",
+            f"A model of the paper: {', '.join(VARIANTS)}; the options below go before it.",
             show_default="none of them; the options' own defaults",
         ),
     ] = None,
     random_slopes: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMNS",
-            help="all, hidden, none, or columns: hours,age; with a comma in a name: '\"a, b\",c'.",
-            show_default=default_of("random_slopes"),
+        keyword(
+            "random_slopes",
+            "COLUMNS",
+            "all, hidden, none, or columns: hours,age; with a comma in a name: '\"a, b\",c'.",
         ),
     ] = None,
     fairness: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAMES",
-            help=f"One or several of {', '.join(PENALTIES)}; or none.",
-            show_default=default_of("fairness"),
-        ),
+        keyword("fairness", "NAMES", f"One or several of {', '.join(PENALTIES)}; or none."),
     ] = None,
     fairness_weight: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="How strongly fairness counts.",
-            show_default=default_of("fairness_weight"),
-        ),
+        float | None, keyword("fairness_weight", "NUMBER", "How strongly fairness counts.")
     ] = None,
     criterion: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAME",
-            help="equalized_odds, demographic_parity or equal_opportunity.",
-            show_default=default_of("criterion"),
-        ),
+        keyword("criterion", "NAME", "equalized_odds, demographic_parity or equal_opportunity."),
     ] = None,
     drop_sensitive: Annotated[
         bool, typer.Option("--drop-sensitive", help="Hide sensitive columns from the network.")
     ] = False,
     hidden: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WIDTHS",
-            help="Widths of hidden layers; none: linear.",
-            show_default=default_of("hidden"),
-        ),
+        str | None, keyword("hidden", "WIDTHS", "Widths of hidden layers; none: linear.")
     ] = None,
     offset: Annotated[
         str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column added on the link scale: the log of the exposure, not the exposure.",
+        option(
+            "COLUMN", "Column added on the link scale: the log of the exposure, not the exposure."
         ),
     ] = None,
     threshold: Annotated[
         str | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Probability of a positive decision, or balanced_accuracy: chosen on "
-            "validation rows.",
-            show_default=default_of("threshold"),
+        keyword(
+            "threshold",
+            "NUMBER",
+            "Probability of a positive decision, or balanced_accuracy: chosen on validation rows.",
         ),
     ] = None,
     unseen: Annotated[
         str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="For new clusters: infer, population, sample or raise.",
-            show_default=default_of("unseen"),
-        ),
+        keyword("unseen", "POLICY", "For new clusters: infer, population, sample or raise."),
     ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Passes over the rows.",
-            show_default=default_of("epochs"),
-        ),
-    ] = None,
+    epochs: Annotated[int | None, keyword("epochs", "NUMBER", "Passes over the rows.")] = None,
     min_steps: Annotated[
-        int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Steps at least, on small tables.",
-            show_default=default_of("min_steps"),
-        ),
+        int | None, keyword("min_steps", "NUMBER", "Steps at least, on small tables.")
     ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            metavar="ROWS",
-            help="Rows per step.",
-            show_default=default_of("batch_size"),
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Of Adam.",
-            show_default=default_of("learning_rate"),
-        ),
-    ] = None,
+    batch_size: Annotated[int | None, keyword("batch_size", "ROWS", "Rows per step.")] = None,
+    learning_rate: Annotated[float | None, keyword("learning_rate", "NUMBER", "Of Adam.")] = None,
     encoding: Encoding = None,
     separator: Separator = None,
     decimal: Decimal = None,
     missing: Missing = None,
-    seed: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="Seeds the split and the training.")
-    ] = 0,
+    seed: Annotated[int, option("NUMBER", "Seeds the split and the training.", min=0)] = 0,
 ) -> None:
     """Fit a model to a table and save it.
 
@@ -234,23 +158,9 @@ def fit(
       pyfairme fit visits.parquet --target days --cluster clinic \\
           --sensitive sex --likelihood poisson --random-slopes age
     """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
-    keywords = {
-        "likelihood": likelihood,
-        "random_slopes": random_slopes,
-        "fairness": fairness,
-        "fairness_weight": fairness_weight,
-        "criterion": criterion,
-        "drop_sensitive": drop_sensitive or None,
-        "hidden": hidden,
-        "offset": offset,
-        "threshold": threshold,
-        "unseen": unseen,
-        "epochs": epochs,
-        "min_steps": min_steps,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "random_state": seed,
-    }
+    given = locals()
+    keywords = {name: given[name] for name in KEYWORDS}
+    keywords |= {"drop_sensitive": drop_sensitive or None, "random_state": seed}
     with one_line_errors():
         key = key_of_models()
         check_output(out, "--out", table=False, inputs=[table])
@@ -301,7 +211,7 @@ def fit(
         _say_next(out, target, held_out_rows, weight, reading)
 
 
-def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Any:
+def _estimator(learning: Learning, variant: str | None, options: Mapping[str, Any]) -> Model:
     keywords = estimator_keywords(learning.roles, learning.covariates, variant, options)
     if learning.schema.task == "classification":
         return FairMixedEffectsClassifier(**keywords, pos_label=learning.positive)
@@ -322,7 +232,7 @@ def _say_split(learning: Learning, split: Split) -> None:
         say_note("without --sensitive nothing is made fair and no groups are compared.")
 
 
-def _judge(estimator: Any, learning: Learning, held: np.ndarray) -> None:
+def _judge(estimator: Model, learning: Learning, held: np.ndarray) -> None:
     with spoken_warnings():
         report = estimator.fairness_report(
             learning.covariates.iloc[held],

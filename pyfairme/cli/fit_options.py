@@ -31,7 +31,7 @@ def default_of(keyword: str) -> str:
     return first if first == last else f"{first}; for a regression {last}"
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if value is None or value == ():
         return "none"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -71,9 +71,9 @@ def _trimmed(column: pd.Series, missing: frozenset[str]) -> Any:
     return pc.if_else(gaps, pa.scalar(None, cells.type), cells)
 
 
-def _all(cells: Any, pattern: str) -> bool:
+def _all(cells: pa.Array, pattern: str) -> bool:
     return pc.all(pc.match_substring_regex(cells, pattern)).as_py()
 
 
-def _any(cells: Any, pattern: str) -> bool:
+def _any(cells: pa.Array, pattern: str) -> bool:
     return pc.any(pc.match_substring_regex(cells, pattern)).as_py()

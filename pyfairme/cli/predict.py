@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import typer
 
+from pyfairme.cli.options import Names, Unseen, option
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
-from pyfairme.cli.saved_models import load_model, read_for_model, rows_for_model, set_unseen
+from pyfairme.cli.saved_models import Model, load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.table_files import check_columns, check_output, write_table
 from pyfairme.data.columns import label_of
+from pyfairme.estimators import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.table_inputs import new_clusters
 from pyfairme.metrics.names import listed
@@ -23,38 +25,20 @@ def predict(
     model: Annotated[Path, typer.Argument(help='File that "pyfairme fit" wrote.')],
     table: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz) or Parquet file.")],
     out: Annotated[
-        Path, typer.Option(metavar="FILE", help="File for the predictions: .csv, .tsv or .parquet.")
+        Path, option("FILE", "File for the predictions: .csv, .tsv or .parquet.")
     ] = Path("predictions.csv"),
     keep: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Column to copy into the predictions, such as an id; once for each.",
-        ),
+        Names,
+        option("COLUMN", "Column to copy into the predictions, such as an id; once for each."),
     ] = None,
     effects: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="mixed; fixed: without the cluster; random: of the cluster alone."
-        ),
+        str, option("NAME", "mixed; fixed: without the cluster; random: of the cluster alone.")
     ] = "mixed",
-    level: Annotated[
-        float, typer.Option(metavar="NUMBER", help="Coverage of the interval low to high.")
-    ] = 0.9,
+    level: Annotated[float, option("NUMBER", "Coverage of the interval low to high.")] = 0.9,
     kind: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="Interval of the mean (or probability), or of a new observation."
-        ),
+        str, option("NAME", "Interval of the mean (or probability), or of a new observation.")
     ] = "mean",
-    unseen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="Clusters that training never saw: infer, population, sample or raise.",
-            show_default="as fitted",
-        ),
-    ] = None,
+    unseen: Unseen = None,
     encoding: Encoding = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -93,7 +77,7 @@ def predict(
 
 
 def prediction_table(
-    model: Any, frame: pd.DataFrame, effects: str, level: float, kind: str
+    model: Model, frame: pd.DataFrame, effects: str, level: float, kind: str
 ) -> pd.DataFrame:
     """Return predictions, probabilities, interval and whether the cluster was seen.
 
@@ -114,11 +98,10 @@ def prediction_table(
     """
     interval = model.predict_interval(frame, level=level, kind=kind, effects=effects)
     columns: dict[str, Any] = {"prediction": model.predict(frame, effects=effects)}
-    classes = getattr(model, "classes_", ())
-    if len(classes) > 2:
+    if isinstance(model, FairMixedEffectsClassifier) and len(model.classes_) > 2:
         columns |= _by_class(model, frame, interval, effects)
     else:
-        if len(classes):
+        if isinstance(model, FairMixedEffectsClassifier):
             columns["probability"] = model.predict_proba(frame, effects=effects)[:, 1]
         columns |= {name: interval[name].to_numpy() for name in ("low", "high")}
     columns["cluster_seen"] = _seen(model, frame)
@@ -126,7 +109,7 @@ def prediction_table(
 
 
 def _by_class(
-    model: Any, frame: pd.DataFrame, interval: pd.DataFrame, effects: str
+    model: FairMixedEffectsClassifier, frame: pd.DataFrame, interval: pd.DataFrame, effects: str
 ) -> dict[str, np.ndarray]:
     probability = model.predict_proba(frame, effects=effects)
     found = {f"probability_{label_of(c)}": probability[:, i] for i, c in enumerate(model.classes_)}
@@ -136,7 +119,7 @@ def _by_class(
     return found
 
 
-def _seen(model: Any, frame: pd.DataFrame) -> np.ndarray:
+def _seen(model: Model, frame: pd.DataFrame) -> np.ndarray:
     """Rows all of whose clusters training had; all of them for a model without clusters."""
     seen = np.ones(len(frame), bool)
     for factor in model.design_.factors:
@@ -155,7 +138,7 @@ def _with_ids(found: pd.DataFrame, frame: pd.DataFrame, keep: list[str]) -> pd.D
     return pd.concat([pd.DataFrame(ids), found], axis=1)
 
 
-def _summary(model: Any, found: pd.DataFrame, level: float, kind: str) -> list[str]:
+def _summary(model: Model, found: pd.DataFrame, level: float, kind: str) -> list[str]:
     """Say what the columns are, and how the predictions lie."""
     of = {"mean": "what it expects", "observation": "a new observation"}[kind]
     bounds = f"low and high: {100 * level:g} % interval of"
@@ -176,7 +159,7 @@ def _summary(model: Any, found: pd.DataFrame, level: float, kind: str) -> list[s
     return [*lines, f"{bounds} {what}"]
 
 
-def _news(model: Any, frame: pd.DataFrame, found: pd.DataFrame, effects: str) -> list[str]:
+def _news(model: Model, frame: pd.DataFrame, found: pd.DataFrame, effects: str) -> list[str]:
     """Say how many rows have clusters that training never saw, and what was done with them."""
     rows = int(np.sum(~found["cluster_seen"].to_numpy()))
     if not rows:

@@ -1,7 +1,7 @@
 """``pyfairme report``: accuracy and fairness of a saved model on the rows of a table."""
 
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +9,7 @@ import pandas as pd
 import typer
 
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
+from pyfairme.cli.options import DropMissingTarget, Names, Unseen, Weight, option
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import (
@@ -18,9 +19,10 @@ from pyfairme.cli.roles import (
     read_weight,
     role_names,
 )
-from pyfairme.cli.saved_models import load_model, read_for_model, rows_for_model, set_unseen
+from pyfairme.cli.saved_models import Model, load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.table_files import check_columns, check_folder
 from pyfairme.data.columns import label_of
+from pyfairme.data.schema import Sensitive
 from pyfairme.file_names import free_name, readable_part
 from pyfairme.metrics.names import short_names
 from pyfairme.plots import plot_cluster_effects, plot_group_rates, plot_training
@@ -29,6 +31,8 @@ from pyfairme.report.writing import write_csv, write_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    _Picture = tuple[str, Figure, str]  # name of its file, and what it shows
+
 MOST_PICTURES = 6  # of classes
 LONGEST = 25  # letters of a label in the name of a file, or in a title
 
@@ -36,55 +40,30 @@ LONGEST = 25  # letters of a label in the name of a file, or in a title
 def report(
     model: Annotated[Path, typer.Argument(help='File that "pyfairme fit" wrote.')],
     table: Annotated[Path, typer.Argument(help="Rows that the model was not trained on.")],
-    target: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Column with the outcome.", show_default=False)
-    ],
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for tables and pictures.")
-    ] = Path("report"),
+    target: Annotated[str, option("COLUMN", "Column with the outcome.", show_default=False)],
+    out: Annotated[Path, option("FOLDER", "Folder for tables and pictures.")] = Path("report"),
     attribute: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="ATTRIBUTE",
-            help="Attribute to judge, also one that the model does not protect; as --sensitive of "
+        Names,
+        option(
+            "ATTRIBUTE",
+            "Attribute to judge, also one that the model does not protect; as --sensitive of "
             "fit, once for each.",
             show_default="those of the model",
         ),
     ] = None,
-    weight: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
-        ),
-    ] = None,
+    weight: Weight = None,
     by_cluster: Annotated[
         bool, typer.Option("--by-cluster", help="Judge every cluster on its own as well.")
     ] = False,
     effects: Annotated[
-        str, typer.Option(metavar="NAME", help="Predictions on the screen: mixed, fixed or random.")
+        str, option("NAME", "Predictions on the screen: mixed, fixed or random.")
     ] = "mixed",
-    drop_missing_target: Annotated[
-        bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
-    ] = False,
-    unseen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="POLICY",
-            help="Clusters that training never saw: infer, population, sample or raise.",
-            show_default="as fitted",
-        ),
-    ] = None,
-    level: Annotated[
-        float, typer.Option(metavar="NUMBER", help="Coverage of the intervals.")
-    ] = 0.9,
-    n_boot: Annotated[
-        int, typer.Option(metavar="NUMBER", min=0, help="Bootstrap draws behind them.")
-    ] = 200,
+    drop_missing_target: DropMissingTarget = False,
+    unseen: Unseen = None,
+    level: Annotated[float, option("NUMBER", "Coverage of the intervals.")] = 0.9,
+    n_boot: Annotated[int, option("NUMBER", "Bootstrap draws behind them.", min=0)] = 200,
     min_group_size: Annotated[
-        int,
-        typer.Option(
-            metavar="NUMBER", min=0, help="Rows below which groups are put together; see the docs."
-        ),
+        int, option("NUMBER", "Rows below which groups are put together; see the docs.", min=0)
     ] = 0,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -192,7 +171,7 @@ def _rows(report: pd.DataFrame) -> str:
 
 def _write(
     folder: Path,
-    model: Any,
+    model: Model,
     report: pd.DataFrame | None,
     tables: dict[str, tuple[pd.DataFrame, str]],
 ) -> dict[str, str]:
@@ -208,14 +187,14 @@ def _write(
     return meanings
 
 
-def _figures(model: Any, report: pd.DataFrame | None) -> Iterator[tuple[str, "Figure", str]]:
+def _figures(model: Model, report: pd.DataFrame | None) -> "Iterator[_Picture]":
     if report is not None:
         yield from _rates(report)
     yield from _effects(model)
     yield "training.png", plot_training(model.history_), "training curves of the model"
 
 
-def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
+def _rates(report: pd.DataFrame) -> "Iterator[_Picture]":
     """Draw the groups' rates by fixed and by mixed effects; a regression has none."""
     rates = report.loc[report["metric"].isin(("tpr", "fpr"))]
     classes = list(dict.fromkeys(rates["class"]))
@@ -233,7 +212,7 @@ def _rates(report: pd.DataFrame) -> Iterator[tuple[str, "Figure", str]]:
             yield f"group_rates_{clusters}{part}.png", figure, "TPR and FPR of every group"
 
 
-def _effects(model: Any) -> Iterator[tuple[str, "Figure", str]]:
+def _effects(model: Model) -> "Iterator[_Picture]":
     effects = model.cluster_effects_
     factors = list(dict.fromkeys(effects["factor"]))
     classes = list(dict.fromkeys(effects["class"])) if "class" in effects else [None]
@@ -250,21 +229,21 @@ def _effects(model: Any) -> Iterator[tuple[str, "Figure", str]]:
             yield f"{name}.png", figure, "effect of every cluster with its interval"
 
 
-def _unit(model: Any) -> str:
+def _unit(model: Model) -> str:
     if hasattr(model, "classes_"):
         return "log-odds"
     return "log of the mean" if model.target_.log_link else "units of the target"
 
 
-def _shown(label: Any) -> str:
+def _shown(label: object) -> str:
     (name,) = short_names([label_of(label)], LONGEST).values()
     return name
 
 
-def _file_part(label: Any) -> str:
+def _file_part(label: object) -> str:
     return readable_part(label_of(label), LONGEST)
 
 
-def _say_no_groups(model: Any, attributes: Any) -> None:
+def _say_no_groups(model: Model, attributes: Sequence[Sensitive] | None) -> None:
     if not attributes and not model.design_.attributes:
         say_note("the model has no sensitive attributes; --attribute COLUMN compares groups.")

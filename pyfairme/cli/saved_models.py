@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,12 +12,14 @@ from pyfairme.cli.table_files import read_table
 from pyfairme.data.columns import label_of
 from pyfairme.data.encoders import CategoricalTerm
 from pyfairme.data.schema import Binned, components
-from pyfairme.estimators import load
+from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
 from pyfairme.estimators.estimator_keywords import UNSEEN, check_choice
 from pyfairme.persistence import secret_of
 
+Model = FairMixedEffectsClassifier | FairMixedEffectsRegressor
 
-def load_model(path: Path) -> Any:
+
+def load_model(path: Path) -> Model:
     """Load an estimator.
 
     Raises
@@ -45,7 +46,7 @@ def key_of_models() -> bytes | None:
     return secret_of(os.environ.get("PYFAIRME_KEY"))
 
 
-def set_unseen(model: Any, policy: str | None) -> Any:
+def set_unseen(model: Model, policy: str | None) -> Model:
     """Return the model with another policy for new clusters, or as it is for None."""
     if policy is None:
         return model
@@ -53,13 +54,13 @@ def set_unseen(model: Any, policy: str | None) -> Any:
     return model.set_params(unseen=policy)
 
 
-def remember_reading(model: Any, reading: Reading) -> None:
+def remember_reading(model: Model, reading: Reading) -> None:
     """Keep how the table was read, for `read_for_model`, with the model's file."""
     model._reading = reading.remembered()
 
 
 def read_for_model(
-    model: Any,
+    model: Model,
     table: Path,
     reading: Reading,
     *,
@@ -98,7 +99,7 @@ def read_for_model(
 
 
 def rows_for_model(
-    model: Any, frame: pd.DataFrame, table: Path, *, judge: bool = False
+    model: Model, frame: pd.DataFrame, table: Path, *, judge: bool = False
 ) -> pd.DataFrame:
     """Return the rows as the model takes them, or refuse a table that lacks columns.
 
@@ -142,7 +143,7 @@ def _check_columns(needed: list[str], frame: pd.DataFrame, table: Path) -> None:
     )
 
 
-def _needed(model: Any, judge: bool) -> list[str]:
+def _needed(model: Model, judge: bool) -> list[str]:
     design = model.design_
     parts = [part for entry in design.schema.sensitive for part in components(entry)]
     sensitive = [part.column if isinstance(part, Binned) else part for part in parts]

@@ -147,7 +147,7 @@ class Cells(NamedTuple):
         numbers = [np.nan if text is None else float(text) for text in bare]
         return self._of(numbers, np.float64, np.nan)
 
-    def _of(self, distinct: list[Any], dtype: Any, gap: Any) -> pd.Series:
+    def _of(self, distinct: list[Any], dtype: type, gap: float | None) -> pd.Series:
         """Return a value for each cell."""
         found = np.array([*distinct, gap], dtype=dtype)  # the last one is that of code -1
         return pd.Series(found[self.codes], index=self.column.index, name=self.column.name)

@@ -13,6 +13,7 @@ import typer
 
 from pyfairme.atomic import write_text
 from pyfairme.cli.fit_options import estimator_keywords
+from pyfairme.cli.options import Names, Weight, option
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
@@ -21,116 +22,90 @@ from pyfairme.cli.training_table import read_learning
 from pyfairme.cli.tune_files import read_best, read_settings
 from pyfairme.datasets import Dataset
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
+from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.report.writing import write_csv
+from pyfairme.study import Tuning
 
 LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 60}
-Names = list[str] | None
 
 
 def tune(
     source: Annotated[
         str, typer.Argument(help="adult, acs or heritage; or a CSV, TSV or Parquet file.")
     ],
-    target: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column to predict, of a file.")
-    ] = None,
+    target: Annotated[str | None, option("COLUMN", "Column to predict, of a file.")] = None,
     cluster: Annotated[
-        Names,
-        typer.Option(
-            metavar="COLUMN", help="Column that groups rows, of a file; as of fit: school/class."
-        ),
+        Names, option("COLUMN", "Column that groups rows, of a file; as of fit: school/class.")
     ] = None,
-    sensitive: Annotated[
-        Names,
-        typer.Option(metavar="ATTRIBUTE", help="As of fit, once for each, of a file."),
-    ] = None,
+    sensitive: Annotated[Names, option("ATTRIBUTE", "As of fit, once for each, of a file.")] = None,
     drop: Annotated[
-        Names, typer.Option(metavar="COLUMN", help="Column of a file to leave out, once for each.")
+        Names, option("COLUMN", "Column of a file to leave out, once for each.")
     ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder or file of acs or heritage; else that of PYFAIRME_DATA."),
     ] = None,
     variant: Annotated[
-        str, typer.Option(metavar="NAME", help="The model of the paper that the search starts at.")
+        str, option("NAME", "The model of the paper that the search starts at.")
     ] = "medl_adb",
     settings: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="JSON of keywords of the estimator, over those of the variant."
-        ),
+        Path | None, option("FILE", "JSON of keywords of the estimator, over those of the variant.")
     ] = None,
     trials: Annotated[
         int, typer.Option(min=1, help="Trials of the study in all, by however many processes.")
     ] = 100,
-    weight: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN", help="Column with the weight of each row, such as a survey's."
-        ),
-    ] = None,
+    weight: Weight = None,
     objective: Annotated[
         str,
-        typer.Option(
-            metavar="NAME",
-            help="fairness, accuracy or frontier; auto: fairness if the model has a penalty.",
+        option(
+            "NAME", "fairness, accuracy or frontier; auto: fairness if the model has a penalty."
         ),
     ] = "auto",
     max_cost: Annotated[
-        float,
-        typer.Option(
-            metavar="SHARE", help="Balanced accuracy that fairness may cost; 0.01: a point."
-        ),
+        float, option("SHARE", "Balanced accuracy that fairness may cost; 0.01: a point.")
     ] = 0.01,
     baseline: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="best.json of a search for the unfair model, which sets the demand.",
+        option(
+            "FILE",
+            "best.json of a search for the unfair model, which sets the demand.",
             show_default="the same model without fairness",
         ),
     ] = None,
     search: Annotated[
         str,
-        typer.Option(
-            metavar="KEYWORDS",
-            help="What is searched: fairness_weight,learning_rate,...; all that the model has if "
-            "empty.",
+        option(
+            "KEYWORDS",
+            "What is searched: fairness_weight,learning_rate,...; all that the model has if empty.",
         ),
     ] = "",
     seen: Annotated[
         int | None,
-        typer.Option(
-            metavar="NUMBER",
-            help="Clusters that training sees, the largest ones.",
+        option(
+            "NUMBER",
+            "Clusters that training sees, the largest ones.",
             show_default="as in the paper; all of a file",
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=3, help="Folds; one of them is never touched.")] = 10,
     turns: Annotated[
-        int | None,
-        typer.Option(metavar="NUMBER", help="Validation folds per trial.", show_default="all"),
+        int | None, option("NUMBER", "Validation folds per trial.", show_default="all")
     ] = None,
-    rows: Annotated[
-        int | None, typer.Option(metavar="NUMBER", help="A random part of the rows.")
-    ] = None,
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for the study and what it found.")
-    ] = Path("pyfairme-tune"),
+    rows: Annotated[int | None, option("NUMBER", "A random part of the rows.")] = None,
+    out: Annotated[Path, option("FOLDER", "Folder for the study and what it found.")] = Path(
+        "pyfairme-tune"
+    ),
     storage: Annotated[
         str | None,
-        typer.Option(
-            metavar="URL",
-            help="Any storage of Optuna, or the path of a journal file.",
+        option(
+            "URL",
+            "Any storage of Optuna, or the path of a journal file.",
             show_default="tune.db in the folder",
         ),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help="local, or ray: folds as tasks of a cluster.")
-    ] = "local",
+    engine: Annotated[str, option("NAME", "local, or ray: folds as tasks of a cluster.")] = "local",
     address: Annotated[
-        str | None,
-        typer.Option(metavar="ADDRESS", help="Of a running Ray cluster; else one is started."),
+        str | None, option("ADDRESS", "Of a running Ray cluster; else one is started.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Workers of the Ray cluster.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seeds folds, networks and draws.")] = 0,
@@ -250,13 +225,13 @@ def _keywords(
     return {name: found[name] for name in found if name not in ("cluster", "sensitive")}
 
 
-def _kind(dataset: Dataset) -> Any:
+def _kind(dataset: Dataset) -> type[FairMixedEffects]:
     if dataset.schema.task == "classification":
         return FairMixedEffectsClassifier
     return FairMixedEffectsRegressor
 
 
-def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
+def _space(estimator: FairMixedEffects, dataset: Dataset, search: str) -> dict[str, Any]:
     """Return the default space, or the part of it that is named."""
     from pyfairme.study.crossval.fits import with_roles
     from pyfairme.study.tuning.search_space import default_space
@@ -275,7 +250,7 @@ def _space(estimator: Any, dataset: Dataset, search: str) -> dict[str, Any]:
     }
 
 
-def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
+def _write(found: Tuning, keywords: Mapping[str, Any], out: Path) -> None:
     from pyfairme.study.crossval.fits import plain
 
     write_csv(found.frame, out / "trials.csv")
@@ -293,7 +268,7 @@ def _write(found: Any, keywords: Mapping[str, Any], out: Path) -> None:
     write_text(out / "best.json", text + "\n")
 
 
-def _say(found: Any, out: Path) -> None:
+def _say(found: Tuning, out: Path) -> None:
     line = found.frame[found.frame["best"]].iloc[0]
     states = found.frame["state"].value_counts()
     counts = ", ".join(f"{number} {state}" for state, number in states.items())

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pyfairme.estimators.base import FairMixedEffects
 
-def read_settings(path: Path, kind: Any) -> dict[str, Any]:
+
+def read_settings(path: Path, kind: type[FairMixedEffects]) -> dict[str, Any]:
     """Read keywords of the estimator; lists of a file are the tuples of Python."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -23,7 +25,7 @@ def read_settings(path: Path, kind: Any) -> dict[str, Any]:
     return {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
 
 
-def read_best(path: Path, kind: Any) -> Any:
+def read_best(path: Path, kind: type[FairMixedEffects]) -> FairMixedEffects:
     """Return the estimator, of class ``kind``, that an earlier search found."""
     try:
         keywords = json.loads(path.read_text(encoding="utf-8"))["keywords"]

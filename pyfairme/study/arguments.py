@@ -5,19 +5,22 @@ from __future__ import annotations
 import numbers
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pyfairme.data.columns import label_of
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import check_choice, is_number
 from pyfairme.metrics.array_inputs import check_count, check_share
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 MOST_SEED = 2**32 - 1  # of scikit-learn's folds
 LONGEST_NAME = 150  # of a model: it names a folder
 FOLDS = "training, validation, test"
 
 
-def check_dataset(dataset: Any) -> None:
+def check_dataset(dataset: object) -> None:
     """Refuse what is no data set, or one that nothing can be learned from.
 
     Raises
@@ -48,7 +51,9 @@ def check_dataset(dataset: Any) -> None:
         )
 
 
-def named_models(estimators: Any) -> dict[str, Any]:
+def named_models(
+    estimators: FairMixedEffects | Mapping[str, FairMixedEffects],
+) -> dict[str, FairMixedEffects]:
     """Return estimators by name; a single one is called "model".
 
     Raises
@@ -96,7 +101,7 @@ def _check_name(name: Any) -> None:
         )
 
 
-def seeds_of(seeds: Any) -> tuple[int, ...]:
+def seeds_of(seeds: object) -> tuple[int, ...]:
     """Return seeds as numbers; a number n stands for 0, 1, ..., n - 1.
 
     Raises
@@ -123,7 +128,7 @@ def seeds_of(seeds: Any) -> tuple[int, ...]:
     )
 
 
-def check_folds(folds: Any, turns: Any, most_turns: int | None = None) -> None:
+def check_folds(folds: object, turns: object, most_turns: int | None = None) -> None:
     """Refuse a number of folds below 3, and turns that are not among the folds.
 
     Parameters
@@ -141,7 +146,7 @@ def check_folds(folds: Any, turns: Any, most_turns: int | None = None) -> None:
         raise ValueError(f"turns must lie between 1 and {most}{less}; got {turns!r}. [turns]")
 
 
-def check_protocol(*, seen: Any, path: Any, store: Any) -> None:
+def check_protocol(*, seen: object, path: object, store: object) -> None:
     """Refuse a number of clusters, a path or a store that cannot be one."""
     if seen is not None and not _is_whole(seen):
         raise ValueError(
@@ -156,7 +161,7 @@ def check_protocol(*, seen: Any, path: Any, store: Any) -> None:
         raise ValueError(f"store must be a folder, and {str(store)!r} is a file. [store-path]")
 
 
-def check_engine(engine: Any, n_jobs: Any, address: Any, progress: Any) -> None:
+def check_engine(engine: object, n_jobs: object, address: object, progress: object) -> None:
     """Refuse where and how fits cannot be made."""
     check_choice("engine", engine, ("local", "ray"))
     check_count(n_jobs, "n_jobs", 1)
@@ -168,17 +173,17 @@ def check_engine(engine: Any, n_jobs: Any, address: Any, progress: Any) -> None:
     check_choice("progress", progress, ("auto", True, False))
 
 
-def check_report(n_boot: Any, level: Any) -> None:
+def check_report(n_boot: object, level: object) -> None:
     """Refuse numbers of replicates and coverages that the report would refuse after all fits."""
     check_count(n_boot, "n_boot")
     check_share(level)
 
 
-def check_max_cost(max_cost: Any) -> None:
+def check_max_cost(max_cost: object) -> None:
     """Refuse an accuracy that cannot be given up."""
     if not is_number(max_cost) or max_cost < 0:
         raise ValueError(f"max_cost must be a number of at least 0, got {max_cost!r}. [max-cost]")
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -1,8 +1,7 @@
 """Tests of the difference between two models that judged the same rows."""
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.sampling_noise import quantile
 
@@ -139,7 +138,7 @@ def cohen_d(differences: np.ndarray) -> float:
     return float(mean / spread) if spread > ROUNDING * abs(mean) else np.nan
 
 
-def holm(p_values: Any) -> np.ndarray:
+def holm(p_values: ArrayLike) -> np.ndarray:
     """Adjust the p-values of one family by Holm's step-down method (Holm 1979).
 
     The i-th smallest of m is multiplied by m - i + 1; each is at least the one before, at most 1.

@@ -66,5 +66,5 @@ def bytes_of(path: Path) -> bytes:
         raise Untrusted(f"{path.name} cannot be read: {reason}") from error
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return json.dumps(value, indent=1) + "\n"  # ASCII: every text can be written

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.model_selection import StratifiedKFold
 
 from pyfairme.data.columns import MISSING, lookup
@@ -79,7 +80,7 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     return tuple(labels.head(number))
 
 
-def rotations(y: Any, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
+def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
     """Split rows into stratified folds, each of which is the test fold once.
 
     With ten folds: eight train, one validates, one tests, rotated ten times.

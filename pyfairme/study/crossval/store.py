@@ -130,7 +130,7 @@ def check_stored_name(name: str) -> None:
         )
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, np.ndarray]]:
+def _flat(name: str, value: np.ndarray | Mapping[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             check_stored_name(key)

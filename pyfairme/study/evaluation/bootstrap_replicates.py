@@ -5,7 +5,7 @@ weight the rows of every model, kind of effects and seed, so that differences be
 paired; a replicate is a mean over seeds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -265,7 +265,11 @@ def _nulls(
     return found
 
 
-def _drawn(null: Any, tables: list[Table], section: StudySection) -> Iterator[Floats]:
+def _drawn(
+    null: Callable[[Table, np.random.Generator, int], Floats],
+    tables: list[Table],
+    section: StudySection,
+) -> Iterator[Floats]:
     """Yield the null draws of each table; one shuffle of the groups serves all models alike."""
     draws, first = NULL_DRAWS[section.task], tables[0]
 

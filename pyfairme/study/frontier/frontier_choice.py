@@ -150,7 +150,7 @@ def choice_of(
     )
 
 
-def _useless(point: Any, unfair: Any) -> str:
+def _useless(point: pd.Series, unfair: pd.Series) -> str:
     """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit."""
     name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
     now, before = float(point[name]), float(unfair[name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.base import clone
@@ -16,6 +16,9 @@ from pyfairme.study.crossval.store import Key
 from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
 from pyfairme.study.tuning.trials import Problem
 
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
 
 class HeldOut(NamedTuple):
     """A study of one fold, as `pyfairme.study.comparison.compare` reads it."""
@@ -25,7 +28,7 @@ class HeldOut(NamedTuple):
     runs: Runs
 
 
-def judge_held_out(problem: Problem, models: Mapping[str, Any]) -> HeldOut:
+def judge_held_out(problem: Problem, models: Mapping[str, FairMixedEffects]) -> HeldOut:
     """Fit copies of the models on all rows of the search, and judge the rows set aside.
 
     Networks start alike in all models.

@@ -306,7 +306,7 @@ def _penalties(base: FairMixedEffects) -> set[str]:
     return {*PENALTIES, *penalty_names(base.fairness)}
 
 
-def _by_penalty(base: FairMixedEffects, weight: Any) -> bool:
+def _by_penalty(base: FairMixedEffects, weight: object) -> bool:
     return isinstance(weight, Mapping) and bool(set(weight) & _penalties(base))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,21 +14,27 @@ from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import Choice, keywords_of, values_of
 from pyfairme.study.tuning.shared_study import counted, have_checksums, trusted
 
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+    from pyfairme.estimators.base import FairMixedEffects
+
 
 class Points(NamedTuple):
     """A study, the estimator that it varies, the ranges, and what is minimised."""
 
-    study: Any
-    base: Any
+    study: Study
+    base: FairMixedEffects
     space: Mapping[str, Any]
     aim: Aim
 
-    def keywords(self, trial: Any) -> dict[str, Any]:
+    def keywords(self, trial: FrozenTrial) -> dict[str, Any]:
         """Return the estimator's keywords of a trial."""
         return keywords_of(self.space, trial.params, self.base)
 
 
-def choose(points: Points, max_cost: float) -> tuple[Any, float]:
+def choose(points: Points, max_cost: float) -> tuple[FrozenTrial, float]:
     """Choose the best completed trial.
 
     Without a demand on accuracy the one with the smallest value; else, among those that meet it,
@@ -56,7 +62,7 @@ def choose(points: Points, max_cost: float) -> tuple[Any, float]:
     return done[best], _missing(points.aim, done[best], max_cost)
 
 
-def trial_frame(points: Points, best: Any) -> pd.DataFrame:
+def trial_frame(points: Points, best: FrozenTrial) -> pd.DataFrame:
     """Lay the trials that count out as `pyfairme.study.tuning.tune_study.Tuning` describes."""
     numbers = set(counted(points.study))
     trials = [trial for trial in points.study.get_trials(deepcopy=False)
@@ -101,7 +107,7 @@ def warn_if_missing(missing: float, max_cost: float) -> None:
         )
 
 
-def _completed(points: Points) -> list[Any]:
+def _completed(points: Points) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
     trials = points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -109,14 +115,14 @@ def _completed(points: Points) -> list[Any]:
     return [trial for trial in trials if trusted(trial, checked)]
 
 
-def _missing(aim: Aim, trial: Any, max_cost: float) -> float:
+def _missing(aim: Aim, trial: FrozenTrial, max_cost: float) -> float:
     if aim.objective == "accuracy" or "metrics" not in trial.user_attrs:
         return np.nan if aim.objective != "accuracy" else 0.0
     metrics, folds = trial.user_attrs["metrics"], trial.user_attrs["folds"]
     return aim.violation(metrics, folds, max_cost)
 
 
-def _rank(aim: Aim, trial: Any, max_cost: float) -> tuple[float, ...]:
+def _rank(aim: Aim, trial: FrozenTrial, max_cost: float) -> tuple[float, ...]:
     metrics = trial.user_attrs["metrics"]
     if aim.objective == "accuracy":
         return (metrics["loss"],)
@@ -124,7 +130,7 @@ def _rank(aim: Aim, trial: Any, max_cost: float) -> tuple[float, ...]:
     return (missing, metrics["worst_sd"], -metrics["accuracy"])
 
 
-def _line(points: Points, trial: Any) -> dict[str, Any]:
+def _line(points: Points, trial: FrozenTrial) -> dict[str, Any]:
     values = trial.values or [np.nan] * len(points.aim.directions)
     names = ["value"] if len(values) == 1 else [f"value_{n}" for n in range(len(values))]
     return {

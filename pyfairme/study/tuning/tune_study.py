@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pyfairme.datasets import Dataset
@@ -33,10 +34,14 @@ from pyfairme.study.tuning.search_space import (
 )
 from pyfairme.study.tuning.shared_study import announce_checksums, judge_damaged_anew, open_storage
 from pyfairme.study.tuning.trial_frame import Points, choose, trial_frame, warn_if_missing
-from pyfairme.study.tuning.trials import Inline, Problem, judge_fold, pose_problem
+from pyfairme.study.tuning.trials import Inline, Pool, Problem, judge_fold, pose_problem
 from pyfairme.study.tuning.tuning_result import Tuning
 
 if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
     from pyfairme.estimators.base import FairMixedEffects
 
 # Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
@@ -48,7 +53,7 @@ def tune(
     dataset: Dataset,
     *,
     trials: int = 100,
-    storage: Any = "sqlite:///tune.db",
+    storage: str | Path | BaseStorage | None = "sqlite:///tune.db",
     engine: str = "local",
     address: str | None = None,
     n_jobs: int = 1,
@@ -56,12 +61,12 @@ def tune(
     space: Mapping[str, Any] | None = None,
     objective: str = "auto",
     max_cost: float = 0.01,
-    baseline: Any = None,
+    baseline: FairMixedEffects | None = None,
     seen: int | None = None,
     folds: int = 10,
     turns: int | None = None,
     random_state: int = 0,
-    progress: Any = "auto",
+    progress: bool | str = "auto",
 ) -> Tuning:
     """Search an estimator's keywords by BOHB: Parzen estimators and Hyperband, with a constraint.
 
@@ -204,7 +209,9 @@ def tune(
     return _result(search.points, problem, unfair)
 
 
-def _pool(engine: str, problem: Problem, n_jobs: int, address: str | None) -> Any:
+def _pool(
+    engine: str, problem: Problem, n_jobs: int, address: str | None
+) -> AbstractContextManager[Pool]:
     """Return the context manager of what judges folds."""
     if engine == "local":
         return nullcontext(Inline(judge_fold, problem))
@@ -213,7 +220,7 @@ def _pool(engine: str, problem: Problem, n_jobs: int, address: str | None) -> An
     return ray_tasks(judge_fold, problem, n_jobs=n_jobs, address=address)
 
 
-def _result(points: Points, problem: Problem, unfair: Any) -> Tuning:
+def _result(points: Points, problem: Problem, unfair: FairMixedEffects) -> Tuning:
     best, missing = choose(points, points.aim.max_cost)
     warn_if_missing(missing, points.aim.max_cost)
     keywords = points.keywords(best)
@@ -235,7 +242,12 @@ def _settings(estimator: FairMixedEffects) -> Any:
     return {key: value for key, value in given.items() if key not in SET_BY_STUDY}
 
 
-def _study(storage: Any, name: str | None, settings: Mapping[str, Any], sampler: Any) -> Any:
+def _study(
+    storage: str | Path | BaseStorage | None,
+    name: str | None,
+    settings: Mapping[str, Any],
+    sampler: BaseSampler,
+) -> Study:
     """Make the study or find it; refuse one that was made with other settings."""
     import optuna
 

@@ -19,6 +19,8 @@ from pyfairme.study.tuning.trial_frame import Points, choose, warn_if_missing
 from pyfairme.study.tuning.trials import Problem
 
 if TYPE_CHECKING:
+    from optuna import Study
+
     from pyfairme.estimators.base import FairMixedEffects
 
 
@@ -50,7 +52,7 @@ class Tuning:
         Data and folds of the search, and the model that sets the demand, for `judge`.
     """
 
-    study: Any = field(repr=False)
+    study: Study = field(repr=False)
     frame: pd.DataFrame = field(repr=False)
     best: dict[str, Any]
     estimator: FairMixedEffects
@@ -58,7 +60,7 @@ class Tuning:
     held_out: np.ndarray = field(repr=False)
     points: Points = field(repr=False)
     problem: Problem = field(repr=False)
-    unfair: Any = field(repr=False)
+    unfair: FairMixedEffects = field(repr=False)
 
     def judge(
         self, *, n_boot: int = 200, level: float = 0.9, metrics: ChosenMetrics = None
@@ -102,7 +104,7 @@ class Tuning:
         found = judge_held_out(self.problem, {name: other, "tuned": self.estimator})
         return compare(found, name, n_boot=n_boot, level=level, metrics=metrics).frame
 
-    def choose(self, max_cost: float) -> Any:
+    def choose(self, max_cost: float) -> FairMixedEffects:
         """Return the unfitted estimator of the trial that is fairest for another cost.
 
         Among completed trials whose accuracy on the pooled validation rows is at least the
