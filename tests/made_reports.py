@@ -1,7 +1,5 @@
 """Small reports made by hand, and a small study of predictions made by a formula."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +7,7 @@ import pytest
 from pyfairme.estimators.estimator_keywords import EFFECTS
 from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.study.comparison.compare import compare
+from pyfairme.study.crossval.cross_validate import CrossValidation
 from pyfairme.study.evaluation.bootstrap_replicates import replicate
 from pyfairme.study.evaluation.pooled_predictions import Pooled
 from pyfairme.study.evaluation.study_metrics import results_frame
@@ -107,7 +106,7 @@ def results(replicates):
 
 @pytest.fixture(scope="session")
 def comparisons(runs, replicates):
-    study = SimpleNamespace(runs=runs, dataset="adult", folds=5)
+    study = CrossValidation("adult", 5, (), runs, (), 5)
     return compare(study, baseline=["medl", "da", "da_adb"], replicates=replicates).frame
 
 

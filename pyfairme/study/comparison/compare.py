@@ -1,8 +1,10 @@
 """Tests of the models of a study against a baseline."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +20,9 @@ from pyfairme.study.comparison.paired_tests import (
     nadeau_bengio_p,
 )
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
-from pyfairme.study.evaluation.pooled_predictions import Runs
+
+if TYPE_CHECKING:
+    from pyfairme.study.crossval.cross_validate import CrossValidation
 
 COLUMNS = (
     "dataset", "variant", "baseline", "effects", "clusters", "attribute", "class", "metric",
@@ -27,25 +31,6 @@ COLUMNS = (
     "p_bootstrap", "p_bootstrap_holm", "p_nadeau_bengio", "p_nadeau_bengio_holm",
     "n", "folds", "note",
 )  # fmt: skip
-
-
-class Study(Protocol):
-    """What `compare` reads of the object that `cross_validate` returns."""
-
-    @property
-    def dataset(self) -> str:
-        """Name of the data set."""
-        ...
-
-    @property
-    def folds(self) -> int:
-        """Number of folds of the protocol."""
-        ...
-
-    @property
-    def runs(self) -> Runs:
-        """Judged rows by model and seed."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -68,7 +53,7 @@ class _How(NamedTuple):
 
 
 def compare(
-    results: Study,
+    results: CrossValidation,
     baseline: str | Sequence[str] = "medl",
     *,
     replicates: Replicates | None = None,
@@ -92,8 +77,7 @@ def compare(
         Name of the model to compare the others with, or several.
     replicates
         Those of ``results.runs``, when they have been made already (`replicate`); ``n_boot``,
-        ``seed`` and ``metrics`` are then not used. None takes ``results.replicates`` if there is
-        such a thing.
+        ``seed`` and ``metrics`` are then not used. None takes ``results.replicates``.
     n_boot
         Bootstrap replicates; 0 leaves interval and test of the bootstrap empty.
     level
@@ -135,10 +119,10 @@ def compare(
     as_rng(0 if seed is None else seed, "seed")
     found = replicates
     if found is None and n_boot is None and seed is None and metrics is None:
-        found = getattr(results, "replicates", None)
+        found = results.replicates
     if found is None:
         boot = 200 if n_boot is None else n_boot
-        chosen = getattr(results, "metrics", None) if metrics is None else metrics
+        chosen = results.metrics if metrics is None else metrics
         found = replicate(results.runs, n_boot=boot, seed=seed or 0, metrics=chosen)
     names = (baseline,) if isinstance(baseline, str) else tuple(baseline)
     _check(found, names)
@@ -183,7 +167,7 @@ def _check(replicates: Replicates, names: tuple[str, ...]) -> None:
             )
 
 
-def _test_over_train(results: Study) -> dict[str, float]:
+def _test_over_train(results: CrossValidation) -> dict[str, float]:
     """Return judged rows of a fold by its training rows: seen rows of all folds but two."""
     seen = next(iter(results.runs.values())).judged.seen
     training = seen.sum() * (results.folds - 2)

@@ -94,7 +94,10 @@ class CrossValidation:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Every metric with interval and null value, see `evaluate`."""
+        """Every metric with interval and null value.
+
+        See `pyfairme.study.evaluation.study_metrics.results_frame`.
+        """
         return results_frame(self.replicates, dataset=self.dataset, level=self.level)
 
     @property

@@ -4,11 +4,9 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.array_inputs import check_share
-from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.metrics.report_limits import limits
 from pyfairme.metrics.report_notes import joined
-from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates, replicate
-from pyfairme.study.evaluation.pooled_predictions import Runs
+from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates
 
 COLUMNS = (
     "dataset", "variant", "effects", "clusters", "attribute", "group", "class", "metric", "value",
@@ -16,31 +14,17 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def evaluate(
-    runs: Runs,
-    *,
-    dataset: str,
-    n_boot: int = 200,
-    level: float = 0.9,
-    seed: int = 0,
-    metrics: ChosenMetrics = None,
-) -> pd.DataFrame:
-    """Compute every metric of every model on its pooled rows, mean over seeds.
+def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -> pd.DataFrame:
+    """Lay every metric of every model out, mean over seeds.
 
     Parameters
     ----------
-    runs
-        By model and seed: judged rows, the same in each.
+    replicates
+        See `pyfairme.study.evaluation.bootstrap_replicates.replicate`.
     dataset
         Name of the data set, for the first column.
-    n_boot
-        Bootstrap replicates; 0 leaves the intervals empty.
     level
         Coverage of the intervals.
-    seed
-        Seeds bootstrap and null draws.
-    metrics
-        As of `pyfairme.study.cross_validate`.
 
     Returns
     -------
@@ -58,22 +42,7 @@ def evaluate(
     Raises
     ------
     ValueError
-        When the runs do not cover the same rows, or ``n_boot`` or ``level`` are out of range.
-    """
-    check_share(level)
-    replicates = replicate(runs, n_boot=n_boot, seed=seed, metrics=metrics)
-    return results_frame(replicates, dataset=dataset, level=level)
-
-
-def results_frame(replicates: Replicates, *, dataset: str, level: float = 0.9) -> pd.DataFrame:
-    """Lay replicates out as `evaluate` returns them.
-
-    Parameters
-    ----------
-    replicates
-        See `pyfairme.study.evaluation.bootstrap_replicates.replicate`.
-    dataset, level
-        As of `evaluate`.
+        When ``level`` is out of range.
     """
     check_share(level)
     records = [(dataset, *_record(line, level)) for line in replicates.lines]

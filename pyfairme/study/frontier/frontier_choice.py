@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from pyfairme.study.frontier.frontier_points import FrontierCurve
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
+    from pyfairme.study.frontier.frontier_result import Frontier
 
 WALKED = "the figures are of a path, and this estimator's fit starts anew"
 LEAST_SKILL = 0.25  # of the unfair point's, below which a point is useless
@@ -100,54 +101,33 @@ def cheapest_fair(curve: FrontierCurve, unfair: str, max_cost: float) -> tuple[s
 
 
 def choice_of(
-    label: str,
-    cost: float,
-    max_cost: float,
-    *,
-    estimator: FairMixedEffects,
-    weights: Mapping[str, Any],
-    reported: pd.DataFrame,
-    unfair: str,
-    seeds: tuple[tuple[int, ...], tuple[int, ...]],
-    path: bool = False,
+    frontier: Frontier, label: str, cost: float, max_cost: float, reported: pd.DataFrame
 ) -> FrontierChoice:
     """Put a choice together.
 
     Parameters
     ----------
+    frontier
+        The frontier.
     label, cost, max_cost
         The point, its cost where it was chosen, and what it was allowed to cost.
-    estimator
-        Unfitted, with its roles.
-    weights
-        Fairness weight by label.
     reported
         Points of the reported seeds, one line each.
-    unfair
-        Label of the unfair point.
-    seeds
-        Those that chose, and those reported.
-    path
-        Whether the points were fitted on from each other.
     """
     lines = reported.set_index("variant", drop=False)
-    chosen: Any = clone(estimator)
+    chosen: Any = clone(frontier.estimator)
     point: Any = lines.loc[label]
-    before: Any = lines.loc[unfair]
-    walked = [WALKED] if path and label != unfair else []
+    before: Any = lines.loc[frontier.unfair]
+    weight, unfair = frontier.weights[label], label == frontier.unfair
+    seeds = frontier.choosing_seeds, frontier.reported_seeds
     useless = _useless(point, before)
     if useless:
         warn(f"The chosen point, fairness_weight {label}, {useless}. [useless-point]", DataWarning)
-    said = [*_notes(label == unfair, float(point["cost"]), max_cost, *seeds), *walked]
-    return FrontierChoice(
-        label,
-        weights[label],
-        chosen.set_params(fairness_weight=weights[label]),
-        cost,
-        point,
-        before,
-        "; ".join([useless, *said] if useless else said),
-    )
+    said = [useless] if useless else []
+    said += _notes(unfair, float(point["cost"]), max_cost, *seeds)
+    said += [WALKED] if frontier.path and not unfair else []
+    chosen.set_params(fairness_weight=weight)
+    return FrontierChoice(label, weight, chosen, cost, point, before, "; ".join(said))
 
 
 def _useless(point: pd.Series, unfair: pd.Series) -> str:

@@ -185,17 +185,8 @@ class Frontier:
             pick(curves(self._deciding, attributes), key), self.unfair, max_cost
         )
         curve = pick(self._curves(attributes), key)
-        return choice_of(
-            label,
-            cost,
-            max_cost,
-            estimator=self.estimator,
-            weights=self.weights,
-            reported=points_frame({key: curve}, self.weights, self.unfair, self.study.level),
-            unfair=self.unfair,
-            seeds=(self.choosing_seeds, self.reported_seeds),
-            path=self.path,
-        )
+        reported = points_frame({key: curve}, self.weights, self.unfair, self.study.level)
+        return choice_of(self, label, cost, max_cost, reported)
 
     def plot(
         self,

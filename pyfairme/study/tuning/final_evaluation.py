@@ -4,34 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
 
 from pyfairme.estimators.fairness_report import collect
 from pyfairme.notices import warn
+from pyfairme.study.crossval.cross_validate import CrossValidation
 from pyfairme.study.crossval.fits import network_seed
 from pyfairme.study.crossval.store import Key
-from pyfairme.study.evaluation.pooled_predictions import Pooled, Runs
+from pyfairme.study.evaluation.pooled_predictions import Pooled
 from pyfairme.study.tuning.trials import Problem
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 
-class HeldOut(NamedTuple):
-    """A study of one fold, as `pyfairme.study.comparison.compare` reads it."""
-
-    dataset: str
-    folds: int
-    runs: Runs
-
-
-def judge_held_out(problem: Problem, models: Mapping[str, FairMixedEffects]) -> HeldOut:
+def judge_held_out(problem: Problem, models: Mapping[str, FairMixedEffects]) -> CrossValidation:
     """Fit copies of the models on all rows of the search, and judge the rows set aside.
 
-    Networks start alike in all models.
+    Networks start alike in all models. What comes is a study of one of its folds.
     """
     part = problem.parts[0]
     training = np.sort(np.concatenate([part.training, part.judged]))
@@ -52,4 +45,11 @@ def judge_held_out(problem: Problem, models: Mapping[str, FairMixedEffects]) -> 
         for text in dict.fromkeys(str(one.message) for one in caught):
             warn(f"{name}: {text}")
         runs[name, 0] = Pooled(judged, rows, np.zeros(len(rows), np.int32))
-    return HeldOut(problem.dataset.name or "data", round(1 / share) + 1, runs)
+    return CrossValidation(
+        dataset=dataset.name or "data",
+        folds=round(1 / share) + 1,
+        seen=(),
+        runs=runs,
+        configurations=(),
+        turns=1,
+    )

@@ -1,7 +1,6 @@
 """Comparisons with a baseline: they find what is there and little else."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,13 +9,14 @@ from scipy import stats
 from pyfairme.metrics import tpr_sd
 from pyfairme.study.comparison.compare import COLUMNS, compare
 from pyfairme.study.comparison.paired_tests import holm, nadeau_bengio_p
+from pyfairme.study.crossval.cross_validate import CrossValidation
 from pyfairme.study.evaluation.bootstrap_replicates import replicate
 
 EVERY = {"effects": ("fixed", "random", "mixed")}
 
 
 def study(runs, folds=10, **more):
-    return SimpleNamespace(dataset="made", folds=folds, runs=runs, **more)
+    return CrossValidation("made", folds, (), runs, (), folds, **more)
 
 
 def lines(runs, baseline="base", folds=10, **options):
@@ -170,10 +170,10 @@ def test_folds_without_a_value_are_counted(make_runs):
 
 def test_replicates_made_before_are_used(make_runs):
     runs = make_runs({"base": {}, "other": {}}, n=150)
-    made = replicate(runs, n_boot=30, seed=5)
+    made = replicate(runs, n_boot=30)
     given = compare(study(runs), "base", replicates=made).frame
-    kept = compare(study(runs, replicates=made), "base").frame
-    anew = compare(study(runs), "base", n_boot=30, seed=5).frame
+    kept = compare(study(runs, n_boot=30), "base").frame
+    anew = compare(study(runs), "base", n_boot=30).frame
     assert given.equals(kept)
     assert given.equals(anew)
 

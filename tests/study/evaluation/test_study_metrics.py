@@ -7,17 +7,22 @@ import pandas as pd
 import pytest
 
 from pyfairme.estimators.fairness_report import report
+from pyfairme.study.evaluation.bootstrap_replicates import replicate
 from pyfairme.study.evaluation.pooled_predictions import NEW_LEVEL
-from pyfairme.study.evaluation.study_metrics import COLUMNS, evaluate
+from pyfairme.study.evaluation.study_metrics import COLUMNS, results_frame
 
 KEYS = ["effects", "clusters", "attribute", "group", "class", "metric"]
 EVERY = {"effects": ("fixed", "random", "mixed")}  # as the report of an estimator has them
 CLASSES = {"binary": (0, 1), "three classes": ("x", "y", "z"), "real": ()}
 
 
+def evaluate(runs, n_boot=0, level=0.9):
+    return results_frame(replicate(runs, n_boot=n_boot), dataset="made", level=level)
+
+
 def both(runs, n_boot):
-    """Return the lines of `evaluate` and those of the estimator's report, by their keys."""
-    mine = evaluate(runs, dataset="made", n_boot=n_boot)
+    """Return the lines of a study and those of the estimator's report, by their keys."""
+    mine = evaluate(runs, n_boot=n_boot)
     (run,) = runs.values()
     theirs = report(run.judged, by_cluster=False, n_boot=n_boot, level=0.9)
     mine, theirs = (pd.DataFrame(frame.set_index(KEYS)).sort_index() for frame in (mine, theirs))
@@ -54,7 +59,7 @@ def test_intervals_are_those_of_the_report(make_runs, clusters):
 
 
 def test_columns_and_order(make_runs):
-    frame = evaluate(make_runs({"b": EVERY, "a": EVERY}, n=200), dataset="made", n_boot=5)
+    frame = evaluate(make_runs({"b": EVERY, "a": EVERY}, n=200), n_boot=5)
     assert tuple(frame.columns) == COLUMNS
     assert frame["variant"].unique().tolist() == ["b", "a"]
     assert frame["effects"].unique().tolist() == ["fixed", "random", "mixed"]
@@ -68,12 +73,9 @@ def test_columns_and_order(make_runs):
 
 def test_seeds_are_averaged(make_runs):
     runs = make_runs({"one": {}}, n=300, seeds=(4, 7, 9))
-    together = evaluate(runs, dataset="made", n_boot=0).set_index(KEYS)
+    together = evaluate(runs, n_boot=0).set_index(KEYS)
     apart = pd.DataFrame(
-        {
-            key: evaluate({key: run}, dataset="made", n_boot=0).set_index(KEYS)["value"]
-            for key, run in runs.items()
-        }
+        {key: evaluate({key: run}, n_boot=0).set_index(KEYS)["value"] for key, run in runs.items()}
     )
     np.testing.assert_allclose(together["value"], apart.mean(axis=1), rtol=1e-12)
     np.testing.assert_allclose(together["sd_seeds"], apart.std(axis=1, ddof=1), atol=1e-12)
@@ -81,7 +83,7 @@ def test_seeds_are_averaged(make_runs):
 
 
 def test_one_seed_has_no_sd(make_runs):
-    frame = evaluate(make_runs({"one": {}}, n=100), dataset="made", n_boot=0)
+    frame = evaluate(make_runs({"one": {}}, n=100), n_boot=0)
     assert frame["sd_seeds"].isna().all()
     assert frame[["low", "high"]].isna().all(axis=None)
 
@@ -93,7 +95,7 @@ def test_the_interval_is_of_the_mean_over_seeds(make_runs):
               for (_, seed), run in blurred.items()}  # fmt: skip
     width = []
     for runs in (copies, blurred):
-        frame = evaluate(runs, dataset="made", n_boot=300)
+        frame = evaluate(runs, n_boot=300)
         line = frame.query("metric == 'auroc' and clusters == 'seen' and effects == 'mixed'")
         width.append((line["high"] - line["low"]).item())
     assert 0.4 * width[0] < width[1] < 0.9 * width[0]
@@ -102,7 +104,7 @@ def test_the_interval_is_of_the_mean_over_seeds(make_runs):
 def test_the_same_predictions_get_the_same_lines(make_runs):
     runs = make_runs({"one": {}}, n=200)
     twice = runs | {("two", 0): runs["one", 0]}
-    frame = evaluate(twice, dataset="made", n_boot=20)
+    frame = evaluate(twice, n_boot=20)
     one, two = (frame[frame["variant"] == name].drop(columns="variant") for name in ("one", "two"))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), two.reset_index(drop=True))
 
@@ -117,8 +119,8 @@ def test_a_level_new_to_one_fit_is_known_from_another(make_runs):
         by_name["race"] = np.where(np.arange(300) < 3, np.nan, by_name["race"])
     sensitive = run.judged.sensitive | {"race": labels}
     blind = replace(run, judged=replace(run.judged, sensitive=sensitive, gap=gaps))
-    kept = evaluate(runs, dataset="made", n_boot=0).query("metric != 'counterfactual_gap'")
-    frame = evaluate(runs | {("one", 0): blind}, dataset="made", n_boot=0)
+    kept = evaluate(runs, n_boot=0).query("metric != 'counterfactual_gap'")
+    frame = evaluate(runs | {("one", 0): blind}, n_boot=0)
     inside = runs["one", 0].judged.seen[:3]
     assert inside.any()
     gap = frame.query("metric == 'counterfactual_gap'")
@@ -166,28 +168,28 @@ def test_runs_of_different_rows_are_refused(make_runs, change, what):
     runs["two", 0] = change(runs["two", 0])
     message = rf"must judge the same rows, but {what} of 'two' seed 0 is not that of 'one' seed 0"
     with pytest.raises(ValueError, match=message):
-        evaluate(runs, dataset="made")
+        evaluate(runs)
 
 
 def test_different_folds_of_one_seed_are_refused(make_runs):
     runs = make_runs({"one": {}, "two": {}}, n=100)
     runs["two", 0] = replace(runs["two", 0], fold=runs["two", 0].fold[::-1])
     with pytest.raises(ValueError, match="'two' seed 0 and 'one' seed 0 have different folds"):
-        evaluate(runs, dataset="made")
+        evaluate(runs)
 
 
 def test_rows_out_of_order_are_refused(make_runs):
     runs = make_runs({"one": {}}, n=100)
     runs["one", 0] = replace(runs["one", 0], row=runs["one", 0].row[::-1])
     with pytest.raises(ValueError, match="sorted by their position in the data set, each once"):
-        evaluate(runs, dataset="made")
+        evaluate(runs)
 
 
 def test_settings_out_of_range_are_refused(make_runs):
     runs = make_runs({"one": {}}, n=100)
     with pytest.raises(ValueError, match="at least one model and seed, got none"):
-        evaluate({}, dataset="made")
+        evaluate({})
     with pytest.raises(ValueError, match=r"level must lie between 0 and 1, got 90"):
-        evaluate(runs, dataset="made", level=90)
+        evaluate(runs, level=90)
     with pytest.raises(ValueError, match="n_boot must be a whole number of at least 0, got -1"):
-        evaluate(runs, dataset="made", n_boot=-1)
+        evaluate(runs, n_boot=-1)

@@ -1,5 +1,7 @@
 """Which point of a frontier is taken, where points decide every row alike or hardly tell rows."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,8 +9,10 @@ import pytest
 import pyfairme as pf
 from pyfairme.metrics.null_value import NullValue
 from pyfairme.notices import DataWarning
+from pyfairme.study.crossval.cross_validate import CrossValidation
 from pyfairme.study.frontier.frontier_choice import cheapest_fair, choice_of
 from pyfairme.study.frontier.frontier_points import GOALS, FrontierCurve, Point, Quantity
+from pyfairme.study.frontier.frontier_result import Frontier
 
 NO_NULL = NullValue(np.nan, np.nan, np.nan)
 
@@ -39,10 +43,9 @@ def chosen(label, **metric):
     )
     estimator = pf.FairMixedEffectsClassifier("cluster", ["s"])
     weights = {"none": 0.0, "1": 1.0}
-    return choice_of(
-        label, 0.1, 0.2, estimator=estimator, weights=weights, reported=reported,
-        unfair="none", seeds=((0,), (1,)),
-    )  # fmt: skip
+    runs: Any = {("none", 0): None, ("none", 1): None}
+    study = CrossValidation("made", 5, (), runs, (), 5)
+    return choice_of(Frontier(estimator, weights, "none", study, (0,)), label, 0.1, 0.2, reported)
 
 
 @pytest.mark.parametrize(
