@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
-FEWEST, MOST = 32, 256  # compiled programs that are kept; a fit has about eight
+FEWEST, MOST = 96, 256  # compiled programs that are kept; a fit has eight to fifty
 REMEMBERED = 4096  # shapes whose programs were given back
 EVENT = "/jax/core/compile/backend_compile_duration"
 
