@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,11 +93,14 @@ def fits_in_turn(
     """
     before: FairMixedEffects | None = None
     for place, key in enumerate(keys):
-        fitted = _fit(key, models[key.variant], dataset, part, before)
+        start = time.perf_counter()
+        with texts_of_warnings() as said:
+            model = fit_part(key, models[key.variant], dataset, part, before)
+        fitted = _JudgedFit(model, time.perf_counter() - start, said)
         if key in wanted:
             after = tuple(one.variant for one in keys[:place])
             yield key, _judge(key, fitted, after, dataset, part)
-        before = fitted.model
+        before = model
 
 
 def parameters(estimator: FairMixedEffects, after: Sequence[str] = ()) -> dict[str, Any]:
@@ -105,14 +109,27 @@ def parameters(estimator: FairMixedEffects, after: Sequence[str] = ()) -> dict[s
     return found | ({"after": list(after)} if after else {})
 
 
-def _fit(
+@contextmanager
+def texts_of_warnings() -> Iterator[list[str]]:
+    """Catch what is warned of; the list has the texts at the end of the block."""
+    texts: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield texts
+    texts += [str(one.message) for one in caught]
+
+
+def fit_part(
     key: Key,
     estimator: FairMixedEffects,
     dataset: Dataset,
     part: FitPart,
-    before: FairMixedEffects | None,
-) -> _JudgedFit:
-    """Fit a copy of the estimator, or the model ``before`` it on, with its keywords."""
+    before: FairMixedEffects | None = None,
+) -> Any:
+    """Fit a copy of the estimator, or the model ``before`` it on, with its keywords.
+
+    Networks of one seed and fold start alike, whatever the model.
+    """
     model: Any = clone(estimator) if before is None else before
     own = {
         "random_state": network_seed(key),
@@ -121,12 +138,8 @@ def _fit(
         "warm_start": before is not None,
     }
     model.set_params(**estimator.get_params(deep=False) | own)
-    start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        X, y = dataset.frame.iloc[part.training], dataset.target.iloc[part.training]
-        model.fit(X, y, sample_weight=dataset.weights(part.training))
-    return _JudgedFit(model, time.perf_counter() - start, [str(one.message) for one in caught])
+    X, y = dataset.frame.iloc[part.training], dataset.target.iloc[part.training]
+    return model.fit(X, y, sample_weight=dataset.weights(part.training))
 
 
 def _judge(
@@ -135,12 +148,10 @@ def _judge(
     model = fitted.model
     X, y = dataset.frame.iloc[part.judged], dataset.target.iloc[part.judged]
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with texts_of_warnings() as said:
         judged = collect(model, X, y, sample_weight=dataset.weights(part.judged))
         done = time.perf_counter()
         importance = _importance(model, X, judged, network_seed(key))
-    told = [*fitted.warnings, *(str(one.message) for one in caught)]
     configuration = {
         "variant": key.variant,
         "seed": key.seed,
@@ -154,7 +165,7 @@ def _judge(
         "seconds_importance": round(time.perf_counter() - done, 3),
         "threshold": {name: float(at) for name, at in getattr(model, "threshold_", {}).items()},
         "classes": np.asarray(getattr(model, "classes_", ())).tolist(),
-        "warnings": list(dict.fromkeys(told)),
+        "warnings": list(dict.fromkeys([*fitted.warnings, *said])),
         "importance": importance,
         "versions": {"pyfairme": sys.modules["pyfairme"].__version__}
         | {name: version(name) for name in PACKAGES}

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from pyfairme.study.tuning.trials import Outcome, WorkerLost
+from pyfairme.study.tuning.trials import Inline, Outcome, WorkerLost
 
 RETRIES = 3  # of a task whose worker died
 
@@ -66,6 +66,9 @@ class RayTasks:
         for reference in self._names:
             self._ray.cancel(reference, force=True)
         self._names.clear()
+
+
+Pool = Inline | RayTasks  # what does pieces of work
 
 
 @contextmanager

@@ -26,13 +26,14 @@ from pyfairme.study.tuning.shared_study import (
     write_shared,
 )
 from pyfairme.study.tuning.trial_frame import Points, best_so_far
-from pyfairme.study.tuning.trials import FoldRows, Outcome, Pool, WorkerLost, metrics_of
+from pyfairme.study.tuning.trials import FoldRows, Outcome, WorkerLost, metrics_of
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import Trial
 
     from pyfairme.estimators.base import FairMixedEffects
+    from pyfairme.study.crossval.ray_engine import Pool
 
 PAUSE = 0.5  # seconds between looks at what other processes do
 MOST_FAILED = 5  # fits in a row: then it is not the points

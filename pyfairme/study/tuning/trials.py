@@ -9,19 +9,17 @@ and early stopping from the training rows, so that the judged rows are new to it
 from __future__ import annotations
 
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.base import clone
 
 from pyfairme import metrics
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness_report import collect
 from pyfairme.study.arguments import check_folds
-from pyfairme.study.crossval.fits import FitPart, network_seed
+from pyfairme.study.crossval.fits import FitPart, fit_part, texts_of_warnings
 from pyfairme.study.crossval.splits import rotations, seen_rows, strata
 from pyfairme.study.crossval.store import Key
 from pyfairme.study.frontier.frontier_points import GOALS
@@ -72,16 +70,6 @@ class Outcome(NamedTuple):
 
 class WorkerLost(RuntimeError):
     """The process that did a piece of work is gone; the work itself may be in order."""
-
-
-class Pool(Protocol):
-    """What does pieces of work: `Inline`, or Ray's tasks."""
-
-    slots: int
-
-    def submit(self, name: Hashable, *args: object) -> None: ...  # noqa: D102
-
-    def next(self) -> Outcome: ...  # noqa: D102
 
 
 class Inline:
@@ -158,22 +146,12 @@ def judge_fold(problem: Problem, estimator: FairMixedEffects, fold: int) -> Fold
 
     Networks of one fold start alike in every trial, so that trials differ by what is searched.
     """
-    part = problem.parts[fold]
-    model: Any = clone(estimator)
-    model.set_params(
-        random_state=network_seed(Key("", problem.seed, fold)),
-        validation_fraction=part.validation_fraction,
-        progress=False,
-    )
-    dataset = problem.dataset
-    X, y = dataset.frame, dataset.target
+    part, dataset = problem.parts[fold], problem.dataset
+    rows = dataset.frame.iloc[part.judged]
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        weight = dataset.weights(part.training)
-        model.fit(X.iloc[part.training], y.iloc[part.training], sample_weight=weight)
-        rows = X.iloc[part.judged]
-        judged = collect(model, rows, y.iloc[part.judged], attributes=())  # no flips: not needed
+    with texts_of_warnings() as said:
+        model = fit_part(Key("", problem.seed, fold), estimator, dataset, part)
+        judged = collect(model, rows, dataset.target.iloc[part.judged], attributes=())  # no flips
     return FoldRows(
         y=judged.y,
         prediction=judged.prediction["mixed"],
@@ -183,7 +161,7 @@ def judge_fold(problem: Problem, estimator: FairMixedEffects, fold: int) -> Fold
         weight=np.ones(len(rows)) if (given := dataset.weights(part.judged)) is None else given,
         classes=len(judged.classes),
         seconds=time.perf_counter() - start,
-        warnings=tuple(dict.fromkeys(str(warning.message) for warning in caught)),
+        warnings=tuple(dict.fromkeys(said)),
     )
 
 

@@ -34,7 +34,7 @@ from pyfairme.study.tuning.search_space import (
 )
 from pyfairme.study.tuning.shared_study import announce_checksums, judge_damaged_anew, open_storage
 from pyfairme.study.tuning.trial_frame import Points, choose, trial_frame, warn_if_missing
-from pyfairme.study.tuning.trials import Inline, Pool, Problem, judge_fold, pose_problem
+from pyfairme.study.tuning.trials import Inline, Problem, judge_fold, pose_problem
 from pyfairme.study.tuning.tuning_result import Tuning
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
     from pyfairme.estimators.base import FairMixedEffects
+    from pyfairme.study.crossval.ray_engine import Pool
 
 # Of accuracy and spreads, see `metrics_of`: trials judged by others are no part of the same study.
 DEFINITIONS = 2
