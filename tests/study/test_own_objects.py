@@ -13,7 +13,8 @@ from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.confusion import confusion, selection_rate
 from pyfairme.model.penalties import members, plain_factor
 from pyfairme.report import comparison_text
-from pyfairme.study import before_after, compare, cross_validate, frontier
+from pyfairme.study import before_after, compare, cross_validate, frontier, tune
+from pyfairme.study.tuning.search_space import Choice
 
 LIGHT = {
     "hidden": (), "epochs": 1, "min_steps": 30, "guide": "mean_field", "unseen": "population",
@@ -102,6 +103,9 @@ def test_an_object_without_a_text_is_refused_before_the_first_fit(data):
     clf = pf.FairMixedEffectsClassifier(**LIGHT, fairness=Nameless())
     with pytest.raises(ValueError, match=r"frozen dataclass.*\[not-a-value\]"):
         cross_validate(clf, data, **SHARED)
+    space = {"fairness": Choice(MeanGap(), Nameless())}
+    with pytest.raises(ValueError, match=r"frozen dataclass.*\[not-a-value\]"):
+        tune(clf.set_params(fairness=MeanGap()), data, space=space, storage=None)
 
 
 def test_a_comparison_knows_label_and_direction_of_a_metric(swept):

@@ -246,9 +246,9 @@ def plain(value: object) -> Any:
             return {_key(key): plain(item) for key, item in value.items()}
     if type(value).__repr__ is object.__repr__:
         raise ValueError(
-            f"{value!r} cannot be told from another one in a later call, which may take up the "
-            "fits of this one: make its class a frozen dataclass, @dataclass(frozen=True), with "
-            "numbers, text or tuples as fields. [not-a-value]"
+            f"{value!r} cannot be told from another one in a later call, which may take up what "
+            "this one has finished: make its class a frozen dataclass, @dataclass(frozen=True), "
+            "with numbers, text or tuples as fields. [not-a-value]"
         )
     return repr(value)
 

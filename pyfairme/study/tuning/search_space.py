@@ -16,6 +16,7 @@ from sklearn.base import clone
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple, is_number, multipliers
 from pyfairme.model.penalties import PENALTIES, penalty_names
+from pyfairme.study.crossval.fits import plain
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -270,6 +271,8 @@ def check_space(space: Mapping[str, Any], base: FairMixedEffects) -> None:
                 f"The range of {name!r} is {entry!r}: expected Real, Whole, Choice, or a "
                 "distribution of Optuna. [space]"
             )
+        if isinstance(entry, Choice):
+            plain(entry.values)  # refuses objects whose texts could not be found again
 
 
 def distributions(space: Mapping[str, Any]) -> dict[str, BaseDistribution]:
