@@ -6,10 +6,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pyfairme.notices import warn
-from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import distributions, keywords_of, with_keywords
 from pyfairme.study.tuning.shared_study import (
     RETRIES,
@@ -25,7 +24,7 @@ from pyfairme.study.tuning.shared_study import (
     write_results,
     write_shared,
 )
-from pyfairme.study.tuning.trial_frame import Points, best_so_far
+from pyfairme.study.tuning.trial_frame import Search, best_so_far
 from pyfairme.study.tuning.trials import FoldRows, Outcome, WorkerLost, metrics_of
 
 if TYPE_CHECKING:
@@ -39,22 +38,6 @@ PAUSE = 0.5  # seconds between looks at what other processes do
 MOST_FAILED = 5  # fits in a row: then it is not the points
 MOST_LOST = 3  # points in a row that lost their workers for good
 LONGEST_ERROR = 1000  # characters that are kept
-
-
-class Search(NamedTuple):
-    """A study and what its trials are made of: estimator, ranges, folds at most, total."""
-
-    study: Study
-    base: FairMixedEffects
-    space: Mapping[str, Any]
-    turns: int
-    trials: int
-    aim: Aim
-
-    @property
-    def points(self) -> Points:
-        """Return what turns trials into tables and estimators."""
-        return Points(self.study, self.base, self.space, self.aim)
 
 
 class _Setbacks:
@@ -256,7 +239,7 @@ def _bar(search: Search, progress: bool | str) -> Iterator[Callable[[], None]]:
                 return
             states = (TrialState.RUNNING, TrialState.WAITING)
             open_ = len(search.study.get_trials(deepcopy=False, states=states))
-            bar.set_postfix_str(best_so_far(search.points), refresh=False)
+            bar.set_postfix_str(best_so_far(search), refresh=False)
             bar.update(len(counted(search.study)) - open_ - bar.n)
 
         yield show

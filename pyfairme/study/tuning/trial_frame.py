@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 
-class Points(NamedTuple):
-    """A study, the estimator that it varies, the ranges, and what is minimised."""
+class Search(NamedTuple):
+    """A study and what its trials are made of: estimator, ranges, folds at most, total, aim."""
 
     study: Study
     base: FairMixedEffects
     space: Mapping[str, Any]
+    turns: int
+    trials: int
     aim: Aim
 
     def keywords(self, trial: FrozenTrial) -> dict[str, Any]:
@@ -34,7 +36,7 @@ class Points(NamedTuple):
         return keywords_of(self.space, trial.params, self.base)
 
 
-def choose(points: Points, max_cost: float) -> tuple[FrozenTrial, float]:
+def choose(search: Search, max_cost: float) -> tuple[FrozenTrial, float]:
     """Choose the best completed trial.
 
     Without a demand on accuracy the one with the smallest value; else, among those that meet it,
@@ -51,44 +53,44 @@ def choose(points: Points, max_cost: float) -> tuple[FrozenTrial, float]:
     ValueError
         When no trial was judged to the end.
     """
-    done = _completed(points)
+    done = _completed(search)
     if not done:
         raise ValueError(
             "No trial was judged to the end: see the states and errors in the study's trials, and "
             "give more trials or narrower ranges. [no-trial]"
         )
-    ranked = [(*_rank(points.aim, trial, max_cost), trial.number) for trial in done]
+    ranked = [(*_rank(search.aim, trial, max_cost), trial.number) for trial in done]
     best = min(range(len(done)), key=ranked.__getitem__)
-    return done[best], _missing(points.aim, done[best], max_cost)
+    return done[best], _missing(search.aim, done[best], max_cost)
 
 
-def trial_frame(points: Points, best: FrozenTrial) -> pd.DataFrame:
+def trial_frame(search: Search, best: FrozenTrial) -> pd.DataFrame:
     """Lay the trials that count out as `pyfairme.study.tuning.tune_study.Tuning` describes."""
-    numbers = set(counted(points.study))
-    trials = [trial for trial in points.study.get_trials(deepcopy=False)
+    numbers = set(counted(search.study))
+    trials = [trial for trial in search.study.get_trials(deepcopy=False)
               if trial.number in numbers]  # fmt: skip
-    lines = [_line(points, trial) for trial in trials]
+    lines = [_line(search, trial) for trial in trials]
     frame = pd.DataFrame(lines)
-    for name, entry in points.space.items():
+    for name, entry in search.space.items():
         if isinstance(entry, Choice):  # None stays None, a tuple a tuple
             values = [line.get(name) for line in lines]
             frame[name] = pd.Series(values, index=frame.index, dtype=object)
     frame["on_frontier"] = False
     done = (frame["state"] == "complete").to_numpy()
-    if points.aim.objective != "accuracy":
+    if search.aim.objective != "accuracy":
         part: Any = frame[done]
         frame.loc[done, "on_frontier"] = non_dominated(part["accuracy"], part["worst_sd"])
     frame["best"] = frame["number"] == best.number
     return frame
 
 
-def best_so_far(points: Points) -> str:
+def best_so_far(search: Search) -> str:
     """Say which point is the best so far, for the progress bar."""
-    if not _completed(points):
+    if not _completed(search):
         return "no point judged on all folds yet"
-    trial, missing = choose(points, points.aim.max_cost)
+    trial, missing = choose(search, search.aim.max_cost)
     metrics = trial.user_attrs["metrics"]
-    if points.aim.objective == "accuracy":
+    if search.aim.objective == "accuracy":
         return f"best loss {metrics['loss']:.4f} (trial {trial.number})"
     kept = "" if missing <= 0 else ", too low"
     return (
@@ -107,11 +109,11 @@ def warn_if_missing(missing: float, max_cost: float) -> None:
         )
 
 
-def _completed(points: Points) -> list[FrozenTrial]:
+def _completed(search: Search) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
-    trials = points.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    checked = have_checksums(points.study)
+    trials = search.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    checked = have_checksums(search.study)
     return [trial for trial in trials if trusted(trial, checked)]
 
 
@@ -130,16 +132,16 @@ def _rank(aim: Aim, trial: FrozenTrial, max_cost: float) -> tuple[float, ...]:
     return (missing, metrics["worst_sd"], -metrics["accuracy"])
 
 
-def _line(points: Points, trial: FrozenTrial) -> dict[str, Any]:
-    values = trial.values or [np.nan] * len(points.aim.directions)
+def _line(search: Search, trial: FrozenTrial) -> dict[str, Any]:
+    values = trial.values or [np.nan] * len(search.aim.directions)
     names = ["value"] if len(values) == 1 else [f"value_{n}" for n in range(len(values))]
     return {
         "number": trial.number,
         "state": trial.state.name.lower(),
         **dict(zip(names, values, strict=True)),
-        "missing": _missing(points.aim, trial, points.aim.max_cost),
+        "missing": _missing(search.aim, trial, search.aim.max_cost),
         "folds": trial.user_attrs.get("folds", 0),
-        **values_of(points.space, trial.params),
+        **values_of(search.space, trial.params),
         **trial.user_attrs.get("metrics", {}),
         "seconds": trial.user_attrs.get("seconds", np.nan),
         "error": trial.user_attrs.get("error", ""),

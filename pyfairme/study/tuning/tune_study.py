@@ -24,7 +24,7 @@ from pyfairme.study.crossval.fits import plain, with_roles
 from pyfairme.study.crossval.splits import seen_clusters
 from pyfairme.study.crossval.store import SET_BY_STUDY
 from pyfairme.study.tuning.bohb import OBJECTIVES, Aim, make_pruner, make_sampler
-from pyfairme.study.tuning.search_loop import Search, judge_baseline, run_trials
+from pyfairme.study.tuning.search_loop import judge_baseline, run_trials
 from pyfairme.study.tuning.search_space import (
     check_space,
     default_space,
@@ -33,7 +33,7 @@ from pyfairme.study.tuning.search_space import (
     with_keywords,
 )
 from pyfairme.study.tuning.shared_study import announce_checksums, judge_damaged_anew, open_storage
-from pyfairme.study.tuning.trial_frame import Points, choose, trial_frame, warn_if_missing
+from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame, warn_if_missing
 from pyfairme.study.tuning.trials import Inline, Problem, judge_fold, pose_problem
 from pyfairme.study.tuning.tuning_result import Tuning
 
@@ -207,7 +207,7 @@ def tune(
         aim = Aim(objective, max_cost, unfair_metrics)
         search = Search(study, base, ranges, turns, trials, aim)
         run_trials(search, pool, progress)
-    return _result(search.points, problem, unfair)
+    return _result(search, problem, unfair)
 
 
 def _pool(
@@ -221,18 +221,18 @@ def _pool(
     return ray_tasks(judge_fold, problem, n_jobs=n_jobs, address=address)
 
 
-def _result(points: Points, problem: Problem, unfair: FairMixedEffects) -> Tuning:
-    best, missing = choose(points, points.aim.max_cost)
-    warn_if_missing(missing, points.aim.max_cost)
-    keywords = points.keywords(best)
+def _result(search: Search, problem: Problem, unfair: FairMixedEffects) -> Tuning:
+    best, missing = choose(search, search.aim.max_cost)
+    warn_if_missing(missing, search.aim.max_cost)
+    keywords = search.keywords(best)
     return Tuning(
-        study=points.study,
-        frame=trial_frame(points, best),
+        study=search.study,
+        frame=trial_frame(search, best),
         best=keywords,
-        estimator=with_keywords(points.base, keywords),
-        baseline=points.aim.baseline[-1] if points.aim.baseline else {},
+        estimator=with_keywords(search.base, keywords),
+        baseline=search.aim.baseline[-1] if search.aim.baseline else {},
         held_out=problem.held_out,
-        points=points,
+        points=search,
         problem=problem,
         unfair=unfair,
     )

@@ -15,7 +15,7 @@ from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.study.comparison.compare import compare
 from pyfairme.study.tuning.final_evaluation import judge_held_out
 from pyfairme.study.tuning.search_space import with_keywords
-from pyfairme.study.tuning.trial_frame import Points, choose, warn_if_missing
+from pyfairme.study.tuning.trial_frame import Search, choose, warn_if_missing
 from pyfairme.study.tuning.trials import Problem
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Tuning:
     estimator: FairMixedEffects
     baseline: Mapping[str, float]
     held_out: np.ndarray = field(repr=False)
-    points: Points = field(repr=False)
+    points: Search = field(repr=False)
     problem: Problem = field(repr=False)
     unfair: FairMixedEffects = field(repr=False)
 

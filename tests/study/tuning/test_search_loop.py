@@ -10,13 +10,12 @@ from pyfairme.study.tuning.bohb import Aim, make_sampler
 from pyfairme.study.tuning.search_loop import (
     MOST_FAILED,
     MOST_LOST,
-    Search,
     judge_baseline,
     run_trials,
 )
 from pyfairme.study.tuning.search_space import Real, distributions, start_of
 from pyfairme.study.tuning.shared_study import RETRIES, counted
-from pyfairme.study.tuning.trial_frame import choose, trial_frame
+from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame
 from pyfairme.study.tuning.trials import FoldRows, Inline, Outcome, WorkerLost
 
 SPACE = {"learning_rate": Real(1e-3, 1e-1, log=True)}
@@ -68,7 +67,7 @@ class Losing(Inline):
 def test_a_point_that_fails_counts_with_its_error_and_the_search_goes_on():
     given = search(8)
     run_trials(given, failing(lambda rate: rate > 0.01, ValueError("no such shape")), False)
-    frame = trial_frame(given.points, choose(given.points, 0.0)[0])
+    frame = trial_frame(given, choose(given, 0.0)[0])
     assert frame["number"].tolist() == list(range(8))
     failed = frame["learning_rate"] > 0.01
     assert 0 < failed.sum() < 8
@@ -120,7 +119,7 @@ def test_a_point_that_loses_its_workers_is_given_up_and_counts():
     with pytest.warns(UserWarning, match=r"worker lost 3 times, given up: out of memory"):
         run_trials(given, pool, False)
     assert pool.pieces == 1 + RETRIES + 1
-    frame = trial_frame(given.points, choose(given.points, 0.0)[0])
+    frame = trial_frame(given, choose(given, 0.0)[0])
     assert frame["state"].tolist() == ["complete", "fail"]
     assert frame["error"].tolist() == ["", "worker lost 3 times, given up: out of memory"]
 
