@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.estimators.estimator_keywords import is_number
+from pyfairme.estimators.number_checks import is_number
 
 
 def by_class(given: Any, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, float] | None:

@@ -15,8 +15,9 @@ from pyfairme.estimators import class_weights, prior_correction, refine_and_adap
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
-from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, is_number
+from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
+from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.inference.link_offsets import shifted

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from math import isfinite
-from typing import Any, NamedTuple, TypeGuard
+from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
-from pyfairme.data.schema import attribute_name
+from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.given_objects import check_fairness, check_guide
+from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
 from pyfairme.inference.predictions import EFFECTS
@@ -31,13 +30,6 @@ from pyfairme.model.penalties import (
 from pyfairme.model.program import ModelSpec, Weights
 from pyfairme.notices import StateError, shown
 
-
-class _Range(NamedTuple):
-    tiny: float
-    max: float
-
-
-SINGLE = _Range(float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max))
 MOST_CORRELATED = 20  # effects of a cluster
 UNSEEN = ("infer", "population", "sample", "raise")
 
@@ -50,33 +42,6 @@ def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
         raise ValueError(
             f"Invalid value of {name}: {shown(value)}. Valid values are {list(valid)}.{hint} "
             "[unknown-choice]"
-        )
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    """Tell whether a keyword's value is a finite real number, not a boolean."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and isfinite(value)
-
-
-def _check_number(name: str, value: Any, low: float, *, above: bool = False) -> None:
-    if not is_number(value) or value < low or (above and value == low):
-        what = "greater than" if above else "at least"
-        raise ValueError(
-            f"Invalid value of {name}: {shown(value)}. Expected a number {what} {low:g}. "
-            "[not-a-number]"
-        )
-    if value != 0 and not SINGLE.tiny <= abs(value) <= SINGLE.max:
-        raise ValueError(
-            f"Invalid value of {name}: {value!r}. Training computes in single precision: expected "
-            f"0 or a number from {SINGLE.tiny:.0e} to {SINGLE.max:.0e}. [single-precision]"
-        )
-
-
-def check_count(name: str, value: Any, low: int) -> None:
-    """Raise ValueError unless a keyword's value is an integer of at least ``low``."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < low:
-        raise ValueError(
-            f"Invalid value of {name}: {shown(value)}. Expected an integer >= {low}. [not-a-count]"
         )
 
 
@@ -123,9 +88,9 @@ def check_settings(params: Mapping[str, Any]) -> None:
         ("kl_weight", 0),
         ("weight_decay", 0),
     ):
-        _check_number(name, params[name], low)
+        check_number(name, params[name], low)
     for name in ("prior_scale", "learning_rate"):
-        _check_number(name, params[name], 0, above=True)
+        check_number(name, params[name], 0, above=True)
     for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
         check_count(name, params[name], low)
     if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
@@ -138,7 +103,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
     for name in ("random_intercepts", "drop_sensitive", "correlated", "warm_start"):
         check_choice(name, params[name], (True, False))
     fraction = params["validation_fraction"]
-    _check_number("validation_fraction", fraction, 0)
+    check_number("validation_fraction", fraction, 0)
     if fraction >= 1:
         raise ValueError(
             f"Invalid value of validation_fraction: {fraction!r}. Expected 0 <= fraction < 1. "
@@ -200,7 +165,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
         )
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
-        _check_number(f"fairness_on[{view!r}]", multiplier, 0)
+        check_number(f"fairness_on[{view!r}]", multiplier, 0)
 
 
 def _checked_penalties(params: Mapping[str, Any]) -> tuple[NamedPenalty, ...]:
@@ -361,14 +326,10 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
     shares = multipliers(params["fairness_on"])
     if not spec.factors:
         shares = {"fixed": max(shares.values(), default=1.0)}
-    names = tuple(one.name for one in spec.penalties)
-    check_penalties_on(params["fairness_weight"], names)
-    fairness = {}
-    for penalty in names:
-        strength = _strengths(params["fairness_weight"], penalty, spec.attributes, names)
-        fairness[penalty] = {
-            view: np.asarray(strength * shares[view], np.float32) for view in spec.views
-        }
+    fairness = {
+        penalty: {view: np.asarray(strength * shares[view], np.float32) for view in spec.views}
+        for penalty, strength in _fairness_weight(params, spec).by_penalty()
+    }
     return Weights(
         fixed=float(params["fixed_weight"]),
         kl=float(params["kl_weight"]),
@@ -393,67 +354,19 @@ def _threshold(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> f
     )
 
 
-def check_penalties_on(weight: Any, penalties: tuple[str, ...]) -> None:
-    """Refuse strengths of penalties that are not on: they would do nothing."""
-    named = {k for k in weight if k in PENALTIES} if isinstance(weight, Mapping) else set()
-    idle = sorted(named - set(penalties))
-    if penalties and idle:
-        raise ValueError(
-            f"fairness_weight names {idle}, which are not in fairness={list(penalties)}: add them "
-            "there, or leave their weights out. [penalty-off]"
-        )
-
-
 def penalised_views(params: Mapping[str, Any], spec: ModelSpec) -> set[str]:
     """Return the views on which a penalty of positive strength acts."""
     multiplier = multipliers(params["fairness_on"])
-    names = tuple(one.name for one in spec.penalties)
-    strong = any(
-        _strengths(params["fairness_weight"], penalty, spec.attributes, names).any()
-        for penalty in names
-    )
+    strong = _fairness_weight(params, spec).largest > 0
     return {view for view in spec.views if strong and multiplier.get(view, 1.0) > 0}
 
 
-def strengths(weight: Any, attributes: tuple[AttributeCodes, ...]) -> np.ndarray:
-    """Return the strength per attribute of an update's fairness term: a number or by attribute."""
-    if not attributes and (isinstance(weight, Mapping) or weight != 0):
-        raise ValueError(
-            f"fairness_weight={weight!r} needs sensitive attributes, and the model has none: name "
-            "them in sensitive= when it is fitted. [no-attribute]"
-        )
-    if isinstance(weight, Mapping) and (named := sorted(set(weight) & set(PENALTIES))):
-        raise ValueError(
-            f"fairness_weight names the penalties {named}, and an update has one fairness term of "
-            "its own: give a number, or {attribute: number}. [update-penalties]"
-        )
-    return _strengths(weight, "moment", attributes)
-
-
-def _strengths(
-    weight: Any, penalty: str, attributes: tuple[AttributeCodes, ...], on: tuple[str, ...] = ()
-) -> np.ndarray:
-    """Strength per attribute of one penalty, from a number or (nested) dictionaries.
-
-    ``on`` has the names of the penalties that are on, a user's own among them.
-    """
-    penalties = dict.fromkeys((*PENALTIES, *on))
-    if isinstance(weight, Mapping) and set(weight) <= set(penalties) and weight:
-        weight = weight.get(penalty, 0.0)
-    names = [attribute.name for attribute in attributes]
-    if isinstance(weight, Mapping):
-        given = {attribute_name(k): v for k, v in weight.items()}
-        unknown = sorted(set(given) - set(names))
-        if unknown:
-            raise ValueError(
-                f"fairness_weight names {unknown}, which are neither sensitive attributes {names} "
-                f"nor penalties {list(penalties)}. [weight-of-nothing]"
-            )
-    else:
-        given = dict.fromkeys(names, weight)
-    for name, value in given.items():
-        _check_number(f"fairness_weight[{name!r}]", value, 0)
-    return np.array([given.get(name, 0.0) for name in names], np.float64)
+def _fairness_weight(params: Mapping[str, Any], spec: ModelSpec) -> FairnessWeight:
+    return FairnessWeight.parse(
+        params["fairness_weight"],
+        [attribute.name for attribute in spec.attributes],
+        [penalty.name for penalty in spec.penalties],
+    )
 
 
 def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:

@@ -17,6 +17,7 @@ from pyfairme.data.columns import lookup
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
+from pyfairme.estimators.fairness_weight import update_strengths
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
 from pyfairme.inference import nuts, predictions
 from pyfairme.inference.adaptation import adapt as adapt_fit
@@ -86,7 +87,7 @@ def refine(
     _check_draws(fit, draws, chains)
     _kl_weight(estimator, "refine")
     training = _training_rows(estimator, *rows)
-    strength = estimator_keywords.strengths(fairness_weight, fit.spec.attributes)
+    strength = update_strengths(fairness_weight, fit.spec.attributes)
     weights = estimator_keywords.objective_weights(
         estimator.get_params(deep=False), fit.spec, training
     )
@@ -298,7 +299,7 @@ def adapt(
     codes[:, fit.spec.factors[position].column] = lookup(
         estimator.design_.factor(name).read(frame), labels
     )
-    strength = estimator_keywords.strengths(fairness_weight, fit.spec.attributes)
+    strength = update_strengths(fairness_weight, fit.spec.attributes)
     local = batch._replace(cluster=codes, weight=batch.weight / kl_weight)  # as in refine
     grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed)
     design = estimator.design_.with_clusters(name, labels)

@@ -16,7 +16,8 @@ from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.grouping_factors import Factor, Grouping, read_clusters
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.data.standardising import check_offset
-from pyfairme.estimators.estimator_keywords import SINGLE, as_tuple
+from pyfairme.estimators.estimator_keywords import as_tuple
+from pyfairme.estimators.number_checks import SINGLE
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.estimators.estimator_keywords import penalised_views
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
 from pyfairme.postprocessing.constrained_rules import Members
@@ -44,8 +45,7 @@ def warn_of_beliefs(
 
 def _by_design(estimator: FairMixedEffectsClassifier, effects: str) -> list[str]:
     found = []
-    penalised = estimator.fairness is not None and estimator.design_.schema.sensitive
-    if penalised and _any(estimator.fairness_weight):
+    if penalised_views(estimator.get_params(deep=False), estimator.fit_.spec):
         found.append(
             f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
             "are pulled together, not calibrated in the groups; give one with fairness=None."
@@ -58,10 +58,6 @@ def _by_design(estimator: FairMixedEffectsClassifier, effects: str) -> list[str]
     if effects == "random":
         found.append("Probabilities from random effects alone know neither groups nor most of x.")
     return found
-
-
-def _any(weight: Any) -> bool:
-    return any(map(_any, weight.values())) if isinstance(weight, Mapping) else bool(weight)
 
 
 def _by_outcomes(

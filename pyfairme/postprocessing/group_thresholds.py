@@ -18,7 +18,8 @@ from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
-from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, check_count, seed_from
+from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
+from pyfairme.estimators.number_checks import check_count
 from pyfairme.postprocessing import threshold_policy
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.data import ClassTarget, Design, Schema
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.estimator_keywords import is_number
+from pyfairme.estimators.number_checks import is_number
 from pyfairme.metrics.array_inputs import as_rng, check_count
 from pyfairme.study.arguments import check_dataset
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-from pyfairme.estimators import estimator_keywords
+from pyfairme.estimators.fairness_weight import update_strengths
 from pyfairme.estimators.refine_and_adapt import (
     FairnessWarning,
     PosteriorWarning,
@@ -189,7 +189,7 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
     with pytest.raises(ValueError, match=r"at least 10 draws per chain to judge the chains by, g"):
         clf.refine(draws=9)
     with pytest.raises(ValueError, match=r"fairness_weight=2 needs sensitive attributes"):
-        estimator_keywords.strengths(2, ())
+        update_strengths(2, ())
     with pytest.raises(ValueError, match=r"names the penalties \['decision'\], and an update has"):
         clf.refine(fairness_weight={"decision": 1.0})
     with pytest.raises(ValueError, match=r"fairness_weight names \['age'\], which are neither"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sklearn.base import clone
 
 from pyfairme.datasets import Dataset
-from pyfairme.estimators.estimator_keywords import check_count
+from pyfairme.estimators.number_checks import check_count
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.study.arguments import check_dataset, check_estimator, seeds_of
 from pyfairme.study.crossval.cross_validate import cross_validate

@@ -6,16 +6,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from pyfairme.data.schema import attribute_name
-from pyfairme.estimators.estimator_keywords import (
-    as_tuple,
-    check_penalties_on,
-    is_number,
-    strengths,
-)
-from pyfairme.model.penalties import PENALTIES, AttributeCodes, penalty_names
+from pyfairme.estimators.estimator_keywords import as_tuple
+from pyfairme.estimators.fairness_weight import FairnessWeight
+from pyfairme.estimators.number_checks import is_number
+from pyfairme.model.penalties import penalty_names
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -56,16 +51,11 @@ def labelled(weights: Iterable[Any], estimator: FairMixedEffects) -> tuple[dict[
             f"fairness={estimator.fairness!r} and sensitive={estimator.sensitive!r}. Give both, "
             "such as **pf.VARIANTS['medl_adb']. [no-penalty]"
         )
-    attributes, penalties = _attributes(estimator), penalty_names(estimator.fairness)
-    for weight in given:
-        _strength(weight, attributes, penalties)
-        check_penalties_on(weight, penalties)
+    strengths = [_strength(weight, estimator) for weight in given]
     found = {_label(weight): weight for weight in given}
     if len(found) < len(given):
         raise ValueError(f"weights has a value twice: {given}. Leave one out. [frontier-weights]")
-    unfair = [
-        label for label, weight in found.items() if not _strength(weight, attributes, penalties)[0]
-    ]
+    unfair = [label for label, (most, _) in zip(found, strengths, strict=True) if not most]
     if len(unfair) != 1:
         raise ValueError(
             "weights must have 0 once, the unfair point that costs are measured from; "
@@ -75,7 +65,7 @@ def labelled(weights: Iterable[Any], estimator: FairMixedEffects) -> tuple[dict[
 
 
 def ascending(weights: Mapping[str, Any], estimator: FairMixedEffects) -> dict[str, Any]:
-    """Sort weights by the largest strength of any penalty on any attribute, then by the mean one.
+    """Sort weights by the largest strength of any penalty on any attribute, then by the sum.
 
     Examples
     --------
@@ -84,28 +74,14 @@ def ascending(weights: Mapping[str, Any], estimator: FairMixedEffects) -> dict[s
     >>> list(ascending({"1": 1, "race=1": {"race": 1}, "0": 0}, model))
     ['0', 'race=1', '1']
     """
-    attributes, penalties = _attributes(estimator), penalty_names(estimator.fairness)
-    return dict(sorted(weights.items(), key=lambda item: _strength(item[1], attributes, penalties)))
+    return dict(sorted(weights.items(), key=lambda item: _strength(item[1], estimator)))
 
 
-def _attributes(estimator: FairMixedEffects) -> tuple[AttributeCodes, ...]:
-    return tuple(AttributeCodes(attribute_name(e), 0) for e in as_tuple(estimator.sensitive))
-
-
-def _strength(
-    weight: Any, attributes: tuple[AttributeCodes, ...], penalties: tuple[str, ...]
-) -> tuple[float, float]:
-    """Return the largest and the mean strength of penalties on attributes; refuse a bad one."""
-    named = set(weight) & {*PENALTIES, *penalties} if isinstance(weight, Mapping) else set()
-    by_penalty = bool(named) and named == set(weight)
-    if named and not by_penalty:
-        raise ValueError(
-            f"The weight {weight!r} names penalties beside attributes: give {{attribute: number}}, "
-            "or {penalty: number or {attribute: number}}. [frontier-weights]"
-        )
-    every = weight.values() if by_penalty else [weight]
-    found = np.concatenate([strengths(one, attributes) for one in every])
-    return float(found.max()), float(found.mean())
+def _strength(weight: object, estimator: FairMixedEffects) -> tuple[float, float]:
+    """Return the largest strength of a penalty on an attribute, and the sum of all."""
+    attributes = [attribute_name(entry) for entry in as_tuple(estimator.sensitive)]
+    parsed = FairnessWeight.parse(weight, attributes, penalty_names(estimator.fairness))
+    return parsed.largest, parsed.total
 
 
 def _label(weight: Any) -> str:

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 import pyfairme as pf
-from pyfairme.estimators.estimator_keywords import strengths
+from pyfairme.estimators.fairness_weight import update_strengths
 from pyfairme.model.penalties import AttributeCodes
 from pyfairme.study.tuning.search_space import (
     Choice,
@@ -93,7 +93,7 @@ def test_a_search_by_penalty_and_attribute_starts_at_the_estimator(given, full):
     found = keywords_of(some, start_of(some, base), base)["fairness_weight"]
     spec = tuple(AttributeCodes(name, 0) for name in ("sex", "race"))
     for penalty, expected in full.items():
-        assert strengths(found.get(penalty, 0), spec).tolist() == list(expected.values())
+        assert update_strengths(found.get(penalty, 0), spec).tolist() == list(expected.values())
 
 
 def test_what_is_not_named_is_zero_and_is_started_at():
