@@ -1,8 +1,9 @@
 """Accuracy of classifiers and regressions, by scikit-learn."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import (
     Floats,
@@ -16,7 +17,13 @@ from pyfairme.metrics.array_inputs import (
 from pyfairme.metrics.row_order import warn_of_order
 
 
-def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None) -> float:
+def auroc(
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
+) -> float:
     """Compute the area under the receiver operating characteristic.
 
     The probability that a positive is scored above a negative, ties counting one half.
@@ -53,7 +60,11 @@ def auroc(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any
 
 
 def balanced_accuracy(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, pos_label: Any = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the mean of true positive and true negative rate.
 
@@ -89,7 +100,11 @@ def balanced_accuracy(
 
 
 def log_loss(
-    y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the mean of -log of the probability given to what happened.
 
@@ -124,7 +139,13 @@ def log_loss(
     return float(sk.log_loss(outcome, score, sample_weight=weight, labels=[0, 1]))
 
 
-def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any = None) -> float:
+def brier(
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
+) -> float:
     """Compute the mean squared difference of predicted probability and outcome.
 
     Parameters
@@ -158,7 +179,7 @@ def brier(y_true: Any, y_prob: Any, *, sample_weight: Any = None, pos_label: Any
     return float(sk.mean_squared_error(outcome, score, sample_weight=weight))
 
 
-def mse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+def mse(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Compute the mean squared error.
 
     Parameters
@@ -189,7 +210,7 @@ def mse(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     return float(sk.mean_squared_error(outcome, prediction, sample_weight=weight))
 
 
-def r2(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
+def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Compute the share of the outcome's variance that the prediction explains.
 
     Parameters
@@ -225,7 +246,7 @@ def r2(y_true: Any, y_pred: Any, *, sample_weight: Any = None) -> float:
     return float(sk.r2_score(outcome, prediction, sample_weight=weight))
 
 
-def _both_outcomes(y_true: Any, metric: str) -> Floats:
+def _both_outcomes(y_true: ArrayLike, metric: str) -> Floats:
     outcome = as_binary(y_true, "y_true")
     if np.ptp(outcome) == 0:
         raise ValueError(

@@ -1,7 +1,10 @@
 """Check what callers pass in, once, at the border of the package."""
 
+from __future__ import annotations
+
 import numbers
 import re
+from types import UnionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +38,7 @@ class Groups(NamedTuple):
     levels: tuple[str, ...]
 
 
-def as_real(values: Any, name: str, n: int | None = None) -> Floats:
+def as_real(values: object, name: str, n: int | None = None) -> Floats:
     """Return ``values`` as a finite vector of floats.
 
     Parameters
@@ -62,7 +65,7 @@ def as_real(values: Any, name: str, n: int | None = None) -> Floats:
     return vector
 
 
-def as_binary(values: Any, name: str, n: int | None = None) -> Floats:
+def as_binary(values: object, name: str, n: int | None = None) -> Floats:
     """Return ``values`` as a vector of zeros and ones; see `as_real`.
 
     Raises
@@ -80,7 +83,7 @@ def as_binary(values: Any, name: str, n: int | None = None) -> Floats:
     return vector
 
 
-def as_positive(values: Any, pos_label: Any, name: str) -> Any:
+def as_positive(values: object, pos_label: object, name: str) -> Any:
     """Return labels as 1 for the positive class and 0 for the other one.
 
     Without ``pos_label`` the values come back as they are: 0 and 1 are checked by `as_binary`.
@@ -108,7 +111,7 @@ def as_positive(values: Any, pos_label: Any, name: str) -> Any:
     return np.array([label == pos_label for label in _series(values).tolist()], np.float64)
 
 
-def as_decisions(y_true: Any, y_pred: Any, pos_label: Any) -> tuple[Any, Any]:
+def as_decisions(y_true: object, y_pred: object, pos_label: object) -> tuple[Any, Any]:
     """Return outcomes and decisions given as labels as 0 and 1; see `as_positive`.
 
     Raises
@@ -128,7 +131,7 @@ def as_decisions(y_true: Any, y_pred: Any, pos_label: Any) -> tuple[Any, Any]:
     return found
 
 
-def as_probability(values: Any, name: str, n: int | None = None) -> Floats:
+def as_probability(values: object, name: str, n: int | None = None) -> Floats:
     """Return ``values`` as a vector of numbers from 0 to 1; see `as_real`.
 
     Raises
@@ -146,7 +149,7 @@ def as_probability(values: Any, name: str, n: int | None = None) -> Floats:
     return vector
 
 
-def as_weight(values: Any, n: int) -> Floats | None:
+def as_weight(values: object, n: int) -> Floats | None:
     """Return sample weights as a vector of non-negative numbers, or ``None`` when there are none.
 
     Raises
@@ -165,7 +168,7 @@ def as_weight(values: Any, n: int) -> Floats | None:
     return weight
 
 
-def as_flipped(values: Any, name: str, n: int) -> Floats:
+def as_flipped(values: object, name: str, n: int) -> Floats:
     """Return predictions under flipped levels as a finite matrix.
 
     Parameters
@@ -193,7 +196,7 @@ def as_flipped(values: Any, name: str, n: int) -> Floats:
     return matrix
 
 
-def as_groups(labels: Any, name: str = "sensitive_features", n: int | None = None) -> Groups:
+def as_groups(labels: object, name: str = "sensitive_features", n: int | None = None) -> Groups:
     """Turn labels into integer codes.
 
     Parameters
@@ -230,7 +233,7 @@ def as_groups(labels: Any, name: str = "sensitive_features", n: int | None = Non
     return parts[0] if len(parts) == 1 else _intersect(parts)
 
 
-def as_clusters(labels: Any, n: int | None = None) -> Codes:
+def as_clusters(labels: object, n: int | None = None) -> Codes:
     """Turn cluster labels into integer codes, -1 for rows without a cluster.
 
     Parameters
@@ -256,7 +259,7 @@ def as_clusters(labels: Any, n: int | None = None) -> Codes:
     return codes
 
 
-def as_numbers(values: Any, name: str) -> Floats:
+def as_numbers(values: object, name: str) -> Floats:
     """Return ``values`` as floats of any shape; what is missing becomes NaN.
 
     Parameters
@@ -302,15 +305,15 @@ def as_numbers(values: Any, name: str) -> Floats:
         raise _no_numbers(values, name) from error
 
 
-def _holds(array: np.ndarray, kind: Any) -> bool:
+def _holds(array: np.ndarray, kind: UnionType) -> bool:
     return array.dtype == object and any(isinstance(value, kind) for value in array.flat)
 
 
-def _no_numbers(values: Any, name: str) -> ValueError:
+def _no_numbers(values: object, name: str) -> ValueError:
     return ValueError(f"{name} must hold numbers only, got {_brief(values)}. [not-numeric]")
 
 
-def check_count(value: Any, name: str, least: int = 0) -> int:
+def check_count(value: object, name: str, least: int = 0) -> int:
     """Return a whole number of at least ``least``; raise ValueError for anything else.
 
     Examples
@@ -318,8 +321,7 @@ def check_count(value: Any, name: str, least: int = 0) -> int:
     >>> check_count(3, "bins", 1)
     3
     """
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not whole or value < least:
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or int(value) < least:
         raise ValueError(
             f"{name} must be a whole number of at least {least}, got {shown(value)}. [not-a-count]"
         )
@@ -331,16 +333,15 @@ def check_count(value: Any, name: str, least: int = 0) -> int:
     return int(value)
 
 
-def check_share(value: Any, name: str = "level") -> float:
+def check_share(value: object, name: str = "level") -> float:
     """Return a number between 0 and 1, ends excluded; raise ValueError for anything else."""
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    share = float(value) if number else -1.0
+    share = float(value) if isinstance(value, numbers.Real) and value is not True else -1.0
     if not 0 < share < 1:  # NaN is refused as well
         raise ValueError(f"{name} must lie between 0 and 1, got {value!r}; 0.9 means 90 %. [level]")
     return share
 
 
-def as_rng(rng: Any, name: str = "rng") -> np.random.Generator:
+def as_rng(rng: object, name: str = "rng") -> np.random.Generator:
     """Return a generator: the one given, or that of a seed.
 
     Raises
@@ -375,7 +376,7 @@ def _columns(labels: Any, name: str) -> list[pd.Series]:
     return [_series(column) for column in columns]
 
 
-def _series(column: Any) -> pd.Series:
+def _series(column: object) -> pd.Series:
     if isinstance(column, pd.Series):
         return column.reset_index(drop=True)
     if isinstance(column, pd.Categorical):
@@ -410,7 +411,7 @@ def _sorted_positions(labels: list[Any]) -> list[int]:
         return sorted(range(len(labels)), key=lambda position: str(labels[position]))
 
 
-def _start(label: Any) -> float | None:
+def _start(label: object) -> float | None:
     """Return where a bracket such as "<=30", "(30, 45]" or ">45" begins; None for other labels."""
     found = BRACKET.fullmatch(label) if isinstance(label, str) else None
     if found is None:
@@ -444,5 +445,5 @@ def _check_finite(array: Floats, name: str, advice: str = "drop or fill those ro
         raise ValueError(f"{name} has {bad} missing or infinite value(s); {advice}. [not-finite]")
 
 
-def _brief(values: Any) -> str:
+def _brief(values: object) -> str:
     return f"{type(values).__name__} {str(values)[:60]!r}"

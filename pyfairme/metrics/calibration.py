@@ -1,10 +1,12 @@
 """Expected calibration error within groups."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.array_inputs import (
@@ -24,12 +26,12 @@ BINS = 10
 
 
 def calibration_error_by_group(
-    y_true: Any,
-    y_prob: Any,
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
     bins: int = BINS,
 ) -> pd.Series:
     """Compute the expected calibration error of each group.
@@ -83,12 +85,12 @@ def calibration_error_by_group(
 
 
 def worst_group_calibration_error(
-    y_true: Any,
-    y_prob: Any,
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
     bins: int = BINS,
 ) -> float:
     """Compute the largest expected calibration error over groups.

@@ -1,9 +1,11 @@
 """Disparity of predictions between groups whose outcomes are alike, for regression."""
 
+from __future__ import annotations
+
 from functools import partial
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap, ratio
 from pyfairme.metrics.array_inputs import Codes, Floats, as_weight, check_count
@@ -16,11 +18,11 @@ BINS = 5
 
 
 def conditional_demographic_disparity(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
     bins: int = BINS,
 ) -> float:
     """Compute the disparity of the mean prediction given the outcome.

@@ -1,6 +1,8 @@
 """Decisions counted by group and outcome, and the four rates read off them."""
 
-from typing import Any
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups
@@ -10,7 +12,10 @@ from pyfairme.metrics.row_order import warn_of_order
 
 
 def decision_rows(
-    y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> PredictedRows:
     """Check outcomes, decisions and groups, and return them as `PredictedRows`."""
     columns = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}

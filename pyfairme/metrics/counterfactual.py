@@ -1,8 +1,9 @@
 """How far a prediction moves when the sensitive attribute is flipped (eqs. 6 and 7)."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.array_inputs import Floats, as_flipped, as_real
@@ -10,7 +11,7 @@ from pyfairme.metrics.group_sums import PredictedRows, Table, make_table
 from pyfairme.metrics.metric import Metric
 
 
-def counterfactual_gap(y_prob: Any, y_prob_flipped: Any) -> float:
+def counterfactual_gap(y_prob: ArrayLike, y_prob_flipped: ArrayLike) -> float:
     """Compute the mean absolute change of the prediction under a flip of the attribute.
 
     ``mean_i mean_{s' != s_i} |p(x_i, s_i) - p(x_i, s')|``. The flip replaces the attribute among

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import Floats, as_numbers, as_real
 from pyfairme.metrics.predictive_draws import as_draws, row_slices
@@ -22,11 +23,11 @@ class _Rows(NamedTuple):
 
 
 def coverage_table(
-    y: Any,
-    draws: Any,
+    y: ArrayLike,
+    draws: ArrayLike,
     levels: Iterable[float] = (0.5, 0.8, 0.9, 0.95),
     *,
-    groups: Any = None,
+    groups: ArrayLike | None = None,
     confidence: float = 0.9,
 ) -> pd.DataFrame:
     """Tabulate the coverage of central predictive intervals.

@@ -1,9 +1,11 @@
 """Differences of demographic parity and equalized odds, computed by fairlearn."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_range
 from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
@@ -22,12 +24,12 @@ from pyfairme.metrics.null_value import equal_rates, equal_selection
 
 
 def equalized_odds_difference(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute fairlearn's equalized odds difference.
 
@@ -68,12 +70,12 @@ def equalized_odds_difference(
 
 
 def demographic_parity_difference(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute fairlearn's demographic parity difference.
 
@@ -112,7 +114,12 @@ def demographic_parity_difference(
     return _parity(_sums(y_true, y_pred, sensitive_features, sample_weight))
 
 
-def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+def _sums(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> Floats:
     rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
 

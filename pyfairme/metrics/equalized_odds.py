@@ -1,6 +1,8 @@
 """Spread of true and false positive rates over groups (equalized odds, eq. 2 of the paper)."""
 
-from typing import Any
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd
 from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
@@ -11,12 +13,12 @@ from pyfairme.metrics.null_value import equal_rates
 
 
 def tpr_sd(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the standard deviation over groups of the true positive rate.
 
@@ -57,12 +59,12 @@ def tpr_sd(
 
 
 def fpr_sd(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the standard deviation over groups of the false positive rate.
 
@@ -100,7 +102,12 @@ def fpr_sd(
     return float(group_sd(fpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
 
 
-def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+def _sums(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> Floats:
     rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
 

@@ -1,8 +1,9 @@
 """Spread of rates over groups with the part expected from sampling noise taken off."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd, ratio
 from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
@@ -21,12 +22,12 @@ from pyfairme.metrics.null_value import equal_rates
 
 
 def tpr_sd_corrected(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the spread of true positive rates without its sampling noise.
 
@@ -74,12 +75,12 @@ def tpr_sd_corrected(
 
 
 def fpr_sd_corrected(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the spread of false positive rates without its sampling noise.
 
@@ -146,7 +147,12 @@ def _corrected(sums: Floats, outcome: int) -> Floats:
     return np.sqrt(np.maximum(excess, 0.0))  # np.maximum keeps NaN
 
 
-def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+def _sums(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> Floats:
     rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
     weight = as_weight(sample_weight, len(rows.y_true))
     return totals(tabulated(confusion, rows._replace(weight=unequal(weight))))

@@ -1,6 +1,8 @@
 """Spread over groups of the errors of a regression."""
 
-from typing import Any
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd
 from pyfairme.metrics.array_inputs import Floats, as_weight
@@ -11,7 +13,11 @@ from pyfairme.metrics.null_value import permuted_groups
 
 
 def mse_sd(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """Compute the standard deviation over groups (ddof = 0) of the mean squared error.
 
@@ -48,7 +54,11 @@ def mse_sd(
 
 
 def residual_sd(
-    y_true: Any, y_pred: Any, *, sensitive_features: Any, sample_weight: Any = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> float:
     """Compute the standard deviation over groups (ddof = 0) of the mean residual.
 
@@ -86,7 +96,12 @@ def residual_sd(
     return float(group_sd(mean_residual(sums)))
 
 
-def _sums(y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any) -> Floats:
+def _sums(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> Floats:
     rows = real_rows(y_true, y_pred, sensitive_features, sample_weight)
     return totals(moments(rows), as_weight(sample_weight, len(rows.y_true)))
 

@@ -1,6 +1,8 @@
 """Residuals, squared errors and predictions added up by group, for real outcomes."""
 
-from typing import Any
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.array_inputs import Floats, as_groups, as_real
@@ -10,7 +12,10 @@ from pyfairme.metrics.row_order import warn_of_order
 
 
 def real_rows(
-    y_true: Any, y_pred: Any, sensitive_features: Any, sample_weight: Any = None
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
 ) -> PredictedRows:
     """Check real outcomes, predictions and groups, and return them as `PredictedRows`."""
     columns = {"sensitive_features": sensitive_features, "sample_weight": sample_weight}

@@ -6,9 +6,12 @@ kept; a metric reduces the draws as it reduces the data. A disparity inside the 
 not resolvable with these rows.
 """
 
-from typing import Any, NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
 from pyfairme.metrics.array_inputs import Floats, as_rng, as_weight, check_count, check_share
@@ -36,15 +39,15 @@ class NullValue(NamedTuple):
 
 def null_value(
     metric: str,
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
+    sensitive_features: ArrayLike,
     rng: np.random.Generator | int,
     task: Task = "classification",
     draws: int = 1000,
     level: float = 0.9,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
 ) -> NullValue:
     """Simulate a metric for groups that differ by sampling noise only.
 

@@ -1,13 +1,14 @@
 """Models by accuracy and disparity: which of them no other one beats, and how much they cover."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import Floats, as_numbers
 
 
-def non_dominated(accuracy: Any, disparity: Any) -> np.ndarray:
+def non_dominated(accuracy: ArrayLike, disparity: ArrayLike) -> np.ndarray:
     """Tell which models are not dominated by another one.
 
     Model j dominates i when
@@ -50,7 +51,7 @@ def non_dominated(accuracy: Any, disparity: Any) -> np.ndarray:
     return found
 
 
-def on_hull(accuracy: Any, disparity: Any) -> np.ndarray:
+def on_hull(accuracy: ArrayLike, disparity: ArrayLike) -> np.ndarray:
     """Tell which models are corners of the convex frontier.
 
     The convex frontier is the greatest convex function of accuracy that lies nowhere above the
@@ -87,7 +88,11 @@ def on_hull(accuracy: Any, disparity: Any) -> np.ndarray:
 
 
 def hypervolume(
-    accuracy: Any, disparity: Any, reference: tuple[float, float], *, convex: bool = False
+    accuracy: ArrayLike,
+    disparity: ArrayLike,
+    reference: tuple[float, float],
+    *,
+    convex: bool = False,
 ) -> float:
     """Compute the area that models dominate, up to a reference point.
 
@@ -146,7 +151,7 @@ def hypervolume(
     return float(width @ height)
 
 
-def _points(accuracy: Any, disparity: Any) -> tuple[Floats, Floats]:
+def _points(accuracy: ArrayLike, disparity: ArrayLike) -> tuple[Floats, Floats]:
     a, d = as_numbers(accuracy, "accuracy"), as_numbers(disparity, "disparity")
     if a.ndim != 1 or a.shape != d.shape:
         raise ValueError(
@@ -156,7 +161,7 @@ def _points(accuracy: Any, disparity: Any) -> tuple[Floats, Floats]:
     return a, d
 
 
-def _reference(reference: Any) -> tuple[float, float]:
+def _reference(reference: object) -> tuple[float, float]:
     pair = as_numbers(reference, "reference")
     if pair.shape != (2,) or not np.isfinite(pair).all():
         raise ValueError(

@@ -1,6 +1,8 @@
 """Demographic parity: the same mean decision or prediction in every group (eqs. 3 and 4)."""
 
-from typing import Any
+from __future__ import annotations
+
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap
 from pyfairme.metrics.array_inputs import as_decisions, as_weight
@@ -12,12 +14,12 @@ from pyfairme.metrics.null_value import equal_selection, permuted_groups
 
 
 def demographic_parity(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the mean over all pairs of groups of the difference in mean prediction.
 

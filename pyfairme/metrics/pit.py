@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from pyfairme.metrics.array_inputs import Floats, as_real
@@ -14,7 +15,11 @@ MOST_TIES = 0.1  # share of rows whose outcome is also a draw, above which outco
 
 
 def pit_values(
-    y: Any, draws: Any, *, discrete: bool = False, random_state: Any = None
+    y: ArrayLike,
+    draws: ArrayLike,
+    *,
+    discrete: bool = False,
+    random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
     """Compute the probability integral transform of every outcome.
 

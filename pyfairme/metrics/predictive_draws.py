@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import as_numbers
 
 NUMBERS = 4_000_000  # of one slice of the draws, which bounds the memory of copies
 
 
-def as_draws(draws: Any, n: int) -> np.ndarray:
+def as_draws(draws: ArrayLike, n: int) -> np.ndarray:
     """Return predictive draws as a finite matrix ``(draws, n)``.
 
     Parameters

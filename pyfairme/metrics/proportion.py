@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups, check_share
+from pyfairme.metrics.array_inputs import Codes, Floats, as_binary, as_groups, check_share
 
 
 class Proportion(NamedTuple):
@@ -17,7 +18,9 @@ class Proportion(NamedTuple):
     high: float
 
 
-def proportion_interval(hits: Any, *, groups: Any = None, level: float = 0.9) -> Proportion:
+def proportion_interval(
+    hits: ArrayLike, *, groups: ArrayLike | None = None, level: float = 0.9
+) -> Proportion:
     """Compute the share of hits with its Wilson interval.
 
     With ``groups`` the number of rows is replaced by the effective one, ``p (1 - p) / v`` with v
@@ -66,7 +69,7 @@ def proportion_interval(hits: Any, *, groups: Any = None, level: float = 0.9) ->
     return Proportion(share, *_wilson(share, size, quantile))
 
 
-def _effective_size(hit: Floats, codes: Any, number: int) -> float:
+def _effective_size(hit: Floats, codes: Codes, number: int) -> float:
     share = hit.mean()
     if share in (0, 1):
         return float(number)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import (
     Codes,
@@ -23,12 +22,12 @@ STRATEGIES = ("quantile", "uniform")
 
 
 def reliability_table(
-    y_true: Any,
-    y_prob: Any,
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
     bins: int = BINS,
     strategy: str = "quantile",
     *,
-    groups: Any = None,
+    groups: ArrayLike | None = None,
     level: float = 0.9,
 ) -> pd.DataFrame:
     """Tabulate observed frequencies against predicted probabilities.
@@ -83,7 +82,9 @@ def reliability_table(
     return pd.DataFrame(lines, columns=columns)
 
 
-def ece(y_true: Any, y_prob: Any, *, bins: int = BINS, strategy: str = "quantile") -> float:
+def ece(
+    y_true: ArrayLike, y_prob: ArrayLike, *, bins: int = BINS, strategy: str = "quantile"
+) -> float:
     """Compute the expected calibration error.
 
     ``ECE = sum_b n_b / n * |mean of y - mean of p in bin b|`` (Naeini, Cooper & Hauskrecht 2015).

@@ -1,10 +1,13 @@
 """The tidy fairness report: every registered metric with interval, null value, n and note."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import (
     Codes,
@@ -46,16 +49,16 @@ COLUMNS = (
 
 
 def classification_report_frame(
-    y_true: Any,
-    y_prob: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_prob: ArrayLike,
+    y_pred: ArrayLike,
     *,
     sensitive: Mapping[str, Any],
-    cluster: Any = None,
+    cluster: ArrayLike | None = None,
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
     rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
@@ -143,18 +146,18 @@ def classification_report_frame(
 
 
 def regression_report_frame(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
     sensitive: Mapping[str, Any],
-    cluster: Any = None,
+    cluster: ArrayLike | None = None,
     flipped: Mapping[str, Any] | None = None,
     gap: Mapping[str, Any] | None = None,
-    sample_weight: Any = None,
+    sample_weight: ArrayLike | None = None,
     rng: np.random.Generator | int,
     n_boot: int = 200,
     level: float = 0.9,
-    log_density: Any = None,
+    log_density: ArrayLike | None = None,
     min_group_size: int = 0,
     metrics: Any = None,
 ) -> pd.DataFrame:
@@ -220,18 +223,18 @@ def regression_report_frame(
     return _frame(_sections("regression", rows, sensitive, gaps, clusters, chosen), sampling)
 
 
-def _check_sampling(rng: Any, n_boot: Any, level: Any) -> Sampling:
+def _check_sampling(rng: object, n_boot: object, level: object) -> Sampling:
     return Sampling(as_rng(rng), check_count(n_boot, "n_boot"), check_share(level))
 
 
 def _of_size(
-    sensitive: Mapping[str, Any], outcome: Floats | None, min_group_size: Any
+    sensitive: Mapping[str, Any], outcome: Floats | None, min_group_size: object
 ) -> Mapping[str, Any]:
     least = check_count(min_group_size, "min_group_size")
     return merge_small_groups(sensitive, outcome, least) if least > 1 and sensitive else sensitive
 
 
-def _cluster_codes(cluster: Any, n: int) -> Codes:
+def _cluster_codes(cluster: ArrayLike | None, n: int) -> Codes:
     return np.zeros(n, dtype=np.intp) if cluster is None else as_clusters(cluster, n)
 
 
@@ -278,7 +281,7 @@ def _gaps(
     return found
 
 
-def _group(rows: PredictedRows, name: str, labels: Any, gap: Floats | None) -> PredictedRows:
+def _group(rows: PredictedRows, name: str, labels: ArrayLike, gap: Floats | None) -> PredictedRows:
     groups = as_groups(labels, f"sensitive[{name!r}]", len(rows.y_true))
     levels = tuple(apart(level, (ALL,)) for level in groups.levels)
     return rows._replace(group=groups.codes, levels=levels, gap=gap)

@@ -1,5 +1,7 @@
 """Rows are matched by position: say so where their labels are the same in another order."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import pandas as pd
@@ -7,7 +9,7 @@ import pandas as pd
 from pyfairme.notices import DataWarning, warn
 
 
-def warn_of_order(first: Any, name: str, /, **others: Any) -> None:
+def warn_of_order(first: object, name: str, /, **others: Any) -> None:
     """Warn of each pandas object with the row labels of the ``first`` one in another order.
 
     Other labels say nothing: objects that were numbered anew are read by position, as arrays are.

@@ -1,8 +1,9 @@
 """Accuracy of the group that is served worst."""
 
-from typing import Any
+from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
 from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
@@ -11,12 +12,12 @@ from pyfairme.metrics.metric import Metric, MetricParts
 
 
 def worst_group_accuracy(
-    y_true: Any,
-    y_pred: Any,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
     *,
-    sensitive_features: Any,
-    sample_weight: Any = None,
-    pos_label: Any = None,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None = None,
+    pos_label: object = None,
 ) -> float:
     """Compute the smallest accuracy over groups.
 

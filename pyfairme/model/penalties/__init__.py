@@ -14,7 +14,7 @@ target must have classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyfairme.model.object_names import object_name
@@ -68,6 +68,8 @@ PENALTIES: Mapping[str, Penalty] = {
 }
 """Fairness penalties by the name a user gives."""
 
+Fairness = str | Penalty | Sequence[str | Penalty] | None  # a keyword ``fairness``
+
 
 class NamedPenalty(NamedTuple):
     """A penalty and the name of its terms and weights."""
@@ -86,7 +88,7 @@ class NamedPenalty(NamedTuple):
         return bool(getattr(self.penalty, "needs_classes", False))
 
 
-def penalties_of(fairness: Any) -> tuple[NamedPenalty, ...]:
+def penalties_of(fairness: Fairness) -> tuple[NamedPenalty, ...]:
     """Return the penalties of a keyword ``fairness``: names or objects, one or several, or None.
 
     Examples
@@ -100,12 +102,12 @@ def penalties_of(fairness: Any) -> tuple[NamedPenalty, ...]:
     )
 
 
-def penalty_names(fairness: Any) -> tuple[str, ...]:
+def penalty_names(fairness: Fairness) -> tuple[str, ...]:
     """Return the names of the penalties of a keyword ``fairness``, whether they exist or not."""
     return tuple(one if isinstance(one, str) else object_name(one) for one in _given(fairness))
 
 
-def _given(fairness: Any) -> tuple[Any, ...]:
+def _given(fairness: Fairness) -> tuple[Any, ...]:
     if fairness is None:
         return ()
     return (fairness,) if isinstance(fairness, str) or callable(fairness) else tuple(fairness)
