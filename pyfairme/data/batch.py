@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 class Batch(NamedTuple):
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
     offset: Any
 
 
-def row_values(y: Any, rows: int) -> np.ndarray | None:
+def row_values(y: ArrayLike | None, rows: int) -> np.ndarray | None:
     """Return y as int32[n] (integers, booleans) or float32[n] (reals), checked for length."""
     if y is None:
         return None
@@ -57,7 +58,7 @@ def row_values(y: Any, rows: int) -> np.ndarray | None:
     return values.astype(np.float32 if values.dtype.kind == "f" else np.int32)
 
 
-def row_weights(weight: Any, rows: int) -> np.ndarray:
+def row_weights(weight: ArrayLike | None, rows: int) -> np.ndarray:
     """Return weights as float32[n], ones by default; they must be finite, >= 0 and not all 0."""
     if weight is None:
         return np.ones(rows, np.float32)

@@ -227,7 +227,7 @@ def _check_text(series: pd.Series, names: list[str]) -> None:
         )
 
 
-def label_of(value: Any) -> str:
+def label_of(value: object) -> str:
     """Return the label of one value.
 
     Examples

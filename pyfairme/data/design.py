@@ -1,11 +1,14 @@
 """Learn from training rows how a table becomes arrays, and do it."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.batch import Batch, row_values, row_weights
@@ -15,6 +18,7 @@ from pyfairme.data.design_state import check_design, plain, rebuilt
 from pyfairme.data.encoders import CategoricalTerm, Column
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Factor
+from pyfairme.data.handed_over import Table
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.standardising import check_offset
@@ -58,7 +62,7 @@ class Design:
     @classmethod
     def fit(
         cls,
-        frame: Any,
+        frame: Table,
         schema: Schema,
         *,
         slopes: Mapping[str, str | Sequence[str]] | None = None,
@@ -69,7 +73,7 @@ class Design:
         missing: str = "category",
         offset: str | None = None,
         known: Any = None,
-    ) -> "Design":
+    ) -> Design:
         """Learn a design from the training rows.
 
         Parameters
@@ -188,10 +192,10 @@ class Design:
 
     def encode(
         self,
-        frame: Any,
+        frame: Table,
         *,
-        y: Any = None,
-        weight: Any = None,
+        y: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
         clusters: bool = True,
         quiet: bool = False,
     ) -> Batch:
@@ -247,7 +251,7 @@ class Design:
             offset=self._offset(frame),
         )
 
-    def flip(self, frame: Any, attribute_name: str) -> Iterator[tuple[str, pd.DataFrame]]:
+    def flip(self, frame: Table, attribute_name: str) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield, for each level of a sensitive attribute, the frame in which every row has it.
 
         S is replaced in the covariates: a bracket by the training median of its rows, an
@@ -280,7 +284,7 @@ class Design:
         """Return the grouping factor of a name."""
         return next(factor for factor in self.factors if factor.column == name)
 
-    def with_clusters(self, column: str, labels: Sequence[str]) -> "Design":
+    def with_clusters(self, column: str, labels: Sequence[str]) -> Design:
         """Return the design with more clusters of a factor, after those it has."""
         factors = tuple(
             replace(f, levels=(*f.levels, *labels)) if f.column == column else f
@@ -293,7 +297,7 @@ class Design:
         return plain(self)
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "Design":
+    def from_state(cls, state: Mapping[str, Any]) -> Design:
         """Rebuild a design, equal to the one that gave the state.
 
         Raises

@@ -5,7 +5,7 @@ The annotations of the dataclasses say what plain data must look like to become 
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -149,7 +149,7 @@ def _check_levels(name: str, levels: tuple[str, ...]) -> None:
     _require(0 < len(levels) == len(set(levels)), f"{name!r}: no levels, or one of them twice")
 
 
-def _same(what: str, found: Any, expected: Any) -> None:
+def _same(what: str, found: Iterable[object], expected: Iterable[object]) -> None:
     _require(list(found) == list(expected), f"other {what} than its roles say")
 
 

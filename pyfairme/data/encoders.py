@@ -1,7 +1,8 @@
 """How each covariate becomes columns of x: numbers are standardised, levels are one-hot."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,7 @@ class NumericTerm:
     @classmethod
     def fit(
         cls, series: pd.Series, most_knots: int = 0, *, move_origin: bool = True
-    ) -> "NumericTerm":
+    ) -> NumericTerm:
         """Learn from the training rows of one column."""
         values = read_numbers(series)
         there = values[~np.isnan(values)]
@@ -199,7 +200,7 @@ class CategoricalTerm:
     doubled: tuple[str, ...] = ()
 
     @classmethod
-    def fit(cls, series: pd.Series, *, reference: bool) -> "CategoricalTerm":
+    def fit(cls, series: pd.Series, *, reference: bool) -> CategoricalTerm:
         """Learn from the training rows of one column."""
         labels = read_labels(series)
         if not labels.names:
@@ -250,7 +251,7 @@ class CategoricalTerm:
         return f"{self.column!r}: levels unknown in training: {', '.join(new[:5])}{more}"
 
 
-def _warn_of_many_levels(column: Any, labels: Labels) -> None:
+def _warn_of_many_levels(column: object, labels: Labels) -> None:
     rows = np.median(np.bincount(labels.codes[labels.codes >= 0]))
     if len(labels.names) > MANY_LEVELS and rows <= FEW_ROWS:
         warn(
@@ -268,5 +269,5 @@ def _holds_numbers(series: pd.Series, labels: Labels) -> bool:
     return column_kind(series) == "numeric"
 
 
-def _all_missing(column: Any) -> str:
+def _all_missing(column: object) -> str:
     return f"Column {column!r} has no value at all in the training rows: drop it. [no-value]"

@@ -1,13 +1,13 @@
 """Accept the frames people have: pandas as it is, every other eager frame by conversion."""
 
-from typing import Any
-
 import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.handed_over import Table
 
-def as_frame(X: Any) -> pd.DataFrame:
+
+def as_frame(X: Table) -> pd.DataFrame:
     """Return `X` as a pandas frame.
 
     Parameters

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 
-def refuse_lossy(values: Any, name: str) -> None:
+def refuse_lossy(values: object, name: str) -> None:
     """Refuse masked values, imaginary parts and sparse matrices, which arrays would lose.
 
     Parameters

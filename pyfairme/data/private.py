@@ -17,6 +17,7 @@ from pyfairme.data.design import Design
 from pyfairme.data.encoders import NumericTerm
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.hidden_names import derived, hashed, new_salt
+from pyfairme.data.schema import Binned
 
 # How far numbers move, at most; further where rounding to the column's unit would give them back.
 KNOT = 1 / 4  # of the gap to the next knot
@@ -126,7 +127,7 @@ def private_brackets(part: Component, random: np.random.Generator) -> Component:
     return replace(part, values=tuple(values))
 
 
-def _inside(binned: Any, value: float, near: float, random: np.random.Generator) -> float:
+def _inside(binned: Binned, value: float, near: float, random: np.random.Generator) -> float:
     """Move a value, but not out of its bracket."""
     code = int(binned.codes(np.array([value]))[0])
     edges = (-np.inf, *binned.edges, np.inf)

@@ -1,5 +1,7 @@
 """Roles of columns, checked once, with errors a person can act on."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +14,7 @@ from pyfairme.data.checks import check_any_row, check_present, check_unique_colu
 from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Grouping, factor_columns, factor_name, factors_of
+from pyfairme.data.handed_over import Table
 from pyfairme.notices import shown
 
 TASKS = ("classification", "regression")
@@ -167,13 +170,13 @@ class Schema:
     @classmethod
     def infer(
         cls,
-        frame: Any,
+        frame: Table,
         *,
         cluster: str | Sequence[Grouping] = (),
         sensitive: Sensitive | Sequence[Sensitive] = (),
         target: str | None = None,
         task: str = "classification",
-    ) -> "Schema":
+    ) -> Schema:
         """Assign the roles of a frame's columns from their dtypes.
 
         Parameters

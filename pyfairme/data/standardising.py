@@ -1,7 +1,5 @@
 """Mean and standard deviation of numbers of any size, and what single precision can hold."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -42,13 +40,13 @@ def mean_and_sd(values: np.ndarray) -> tuple[float, float]:
     return float(scaled.mean()) * unit, float(scaled.std()) * unit
 
 
-def check_offset(values: np.ndarray, index: pd.Index, column: Any) -> None:
+def check_offset(values: np.ndarray, index: pd.Index, column: object) -> None:
     """Refuse an offset that single precision cannot hold; gaps are refused as such elsewhere."""
     known = np.where(np.isnan(values), 0.0, values)
     check_single(known, index, column, "an offset must stay below 3.4e38")
 
 
-def check_single(values: np.ndarray, index: pd.Index, column: Any, limits: str) -> None:
+def check_single(values: np.ndarray, index: pd.Index, column: object, limits: str) -> None:
     """Refuse numbers that single precision cannot hold, naming the column and the first rows.
 
     Parameters

@@ -12,6 +12,8 @@ Each target says what the rooms after this one must know of it, so that none ask
 ``mean_count``   of counts their mean, else NaN
 """
 
+from __future__ import annotations
+
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from typing import Any, ClassVar
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data.design_state import rebuilt
 from pyfairme.data.one_per_row import check_no_date, one_per_row
@@ -30,7 +33,7 @@ WIDEST_LABELS = 2**20  # bytes of all classes together, where their text does no
 _LABEL_DTYPE = re.compile(r"[<>|=]?([OSUbiufmM])\d{0,8}(\[\d{0,8}\w{1,8}\])?|object|bool")
 
 
-def class_order(y: Any) -> tuple[Any, ...] | None:
+def class_order(y: ArrayLike) -> tuple[Any, ...] | None:
     """Return the classes of an ordered target in their order; None for any other target.
 
     Ordered are a pandas Categorical with ``ordered=True`` and a polars Enum.
@@ -51,7 +54,7 @@ def class_order(y: Any) -> tuple[Any, ...] | None:
     return None
 
 
-def _column(y: Any) -> np.ndarray:
+def _column(y: ArrayLike) -> np.ndarray:
     values = one_per_row(y, "y")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
@@ -67,7 +70,7 @@ def _column(y: Any) -> np.ndarray:
     return values
 
 
-def _numbers(y: Any) -> np.ndarray:
+def _numbers(y: ArrayLike) -> np.ndarray:
     values = _column(y)
     check_no_date(values, "y")
     try:
@@ -116,8 +119,8 @@ class ClassTarget:
 
     @classmethod
     def fit(
-        cls, y: Any, order: Sequence[Any] | None = None, pos_label: Any = None
-    ) -> "ClassTarget":
+        cls, y: ArrayLike, order: Sequence[Any] | None = None, pos_label: object = None
+    ) -> ClassTarget:
         """Learn the classes of y.
 
         Parameters
@@ -163,7 +166,7 @@ class ClassTarget:
         """The classes as an array of the training labels' dtype."""
         return np.array(self.classes, dtype=np.dtype(self.dtype))
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: ArrayLike) -> np.ndarray:
         """Return int32[n] codes; raise ValueError for a label that training rows do not have."""
         codes = pd.Index(self.classes, dtype=object).get_indexer(_column(y).astype(object))
         if (codes < 0).any():
@@ -182,7 +185,7 @@ class ClassTarget:
         """Return drawn codes as integers."""
         return drawn.astype(np.int32)
 
-    def observed(self, y: Any) -> np.ndarray:
+    def observed(self, y: ArrayLike) -> np.ndarray:
         """Return y as codes that a file can hold."""
         return self.encode(y).astype(np.int64)
 
@@ -197,7 +200,7 @@ class ClassTarget:
         return {"classes": classes, "dtype": self.dtype}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "ClassTarget":
+    def from_state(cls, state: Mapping[str, Any]) -> ClassTarget:
         """Rebuild from `to_state`."""
         classes, name = state["classes"], state["dtype"]
         if not isinstance(classes, list) or not _LABEL_DTYPE.fullmatch(name):
@@ -219,7 +222,7 @@ class ClassTarget:
         return found
 
 
-def _positive_last(labels: list[Any], pos_label: Any) -> list[Any]:
+def _positive_last(labels: list[Any], pos_label: object) -> list[Any]:
     if len(labels) > 2:
         raise ValueError(
             f"pos_label={pos_label!r} is for two classes, and y has {len(labels)}: {labels[:10]}. "
@@ -270,13 +273,13 @@ class RealTarget:
         return self.scale
 
     @classmethod
-    def fit(cls, y: Any) -> "RealTarget":
+    def fit(cls, y: ArrayLike) -> RealTarget:
         """Learn from y, shape (n,)."""
         values = _numbers(y)
         mean, scale = mean_and_sd(values)
         return cls(mean, scale or 1.0)
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: ArrayLike) -> np.ndarray:
         """Return float32[n] in standard units."""
         with np.errstate(over="ignore"):
             found = ((_numbers(y) - self.mean) / self.scale).astype(np.float32)
@@ -296,7 +299,7 @@ class RealTarget:
         """Return drawn outcomes in the units of y."""
         return self.decode(drawn)
 
-    def observed(self, y: Any) -> np.ndarray:
+    def observed(self, y: ArrayLike) -> np.ndarray:
         """Return y as numbers."""
         return np.asarray(y, dtype=np.float64).reshape(-1)
 
@@ -305,7 +308,7 @@ class RealTarget:
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, float]) -> "RealTarget":
+    def from_state(cls, state: Mapping[str, float]) -> RealTarget:
         """Rebuild from `to_state`."""
         return _positive(rebuilt(cls, state), "scale")
 
@@ -340,7 +343,7 @@ class CountTarget:
         return self.mean
 
     @classmethod
-    def fit(cls, y: Any) -> "CountTarget":
+    def fit(cls, y: ArrayLike) -> CountTarget:
         """Learn from y, shape (n,); raise ValueError when a value is negative or not whole."""
         values = cls().encode(y)
         size = max(float(values.mean()), float(values.std()))
@@ -350,7 +353,7 @@ class CountTarget:
             )
         return cls(float(values.mean()), float(2.0 ** np.round(np.log2(size))))
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: ArrayLike) -> np.ndarray:
         """Return int32[n] counts, checked."""
         values = _numbers(y)
         wrong = (values < 0) | (values != np.floor(values))
@@ -375,7 +378,7 @@ class CountTarget:
         """Return drawn counts as integers."""
         return drawn.astype(np.int64)
 
-    def observed(self, y: Any) -> np.ndarray:
+    def observed(self, y: ArrayLike) -> np.ndarray:
         """Return y as counts."""
         return self.encode(y).astype(np.int64)
 
@@ -384,7 +387,7 @@ class CountTarget:
         return {"mean": self.mean, "unit": self.unit}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> "CountTarget":
+    def from_state(cls, state: Mapping[str, Any]) -> CountTarget:
         """Rebuild from `to_state`."""
         return _positive(rebuilt(cls, state), "unit")
 
@@ -428,13 +431,13 @@ class PositiveTarget:
         return self.scale
 
     @classmethod
-    def fit(cls, y: Any) -> "PositiveTarget":
+    def fit(cls, y: ArrayLike) -> PositiveTarget:
         """Learn from y, shape (n,); raise ValueError when a value is 0 or negative."""
         found = cls(float(2.0 ** np.round(np.log2(_amounts(y).mean()))))
         found.encode(y)
         return found
 
-    def encode(self, y: Any) -> np.ndarray:
+    def encode(self, y: ArrayLike) -> np.ndarray:
         """Return float32[n] in multiples of the scale, checked."""
         with np.errstate(over="ignore", under="ignore"):
             found = (_amounts(y) / self.scale).astype(np.float32)
@@ -455,7 +458,7 @@ class PositiveTarget:
         """Return drawn amounts in the units of y."""
         return self.decode(drawn)
 
-    def observed(self, y: Any) -> np.ndarray:
+    def observed(self, y: ArrayLike) -> np.ndarray:
         """Return y as numbers."""
         return np.asarray(y, dtype=np.float64).reshape(-1)
 
@@ -464,12 +467,12 @@ class PositiveTarget:
         return {"scale": self.scale}
 
     @classmethod
-    def from_state(cls, state: Mapping[str, float]) -> "PositiveTarget":
+    def from_state(cls, state: Mapping[str, float]) -> PositiveTarget:
         """Rebuild from `to_state`."""
         return _positive(rebuilt(cls, state), "scale")
 
 
-def _amounts(y: Any) -> np.ndarray:
+def _amounts(y: ArrayLike) -> np.ndarray:
     values = _numbers(y)
     if not (values > 0).all():
         wrong = values[~(values > 0)]
@@ -494,3 +497,6 @@ def _positive(target: Any, name: str) -> Any:
     if not getattr(target, name) > 0:
         raise StateError(f"expected a positive {name} of the target, got {getattr(target, name)}")
     return target
+
+
+Target = ClassTarget | RealTarget | CountTarget | PositiveTarget

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -195,7 +195,7 @@ def _read(ddi: Path, data: Path, variables: Sequence[str] | None) -> Extract:
     return Extract(_plain_numbers(table), labels, " ".join(str(book.ipums_citation).split()))
 
 
-def _plain_numbers(table: Any) -> pd.DataFrame:
+def _plain_numbers(table: pd.DataFrame) -> pd.DataFrame:
     """Turn nullable numbers into NumPy ones: float64 only where values are missing."""
     frame = pd.DataFrame(table)
     kinds = {

@@ -91,7 +91,7 @@ def files_of(origin: Origin, path: Paths | None) -> list[Path]:
     return paths
 
 
-def _no_path(given: Any) -> ValueError:
+def _no_path(given: object) -> ValueError:
     return ValueError(
         f"path must be a file, a folder or a list of these, as text or pathlib.Path; got "
         f"{type(given).__name__} {str(given)[:60]!r}. [data-path]"

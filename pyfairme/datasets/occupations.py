@@ -1,6 +1,7 @@
 """Occupation groups from Census occupation codes."""
 
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ BLOCKS = (
 GROUPS = ("major", "broad")
 
 
-def check_groups(groups: Any) -> None:
+def check_groups(groups: Sequence[str]) -> None:
     """Raise ValueError for a grouping of occupations that does not exist."""
     if groups not in GROUPS:
         raise ValueError(f"Expected groups to be one of {GROUPS}, got {groups!r}. [unknown-choice]")

@@ -261,7 +261,7 @@ def _amounts(levels: Sequence[int], covariates: Sequence[str], unfairness: float
     return pd.DataFrame(rows, columns=["attribute", "level", "direct", "proxy", "proxy_shift"])
 
 
-def _check_sizes(rows: Any, sizes: Mapping[str, Any], levels: Any) -> None:
+def _check_sizes(rows: object, sizes: Mapping[str, Any], levels: Any) -> None:
     lowest = {"clusters": 2, "covariates": 1, "slopes": 0, "probes": 0}
     for name, size in sizes.items():
         if not _is_whole(size) or size < lowest[name]:
@@ -286,11 +286,11 @@ def _check_sizes(rows: Any, sizes: Mapping[str, Any], levels: Any) -> None:
         )
 
 
-def _is_whole(value: Any) -> bool:
+def _is_whole(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _check_likelihood(likelihood: Any) -> None:
+def _check_likelihood(likelihood: object) -> None:
     if likelihood not in LIKELIHOODS:
         raise ValueError(
             f"Expected likelihood to be one of {LIKELIHOODS}, got {likelihood!r}. [unknown-choice]"

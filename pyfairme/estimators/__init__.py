@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyfairme import persistence
+from pyfairme.data.handed_over import PathLike
 from pyfairme.estimators import saved_state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.given_objects import check_objects
@@ -16,7 +17,7 @@ __all__ = ["FairMixedEffectsClassifier", "FairMixedEffectsRegressor", "load"]
 
 
 def load(
-    path: Any, *, key: str | bytes | None = None, objects: Mapping[str, Any] | None = None
+    path: PathLike, *, key: str | bytes | None = None, objects: Mapping[str, Any] | None = None
 ) -> FairMixedEffectsClassifier | FairMixedEffectsRegressor:
     """Read an estimator that `save` wrote.
 

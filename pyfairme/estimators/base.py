@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
+from pyfairme.data.handed_over import Attributes, Clusters, PathLike, Seed, Slopes, Strength, Table
 from pyfairme.estimators import (
     class_weights,
     estimator_keywords,
@@ -39,13 +42,15 @@ from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference import posterior_draws, posterior_tables, predictions
 from pyfairme.inference.diagnostics import diagnostics
+from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.training import lean, train
 from pyfairme.metrics.array_inputs import check_count, check_share
-from pyfairme.metrics.metric import chosen_metrics
+from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.object_names import object_name
+from pyfairme.model.penalties import Fairness
 from pyfairme.model.program import Weights
 
 
@@ -75,26 +80,26 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     def __init__(
         self,
-        cluster: Any = None,
-        sensitive: Any = (),
+        cluster: Clusters | None = None,
+        sensitive: Attributes = (),
         *,
         random_intercepts: bool = True,
-        random_slopes: Any = None,
+        random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "none",
         ensemble: int = 1,
-        fairness: Any = "adversarial",
-        fairness_weight: Any = 0.3,
-        fairness_on: Any = ("fixed", "mixed"),
+        fairness: Fairness = "adversarial",
+        fairness_weight: Strength = 0.3,
+        fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: Any = "auto",
+        guide: GuideChoice = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -104,9 +109,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         epochs: int = 30,
         min_steps: int = 2000,
         validation_fraction: float = 0.1,
-        early_stopping: Any = "auto",
-        random_state: Any = None,
-        progress: Any = "auto",
+        early_stopping: bool | str = "auto",
+        random_state: Seed | None = None,
+        progress: bool | str = "auto",
         warm_start: bool = False,
     ) -> None:
         self.cluster = cluster
@@ -161,7 +166,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         """Class codes (n,) by which validation rows are stratified; None for a real target."""
 
     @abstractmethod
-    def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
+    def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes: xarray, dims (chain, draw, row)."""
 
     def _weights_of_classes(
@@ -176,14 +181,18 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any) -> tuple[Batch, Batch | None]:
+    def _fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Batch, Batch | None]:
         """Fit, and return the training and the validation batch."""
         params = self.get_params(deep=False)
         self._check_keywords()
         warn_of_order(X, "X", sample_weight=sample_weight)
-        frame, y = table_inputs.training_frame(self, X, y, allow_nan=self.missing == "category")
+        frame, values = table_inputs.training_frame(
+            self, X, y, allow_nan=self.missing == "category"
+        )
         weight = table_inputs.sample_weights(sample_weight, len(frame))
-        frame, y, weight = keep_placed(params, frame, y, weight)
+        frame, y, weight = keep_placed(params, frame, values, weight)
         by_class = self._weights_of_classes(y, weight)
         weight = class_weights.times(by_class, y, weight)
         frame, y, weight = table_inputs.of_some_weight(frame, y, weight)
@@ -282,7 +291,7 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     @of_one_model
     def _query(
-        self, X: Any, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False
+        self, X: Table, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False
     ) -> tuple[pd.DataFrame, Query]:
         self._check_use()
         frame = table_inputs.new_frame(self, X, allow_nan=self.missing == "category")
@@ -293,7 +302,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         return frame, query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
 
     @of_one_model
-    def _means(self, X: Any, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
+    def _means(self, X: Table, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
         estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
         frame, found = self._query(X, effects=effects)
         warn_of_clusters(self, frame, effects)
@@ -301,7 +310,7 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     @of_one_model
     def _quantiles(
-        self, X: Any, level: float, kind: str, effects: str
+        self, X: Table, level: float, kind: str, effects: str
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         estimator_keywords.check_choice("kind", kind, ("mean", "observation"))
         estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
@@ -313,7 +322,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         return frame, predictions.means(found, effects), bounds
 
     @of_one_model
-    def _outcomes(self, X: Any, draws: int, effects: str) -> Any:
+    def _outcomes(self, X: Table, draws: int, effects: str) -> Any:
         """Draws of new outcomes in the target's units, or codes: xarray (chain, draw, row)."""
         inference_data.check_draws(draws)
         estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
@@ -359,7 +368,12 @@ class FairMixedEffects(BaseEstimator, ABC):
         return program_access.program(self)
 
     def to_arviz(
-        self, X: Any = None, y: Any = None, *, draws: int | None = None, prior_draws: int = 0
+        self,
+        X: Table | None = None,
+        y: ArrayLike | None = None,
+        *,
+        draws: int | None = None,
+        prior_draws: int = 0,
     ) -> Any:
         """Collect what ArviZ can use: ``az.loo``, ``az.compare``, predictive checks and the rest.
 
@@ -437,7 +451,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         return posterior_tables.icc(labels=self._labels, fit=self.fit_, level=level)
 
     def feature_importance(
-        self, X: Any, effects: str = "mixed", *, method: str = "permutation"
+        self, X: Table, effects: str = "mixed", *, method: str = "permutation"
     ) -> pd.DataFrame:
         """Measure how strongly the prediction reacts to each covariate.
 
@@ -472,13 +486,13 @@ class FairMixedEffects(BaseEstimator, ABC):
         self,
         draws: int = 1000,
         chains: int = 2,
-        fairness_weight: Any = 0,
+        fairness_weight: Strength = 0,
         *,
-        X: Any = None,
-        y: Any = None,
-        sample_weight: Any = None,
+        X: Table | None = None,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         warmup: int = 500,
-        progress: Any = "auto",
+        progress: bool | str = "auto",
     ) -> Any:
         """Sample the posterior with NUTS, the network frozen.
 
@@ -515,7 +529,12 @@ class FairMixedEffects(BaseEstimator, ABC):
         return refine_and_adapt.refine(self, draws, chains, fairness_weight, rows, warmup, progress)
 
     def adapt(
-        self, X_new: Any, y_new: Any, fairness_weight: Any = 0, *, sample_weight: Any = None
+        self,
+        X_new: Table,
+        y_new: ArrayLike,
+        fairness_weight: Strength = 0,
+        *,
+        sample_weight: ArrayLike | None = None,
     ) -> Any:
         """Learn new clusters from a few labelled rows, without training.
 
@@ -566,16 +585,16 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     def fairness_report(
         self,
-        X: Any,
-        y: Any,
+        X: Table,
+        y: ArrayLike,
         by_cluster: bool = False,
-        attributes: Any = None,
+        attributes: Attributes | None = None,
         *,
         n_boot: int = 200,
         level: float = 0.9,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
-        metrics: Any = None,
+        metrics: ChosenMetrics | None = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -626,7 +645,11 @@ class FairMixedEffects(BaseEstimator, ABC):
         return fairness_report.report(judged, **options)
 
     def random_disparity(
-        self, X: Any, attributes: Any = None, by_cluster: bool = True, level: float = 0.9
+        self,
+        X: Table,
+        attributes: Attributes | None = None,
+        by_cluster: bool = True,
+        level: float = 0.9,
     ) -> pd.DataFrame:
         """Report what the random effects do to every group, with posterior intervals.
 
@@ -655,7 +678,9 @@ class FairMixedEffects(BaseEstimator, ABC):
 
     # Saving ----------------------------------------------------------------------------------
 
-    def save(self, path: Any, *, key: str | bytes | None = None, private: bool = False) -> None:
+    def save(
+        self, path: PathLike, *, key: str | bytes | None = None, private: bool = False
+    ) -> None:
         """Write the fitted estimator to one file, without pickle; `pyfairme.load` reads it.
 
         docs/model_files.md says what the file holds of the training rows.

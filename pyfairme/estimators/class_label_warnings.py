@@ -73,7 +73,7 @@ def _alike(classes: Sequence[Any]) -> tuple[str, str] | None:
     return None
 
 
-def _is_unfavourable(label: Any) -> bool:
+def _is_unfavourable(label: object) -> bool:
     if not isinstance(label, str):
         return False
     words = label.replace("_", " ").replace("-", " ").casefold().split()

@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.estimators.number_checks import is_number
 
 
-def by_class(given: Any, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, float] | None:
+def by_class(given: object, y: np.ndarray, weight: np.ndarray | None) -> dict[Any, float] | None:
     """Return the weight of each class of ``y``; None where classes do not weigh.
 
     Parameters

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
+from pyfairme.data.handed_over import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
 from pyfairme.estimators.base import FairMixedEffects
@@ -20,10 +23,12 @@ from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
+from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.link_offsets import shifted
 from pyfairme.inference.predictions import Query
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
+from pyfairme.model.penalties import Fairness
 from pyfairme.model.program import Weights
 from pyfairme.notices import shown
 
@@ -203,32 +208,32 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def __init__(
         self,
-        cluster: Any = None,
-        sensitive: Any = (),
+        cluster: Clusters | None = None,
+        sensitive: Attributes = (),
         *,
         random_intercepts: bool = True,
-        random_slopes: Any = None,
+        random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "none",
         ensemble: int = 1,
-        fairness: Any = "decision_adversarial",
-        fairness_weight: Any = 0.3,
-        fairness_on: Any = ("fixed", "mixed"),
+        fairness: Fairness = "decision_adversarial",
+        fairness_weight: Strength = 0.3,
+        fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: Any = "auto",
+        guide: GuideChoice = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
-        threshold: Any = 0.5,
-        pos_label: Any = None,
-        class_weight: Any = None,
+        threshold: float | str = 0.5,
+        pos_label: object = None,
+        class_weight: str | Mapping[Any, float] | None = None,
         prior_correction: bool | None = None,
         learning_rate: float = 1e-3,
         weight_decay: float = 3.0,
@@ -236,9 +241,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         epochs: int = 30,
         min_steps: int = 2000,
         validation_fraction: float = 0.1,
-        early_stopping: Any = "auto",
-        random_state: Any = None,
-        progress: Any = "auto",
+        early_stopping: bool | str = "auto",
+        random_state: Seed | None = None,
+        progress: bool | str = "auto",
         warm_start: bool = False,
     ) -> None:
         super().__init__(
@@ -281,7 +286,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self.prior_correction = prior_correction
 
     @one_at_a_time
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsClassifier:
+    def fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> FairMixedEffectsClassifier:
         """Fit the model.
 
         Parameters
@@ -344,14 +351,14 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self._apply_threshold()
         super()._check_use()
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy of `predict` on rows X (n, columns) of class y (n,)."""
         warn_of_order(X, "X", y=y)
         warn_of_order(X, "X", sample_weight=sample_weight)
         check_length(X, y)
         return super().score(X, y, sample_weight)
 
-    def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
+    def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict classes (n,), from "fixed", "random" or "mixed" effects."""
         _, probability = self._means(X, effects)
         if len(self.classes_) == 2:
@@ -364,7 +371,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             return probability.argmax(axis=1)
         return (probability >= self.threshold_[effects]).astype(int)
 
-    def predict_proba(self, X: Any, effects: str = "mixed") -> np.ndarray:
+    def predict_proba(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict posterior mean probabilities (n, K), columns in the order of ``classes_``."""
         _, probability = self._means(X, effects)
         if not self.target_.is_sorted:
@@ -372,7 +379,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return probability.astype(np.float64)
 
     def predict_interval(
-        self, X: Any, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
+        self, X: Table, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
     ) -> pd.DataFrame:
         """Predict the probability of the positive class, or of each, with an equal-tailed interval.
 
@@ -408,7 +415,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
         return pd.DataFrame(found, index=frame.index, dtype=np.float64)
 
-    def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
+    def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
 
         Rows are drawn independently of each other given the posterior's draw. The noise of a row

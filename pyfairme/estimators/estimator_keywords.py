@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
+from pyfairme.data.handed_over import Slopes
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.given_objects import check_fairness, check_guide
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
@@ -34,7 +35,7 @@ MOST_CORRELATED = 20  # effects of a cluster
 UNSEEN = ("infer", "population", "sample", "raise")
 
 
-def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
+def check_choice(name: str, value: object, valid: Iterable[Any]) -> None:
     """Raise ValueError unless ``value`` is one of ``valid``."""
     valid = tuple(valid)
     if not any(value is v or (type(value) is type(v) and value == v) for v in valid):
@@ -45,7 +46,7 @@ def check_choice(name: str, value: Any, valid: Iterable[Any]) -> None:
         )
 
 
-def check_level(level: Any) -> None:
+def check_level(level: object) -> None:
     """Raise ValueError unless the coverage of an interval is a number between 0 and 1."""
     if not is_number(level) or not 0 < level < 1:
         raise ValueError(
@@ -53,7 +54,7 @@ def check_level(level: Any) -> None:
         )
 
 
-def seed_from(random_state: Any) -> int:
+def seed_from(random_state: object) -> int:
     """Return a seed from a keyword ``random_state``: one it holds, or one drawn from it."""
     try:
         return int(check_random_state(random_state).randint(2**31 - 1))
@@ -64,7 +65,7 @@ def seed_from(random_state: Any) -> int:
         ) from error
 
 
-def check_seed(value: Any) -> int:
+def check_seed(value: object) -> int:
     """Return a seed that a file holds; raise StateError when it is none."""
     if type(value) is not int or not 0 <= value < 2**32:
         raise StateError(f"expected a seed from 0 to 2**32 - 1, got {shown(value)}")
@@ -173,8 +174,8 @@ def _checked_penalties(params: Mapping[str, Any]) -> tuple[NamedPenalty, ...]:
     for entry in (given,) if callable(given) else as_tuple(given):
         if not callable(entry):
             check_choice("fairness", entry, PENALTIES)
-    check_fairness(given, as_tuple(params["sensitive"]))
-    return penalties_of(given)
+    check_fairness(params["fairness"], as_tuple(params["sensitive"]))
+    return penalties_of(params["fairness"])
 
 
 def uses_clusters(params: Mapping[str, Any]) -> bool:
@@ -184,21 +185,21 @@ def uses_clusters(params: Mapping[str, Any]) -> bool:
     return bool(as_tuple(params["cluster"])) and (effects or adversary)
 
 
-def numeric_encoding(given: str, hidden: Any) -> str:
+def numeric_encoding(given: str, hidden: Iterable[int]) -> str:
     """Return "standard" or "piecewise"; "auto" bends numbers only where a network follows."""
     if given != "auto":
         return given
     return "piecewise" if tuple(hidden) else "standard"
 
 
-def multipliers(fairness_on: Any) -> dict[str, float]:
+def multipliers(fairness_on: str | Sequence[str] | Mapping[str, float]) -> dict[str, float]:
     """Return the multiplier of each prediction that penalties act on; 1 where none is given."""
     if isinstance(fairness_on, Mapping):
         return dict(fairness_on)
     return dict.fromkeys(as_tuple(fairness_on), 1.0)
 
 
-def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
+def slope_terms(random_slopes: Slopes, cluster: tuple[str, ...]) -> dict[str, Any]:
     """Return, per factor with slopes, "all", "hidden" or the covariates that carry them.
 
     ``cluster`` has the names of the factors; a nested one may be called by its path too.
@@ -225,7 +226,7 @@ def slope_terms(random_slopes: Any, cluster: tuple[str, ...]) -> dict[str, Any]:
     return {factor: terms for factor, terms in chosen.items() if terms}
 
 
-def _check_terms(terms: Any) -> None:
+def _check_terms(terms: object) -> None:
     if terms is None or (isinstance(terms, str) and terms in ("all", "hidden")):
         return
     named = isinstance(terms, list | tuple | set | frozenset | np.ndarray)

@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.grouping_factors import Factor
+from pyfairme.data.handed_over import Attributes, Table
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
+from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.metrics.names import apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.small_groups import enough, merge_small_groups
@@ -81,17 +85,18 @@ class EvaluatedRows:
 
 
 def collect(
-    estimator: FairMixedEffects, X: Any, y: Any, attributes: Any = None, sample_weight: Any = None
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    attributes: Attributes | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> EvaluatedRows:
     """Predict all effects, and every flip of every attribute, for the rows of X."""
     check_fitted(estimator)
     warn_of_order(X, "X", y=y)
     warn_of_order(X, "X", sample_weight=sample_weight)
     target = estimator.target_.encode(y)
-    if len(target) != len(X):
-        raise ValueError(
-            f"X has {len(X)} rows, y has {len(target)}: give one target per row. [other-length]"
-        )
+    check_length(X, target)
     frame, found = estimator._query(X, target)
     design: Design = estimator.design_
     if estimator.fit_.spec.factors:
@@ -164,7 +169,7 @@ def _finest(design: Design) -> list[Factor]:
 
 
 def attributes_to_judge(
-    estimator: FairMixedEffects, frame: pd.DataFrame, wanted: Any
+    estimator: FairMixedEffects, frame: pd.DataFrame, wanted: Attributes
 ) -> tuple[Attribute, ...]:
     """Return the attributes to judge: the design's, or ones made for this report."""
     design: Design = estimator.design_
@@ -274,7 +279,7 @@ def report(
     n_boot: int,
     level: float,
     min_group_size: int = 0,
-    metrics: Any = None,
+    metrics: ChosenMetrics | None = None,
 ) -> pd.DataFrame:
     """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
 
@@ -318,7 +323,7 @@ def _warn_of_constant_decisions(judged: EvaluatedRows) -> None:
         )
 
 
-def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label: Any) -> str:
+def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label: object) -> str:
     """Return what to say of disparities where all rows of a block are decided alike, or ""."""
     if not judged.decision or rows.sum() < FEWEST_DECISIONS:
         return ""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from pyfairme.data import Design
+from pyfairme.data.handed_over import Table
 from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import estimator_keywords
 from pyfairme.inference.input_importance import (
@@ -25,7 +26,7 @@ METHODS = ("permutation", "gradient")
 
 
 def feature_importance(
-    estimator: FairMixedEffects, X: Any, effects: str, method: str
+    estimator: FairMixedEffects, X: Table, effects: str, method: str
 ) -> pd.DataFrame:
     """Rank the covariates; see the estimators' method of this name."""
     estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)

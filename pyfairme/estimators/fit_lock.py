@@ -59,7 +59,7 @@ def of_one_model(answer: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def _refuse_during_fit(estimator: FairMixedEffects, first: Any = None) -> None:
+def _refuse_during_fit(estimator: FairMixedEffects, first: object = None) -> None:
     me = threading.get_ident()
     changed = first is not None and vars(estimator).get("fit_") is not first
     if _in_fit.get(id(estimator), me) != me or changed:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from pyfairme.data import TARGETS
 from pyfairme.data.design_state import rebuilt
+from pyfairme.data.handed_over import PathLike
 from pyfairme.data.schema import attribute_name
 from pyfairme.inference.guides import GUIDES, GuideFamily
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood
 from pyfairme.model.object_names import object_name
-from pyfairme.model.penalties import PENALTIES, penalties_of
+from pyfairme.model.penalties import PENALTIES, Fairness, penalties_of
 from pyfairme.notices import shown
 from pyfairme.persistence import as_of_a_file
 
@@ -44,7 +45,7 @@ def check_value(keyword: str, given: Any) -> None:
         )
 
 
-def check_name(keyword: str, given: Any, taken: Iterable[str]) -> None:
+def check_name(keyword: str, given: object, taken: Iterable[str]) -> None:
     """Refuse the name of an object under which its terms could not be told from others."""
     name = object_name(given)
     if not name.isidentifier() or name in taken:
@@ -55,7 +56,7 @@ def check_name(keyword: str, given: Any, taken: Iterable[str]) -> None:
         )
 
 
-def check_fairness(fairness: Any, sensitive: Iterable[Any]) -> None:
+def check_fairness(fairness: Fairness, sensitive: Iterable[Any]) -> None:
     """Check penalties that are objects; names are checked where all keywords are."""
     attributes = {attribute_name(entry) for entry in sensitive}
     for name, penalty in penalties_of(fairness):
@@ -79,7 +80,7 @@ def check_likelihood(given: Any) -> None:
         )
 
 
-def check_guide(given: Any) -> None:
+def check_guide(given: object) -> None:
     """Check a guide: one of the names, or an object that can do all it must."""
     if _is_object("guide", given, ("auto", *GUIDES)):
         check_value("guide", given)
@@ -87,7 +88,7 @@ def check_guide(given: Any) -> None:
         _check_members("guide", given, GuideFamily)
 
 
-def _is_object(keyword: str, given: Any, names: Iterable[str]) -> bool:
+def _is_object(keyword: str, given: object, names: Iterable[str]) -> bool:
     """Tell an object from one of the names; refuse other names, and what is plainly neither."""
     plain = str | bytes | int | float | tuple | list | set | Mapping
     if given is not None and not isinstance(given, plain):
@@ -100,7 +101,7 @@ def _is_object(keyword: str, given: Any, names: Iterable[str]) -> bool:
     return False
 
 
-def _check_members(keyword: str, given: Any, protocol: type) -> None:
+def _check_members(keyword: str, given: object, protocol: type) -> None:
     missing = [name for name in vars(protocol) if name[0] != "_" and not hasattr(given, name)]
     if missing:
         raise ValueError(
@@ -126,12 +127,12 @@ class SavedObject(NamedTuple):
         return f"{self.name}({inside})"
 
 
-def plain_object(keyword: str, given: Any) -> dict[str, Any]:
+def plain_object(keyword: str, given: object) -> dict[str, Any]:
     """Return what a file says of an object: never its code."""
     return {OBJECT: [keyword, object_name(given), _configuration(given)]}
 
 
-def object_text(given: Any) -> str:
+def object_text(given: object) -> str:
     """Return an object as the text that a file has of it: its name and fields."""
     return SavedObject("", object_name(given), _configuration(given)).text
 
@@ -153,7 +154,7 @@ def _needed(params: Mapping[str, Any]) -> list[SavedObject]:
     return found
 
 
-def check_objects(path: Any, state: Any, objects: Mapping[str, Any] | None) -> None:
+def check_objects(path: PathLike, state: Any, objects: Mapping[str, Any] | None) -> None:
     """Raise ValueError unless every object that a saved estimator names is given, alike."""
     with as_of_a_file(path):
         needed = _needed(state["params"])
@@ -189,7 +190,7 @@ def _saved(saved: Any) -> SavedObject:
     )
 
 
-def _configuration(given: Any) -> dict[str, str]:
+def _configuration(given: object) -> dict[str, str]:
     """Return every field of a dataclass as the text that makes it; nothing of other objects."""
     if not is_dataclass(given):
         return {}

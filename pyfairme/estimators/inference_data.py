@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
+from pyfairme.data.handed_over import Table
 from pyfairme.estimators import saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.row_hash import row_identity
@@ -54,7 +56,9 @@ def refuse_without_latents(estimator: FairMixedEffects, asked: str) -> None:
         )
 
 
-def to_arviz(estimator: FairMixedEffects, X: Any, y: Any, draws: int | None, prior: int) -> Any:
+def to_arviz(
+    estimator: FairMixedEffects, X: Table | None, y: ArrayLike | None, draws: int | None, prior: int
+) -> Any:
     """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
     estimator._check_use()
     labels: posterior_draws.AxisLabels = estimator._labels
@@ -128,7 +132,7 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
-def _check_numbers(X: Any, y: Any, draws: int | None, prior: int) -> None:
+def _check_numbers(X: Table | None, y: ArrayLike | None, draws: int | None, prior: int) -> None:
     if y is not None and X is None:
         raise ValueError(
             "to_arviz got y without X: give the rows that y belongs to as X. [y-without-x]"
@@ -156,7 +160,12 @@ def _thinned(fit: Fit, kept: np.ndarray) -> Fit:
 
 
 def _rows(
-    estimator: FairMixedEffects, X: Any, y: Any, draws: int, prior: int, taken: set[Any]
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike | None,
+    draws: int,
+    prior: int,
+    taken: set[Any],
 ) -> ArvizRows:
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     _check_size(len(frame), draws, prior, 1 if y is None else 2)

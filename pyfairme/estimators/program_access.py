@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch
+from pyfairme.data.handed_over import Table
 from pyfairme.estimators import estimator_keywords, refine_and_adapt, table_inputs
 from pyfairme.inference.guides import GUIDES, Guide, free_size, guide_of
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.training import lean
 from pyfairme.model.likelihoods import Latent
+from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec, Weights, build, given_network
 from pyfairme.notices import shown
 
@@ -64,7 +67,9 @@ class FittedProgram:
     number: int
     _estimator: FairMixedEffects = field(repr=False)
 
-    def inputs(self, X: Any, y: Any = None, sample_weight: Any = None) -> tuple[Batch, Weights]:
+    def inputs(
+        self, X: Table, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> tuple[Batch, Weights]:
         """Return the program's arguments for a table: encoded rows and the objective's numbers.
 
         Parameters
@@ -157,7 +162,9 @@ def _matched(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> di
     return found
 
 
-def _posterior_model(estimator: FairMixedEffects, network: Any) -> Callable[[Batch, Weights], None]:
+def _posterior_model(
+    estimator: FairMixedEffects, network: tuple[Layer, ...]
+) -> Callable[[Batch, Weights], None]:
     if estimator.kl_weight > 0:
         return given_network(estimator.fit_.spec, network)
 
@@ -172,7 +179,7 @@ def _posterior_model(estimator: FairMixedEffects, network: Any) -> Callable[[Bat
 
 @with_jax
 def _inputs(
-    estimator: FairMixedEffects, X: Any, y: Any, sample_weight: Any
+    estimator: FairMixedEffects, X: Table, y: ArrayLike | None, sample_weight: ArrayLike | None
 ) -> tuple[Batch, Weights]:
     estimator._check_use()
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")

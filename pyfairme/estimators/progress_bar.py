@@ -5,19 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 Report = Callable[[int, int, dict[str, float]], None]
 
 
-def _wanted(progress: Any) -> bool:
+def _wanted(progress: bool | str) -> bool:
     if progress != "auto":
         return bool(progress)
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 
 @contextmanager
-def progress_bar(progress: Any, title: str) -> Iterator[Report]:
+def progress_bar(progress: bool | str, title: str) -> Iterator[Report]:
     """Yield the callback that draws a bar; "auto" draws in terminals and notebooks only."""
     if not _wanted(progress):
         yield lambda done, total, row: None

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.columns import MISSING, natural_order
+from pyfairme.data.handed_over import Attributes, Table
 from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query
@@ -57,8 +58,8 @@ class Means(NamedTuple):
 
 def random_disparity(
     estimator: FairMixedEffects,
-    X: Any,
-    attributes: Any = None,
+    X: Table,
+    attributes: Attributes | None = None,
     by_cluster: bool = True,
     level: float = 0.9,
 ) -> pd.DataFrame:

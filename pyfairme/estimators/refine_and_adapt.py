@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
+from pyfairme.data.design import Design
+from pyfairme.data.handed_over import Strength, Table
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
@@ -62,10 +65,10 @@ def refine(
     estimator: FairMixedEffects,
     draws: int,
     chains: int,
-    fairness_weight: Any,
+    fairness_weight: Strength,
     rows: tuple[Any, Any, Any],
     warmup: int,
-    progress: Any,
+    progress: bool | str,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.refine`."""
     estimator._check_use()
@@ -148,7 +151,12 @@ def members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
         yield jax.tree.map(lambda leaf, at=first: leaf[at], fit.network), flat
 
 
-def _training_rows(estimator: FairMixedEffects, X: Any, y: Any, sample_weight: Any) -> Batch:
+def _training_rows(
+    estimator: FairMixedEffects,
+    X: Table | None,
+    y: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+) -> Batch:
     """Return the rows of the last fit and of `adapt`, or those given, encoded."""
     if X is None and not (y is None and sample_weight is None):
         given = "sample_weight" if y is None else "y"
@@ -198,7 +206,7 @@ def _warn_of_missing_clusters(estimator: FairMixedEffects, batch: Batch) -> None
 
 
 def labelled_rows(
-    estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any
+    estimator: FairMixedEffects, frame: pd.DataFrame, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> Batch:
     """Encode labelled rows; classes weigh what they did in the fit."""
     warn_of_order(frame, "X", y=y)
@@ -227,7 +235,7 @@ def _kl_weight(estimator: FairMixedEffects, method: str) -> float:
     return float(estimator.kl_weight)
 
 
-def _shown(progress: Any) -> bool:
+def _shown(progress: bool | str) -> bool:
     import sys
 
     return sys.stderr.isatty() if progress == "auto" else bool(progress)
@@ -278,7 +286,11 @@ def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
 
 @with_jax
 def adapt(
-    estimator: FairMixedEffects, X: Any, y: Any, fairness_weight: Any, sample_weight: Any
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    fairness_weight: Strength,
+    sample_weight: ArrayLike | None,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
     estimator._check_use()
@@ -353,7 +365,7 @@ def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, 
 def _updated(
     estimator: FairMixedEffects,
     fit: Fit,
-    design: Any,
+    design: Design,
     batch: Batch,
     before: Fit,
     seen_by: Batch | None = None,

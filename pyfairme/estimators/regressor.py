@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from pyfairme.data import TARGETS
+from pyfairme.data.handed_over import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.given_objects import check_likelihood
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood, likelihood_of
+from pyfairme.model.penalties import Fairness
 
 
 class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
@@ -178,27 +183,27 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
 
     def __init__(
         self,
-        cluster: Any = None,
-        sensitive: Any = (),
+        cluster: Clusters | None = None,
+        sensitive: Attributes = (),
         *,
-        likelihood: Any = "normal",
+        likelihood: str | Likelihood = "normal",
         random_intercepts: bool = True,
-        random_slopes: Any = None,
+        random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "none",
         ensemble: int = 1,
-        fairness: Any = "adversarial",
-        fairness_weight: Any = 0.3,
-        fairness_on: Any = ("fixed", "mixed"),
+        fairness: Fairness = "adversarial",
+        fairness_weight: Strength = 0.3,
+        fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
         kl_weight: float = 1.0,
-        guide: Any = "auto",
+        guide: GuideChoice = "auto",
         unseen: str = "infer",
         missing: str = "category",
         offset: str | None = None,
@@ -208,9 +213,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         epochs: int = 30,
         min_steps: int = 2000,
         validation_fraction: float = 0.1,
-        early_stopping: Any = "auto",
-        random_state: Any = None,
-        progress: Any = "auto",
+        early_stopping: bool | str = "auto",
+        random_state: Seed | None = None,
+        progress: bool | str = "auto",
         warm_start: bool = False,
     ) -> None:
         super().__init__(
@@ -250,7 +255,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         self.likelihood = likelihood
 
     @one_at_a_time
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> FairMixedEffectsRegressor:
+    def fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> FairMixedEffectsRegressor:
         """Fit the model.
 
         Parameters
@@ -278,20 +285,20 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         self._fit(X, y, sample_weight)
         return self
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R squared of `predict` on rows X (n, columns) of target y (n,)."""
         warn_of_order(X, "X", y=y)
         warn_of_order(X, "X", sample_weight=sample_weight)
         check_length(X, y)
         return super().score(X, y, sample_weight)
 
-    def predict(self, X: Any, effects: str = "mixed") -> np.ndarray:
+    def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict the posterior mean of E[y] (n,), from "fixed", "random" or "mixed" effects."""
         _, mean = self._means(X, effects)
         return self.target_.decode(mean)
 
     def predict_interval(
-        self, X: Any, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
+        self, X: Table, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
     ) -> pd.DataFrame:
         """Predict with an equal-tailed interval.
 
@@ -320,7 +327,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
         return pd.DataFrame(decoded, index=frame.index)
 
-    def sample_predictive(self, X: Any, draws: int = 1000, effects: str = "mixed") -> Any:
+    def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
 
         Rows are drawn independently of each other given the posterior's draw. The noise of a row

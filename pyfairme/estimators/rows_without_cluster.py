@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.data.columns import pick
 from pyfairme.data.grouping_factors import Grouping, factor_columns
@@ -58,8 +59,8 @@ def keep_placed(
 
 
 def placed(
-    estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: Any
-) -> tuple[pd.DataFrame, Any, Any]:
+    estimator: FairMixedEffects, frame: pd.DataFrame, y: Any, sample_weight: ArrayLike | None
+) -> tuple[pd.DataFrame, ArrayLike, ArrayLike | None]:
     """Leave out rows without a cluster, as `fit` does."""
     gaps = np.zeros(len(frame), bool)
     for factor in estimator.design_.factors:

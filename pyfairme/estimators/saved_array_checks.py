@@ -36,7 +36,7 @@ def check_arrays(fit: Fit, design: Design) -> None:
         _quality(name, value, members)
 
 
-def checked(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+def checked(name: str, value: object, shape: tuple[int | None, ...]) -> np.ndarray:
     """Return an array of finite real numbers of a shape, None in which stands for any length."""
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f":
         raise StateError(f"{name}: expected an array of real numbers, got {type(value).__name__}")
@@ -48,7 +48,7 @@ def checked(name: str, value: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     return value
 
 
-def line(name: str, value: Any) -> np.ndarray:
+def line(name: str, value: object) -> np.ndarray:
     """Return an array (n,) of numbers, which may be NaN or infinite."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or value.ndim != 1:
         raise StateError(f"{name}: expected a row of numbers, got {shown(value)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfairme.data import TARGETS, Binned, ClassTarget, Design
 from pyfairme.data.design_state import rebuilt
+from pyfairme.data.target import Target
 from pyfairme.estimators import estimator_keywords, keywords_after_fit
 from pyfairme.estimators.given_objects import KEYWORDS, OBJECT, plain_object, rich_object
 from pyfairme.estimators.saved_array_checks import check_arrays, checked, line
@@ -28,7 +29,7 @@ _READING: Mapping[str, Any] = {"missing": tuple[str, ...], "decimal": str}
 
 
 def labels(
-    design: Design, fit: Fit, target: Any, slope_means: np.ndarray, classes: Any
+    design: Design, fit: Fit, target: Target, slope_means: np.ndarray, classes: Sequence[Any]
 ) -> AxisLabels:
     """Return the names and units in which the posterior is reported."""
     terms, origins, scales, means = {}, {}, {}, {}
@@ -211,7 +212,7 @@ def _spec(estimator: FairMixedEffects) -> ModelSpec:
     return estimator_keywords.model_spec(params, estimator.design_, estimator._likelihood())
 
 
-def _layers(network: Any) -> list[list[np.ndarray]]:
+def _layers(network: tuple[Layer, ...]) -> list[list[np.ndarray]]:
     return [[np.asarray(layer.weight), np.asarray(layer.bias)] for layer in network]
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import _check_feature_names, _check_sample_weight, validate_data
 
 from pyfairme.data import Design, as_frame
 from pyfairme.data.checks import check_unique_columns
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.grouping_factors import Factor, Grouping, read_clusters
+from pyfairme.data.handed_over import Table
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import as_tuple
@@ -27,14 +29,14 @@ if TYPE_CHECKING:
 FAR_ORIGIN = 10.0  # standard deviations
 
 
-def _is_frame(X: Any) -> bool:
+def _is_frame(X: object) -> bool:
     return isinstance(X, pd.DataFrame) or isinstance(
         nw.from_native(X, pass_through=True), nw.DataFrame | nw.LazyFrame
     )
 
 
 def training_frame(
-    estimator: FairMixedEffects, X: Any, y: Any, *, allow_nan: bool
+    estimator: FairMixedEffects, X: Table, y: ArrayLike, *, allow_nan: bool
 ) -> tuple[pd.DataFrame, Any]:
     """Return the training table as a frame, and y; remember the columns on the estimator.
 
@@ -81,7 +83,7 @@ def training_frame(
     return frame.reset_index(drop=True), values.reshape(-1)
 
 
-def new_frame(estimator: FairMixedEffects, X: Any, *, allow_nan: bool) -> pd.DataFrame:
+def new_frame(estimator: FairMixedEffects, X: Table, *, allow_nan: bool) -> pd.DataFrame:
     """Return rows to predict as a frame with the columns of training."""
     _refuse_one_row(X)
     if not _is_frame(X):
@@ -154,7 +156,7 @@ def _refuse_names(estimator: FairMixedEffects) -> None:
         )
 
 
-def _refuse_one_row(X: Any) -> None:
+def _refuse_one_row(X: Table) -> None:
     """Refuse one row given as a series or a dictionary, rows of dictionaries, and text."""
     if not isinstance(X, pd.DataFrame):
         refuse_lossy(X, "X")
@@ -179,7 +181,7 @@ def _refuse_one_row(X: Any) -> None:
         )
 
 
-def check_target(estimator: FairMixedEffects, y: Any) -> None:
+def check_target(estimator: FairMixedEffects, y: ArrayLike) -> None:
     """Refuse None as target."""
     if y is None:
         raise ValueError(
@@ -188,15 +190,15 @@ def check_target(estimator: FairMixedEffects, y: Any) -> None:
         )
 
 
-def check_length(X: Any, y: Any) -> None:
+def check_length(X: Table, y: ArrayLike) -> None:
     """Refuse a y that has not one value per row of X."""
-    if hasattr(X, "__len__") and hasattr(y, "__len__") and len(X) != len(y):
+    if isinstance(X, Sized) and isinstance(y, Sized) and len(X) != len(y):
         raise ValueError(
             f"X has {len(X)} rows, y has {len(y)}: give one target per row. [other-length]"
         )
 
 
-def sample_weights(sample_weight: Any, rows: int) -> np.ndarray | None:
+def sample_weights(sample_weight: ArrayLike | None, rows: int) -> np.ndarray | None:
     """Return checked weights, (n,), or None."""
     if sample_weight is None:
         return None

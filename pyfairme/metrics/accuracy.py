@@ -1,7 +1,5 @@
 """Accuracy of classifiers and regressions, by scikit-learn."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Check what callers pass in, once, at the border of the package."""
 
-from __future__ import annotations
-
 import numbers
 import re
 from types import UnionType

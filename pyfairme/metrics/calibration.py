@@ -1,7 +1,5 @@
 """Expected calibration error within groups."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Disparity of predictions between groups whose outcomes are alike, for regression."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Decisions counted by group and outcome, and the four rates read off them."""
 
-from __future__ import annotations
-
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio

@@ -1,7 +1,5 @@
 """How far a prediction moves when the sensitive attribute is flipped (eqs. 6 and 7)."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Differences of demographic parity and equalized odds, computed by fairlearn."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

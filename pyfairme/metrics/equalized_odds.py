@@ -1,7 +1,5 @@
 """Spread of true and false positive rates over groups (equalized odds, eq. 2 of the paper)."""
 
-from __future__ import annotations
-
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd

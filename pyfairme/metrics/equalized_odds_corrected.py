@@ -1,7 +1,5 @@
 """Spread of rates over groups with the part expected from sampling noise taken off."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """Spread over groups of the errors of a regression."""
 
-from __future__ import annotations
-
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd

@@ -1,7 +1,5 @@
 """Residuals, squared errors and predictions added up by group, for real outcomes."""
 
-from __future__ import annotations
-
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio

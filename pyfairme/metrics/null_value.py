@@ -6,8 +6,6 @@ kept; a metric reduces the draws as it reduces the data. A disparity inside the 
 not resolvable with these rows.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

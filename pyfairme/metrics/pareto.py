@@ -1,7 +1,5 @@
 """Models by accuracy and disparity: which of them no other one beats, and how much they cover."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

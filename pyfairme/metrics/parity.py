@@ -1,7 +1,5 @@
 """Demographic parity: the same mean decision or prediction in every group (eqs. 3 and 4)."""
 
-from __future__ import annotations
-
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import mean_pairwise_gap

@@ -1,7 +1,5 @@
 """The tidy fairness report: every registered metric with interval, null value, n and note."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Rows are matched by position: say so where their labels are the same in another order."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

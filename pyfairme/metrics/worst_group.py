@@ -1,7 +1,5 @@
 """Accuracy of the group that is served worst."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

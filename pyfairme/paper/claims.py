@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -35,6 +36,7 @@ class _Ours(NamedTuple):
 
 
 NOTHING = _Ours("-", "")
+Claim = Mapping[str, Any]  # a line of the published values
 
 
 def claims_table(lines: Lines, importance: pd.DataFrame | None = None) -> str:
@@ -59,12 +61,12 @@ def claims_table(lines: Lines, importance: pd.DataFrame | None = None) -> str:
     return f"{markdown_table(HEADER, rows)}\n\n{EXPLANATION}"
 
 
-def _is_total(claim: Any) -> bool:
+def _is_total(claim: Claim) -> bool:
     """Whether it is the denominator of another claim, which shows it."""
     return claim["metric"].startswith("cells_considered")
 
 
-def _row(lines: Lines, importance: Any, dataset: str, claim: Any) -> list[str]:
+def _row(lines: Lines, importance: pd.DataFrame | None, dataset: str, claim: Claim) -> list[str]:
     ours = _ours(lines, importance, dataset, claim)
     remark = "; ".join(part for part in (claim["source"], claim["note"]) if part)
     attribute, metric = words(claim["attribute"]), metric_label(claim["metric"])
@@ -75,7 +77,7 @@ def _row(lines: Lines, importance: Any, dataset: str, claim: Any) -> list[str]:
     ]
 
 
-def _paper(dataset: str, claim: Any) -> str:
+def _paper(dataset: str, claim: Claim) -> str:
     value, kind = claim["value"], claim["kind"]
     if kind == "change_percent":
         return change(value)
@@ -91,11 +93,11 @@ def _paper(dataset: str, claim: Any) -> str:
     return f"{value:.0f}" if _is_rank(claim) else number(value)
 
 
-def _is_rank(claim: Any) -> bool:
+def _is_rank(claim: Claim) -> bool:
     return claim["metric"].startswith("probe") or claim["metric"] == "importance_rank"
 
 
-def _ours(lines: Lines, importance: pd.DataFrame | None, dataset: str, claim: Any) -> _Ours:
+def _ours(lines: Lines, importance: pd.DataFrame | None, dataset: str, claim: Claim) -> _Ours:
     if _is_rank(claim):
         return NOTHING if importance is None else _rank(importance, dataset, claim)
     if claim["metric"].startswith("cells"):
@@ -137,7 +139,7 @@ def _yes(holds: bool) -> str:
     return "yes" if holds else "no"
 
 
-def _count(lines: Lines, dataset: str, claim: Any) -> _Ours:
+def _count(lines: Lines, dataset: str, claim: Claim) -> _Ours:
     name = claim["metric"]
     if claim["kind"] == "direction":  # all cells of all metrics
         name = "cells_improved_all"
@@ -153,12 +155,12 @@ def _count(lines: Lines, dataset: str, claim: Any) -> _Ours:
     return _Ours(text, _yes(count.improved / count.cells >= share))
 
 
-def _count_of_paper(dataset: str, claim: Any) -> tuple[float, float]:
+def _count_of_paper(dataset: str, claim: Claim) -> tuple[float, float]:
     pair = Pair(dataset, claim["variant"], claim["baseline"])
     return count_of_paper(pair, claim["metric"], claim["effects"], claim["clusters"])
 
 
-def _rank(importance: pd.DataFrame, dataset: str, claim: Any) -> _Ours:
+def _rank(importance: pd.DataFrame, dataset: str, claim: Claim) -> _Ours:
     variant, effects, metric = claim["variant"], claim["effects"], claim["metric"]
     if metric.startswith("probes_in_top_"):
         top = int(metric.rsplit("_", 1)[1])
@@ -179,7 +181,7 @@ def _rank(importance: pd.DataFrame, dataset: str, claim: Any) -> _Ours:
     return _Ours(", ".join(f"{rank:.1f}" for rank in ranks), "") if ranks else NOTHING
 
 
-def _extreme(lines: Lines, claim: Any) -> _Ours:
+def _extreme(lines: Lines, claim: Claim) -> _Ours:
     """Largest or smallest improvement of an attribute over all cells of all data sets."""
     chosen = [
         (test["change_percent"], (pair[0], *key))

@@ -13,6 +13,7 @@ from pyfairme.paper.table_layouts import DISPARITY_METRICS
 from pyfairme.plots.style import COLOURS, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH = 0.36  # of one bar; an attribute's two bars fill .72 of its place
@@ -95,11 +96,11 @@ def _lines(results: pd.DataFrame, variant: str) -> Any:
     return chosen.set_index(["clusters", "attribute", "metric"])
 
 
-def _ends(lines: Any) -> float:
+def _ends(lines: pd.DataFrame) -> float:
     return float(np.nanmax(lines[["value", "high", "null_high"]].to_numpy(float), initial=0.0))
 
 
-def _panel(axes: Any, before: Any, after: Any, names: tuple[str, str]) -> None:
+def _panel(axes: Axes, before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str]) -> None:
     place = np.arange(len(before))
     low, high = before["null_low"].to_numpy(float), before["null_high"].to_numpy(float)
     for offset, lines, name, colour in (
@@ -121,7 +122,7 @@ def _panel(axes: Any, before: Any, after: Any, names: tuple[str, str]) -> None:
     finish_axes(axes, "y")
 
 
-def _write_change(axes: Any, where: Any, one: Any, two: Any) -> None:
+def _write_change(axes: Axes, where: Any, one: Any, two: Any) -> None:
     """Write the change above the two bars, in brackets where the first is not resolvable."""
     if not (one.value > 0 and two.value == two.value):
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from pyfairme.data.handed_over import PathLike
 from pyfairme.datasets import Dataset, load_adult
 from pyfairme.datasets.acs import load_acs_income
 from pyfairme.datasets.heritage import load_heritage
@@ -67,7 +68,7 @@ class Plan:
     n_boot: int = 200
 
 
-def _adult(path: Any) -> Dataset:
+def _adult(path: PathLike) -> Dataset:
     return load_adult()
 
 
@@ -133,9 +134,9 @@ def reproduce(
     plan: Plan,
     store: str | Path,
     *,
-    path: Any = None,
+    path: PathLike | None = None,
     n_jobs: int = 1,
-    progress: Any = "auto",
+    progress: bool | str = "auto",
     say: Callable[[str], None] = lambda text: None,
 ) -> Reproduction:
     """Run an experiment of the paper, or what of it is missing in the store.

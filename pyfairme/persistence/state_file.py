@@ -170,7 +170,7 @@ def as_of_a_file(path: str | os.PathLike[str]) -> Iterator[None]:
         raise _damaged(path, error) from error
 
 
-def _decoded(structure: Any, text: bytes, tensors: bytes) -> dict[str, Any]:
+def _decoded(structure: object, text: bytes, tensors: bytes) -> dict[str, Any]:
     """Return the state; every array of the file has one place in it."""
     named = text.count(b'"array": "') + text.count(b'"scalar": "')  # quotes in names are escaped
     arrays = read_tensors(tensors, named)
@@ -189,7 +189,7 @@ def _version(package: str) -> str:
         return "unknown"
 
 
-def _check_origin(config: Any) -> None:
+def _check_origin(config: object) -> None:
     if not isinstance(config, dict) or config.get("format") != "pyfairme":
         raise StateError(f"{CONFIG} does not say that pyfairme wrote it")
     version = config.get("format_version")
@@ -199,7 +199,7 @@ def _check_origin(config: Any) -> None:
         raise StateError(f"expected the name of a kind, got {shown(config['kind'])}")
 
 
-def _check_version(path: Path, version: int, writer: Any) -> None:
+def _check_version(path: Path, version: int, writer: object) -> None:
     if version > FORMAT_VERSION:
         raise ValueError(
             f"expected a file of format {FORMAT_VERSION} or older, got format {version} in "

@@ -36,7 +36,7 @@ def encode(value: Any, where: str, arrays: dict[str, np.ndarray]) -> Any:
     return {"scalar" if isinstance(value, np.generic) else "array": name}
 
 
-def _key(key: Any, where: str) -> str:
+def _key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise TypeError(
             f"expected string keys in {where}, got {key!r} of type {type(key).__name__}: "
@@ -63,7 +63,7 @@ def _array(value: Any, where: str) -> np.ndarray:
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
-def _on_device(value: Any) -> bool:
+def _on_device(value: object) -> bool:
     """Tell whether a value is an array of JAX, without importing JAX."""
     return type(value).__module__.partition(".")[0] in ("jax", "jaxlib") and hasattr(value, "dtype")
 

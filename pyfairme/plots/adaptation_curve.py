@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NEEDED = ("model", "method", "rows")
@@ -88,14 +89,14 @@ def _check(frame: pd.DataFrame, metrics: Mapping[str, str]) -> None:
         )
 
 
-def _places(numbers: Any) -> np.ndarray:
+def _places(numbers: Sequence[float]) -> np.ndarray:
     """Return where a number of rows lies: its decade; 0 a decade left of 5 rows, or of 1."""
     values = np.asarray(numbers, float)
     return np.where(values > 0, np.log10(np.maximum(values, 1.0)), -0.1)
 
 
 def _panel(
-    axes: Any, own: pd.DataFrame, metric: str, methods: list[str], numbers: list, level: float
+    axes: Axes, own: pd.DataFrame, metric: str, methods: list[str], numbers: list, level: float
 ) -> None:
     tails = [(1 - level) / 2, (1 + level) / 2]
     for index, method in enumerate(methods):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.plots.style import COLOURS, empty_figure, finish_axes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 APART = 0.012  # between the intervals of two models at one level
@@ -77,7 +78,7 @@ def _check(table: pd.DataFrame) -> None:
         )
 
 
-def _draw(axes: Any, table: pd.DataFrame, shift: float, colour: str, name: str) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, shift: float, colour: str, name: str) -> None:
     x, prefix = table["level"] + shift, f"{name}: " if name else ""
     axes.vlines(x, table["low"], table["high"], colors=colour, linewidth=1.4)
     axes.scatter(x, table["covered"], color=colour, s=22, zorder=3, label=f"{prefix}covered")

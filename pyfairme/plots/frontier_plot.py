@@ -14,6 +14,7 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes
 from pyfairme.study.frontier.frontier_points import GOALS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 OWN, CHOSEN, *PEERS = COLOURS
@@ -108,7 +109,7 @@ def plot_frontier(
     return figure
 
 
-def _panels(points: Any, accuracy: str) -> list[list[_Panel]]:
+def _panels(points: pd.DataFrame, accuracy: str) -> list[list[_Panel]]:
     """List the small panels: a row per spread, a column per attribute."""
     goal = next(goal for goal in GOALS.values() if goal.accuracy == accuracy)
     found = []
@@ -143,7 +144,9 @@ def _layout(grid: list[list[_Panel]]) -> tuple[Figure, dict[str, tuple[Any, _Pan
     return figure, placed
 
 
-def _draw(axes: Any, points: Any, panel: _Panel, accuracy: str, chosen: str | None) -> None:
+def _draw(
+    axes: Any, points: pd.DataFrame, panel: _Panel, accuracy: str, chosen: str | None
+) -> None:
     x, y = points[panel.column].to_numpy(float), points[accuracy].to_numpy(float)
     unfair = points["unfair"].to_numpy(bool)
     band = f"{panel.column}_null_low", f"{panel.column}_null_high"
@@ -202,7 +205,7 @@ def _peers(
     return found
 
 
-def _draw_peer(axes: Any, lines: Any, peer: _Peer, column: str, accuracy: str) -> None:
+def _draw_peer(axes: Axes, lines: Any, peer: _Peer, column: str, accuracy: str) -> None:
     if column not in lines or lines[column].isna().all():
         return
     name = f"{peer.name} (needs S to predict)" if peer.hollow else peer.name
@@ -211,7 +214,7 @@ def _draw_peer(axes: Any, lines: Any, peer: _Peer, column: str, accuracy: str) -
                  linewidths=1.2, label=name)  # fmt: skip
 
 
-def _finish(axes: Any, panel: _Panel) -> None:
+def _finish(axes: Axes, panel: _Panel) -> None:
     axes.set_xlim(left=0)
     axes.locator_params(axis="x", nbins=6 if panel.large else 4)
     if panel.large:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RATES = {
@@ -102,7 +103,7 @@ def _rates(report: pd.DataFrame, effects: str, clusters: str) -> pd.DataFrame:
     return lines
 
 
-def _panel(axes: Any, before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str]) -> None:
+def _panel(axes: Axes, before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str]) -> None:
     place = np.arange(len(before))
     after = after.loc[before.index]
     for offset, lines, name, colour in (
@@ -112,7 +113,7 @@ def _panel(axes: Any, before: pd.DataFrame, after: pd.DataFrame, names: tuple[st
         axes.barh(place + offset, lines["value"], HEIGHT, color=colour, label=name)
         axes.hlines(place + offset, lines["low"], lines["high"], color="black", linewidth=0.9)
     for where, size in zip(place, before["n"], strict=True):
-        axes.text(1.01, where, f"n = {size:,}", transform=axes.get_yaxis_transform(),
+        axes.text(1.01, float(where), f"n = {size:,}", transform=axes.get_yaxis_transform(),
                   va="center", fontsize=7, color=GREY)  # fmt: skip
     axes.set_yticks(place, tick_names(before.index))
     axes.locator_params(axis="x", nbins=6)

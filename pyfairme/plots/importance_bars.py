@@ -12,6 +12,7 @@ from pyfairme.plots.style import COLOURS, empty_figure, finish_axes
 from pyfairme.study.evaluation.importance_frame import features_of
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANELS = (("nnet", "mixed"), ("medl_adb", "fixed"), ("medl_adb", "mixed"))
@@ -92,7 +93,7 @@ def _chosen(
     return [line for place, line in enumerate(features) if place < top or line["probe"]]
 
 
-def _panel(axes: Any, lines: list[dict[str, Any]], top: int) -> None:
+def _panel(axes: Axes, lines: list[dict[str, Any]], top: int) -> None:
     place = np.arange(len(lines)) + 0.5 * (np.arange(len(lines)) >= top)  # a gap after the first
     shares = np.array([100 * line["share"] for line in lines])
     spread = np.nan_to_num([100 * line["share_sd"] for line in lines])

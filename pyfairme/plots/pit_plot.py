@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def plot_pit(
-    values: Any,
+    values: ArrayLike,
     *,
     bins: int = 20,
     level: float = 0.9,

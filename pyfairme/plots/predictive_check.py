@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from pyfairme.metrics.array_inputs import as_groups, as_real
 from pyfairme.metrics.names import words
@@ -21,6 +22,7 @@ from pyfairme.plots.outcome_curves import (
 from pyfairme.plots.style import COLOURS, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 KINDS = {"density": density_curve, "ecdf": ecdf_curve, "bars": bar_curve}
@@ -31,11 +33,11 @@ LONG = 5.0  # times the middle of a grid of counts that its end is when it is dr
 
 
 def plot_predictive_check(
-    observed: Any,
-    draws: Any,
+    observed: ArrayLike,
+    draws: ArrayLike,
     kind: str | None = None,
     *,
-    groups: Any = None,
+    groups: ArrayLike | None = None,
     labels: Sequence[Any] | None = None,
     level: float = 0.9,
     name: str = "y",
@@ -111,7 +113,7 @@ def plot_predictive_check(
     return figure
 
 
-def _codes(observed: Any, labels: Sequence[Any] | None) -> Any:
+def _codes(observed: ArrayLike, labels: Sequence[Any] | None) -> Any:
     if labels is None:
         return observed
     known = {label: code for code, label in enumerate(labels)}
@@ -142,7 +144,7 @@ def _kind(kind: str | None, outcome: np.ndarray) -> str:
 
 
 def _panels(
-    outcome: np.ndarray, draws: np.ndarray, groups: Any
+    outcome: np.ndarray, draws: np.ndarray, groups: ArrayLike | None
 ) -> Iterator[tuple[str | None, np.ndarray, np.ndarray]]:
     if groups is None:
         yield None, outcome, draws
@@ -156,7 +158,7 @@ def _panels(
             yield found.levels[code], outcome[inside], draws[:, inside]
 
 
-def _draw(axes: Any, curve: OutcomeCurve, kind: str, level: float) -> None:
+def _draw(axes: Axes, curve: OutcomeCurve, kind: str, level: float) -> None:
     band = f"draws: {100 * level:g} %"
     if kind == "bars":
         axes.bar(curve.x, curve.observed, 0.8, color=COLOURS[0], alpha=0.45, label="observed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 __all__ = ["plot_random_disparity"]
@@ -117,11 +118,11 @@ def _lines(frame: pd.DataFrame, cluster: str, factor: str | None) -> Any:
     return found
 
 
-def _groups(lines: Any, measure: str) -> Any:
+def _groups(lines: pd.DataFrame, measure: str) -> Any:
     return lines[(lines["measure"] == measure) & (lines["group"] != "all")]
 
 
-def _layout(attributes: Any) -> tuple[np.ndarray, dict[str, float], float]:
+def _layout(attributes: Iterable[str]) -> tuple[np.ndarray, dict[str, float], float]:
     """Places of groups and of headings, from the top down, and the height in lines."""
     place, heads, at = [], {}, 0.0
     for attribute in attributes:
@@ -133,16 +134,16 @@ def _layout(attributes: Any) -> tuple[np.ndarray, dict[str, float], float]:
     return np.array(place), heads, at
 
 
-def _draw(axes: Any, lines: Any, place: np.ndarray, colour: str, name: str) -> None:
+def _draw(axes: Axes, lines: pd.DataFrame, place: np.ndarray, colour: str, name: str) -> None:
     clear = ((lines["low"] > 0) | (lines["high"] < 0)).to_numpy()
-    axes.hlines(place, lines["low"], lines["high"], color=colour, linewidth=1.6, label=name or None)
+    axes.hlines(place, lines["low"], lines["high"], color=colour, linewidth=1.6, label=name)
     faces = np.where(clear, colour, "white")
     axes.scatter(lines["value"], place, c=faces, edgecolors=colour, s=26, zorder=3)
 
 
 def _write(
-    axes: Any, first: Any, place: np.ndarray, heads: dict[str, float], chosen: dict[str, Any],
-    spread: str,
+    axes: Axes, first: pd.DataFrame, place: np.ndarray, heads: dict[str, float],
+    chosen: dict[str, Any], spread: str,
 ) -> None:  # fmt: skip
     """Write groups, numbers of rows, and each attribute's spread."""
     axes.axvline(0, color="black", linewidth=0.8)

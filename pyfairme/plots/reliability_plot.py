@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -71,7 +72,7 @@ def _check(table: pd.DataFrame) -> None:
         )
 
 
-def _draw(above: Any, below: Any, table: pd.DataFrame, name: str, colour: str) -> None:
+def _draw(above: Axes, below: Axes, table: pd.DataFrame, name: str, colour: str) -> None:
     x, y = table["mean_predicted"].to_numpy(), table["observed"].to_numpy()
     error = np.average(np.abs(y - x), weights=table["n"])
     label = f"{name + ': ' if name else ''}ECE {error:.3f}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from pyfairme.plots.one_factor import one_factor
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 MOST_LABELS = 40
@@ -81,7 +82,7 @@ def _inside(raw: np.ndarray, pooled: np.ndarray) -> np.ndarray:
     return np.clip(raw, both.min() - beyond, both.max() + beyond)
 
 
-def _slopes(axes: Any, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) -> None:
+def _slopes(axes: Axes, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) -> None:
     from matplotlib.collections import LineCollection
 
     pooled, finite = lines["pooled"].to_numpy(), np.isfinite(lines["raw"].to_numpy())
@@ -98,7 +99,7 @@ def _slopes(axes: Any, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) -
     finish_axes(axes, "y")
 
 
-def _by_rows(axes: Any, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) -> None:
+def _by_rows(axes: Axes, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator
 
     pooled, alpha = lines["pooled"].to_numpy(), _alpha(lines)
@@ -122,7 +123,7 @@ def _by_rows(axes: Any, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray) 
 
 
 def _points(
-    axes: Any, x: np.ndarray, raw: np.ndarray, size: np.ndarray, lines: pd.DataFrame,
+    axes: Axes, x: np.ndarray, raw: np.ndarray, size: np.ndarray, lines: pd.DataFrame,
     label: str | None = None,
 ) -> None:  # fmt: skip
     """Draw clusters' own estimates, infinite ones as triangles that point to where they lie."""
@@ -140,7 +141,7 @@ def _alpha(lines: pd.DataFrame) -> float:
     return max(0.04, min(0.8, 40 / len(lines)))
 
 
-def _labels(axes: Any, names: list[str], pooled: np.ndarray) -> None:
+def _labels(axes: Axes, names: list[str], pooled: np.ndarray) -> None:
     """Name the clusters right of their posterior means, moved apart where they would overlap."""
     order = np.argsort(pooled, kind="stable")
     low, high = axes.get_ylim()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pyfairme.metrics.names import short_names
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe & Ito's palette without yellow, which is faint on white.
@@ -38,7 +39,7 @@ def empty_figure(width: float, height: float) -> Figure:
     return Plain(figsize=(width, height), dpi=150, layout="constrained")
 
 
-def finish_axes(axes: Any, grid: str) -> None:
+def finish_axes(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
     """Remove the upper and right frame, and draw a faint grid along "x", "y" or "both"."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=grid, color="#dddddd", linewidth=0.6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from pyfairme.metrics.names import short_names
 from pyfairme.plots.style import COLOURS, GREY, LONGEST, empty_figure, finish_axes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 HELD_OUT = "validation/"
@@ -112,7 +113,7 @@ def _by_attribute(columns: list[str]) -> list[_Curve]:
     ]
 
 
-def _panel(axes: Any, history: pd.DataFrame, heading: str, curves: list[_Curve]) -> None:
+def _panel(axes: Axes, history: pd.DataFrame, heading: str, curves: list[_Curve]) -> None:
     mark = "o" if len(history) == 1 else None  # of one epoch a line would not be seen
     for curve in curves:
         axes.plot(history["epoch"], history[curve.column], curve.dash, color=curve.colour,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.estimators.estimator_keywords import penalised_views
+from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.model.penalties import penalty_names
 from pyfairme.notices import warn
 from pyfairme.postprocessing.constrained_rules import Members
 
@@ -45,7 +46,8 @@ def warn_of_beliefs(
 
 def _by_design(estimator: FairMixedEffectsClassifier, effects: str) -> list[str]:
     found = []
-    if penalised_views(estimator.get_params(deep=False), estimator.fit_.spec):
+    names, on = estimator.design_.schema.attribute_names, penalty_names(estimator.fairness)
+    if names and FairnessWeight.parse(estimator.fairness_weight, names, on).largest > 0:
         found.append(
             f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
             "are pulled together, not calibrated in the groups; give one with fairness=None."

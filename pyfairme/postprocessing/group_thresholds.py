@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from pyfairme import persistence
 from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.design_state import check_attribute, plain, rebuilt
+from pyfairme.data.handed_over import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
@@ -20,6 +22,7 @@ from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
+from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.postprocessing import threshold_policy
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,
@@ -124,7 +127,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         objective: str = "balanced_accuracy",
         grid_size: int = 1000,
         unknown_groups: str = "raise",
-        random_state: Any = 0,
+        random_state: Seed = 0,
     ) -> None:
         self.estimator = estimator
         self.attribute = attribute
@@ -142,7 +145,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> GroupThresholds:
+    def fit(
+        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> GroupThresholds:
         """Choose the thresholds; the classifier stays as it is.
 
         Parameters
@@ -215,13 +220,13 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 "JointThresholds takes several. [attribute-kind]"
             )
 
-    def _score(self, X: Any) -> np.ndarray:
+    def _score(self, X: Table) -> np.ndarray:
         with expecting_new_clusters():
             return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
 
     # Predicting -----------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Table) -> np.ndarray:
         """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
 
         It is 0 or 1 but for randomised rules. The probability of the outcome is that of
@@ -231,7 +236,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         share = self._share(X, threshold_policy.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X, which must hold the sensitive attribute: classes (n,).
 
         Where a rule is randomised the coin of a row is a hash of ``random_state`` and the values of
@@ -242,7 +247,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         frame = threshold_policy.frame_of(self.estimator, X)
         return self.classes_[self._decide(frame, self._share(X, frame))]
 
-    def _share(self, X: Any, frame: pd.DataFrame) -> np.ndarray:
+    def _share(self, X: Table, frame: pd.DataFrame) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
         attribute = self._groups
         if attribute is None:
@@ -266,16 +271,16 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def fairness_report(
         self,
-        X: Any,
-        y: Any,
+        X: Table,
+        y: ArrayLike,
         by_cluster: bool = False,
-        attributes: Any = None,
+        attributes: Attributes | None = None,
         *,
         n_boot: int = 200,
         level: float = 0.9,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
-        metrics: Any = None,
+        metrics: ChosenMetrics | None = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
@@ -304,7 +309,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options
         )
 
-    def _reported(self, attributes: Any) -> Any:
+    def _reported(self, attributes: Attributes) -> Any:
         if attributes is not None or self.attribute is None:
             return attributes
         known = self.estimator.design_.schema.sensitive
@@ -339,7 +344,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Files ----------------------------------------------------------------------------------
 
-    def save(self, path: Any, *, key: str | bytes | None = None) -> None:
+    def save(self, path: PathLike, *, key: str | bytes | None = None) -> None:
         """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads.
 
         With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
@@ -363,7 +368,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     @classmethod
     def load(
         cls,
-        path: Any,
+        path: PathLike,
         *,
         key: str | bytes | None = None,
         objects: Mapping[str, Any] | None = None,

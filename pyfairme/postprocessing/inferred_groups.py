@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.frame import as_frame
+from pyfairme.data.handed_over import Table
 from pyfairme.notices import unsaid
 from pyfairme.postprocessing.constrained_rules import Members
 
@@ -103,7 +104,7 @@ def check_unread(
             )
 
 
-def without(X: Any, groups: Mapping[str, Attribute]) -> Any:
+def without(X: Table, groups: Mapping[str, Attribute]) -> Any:
     """Return a table without the columns of attributes that nothing may read."""
     hidden = {column for attribute in groups.values() for column in attribute.columns}
     frame = as_frame(X)

@@ -17,7 +17,7 @@ MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is
 
 
-def threshold(reward: Any, charge: Any) -> np.ndarray:
+def threshold(reward: np.ndarray | float, charge: np.ndarray | float) -> np.ndarray:
     """Return t such that p reward > (1 - p) charge where p > t, in [0, 1]; NaN for p < t."""
     reward, charge = np.asarray(reward, float), np.asarray(charge, float)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from pyfairme import persistence
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.design_state import check_attribute, plain, rebuilt
+from pyfairme.data.handed_over import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
@@ -20,6 +22,7 @@ from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.saved_array_checks import checked
+from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import StateError
 from pyfairme.postprocessing import inferred_groups, threshold_policy
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
@@ -158,14 +161,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         estimator: FairMixedEffectsClassifier,
-        limits: Any,
+        limits: Mapping[Any, Any],
         criterion: str = "equalized_odds",
         *,
         sensitive: str = "read",
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
         unknown_groups: str = "raise",
-        random_state: Any = 0,
+        random_state: Seed = 0,
     ) -> None:
         self.estimator = estimator
         self.limits = limits
@@ -184,7 +187,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> JointThresholds:
+    def fit(
+        self, X: Table, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> JointThresholds:
         """Choose the thresholds; the classifier stays as it is.
 
         Parameters
@@ -321,13 +326,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                 found.append(Limit(name, rate, sd))
         return tuple(found)
 
-    def _score(self, X: Any) -> np.ndarray:
+    def _score(self, X: Table) -> np.ndarray:
         with expecting_new_clusters():
             return self.estimator.predict_proba(X, effects=self.effects)[:, 1].astype(np.float64)
 
     # Predicting -----------------------------------------------------------------------------
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Table) -> np.ndarray:
         """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
 
         It is 0 or 1 but for rows that a coin decides. The probability of the outcome is that of
@@ -338,7 +343,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X: classes (n,). It must hold S, unless that is inferred.
 
         The coin of a row is a hash of ``random_state`` and the values of the columns that the
@@ -347,7 +352,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_fitted(self, "thresholds_")
         return self.classes_[self._decide(X)]
 
-    def row_thresholds(self, X: Any) -> np.ndarray:
+    def row_thresholds(self, X: Table) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
         Coins decide rows close to it. NaN where limits are so strict that high probabilities are
@@ -358,13 +363,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         _, _, members = self._read(X)
         return threshold(*self._rule.weights(members))
 
-    def _decide(self, X: Any) -> np.ndarray:
+    def _decide(self, X: Table) -> np.ndarray:
         frame, p, members = self._read(X)
         groups = tuple(self._groups.values()) if self._features is None else ()
         share = self._rule.chances(p, members)
         return threshold_policy.decide(self.estimator, frame, groups, share, self._seed)
 
-    def _read(self, X: Any) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
+    def _read(self, X: Table) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
         """Return new rows as a frame, their probability (n,), and their groups by attribute."""
         if self._features is not None:
             X = inferred_groups.without(X, self._groups)
@@ -385,16 +390,16 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def fairness_report(
         self,
-        X: Any,
-        y: Any,
+        X: Table,
+        y: ArrayLike,
         by_cluster: bool = False,
-        attributes: Any = None,
+        attributes: Attributes | None = None,
         *,
         n_boot: int = 200,
         level: float = 0.9,
-        sample_weight: Any = None,
+        sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
-        metrics: Any = None,
+        metrics: ChosenMetrics | None = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
@@ -479,7 +484,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Files ----------------------------------------------------------------------------------
 
-    def save(self, path: Any, *, key: str | bytes | None = None) -> None:
+    def save(self, path: PathLike, *, key: str | bytes | None = None) -> None:
         """Write classifier and policy to one file, without pickle; `JointThresholds.load` reads.
 
         With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
@@ -514,7 +519,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     @classmethod
     def load(
         cls,
-        path: Any,
+        path: PathLike,
         *,
         key: str | bytes | None = None,
         objects: Mapping[str, Any] | None = None,

@@ -9,11 +9,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme import persistence
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
+from pyfairme.data.handed_over import Attributes, PathLike, Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness_report, saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
@@ -47,12 +49,12 @@ def check_classifier(estimator: FairMixedEffectsClassifier) -> None:
         )
 
 
-def frame_of(estimator: FairMixedEffectsClassifier, X: Any) -> pd.DataFrame:
+def frame_of(estimator: FairMixedEffectsClassifier, X: Table) -> pd.DataFrame:
     """Return new rows as a frame, as the classifier takes them."""
     return table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
 
 
-def encode(estimator: FairMixedEffectsClassifier, y: Any, frame: pd.DataFrame) -> np.ndarray:
+def encode(estimator: FairMixedEffectsClassifier, y: ArrayLike, frame: pd.DataFrame) -> np.ndarray:
     """Return the class of each row of the frame, 0 or 1, (n,)."""
     warn_of_order(frame, "X", y=y)
     table_inputs.check_target(estimator, y)
@@ -64,7 +66,7 @@ def encode(estimator: FairMixedEffectsClassifier, y: Any, frame: pd.DataFrame) -
     return outcome
 
 
-def masses(sample_weight: Any, rows: int) -> np.ndarray:
+def masses(sample_weight: ArrayLike | None, rows: int) -> np.ndarray:
     """Return checked weights of mean 1, (n,); ones where there are none."""
     weight = table_inputs.sample_weights(sample_weight, rows)
     if weight is None:
@@ -186,7 +188,7 @@ def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, se
 def report(
     estimator: FairMixedEffectsClassifier,
     rows: tuple[Any, Any, Any],
-    attributes: Any,
+    attributes: Attributes,
     effects: str,
     decision: np.ndarray,
     **options: Any,
@@ -210,7 +212,7 @@ def report(
 
 
 def read(
-    path: Any,
+    path: PathLike,
     kind: str,
     key: str | bytes | None,
     objects: Mapping[str, Any] | None,

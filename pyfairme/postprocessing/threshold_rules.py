@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from pyfairme.data.handed_over import Table
 from pyfairme.notices import StateError
 
 REPEATS = 50  # of a row of average weight
@@ -22,10 +24,10 @@ WHOLE = 1e-6  # error of a multiple
 class _Given(BaseEstimator):
     """Stand in for a fitted classifier whose probabilities are the rows themselves."""
 
-    def fit(self, X: Any, y: Any) -> _Given:
+    def fit(self, X: Table, y: ArrayLike) -> _Given:
         return self
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: Table) -> np.ndarray:
         return np.asarray(X)
 
     def __sklearn_is_fitted__(self) -> bool:

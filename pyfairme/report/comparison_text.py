@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,7 +144,7 @@ def _ordered(present: Iterable[str], known: tuple[str, ...]) -> list[str]:
     return [*(n for n in known if n in present), *(n for n in present if n not in known)]
 
 
-def _cell(line: pd.Series) -> str:
+def _cell(line: Any) -> str:
     mark = "~" if "not resolvable" in line["note"] else ""
     mark += "=" if "after: inside" in line["note"] else ""
     numbers = f"{_number(line['before']):>6}{_number(line['after']):>5}"

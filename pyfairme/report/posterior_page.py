@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from pyfairme.atomic import write_text
+from pyfairme.data.handed_over import PathLike, Table
 from pyfairme.estimators import FairMixedEffectsClassifier, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table
@@ -54,9 +56,9 @@ class PagePart(NamedTuple):
 
 def posterior_report(
     estimator: FairMixedEffects,
-    X: Any,
-    y: Any,
-    folder: Any,
+    X: Table,
+    y: ArrayLike,
+    folder: PathLike,
     *,
     draws: int = 500,
     unit: str | None = None,
@@ -106,7 +108,7 @@ def posterior_report(
 
 
 def _parts(
-    estimator: FairMixedEffects, X: Any, y: np.ndarray, draws: int, unit: str
+    estimator: FairMixedEffects, X: Table, y: np.ndarray, draws: int, unit: str
 ) -> Iterator[PagePart]:
     if estimator.fit_.spec.factors:
         yield PagePart("Variance components", _table(estimator.variance_components_), {})
@@ -174,7 +176,7 @@ def _classes(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield f", class {label}", lines
 
 
-def _reliability(estimator: FairMixedEffectsClassifier, X: Any, y: np.ndarray) -> PagePart:
+def _reliability(estimator: FairMixedEffectsClassifier, X: Table, y: np.ndarray) -> PagePart:
     probability = estimator.predict_proba(X)
     codes = estimator.target_.encode(y)
     positions = [1] if probability.shape[1] == 2 else range(probability.shape[1])
@@ -188,7 +190,9 @@ def _reliability(estimator: FairMixedEffectsClassifier, X: Any, y: np.ndarray) -
     return PagePart("Reliability", text, {"reliability.png": plot_reliability(tables)})
 
 
-def _calibration(y: np.ndarray, draws: np.ndarray, clusters: Any) -> Iterator[PagePart]:
+def _calibration(
+    y: np.ndarray, draws: np.ndarray, clusters: np.ndarray | None
+) -> Iterator[PagePart]:
     discrete = draws.dtype.kind in "iu"
     pit = pit_values(y, draws, discrete=discrete, random_state=0)
     kind = (
@@ -200,7 +204,7 @@ def _calibration(y: np.ndarray, draws: np.ndarray, clusters: Any) -> Iterator[Pa
     yield PagePart("Coverage", text, {"coverage.png": plot_coverage(table)})
 
 
-def _clusters(estimator: FairMixedEffects, X: Any) -> np.ndarray | None:
+def _clusters(estimator: FairMixedEffects, X: Table) -> np.ndarray | None:
     """Return the first factor's label of each row, or None where there are not two of them."""
     names = [factor.name for factor in estimator.fit_.spec.factors]
     if not names:

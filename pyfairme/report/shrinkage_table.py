@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from pyfairme.data.handed_over import Table
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query, mean_link
@@ -21,7 +23,7 @@ ZEROS, FULL = "no finite estimate: no event", "no finite estimate: events only"
 
 
 def shrinkage_frame(
-    estimator: FairMixedEffects, X: Any, y: Any, *, sample_weight: Any = None
+    estimator: FairMixedEffects, X: Table, y: ArrayLike, *, sample_weight: ArrayLike | None = None
 ) -> pd.DataFrame:
     """Compare every cluster's own estimate with its partially pooled posterior mean.
 
@@ -81,7 +83,9 @@ def shrinkage_frame(
     return pd.concat(parts, ignore_index=True)
 
 
-def _known_rows(estimator: FairMixedEffects, X: Any, y: Any, sample_weight: Any) -> Query:
+def _known_rows(
+    estimator: FairMixedEffects, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+) -> Query:
     """Return the rows of known clusters, with every latent at its posterior mean per member."""
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     target = estimator.target_.encode(np.asarray(y).reshape(-1))
