@@ -88,7 +88,7 @@ class NamedPenalty(NamedTuple):
         return bool(getattr(self.penalty, "needs_classes", False))
 
 
-def penalties_of(fairness: Fairness) -> tuple[NamedPenalty, ...]:
+def penalties_of(fairness: Any) -> tuple[NamedPenalty, ...]:
     """Return the penalties of a keyword ``fairness``: names or objects, one or several, or None.
 
     Examples
@@ -102,12 +102,12 @@ def penalties_of(fairness: Fairness) -> tuple[NamedPenalty, ...]:
     )
 
 
-def penalty_names(fairness: Fairness) -> tuple[str, ...]:
+def penalty_names(fairness: Any) -> tuple[str, ...]:
     """Return the names of the penalties of a keyword ``fairness``, whether they exist or not."""
     return tuple(one if isinstance(one, str) else object_name(one) for one in _given(fairness))
 
 
-def _given(fairness: Fairness) -> tuple[Any, ...]:
+def _given(fairness: Any) -> tuple[Any, ...]:
     if fairness is None:
         return ()
     return (fairness,) if isinstance(fairness, str) or callable(fairness) else tuple(fairness)
