@@ -331,11 +331,11 @@ def check_count(value: object, name: str, least: int = 0) -> int:
     return int(value)
 
 
-def check_share(value: object, name: str = "level") -> float:
+def check_share(level: object) -> float:
     """Return a number between 0 and 1, ends excluded; raise ValueError for anything else."""
-    share = float(value) if isinstance(value, numbers.Real) and value is not True else -1.0
+    share = float(level) if isinstance(level, numbers.Real) and level is not True else -1.0
     if not 0 < share < 1:  # NaN is refused as well
-        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}; 0.9 means 90 %. [level]")
+        raise ValueError(f"level must lie between 0 and 1, got {level!r}; 0.9 means 90 %. [level]")
     return share
 
 

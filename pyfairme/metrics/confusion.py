@@ -3,8 +3,8 @@
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups
-from pyfairme.metrics.group_sums import PredictedRows, Table, effective_rows, make_table
+from pyfairme.metrics.array_inputs import Floats, as_binary, as_groups, as_weight
+from pyfairme.metrics.group_sums import PredictedRows, Table, effective_rows, make_table, totals
 from pyfairme.metrics.metric import Metric
 from pyfairme.metrics.row_order import warn_of_order
 
@@ -28,6 +28,17 @@ def confusion(rows: PredictedRows) -> Table:
     """Count rows and positive decisions: cells ``(G, 2)`` of group and outcome."""
     cell = rows.group * 2 + rows.y_true.astype(int)
     return make_table(cell, (len(rows.levels), 2), rows.y_pred)
+
+
+def decision_totals(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    sensitive_features: ArrayLike,
+    sample_weight: ArrayLike | None,
+) -> Floats:
+    """Return the weighted counts of `confusion`, shape ``(G, 2, 2)``."""
+    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
+    return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
 
 
 def tpr(sums: Floats) -> Floats:

@@ -6,17 +6,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_range
-from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
+from pyfairme.metrics.array_inputs import Floats, as_decisions
 from pyfairme.metrics.confusion import (
     confusion,
-    decision_rows,
+    decision_totals,
     fpr,
     negatives,
     positives,
     selection_rate,
     tpr,
 )
-from pyfairme.metrics.group_sums import totals
 from pyfairme.metrics.metric import Metric, MetricParts
 from pyfairme.metrics.null_value import equal_rates, equal_selection
 
@@ -64,7 +63,7 @@ def equalized_odds_difference(
     1.0
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    return _equalized_odds(_sums(y_true, y_pred, sensitive_features, sample_weight))
+    return _equalized_odds(decision_totals(y_true, y_pred, sensitive_features, sample_weight))
 
 
 def demographic_parity_difference(
@@ -109,17 +108,7 @@ def demographic_parity_difference(
     0.5
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    return _parity(_sums(y_true, y_pred, sensitive_features, sample_weight))
-
-
-def _sums(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    sensitive_features: ArrayLike,
-    sample_weight: ArrayLike | None,
-) -> Floats:
-    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
-    return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
+    return _parity(decision_totals(y_true, y_pred, sensitive_features, sample_weight))
 
 
 def _equalized_odds(sums: Floats) -> float:

@@ -3,9 +3,8 @@
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import group_sd
-from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.confusion import confusion, decision_rows, fpr, negatives, positives, tpr
-from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.array_inputs import as_decisions
+from pyfairme.metrics.confusion import confusion, decision_totals, fpr, negatives, positives, tpr
 from pyfairme.metrics.metric import Metric, MetricParts
 from pyfairme.metrics.null_value import equal_rates
 
@@ -53,7 +52,7 @@ def tpr_sd(
     0.25
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    return float(group_sd(tpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
+    return float(group_sd(tpr(decision_totals(y_true, y_pred, sensitive_features, sample_weight))))
 
 
 def fpr_sd(
@@ -97,17 +96,7 @@ def fpr_sd(
     0.5
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    return float(group_sd(fpr(_sums(y_true, y_pred, sensitive_features, sample_weight))))
-
-
-def _sums(
-    y_true: ArrayLike,
-    y_pred: ArrayLike,
-    sensitive_features: ArrayLike,
-    sample_weight: ArrayLike | None,
-) -> Floats:
-    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
-    return totals(confusion(rows), as_weight(sample_weight, len(rows.y_true)))
+    return float(group_sd(fpr(decision_totals(y_true, y_pred, sensitive_features, sample_weight))))
 
 
 METRICS = (

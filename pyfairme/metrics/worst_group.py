@@ -3,9 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyfairme.metrics.array_inputs import Floats, as_decisions, as_weight
-from pyfairme.metrics.confusion import accuracy, confusion, decision_rows
-from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.array_inputs import Floats, as_decisions
+from pyfairme.metrics.confusion import accuracy, confusion, decision_totals
 from pyfairme.metrics.metric import Metric, MetricParts
 
 
@@ -51,9 +50,8 @@ def worst_group_accuracy(
     0.5
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
-    rows = decision_rows(y_true, y_pred, sensitive_features, sample_weight)
-    weight = as_weight(sample_weight, len(rows.y_true))
-    return float(_smallest(accuracy(totals(confusion(rows), weight))))
+    sums = decision_totals(y_true, y_pred, sensitive_features, sample_weight)
+    return float(_smallest(accuracy(sums)))
 
 
 def _smallest(values: Floats) -> Floats:
