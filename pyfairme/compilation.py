@@ -18,7 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import jax
 import numpy as np
 
-FEWEST, MOST = 96, 256  # compiled programs that are kept; a fit has eight to fifty
+FEWEST, MOST = 64, 256  # compiled programs that are kept; a fit has eight to fifty
 REMEMBERED = 4096  # shapes whose programs were given back
 EVENT = "/jax/core/compile/backend_compile_duration"
 

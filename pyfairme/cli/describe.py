@@ -154,8 +154,9 @@ def describe_fit(model: Model, rows: int, seconds: float) -> str:
     return "\n".join(lines)
 
 
-def _learned_by_heart(last: pd.Series) -> bool:
-    return last.get("validation/mixed", np.nan) > last["mixed"] + 0.25 * abs(last["mixed"])
+def _learned_by_heart(last: Any) -> bool:
+    training, validation = float(last["mixed"]), float(last.get("validation/mixed", np.nan))
+    return validation > training + 0.25 * abs(training)
 
 
 def _more(model: Model, last: pd.Series) -> Iterator[str]:
@@ -170,10 +171,10 @@ def _more(model: Model, last: pd.Series) -> Iterator[str]:
         yield f"SD between clusters (90 % interval): {_components(between)}."
 
 
-def _skill(last: pd.Series, start: str) -> dict[str, float]:
+def _skill(last: Any, start: str) -> dict[str, float]:
     """Return by attribute the last value of the columns of the history that begin so."""
     names = [name for name in map(str, last.index) if name.startswith(start)]
-    return {name.removeprefix(start): last[name] for name in names}
+    return {name.removeprefix(start): float(last[name]) for name in names}
 
 
 def _components(table: pd.DataFrame) -> str:

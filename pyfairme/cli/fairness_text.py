@@ -207,7 +207,7 @@ def _largest(lines: pd.DataFrame, attributes: dict[str, str]) -> str:
     return f"{_number(line['value'])}{mark} ({attributes[line['attribute']]})"
 
 
-def _with_interval(line: pd.Series) -> str:
+def _with_interval(line: Any) -> str:
     if not np.isfinite(line["low"]):
         return _number(line["value"])
     return f"{_number(line['value'])} ({_number(line['low'])} to {_number(line['high'])})"

@@ -130,7 +130,7 @@ def choice_of(
     return FrontierChoice(label, weight, chosen, cost, point, before, "; ".join(said))
 
 
-def _useless(point: pd.Series, unfair: pd.Series) -> str:
+def _useless(point: Any, unfair: Any) -> str:
     """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit."""
     name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
     now, before = float(point[name]), float(unfair[name])
