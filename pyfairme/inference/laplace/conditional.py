@@ -22,7 +22,13 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
-from pyfairme.inference.laplace.linear_predictor import DesignRows, LinearPredictor, link, whitening
+from pyfairme.inference.laplace.linear_predictor import (
+    DesignRows,
+    LinearPredictor,
+    link,
+    sum_by_cluster,
+    whitening,
+)
 from pyfairme.model.likelihoods import Likelihood
 
 CHUNK_NUMBERS = 4e6  # numbers held at once while rows are summed
@@ -96,8 +102,8 @@ def curvature(
         xw = jnp.einsum("nm,nkl,np->mkpl", some.x, w, some.x).reshape(m, m)
         rp = (some.r[:, :, None] * pull[:, None, :]).reshape(chunk, a)
         xp = (some.x.T @ pull).ravel()
-        by_cluster = lambda v: jnp.zeros((clusters, *v.shape[1:])).at[some.code].add(v)  # noqa: E731
-        sums = (by_cluster(rrw), by_cluster(xrw), xw, by_cluster(rp), xp)
+        rrw, xrw, rp = (sum_by_cluster(some, v, clusters) for v in (rrw, xrw, rp))
+        sums = (rrw, xrw, xw, rp, xp)
         return jax.tree.map(jnp.add, total, sums), None
 
     shapes = ((clusters, a, a), (clusters, m, a), (m, m), (clusters, a), (m,))

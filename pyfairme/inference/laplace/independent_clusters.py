@@ -17,7 +17,7 @@ from jax.scipy.special import gammaln
 from jaxtyping import Array
 
 from pyfairme.inference.laplace.conditional import quadratic
-from pyfairme.inference.laplace.linear_predictor import DesignRows, link
+from pyfairme.inference.laplace.linear_predictor import DesignRows, link, sum_by_cluster
 from pyfairme.model.likelihoods import Likelihood
 
 INNER = 16  # draws of each cluster's effects, of which one is kept in proportion to its weight
@@ -113,15 +113,7 @@ def _sums(rows: DesignRows, w: Array, pull: Array, clusters: int, a: int) -> tup
         return square.reshape(1, a, a), (rows.r.T @ pull).reshape(1, a)
     square = jnp.einsum("nd,nkl,ne->ndkel", rows.r, w, rows.r).reshape(-1, a, a)
     each = (rows.r[:, :, None] * pull[:, None, :]).reshape(-1, a)
-    total = jnp.zeros((clusters, a, a)).at[rows.code].add(square)
-    return total, jnp.zeros((clusters, a)).at[rows.code].add(each)
-
-
-def _total(values: Array, rows: DesignRows, clusters: int) -> Array:
-    """Sum values (n,) over the rows of each cluster."""
-    if clusters == 1:
-        return values.sum()[None]
-    return jnp.zeros(clusters).at[rows.code].add(values)
+    return sum_by_cluster(rows, square, clusters), sum_by_cluster(rows, each, clusters)
 
 
 class ClusterNoise(NamedTuple):
@@ -252,7 +244,7 @@ def _height(given: Given, rows: DesignRows, white: Array) -> Array:
 def _log_likelihood(given: Given, rows: DesignRows, effects: Array) -> Array:
     eta = link(rows, jnp.zeros(0), effects)
     density = given.likelihood.distribution(eta, given.hypers).log_prob(rows.y)
-    return _total(density * rows.weight, rows, effects.shape[0])
+    return sum_by_cluster(rows, density * rows.weight, effects.shape[0])
 
 
 def log_normal(values: Array, axis: int | None = None) -> Array:

@@ -21,6 +21,9 @@ from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer, mlp_apply
 from pyfairme.model.program import LAST_LAYER, LAST_LAYER_SCALE, ModelSpec
 
+FEW_CLUSTERS = 64  # up to which products of matrices are faster than gathers and scatters
+HUGE = 1e20  # stands for what is not finite, so that 0 times it is 0
+
 
 @dataclass(frozen=True)
 class LinearPredictor:
@@ -131,10 +134,42 @@ def terms(factor: RandomEffects, batch: Batch, last: Array) -> Array:
 def link(rows: DesignRows, dense: Array, local: Array) -> Array:
     """Return eta (n, K) from D (M,) and u (G, a)."""
     outputs = rows.base.shape[1]
-    if local.shape[0] == 1:  # a product of matrices instead of a gather
-        return rows.base + rows.x @ dense.reshape(-1, outputs) + rows.r @ local.reshape(-1, outputs)
-    effects = local.reshape(local.shape[0], -1, outputs)[rows.code]
-    return rows.base + rows.x @ dense.reshape(-1, outputs) + (rows.r[:, :, None] * effects).sum(1)
+    return rows.base + rows.x @ dense.reshape(-1, outputs) + _random_part(rows, local, outputs)
+
+
+def _random_part(rows: DesignRows, local: Array, outputs: int) -> Array:
+    """Return r . u of every row's cluster (n, K)."""
+    clusters = local.shape[0]
+    if clusters == 1:
+        return rows.r @ local.reshape(-1, outputs)
+    if clusters <= FEW_CLUSTERS:
+        every = (_one_hot(rows, clusters)[:, :, None] * rows.r[:, None, :]).reshape(len(rows.r), -1)
+        return jnp.matmul(every, _finite(local).reshape(-1, outputs), precision="highest")
+    effects = local.reshape(clusters, -1, outputs)[rows.code]
+    return (rows.r[:, :, None] * effects).sum(1)
+
+
+def sum_by_cluster(rows: DesignRows, values: Array, clusters: int) -> Array:
+    """Sum values (n, ...) over the rows of each local cluster: (G, ...).
+
+    Of few clusters by one product of matrices, which under `vmap` is many times as fast as a
+    scatter; what is not finite then becomes huge, so that it stays within its cluster.
+    """
+    if clusters == 1:
+        return values.sum(axis=0)[None]
+    if clusters <= FEW_CLUSTERS:
+        flat = _finite(values).reshape(values.shape[0], -1)
+        sums = jnp.matmul(_one_hot(rows, clusters).T, flat, precision="highest")
+        return sums.reshape(clusters, *values.shape[1:])
+    return jnp.zeros((clusters, *values.shape[1:])).at[rows.code].add(values)
+
+
+def _one_hot(rows: DesignRows, clusters: int) -> Array:
+    return jax.nn.one_hot(rows.code, clusters)
+
+
+def _finite(values: Array) -> Array:
+    return jnp.nan_to_num(values, nan=-HUGE, posinf=HUGE, neginf=-HUGE)
 
 
 def whitening(layout: LinearPredictor, hypers: Mapping[str, Array]) -> tuple[Array, Array]:

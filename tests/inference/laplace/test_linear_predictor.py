@@ -7,6 +7,8 @@ import pytest
 
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.linear_predictor import (
+    FEW_CLUSTERS,
+    DesignRows,
     LinearPredictor,
     cluster_scale,
     design_rows,
@@ -14,6 +16,7 @@ from pyfairme.inference.laplace.linear_predictor import (
     known,
     link,
     part,
+    sum_by_cluster,
     whitening,
 )
 from pyfairme.model.effects import RandomEffects
@@ -141,3 +144,41 @@ def test_outputs_have_scales_and_correlations_of_their_own():
         tau = np.r_[latents["g_intercept_sd"][k], latents["g_slopes_sd"][0, k]]
         np.testing.assert_allclose(own, tau[:, None] * latents["g_cholesky"][k], rtol=1e-6)
     assert not scale[:, 0, :, 1].any()
+
+
+@pytest.mark.parametrize("clusters", [1, 5, FEW_CLUSTERS, FEW_CLUSTERS + 1])
+def test_products_of_few_clusters_are_gathers_and_sums(clusters):
+    rng = np.random.default_rng(2)
+    n, d, outputs = 200, 3, 2
+    normal = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
+    code = rng.integers(0, clusters, n)
+    rows = DesignRows(normal(n, outputs), normal(n, 2), normal(n, d), code, normal(n), normal(n))
+    rows = jax.tree.map(jnp.asarray, rows)
+    dense, local = jnp.asarray(normal(2 * outputs)), jnp.asarray(normal(clusters, d * outputs))
+    effects = local.reshape(clusters, d, outputs)[code]
+    eta = rows.base + rows.x @ dense.reshape(2, outputs) + np.einsum("nd,ndk->nk", rows.r, effects)
+    np.testing.assert_allclose(link(rows, dense, local), eta, atol=1e-5)
+    values = jnp.asarray(normal(n, 2, 2))
+    sums = np.zeros((clusters, 2, 2))
+    np.add.at(sums, code, values)
+    np.testing.assert_allclose(sum_by_cluster(rows, values, clusters), sums, atol=1e-4)
+
+
+@pytest.mark.parametrize("clusters", [5, FEW_CLUSTERS + 1])
+def test_a_cluster_that_overflows_leaves_the_others_as_they_are(clusters):
+    rng = np.random.default_rng(3)
+    n = 300
+    code = np.arange(n) % clusters
+    values = jnp.asarray(rng.normal(size=n), jnp.float32)
+    local = jnp.asarray(rng.normal(size=(clusters, 1)), jnp.float32)
+    one, nothing = jnp.ones((n, 1)), jnp.zeros((n, 0))
+    rows = DesignRows(0 * one, nothing, one, jnp.asarray(code), values, one[:, 0])
+    for bad in (np.nan, np.inf, -np.inf):
+        some = jnp.where(code == 2, bad, values)
+        mine = np.arange(clusters) != 2
+        expected = sum_by_cluster(rows, values, clusters)
+        found = np.asarray(sum_by_cluster(rows, some, clusters))
+        np.testing.assert_array_equal(found[mine], np.asarray(expected)[mine])
+        assert not abs(found[2]) < 1e19  # huge, or not a number
+        eta = np.asarray(link(rows, jnp.zeros(0), local.at[2].set(bad)))[code != 2]
+        np.testing.assert_array_equal(eta, np.asarray(link(rows, jnp.zeros(0), local))[code != 2])
