@@ -16,11 +16,11 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 from numpyro import handlers
-from numpyro.infer import SVI, Trace_ELBO
+from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from numpyro.infer.util import compute_log_probs
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.elbo import log_prob, negative_elbo
 from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
@@ -104,7 +104,9 @@ def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engi
 def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     program = build(spec)
     guide = guide_of(choice, spec.latents)
-    svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
+    # a term per site; of sites drawn on their own, the KL in closed form where there is one
+    elbo = (TraceMeanField_ELBO if guide.analytic else Trace_ELBO)(sum_sites=False)
+    svi = SVI(program.model, guide.sample, optax.identity(), elbo)  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
 
     def constrain(params: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +127,8 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     def losses(
         params: dict[str, Any], key: Array, batch: Batch, weights: Weights
     ) -> tuple[Array, dict[str, Array]]:
-        terms = negative_elbo(program, guide, constrain(params), key, batch, weights)
+        fitted = constrain(params)
+        terms: Any = elbo.loss(key, fitted, program.model, guide.sample, batch, weights)
         named = _named(terms, latent_sites)
         return sum(named.values(), start=jnp.zeros(())), named
 
@@ -237,17 +240,10 @@ def _evaluate(
     """Every observed term and each attribute's disparity, at the latents' medians."""
     spec = program.spec
     latents = guide.median(params)
-    fitted = handlers.substitute(
-        handlers.seed(program.model, jax.random.key(0)), data={**params, **latents}
-    )
-    sites = handlers.trace(fitted).get_trace(batch, weights)
+    seeded = handlers.seed(program.model, jax.random.key(0))
+    found, _ = compute_log_probs(seeded, (batch, weights), {}, {**params, **latents})
     names = {latent.name for latent in spec.latents}
-    terms = {
-        LOSSES.get(k, k): log_prob(s)
-        for k, s in sites.items()
-        if s["type"] == "sample" and k not in names
-    }
-    terms = {k: -v for k, v in terms.items()}
+    terms = {LOSSES.get(k, k): -v for k, v in found.items() if k not in names}
     if spec.attributes:
         prediction = predictor(spec, params["network"], latents, batch)
         share = batch.weight / weights.batch_rows

@@ -78,7 +78,7 @@ def test_adversaries_change_the_fit_when_their_weight_is_not_zero(rows):
 def test_a_second_fit_of_the_same_shape_compiles_nothing(rows):
     fit(FAIR, "mean_field", rows, None, make_weights(FAIR), SHORT, seed=0)
     compiled = engine(FAIR, "mean_field").run._cache_size()
-    assert compiled == 1
+    assert compiled >= 1  # tests of other shapes may have run before
     fewer = Batch(*(a[:-1] for a in rows))  # a fold with one row less
     other = Schedule(epochs=2, min_steps=500, batch_size=64, learning_rate=1e-3, warm_up=0.5)
     fit(FAIR, "mean_field", fewer, None, make_weights(FAIR, strength=2.0), other, seed=9)

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from numpyro import handlers
+from numpyro.infer.util import compute_log_probs
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
-from pyfairme.inference.elbo import log_prob
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
 from pyfairme.model.program import ModelSpec, Weights, build, plain
 
@@ -67,11 +67,10 @@ def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
     names = {one.name for one in spec.penalties}
 
     def terms(latents: Any, sites: Any, batch: Batch, weights: Weights) -> Array:
-        data = {**sites, **latents}
-        fitted = handlers.substitute(handlers.seed(program.model, jax.random.key(0)), data=data)
-        found = handlers.trace(fitted).get_trace(batch, weights)
+        seeded = handlers.seed(program.model, jax.random.key(0))
+        found, _ = compute_log_probs(seeded, (batch, weights), {}, {**sites, **latents})
         own = [v for k, v in found.items() if k.partition("/")[0] in names]
-        return sum((log_prob(v) for v in own if v["type"] == "sample"), start=jnp.zeros(()))
+        return sum(own, start=jnp.zeros(()))
 
     @jax.jit
     def mean(sites: Any, drawn: Any, table: Batch, weights: Weights, index: Array) -> Any:
