@@ -51,7 +51,7 @@ from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.object_names import object_name
 from pyfairme.model.penalties import Fairness
-from pyfairme.model.program import Weights
+from pyfairme.model.program import Objective
 
 
 class FairMixedEffects(BaseEstimator, ABC):
@@ -175,9 +175,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         """Return the weight of each class, by its label; None where classes do not weigh."""
         return None
 
-    def _objective(self, weights: Weights, by_class: dict[Any, float] | None) -> Weights:
+    def _objective(self, objective: Objective, by_class: dict[Any, float] | None) -> Objective:
         """Return the objective's numbers as the subclass wants them."""
-        return weights
+        return objective
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -219,20 +219,18 @@ class FairMixedEffects(BaseEstimator, ABC):
         spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
         table_warnings.warn_of_single_rows(spec, training)
         table_warnings.warn_of_raw_exposure(spec, self.design_, training)
-        weights = self._objective(
-            estimator_keywords.objective_weights(params, spec, training), by_class
-        )
+        objective = self._objective(estimator_keywords.objective(params, spec, training), by_class)
         schedule = estimator_keywords.schedule(params, spec, validation is not None)
         guide = estimator_keywords.guide(params, spec, training)
         self.guide_ = guide if isinstance(guide, str) else object_name(guide)
-        structure = warm_start_state.structure(self, lean(spec, weights))
+        structure = warm_start_state.structure(self, lean(spec, objective))
         with progress_bar(self.progress, type(self).__name__) as report:
             result = train(
                 spec,
                 guide,
                 training,
                 validation,
-                weights,
+                objective,
                 schedule,
                 seed=self._seed,
                 members=self.ensemble,

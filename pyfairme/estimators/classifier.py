@@ -29,7 +29,7 @@ from pyfairme.inference.predictions import Query
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.model.penalties import Fairness
-from pyfairme.model.program import Weights
+from pyfairme.model.program import Objective
 from pyfairme.notices import shown
 
 
@@ -469,14 +469,14 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     ) -> dict[Any, float] | None:
         return class_weights.by_class(self.class_weight, y, weight)
 
-    def _objective(self, weights: Weights, by_class: dict[Any, float] | None) -> Weights:
+    def _objective(self, objective: Objective, by_class: dict[Any, float] | None) -> Objective:
         two = len(self.classes_) == 2
         if not (self.prior_correction and by_class and two and is_number(self.threshold)):
-            return weights
+            return objective
         own = prior_correction.moved_threshold(
             float(self.threshold), by_class, self.classes_.tolist()
         )
-        return weights._replace(threshold=own)
+        return objective._replace(threshold=own)
 
     def _correct_priors(self, training: Batch) -> None:
         """Undo what class weights do to probabilities, if that is asked for."""

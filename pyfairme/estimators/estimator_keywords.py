@@ -28,7 +28,7 @@ from pyfairme.model.penalties import (
     NamedPenalty,
     penalties_of,
 )
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.model.program import ModelSpec, Objective
 from pyfairme.notices import StateError, shown
 
 MOST_CORRELATED = 20  # effects of a cluster
@@ -322,7 +322,7 @@ def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> GuideC
     return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"
 
 
-def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Weights:
+def objective(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Objective:
     """Return the traced numbers of the objective."""
     shares = multipliers(params["fairness_on"])
     if not spec.factors:
@@ -331,14 +331,11 @@ def objective_weights(params: Mapping[str, Any], spec: ModelSpec, training: Batc
         penalty: {view: np.asarray(strength * shares[view], np.float32) for view in spec.views}
         for penalty, strength in _fairness_weight(params, spec).by_penalty()
     }
-    return Weights(
+    return Objective(
         fixed=float(params["fixed_weight"]),
         kl=float(params["kl_weight"]),
         cluster=float(params["cluster_weight"]),
         prior_scale=float(params["prior_scale"]),
-        rows=1.0,
-        batch_rows=1.0,
-        ramp=1.0,
         fairness=fairness,
         balance=_balance(spec, training),
         threshold=_threshold(params, spec, training),

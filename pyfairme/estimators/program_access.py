@@ -21,7 +21,7 @@ from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.training import lean
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer
-from pyfairme.model.program import ModelSpec, Weights, build, given_network
+from pyfairme.model.program import ModelSpec, Objective, build, given_network
 from pyfairme.notices import shown
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ NARROWEST = 1e-6  # standard deviation of a guide that is matched to draws
 class FittedProgram:
     """A fitted estimator as a NumPyro program; ``estimator.program_`` makes it.
 
-    ``model``, ``guide`` and ``posterior_model`` take the same two arguments, those that `inputs`
-    returns. They know nothing of each other and may be called as often as you like.
+    ``model``, ``guide`` and ``posterior_model`` take the two arguments that `inputs` returns;
+    ``model`` and ``guide`` two more, ``totals`` and ``ramp`` (`pyfairme.model.program.Program`).
+    They know nothing of each other and may be called as often as you like.
 
     Attributes
     ----------
@@ -58,10 +59,10 @@ class FittedProgram:
         How many members the ensemble has, and which one this is; see `member`.
     """
 
-    model: Callable[[Batch, Weights], None]
-    guide: Callable[[Batch, Weights], None]
+    model: Callable[..., None]
+    guide: Callable[..., None]
     params: Mapping[str, Any] = field(repr=False)
-    posterior_model: Callable[[Batch, Weights], None]
+    posterior_model: Callable[[Batch, Objective], None]
     draws: Mapping[str, np.ndarray] = field(repr=False)
     members: int
     number: int
@@ -69,7 +70,7 @@ class FittedProgram:
 
     def inputs(
         self, X: Table, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
-    ) -> tuple[Batch, Weights]:
+    ) -> tuple[Batch, Objective]:
         """Return the program's arguments for a table: encoded rows and the objective's numbers.
 
         Parameters
@@ -84,7 +85,8 @@ class FittedProgram:
 
         Notes
         -----
-        For a mini-batch say how much all rows weigh: ``weights._replace(rows=...)``.
+        For a mini-batch say how much all rows weigh, and a batch on average: ``model(batch,
+        objective, Totals(rows, batch))``, of `pyfairme.model.program`.
         """
         return _inputs(self._estimator, X, y, sample_weight)
 
@@ -164,11 +166,11 @@ def _matched(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> di
 
 def _posterior_model(
     estimator: FairMixedEffects, network: tuple[Layer, ...]
-) -> Callable[[Batch, Weights], None]:
+) -> Callable[[Batch, Objective], None]:
     if estimator.kl_weight > 0:
         return given_network(estimator.fit_.spec, network)
 
-    def refuse(batch: Batch, weights: Weights) -> None:
+    def refuse(batch: Batch, objective: Objective) -> None:
         raise ValueError(
             "posterior_model needs kl_weight > 0, and this model has kl_weight=0: without the "
             "prior the latents have no posterior. Fit with kl_weight=1. [prior-off]"
@@ -180,7 +182,7 @@ def _posterior_model(
 @with_jax
 def _inputs(
     estimator: FairMixedEffects, X: Table, y: ArrayLike | None, sample_weight: ArrayLike | None
-) -> tuple[Batch, Weights]:
+) -> tuple[Batch, Objective]:
     estimator._check_use()
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     if y is None:
@@ -188,22 +190,19 @@ def _inputs(
         rows = estimator._in_standard_units(estimator.design_.encode(frame, weight=weight))
     else:
         rows = refine_and_adapt.labelled_rows(estimator, frame, y, sample_weight)
-    weights = _numbers(estimator, rows)
-    return jax.tree.map(jnp.asarray, rows), jax.tree.map(jnp.float32, weights)
+    objective = _numbers(estimator, rows)
+    return jax.tree.map(jnp.asarray, rows), jax.tree.map(jnp.float32, objective)
 
 
-def _numbers(estimator: FairMixedEffects, rows: Batch) -> Weights:
-    """Return the objective's numbers for some rows, all in one batch."""
+def _numbers(estimator: FairMixedEffects, rows: Batch) -> Objective:
+    """Return the objective's numbers for some rows."""
     params, spec = estimator.get_params(deep=False), estimator.fit_.spec
     blank = np.zeros(len(rows.weight), np.int32)
     labelled = rows._replace(y=blank) if rows.y is None else rows
-    weights = estimator_keywords.objective_weights(params, spec, labelled)
-    total = float(rows.weight.sum())
-    weights = weights._replace(rows=total, batch_rows=total)
-    return estimator._objective(weights, estimator._class_weights)
+    objective = estimator_keywords.objective(params, spec, labelled)
+    return estimator._objective(objective, estimator._class_weights)
 
 
 def _trained_spec(estimator: FairMixedEffects) -> ModelSpec:
     """Return the structure that was trained: without an idle adversary of many clusters."""
-    cluster = float(estimator.cluster_weight)
-    return lean(estimator.fit_.spec, Weights(0.0, 1.0, cluster, 1.0, 1.0, 1.0, 1.0, {}, ()))
+    return lean(estimator.fit_.spec, Objective(cluster=float(estimator.cluster_weight)))

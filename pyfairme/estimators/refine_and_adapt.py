@@ -32,7 +32,7 @@ from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.second_stage import (
     PosteriorWarning,
     check_size,
-    second_stage_weights,
+    second_stage_inputs,
 )
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.smooth_disparity import prediction_gaps
@@ -91,10 +91,8 @@ def refine(
     _kl_weight(estimator, "refine")
     training = _training_rows(estimator, *rows)
     strength = update_strengths(fairness_weight, fit.spec.attributes)
-    weights = estimator_keywords.objective_weights(
-        estimator.get_params(deep=False), fit.spec, training
-    )
-    scaled, bare = second_stage_weights(training, weights)
+    objective = estimator_keywords.objective(estimator.get_params(deep=False), fit.spec, training)
+    scaled, bare = second_stage_inputs(training, objective)
     latents = LinearPredictor(fit.spec).hypers
     found: list[nuts.Sampled] = []
     for network, before in members(fit):

@@ -16,12 +16,11 @@ from pyfairme.inference.svi import Schedule, fit
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import mlp_apply
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.model.program import ModelSpec, Objective
 
 MOST_CLUSTERS = 1000  # a softmax over more clusters costs too much for what it tells
 WIDTH = 32
 SCHEDULE = Schedule(epochs=5, min_steps=500, batch_size=256, learning_rate=3e-3)
-NO_PENALTIES = Weights(0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, {}, ())
 
 
 def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
@@ -37,7 +36,7 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
         sensitive=batch.sensitive[:, :0],
         offset=np.zeros_like(batch.offset),
     )
-    return fit(spec, "mean_field", rows, None, NO_PENALTIES, SCHEDULE, seed).params["network"]
+    return fit(spec, "mean_field", rows, None, Objective(), SCHEDULE, seed).params["network"]
 
 
 @with_jax

@@ -26,8 +26,9 @@ from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
     LOSSES,
     ModelSpec,
+    Objective,
     Program,
-    Weights,
+    Totals,
     build,
     predictor,
     view_of,
@@ -82,17 +83,17 @@ class Engine(NamedTuple):
     """Compiled functions of one program and guide, shared by all fits of the same structure.
 
     Of an ensemble, ``init``, ``run`` and ``evaluate`` take and return arrays that lead with the
-    members (keys, state, numbers of rows, parameters); table and weights are shared by them.
+    members (keys, state, numbers of rows, parameters); all else is shared by them.
     """
 
     program: Program
     guide: Guide
-    init: Callable[[Array, Batch, Weights], State]
+    init: Callable[[Array, Batch, Objective], State]
     run: Callable[..., tuple[State, dict[str, Array]]]
-    evaluate: Callable[[dict[str, Any], Batch, Weights], dict[str, Array]]
+    evaluate: Callable[[dict[str, Any], Batch, Objective, Totals], dict[str, Array]]
     constrain: Callable[[dict[str, Any]], dict[str, Any]]
     unconstrain: Callable[[dict[str, Any]], dict[str, Any]]
-    draw: Callable[[Array, dict[str, Any], Batch, Weights, int], dict[str, Array]]
+    draw: Callable[[Array, dict[str, Any], int], dict[str, Array]]
 
 
 def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engine:
@@ -117,27 +118,37 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         assert svi.constrain_fn is not None
         return svi.constrain_fn(params, invert=True)
 
-    def init(key: Array, batch: Batch, weights: Weights) -> State:
+    def init(key: Array, batch: Batch, objective: Objective) -> State:
         start_key, run_key = jax.random.split(key)
-        first = svi.init(start_key, batch, weights)
+        first = svi.init(start_key, batch, objective)
         params = dict(svi.optim.get_params(first.optim_state))
         params["network"] = _start_at_mean(spec, params["network"], batch)
         return State(params, ADAM.init(ravel_pytree(params)[0]), run_key, jnp.zeros((), jnp.int32))
 
     def losses(
-        params: dict[str, Any], key: Array, batch: Batch, weights: Weights
+        params: dict[str, Any],
+        key: Array,
+        batch: Batch,
+        objective: Objective,
+        totals: Totals,
+        ramp: Array,
     ) -> tuple[Array, dict[str, Array]]:
-        fitted = constrain(params)
-        terms: Any = elbo.loss(key, fitted, program.model, guide.sample, batch, weights)
+        arguments = (batch, objective, totals, ramp)
+        terms: Any = elbo.loss(key, constrain(params), program.model, guide.sample, *arguments)
         named = _named(terms, latent_sites)
         return sum(named.values(), start=jnp.zeros(())), named
 
     def step(
-        table: Batch, weights: Weights, parts: EngineParts, state: Flat, now: Step
+        table: Batch,
+        objective: Objective,
+        totals: Totals,
+        parts: EngineParts,
+        state: Flat,
+        now: Step,
     ) -> tuple[Flat, dict[str, Array]]:
         batch = jax.tree.map(lambda a: a[now.rows], table)
         gradient, terms = jax.grad(losses, has_aux=True)(
-            parts.restore(state.params), now.key, batch, weights._replace(ramp=now.ramp)
+            parts.restore(state.params), now.key, batch, objective, totals, now.ramp
         )
         update: Any
         update, adam = ADAM.update(ravel_pytree(gradient)[0], state.adam)
@@ -146,7 +157,12 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         return Flat(state.params - now.rate * update, adam), terms
 
     def run(
-        state: State, rows: Int[Array, "s b"], table: Batch, weights: Weights, pace: Pace
+        state: State,
+        rows: Int[Array, "s b"],
+        table: Batch,
+        objective: Objective,
+        totals: Totals,
+        pace: Pace,
     ) -> tuple[State, dict[str, Array]]:
         # One long vector of parameters: Adam is then a single operation, not one per array.
         flat, restore = ravel_pytree(state.params)
@@ -162,13 +178,14 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
             pace.learning_rate * _cosine(number / pace.steps),
         )
         start = Flat(flat, state.adam)
-        end, terms = jax.lax.scan(partial(step, table, weights, parts), start, steps)
+        end, terms = jax.lax.scan(partial(step, table, objective, totals, parts), start, steps)
         done = State(restore(end.params), end.adam, key, state.step + rows.shape[0])
         return done, jax.tree.map(jnp.mean, terms)
 
-    def evaluate(params: dict[str, Any], batch: Batch, weights: Weights) -> dict[str, Array]:
-        fitted = constrain(params)
-        return _evaluate(program, guide, fitted, batch, weights._replace(ramp=1.0))
+    def evaluate(
+        params: dict[str, Any], batch: Batch, objective: Objective, totals: Totals
+    ) -> dict[str, Array]:
+        return _evaluate(program, guide, constrain(params), batch, objective, totals)
 
     def compiled(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
         # a batch of one member's products costs more than the products: one member has no axis
@@ -178,16 +195,11 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         program,
         guide,
         compiled(init, 0, None, None),
-        compiled(run, 0, 0, None, None, None),
-        compiled(evaluate, 0, None, None),
+        compiled(run, 0, 0, None, None, None, None),
+        compiled(evaluate, 0, None, None, None),
         constrain,
         unconstrain,
-        jax.jit(
-            lambda key, params, batch, weights, draws: draw(
-                guide, key, params, draws, batch, weights
-            ),
-            static_argnums=4,
-        ),
+        jax.jit(lambda key, params, draws: draw(guide, key, params, draws), static_argnums=2),
     )
 
 
@@ -235,20 +247,25 @@ def _named(terms: Mapping[str, Array], latent_sites: frozenset[str]) -> dict[str
 
 
 def _evaluate(
-    program: Program, guide: Guide, params: dict[str, Any], batch: Batch, weights: Weights
+    program: Program,
+    guide: Guide,
+    params: dict[str, Any],
+    batch: Batch,
+    objective: Objective,
+    totals: Totals,
 ) -> dict[str, Array]:
     """Every observed term and each attribute's disparity, at the latents' medians."""
     spec = program.spec
     latents = guide.median(params)
     seeded = handlers.seed(program.model, jax.random.key(0))
-    found, _ = compute_log_probs(seeded, (batch, weights), {}, {**params, **latents})
+    found, _ = compute_log_probs(seeded, (batch, objective, totals), {}, {**params, **latents})
     names = {latent.name for latent in spec.latents}
     terms = {LOSSES.get(k, k): -v for k, v in found.items() if k not in names}
     if spec.attributes:
         prediction = predictor(spec, params["network"], latents, batch)
-        share = batch.weight / weights.batch_rows
+        share = batch.weight / totals.batch
         for name in spec.views or ("fixed", "mixed"):
-            view = view_of(spec, name, prediction, batch, share, weights)
+            view = view_of(spec, name, prediction, batch, share, objective)
             for index, attribute in enumerate(spec.attributes):
                 gaps, exists = group_gaps(view, index, attribute, spec.criterion)
                 terms[f"disparity/{name}/{attribute.name}"] = (gaps * exists).sum() / jnp.maximum(

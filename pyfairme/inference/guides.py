@@ -21,20 +21,20 @@ from numpyro.distributions import constraints
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import Weights
+from pyfairme.model.program import SUMS, Objective, Totals, totals_of
 
 START_SCALE = 0.1
 
 
 class Guide(NamedTuple):
-    """``sample(batch, weights)`` is the guide; ``median(params)`` its latents' medians by name.
+    """``sample`` is the guide, with the arguments of the model; ``median`` its latents' medians.
 
     ``analytic`` says that every site of the model is drawn on its own, so that the KL term of the
     effects given their scales can be computed in closed form. ``second_stage`` says that it is only
     where the posterior begins: `finish` goes on from there.
     """
 
-    sample: Callable[[Batch, Weights], None]
+    sample: Callable[..., None]
     median: Callable[[Mapping[str, Any]], dict[str, Array]]
     analytic: bool
     second_stage: bool = False
@@ -67,24 +67,41 @@ GuideChoice = str | GuideFamily
 def mean_field(latents: tuple[Latent, ...]) -> Guide:
     """Independent Normals, LogNormals for positive latents: the approximation of the paper."""
 
-    def sample(batch: Batch, weights: Weights) -> None:
-        del batch
-        with handlers.scale(scale=weights.kl / weights.rows):
-            for latent in latents:
-                shape = latent.free_shape
-                loc = numpyro.param(f"{latent.name}_loc", jnp.full(shape, latent.free_start))
-                scale = numpyro.param(
-                    f"{latent.name}_scale",
-                    jnp.full(shape, START_SCALE),
-                    constraint=constraints.positive,
-                )
-                with latent.in_plate():
-                    numpyro.sample(latent.name, _marginal(latent, loc, scale))
+    def sample() -> None:
+        for latent in latents:
+            shape = latent.free_shape
+            loc = numpyro.param(f"{latent.name}_loc", jnp.full(shape, latent.free_start))
+            scale = numpyro.param(
+                f"{latent.name}_scale",
+                jnp.full(shape, START_SCALE),
+                constraint=constraints.positive,
+            )
+            with latent.in_plate():
+                numpyro.sample(latent.name, _marginal(latent, loc, scale))
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         return {v.name: v.transform(jnp.asarray(params[f"{v.name}_loc"])) for v in latents}
 
-    return Guide(sample, median, analytic=True)
+    return Guide(_under_kl(sample), median, analytic=True)
+
+
+def _under_kl(sample: Callable[[], None]) -> Callable[..., None]:
+    """Give a guide the arguments of the model, and its sites the weight of the KL term."""
+
+    def guide(
+        batch: Batch | None,  # looked at for its totals alone
+        objective: Objective,
+        totals: Totals | None = None,
+        ramp: Array | float = 1.0,
+    ) -> None:
+        del ramp
+        if totals is None:
+            assert batch is not None
+            totals = totals_of(batch)
+        with handlers.scale(scale=objective.kl / totals.rows):
+            sample()
+
+    return guide
 
 
 def _marginal(latent: Latent, loc: Any, scale: Any) -> dist.Distribution:
@@ -99,24 +116,22 @@ def _marginal(latent: Latent, loc: Any, scale: Any) -> dist.Distribution:
 def _joint(latents: tuple[Latent, ...], joint: Callable[[Array], dist.Distribution]) -> Guide:
     """Draw all unconstrained latents from one multivariate Normal made by ``joint(start)``."""
 
-    def sample(batch: Batch, weights: Weights) -> None:
-        del batch
+    def sample() -> None:
         if not latents:
             return
-        with handlers.scale(scale=weights.kl / weights.rows):
-            flat: Any = numpyro.sample("joint", joint(start(latents)), infer={"is_auxiliary": True})
-            for latent, free in split(latents, flat).items():
-                if latent.plate and flat.ndim > 1:  # of many draws: clusters take the 1's place
-                    free = free.squeeze(-len(latent.free_shape) - 1)
-                with latent.in_plate():
-                    place(latent, free)
+        flat: Any = numpyro.sample("joint", joint(start(latents)), infer={"is_auxiliary": True})
+        for latent, free in split(latents, flat).items():
+            if latent.plate and flat.ndim > 1:  # of many draws: clusters take the 1's place
+                free = free.squeeze(-len(latent.free_shape) - 1)
+            with latent.in_plate():
+                place(latent, free)
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         if not latents:
             return {}
         return {v.name: v.transform(f) for v, f in split(latents, params["joint_loc"]).items()}
 
-    return Guide(sample, median, analytic=False)
+    return Guide(_under_kl(sample), median, analytic=False)
 
 
 def free_size(latents: tuple[Latent, ...]) -> int:
@@ -206,15 +221,13 @@ def guide_of(choice: GuideChoice, latents: tuple[Latent, ...]) -> Guide:
 
 @per_structure()
 def _of_family(family: GuideFamily, latents: tuple[Latent, ...]) -> Guide:
-    def sample(batch: Batch, weights: Weights) -> None:
-        del batch
-        with handlers.scale(scale=weights.kl / weights.rows):
-            family.sample(latents)
+    def sample() -> None:
+        family.sample(latents)
 
     def median(params: Mapping[str, Any]) -> dict[str, Array]:
         return family.median(latents, params)
 
-    return Guide(sample, median, analytic=False)
+    return Guide(_under_kl(sample), median, analytic=False)
 
 
 def draw(
@@ -222,8 +235,6 @@ def draw(
     key: Key[Array, ""],
     params: Mapping[str, Any],
     draws: int,
-    batch: Batch,
-    weights: Weights,
 ) -> dict[str, Array]:
     """Draw latents from a fitted guide: name -> (draws, *shape).
 
@@ -231,7 +242,7 @@ def draw(
     """
     fitted = handlers.substitute(handlers.seed(guide.sample, key), data=dict(params))
     with numpyro.plate("draws", draws, dim=-2):  # clusters have the last place
-        sites = handlers.trace(fitted).get_trace(batch, weights)
+        sites = handlers.trace(fitted).get_trace(None, Objective(), SUMS)
     return {
         name: site["value"] if len(site["cond_indep_stack"]) > 1 else site["value"][:, 0]
         for name, site in sites.items()

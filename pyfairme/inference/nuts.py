@@ -33,7 +33,7 @@ from pyfairme.inference.laplace.block_guide import (
     transport,
 )
 from pyfairme.inference.smooth_disparity import link_gaps
-from pyfairme.model.program import ModelSpec, Weights, plain, predictor
+from pyfairme.model.program import ModelSpec, Objective, plain, predictor
 
 TARGET_ACCEPT = 0.85
 
@@ -51,7 +51,7 @@ class Target(NamedTuple):
 
     fitted: BlockGuide
     batch: Batch
-    weights: Weights
+    objective: Objective
     strength: Array  # of the fairness term, per attribute, times the sum of the rows' weights
 
 
@@ -61,7 +61,7 @@ def sample(
     network: Any,
     first: Mapping[str, np.ndarray],
     batch: Batch,
-    weights: Weights,
+    objective: Objective,
     *,
     draws: int,
     chains: int,
@@ -80,7 +80,7 @@ def sample(
         Layers of one member.
     first
         Values of every latent to start from.
-    batch, weights
+    batch, objective
         Training rows; the prior's scale. Row weights are divided by ``kl_weight`` already.
     draws, chains, warmup
         Kept draws per chain, chains in parallel on one device, and draws of warm-up.
@@ -94,8 +94,8 @@ def sample(
     bare = plain(spec)
     stage_key, run_key = jax.random.split(jax.random.key(seed))
     batch, start = jax.device_put((batch, dict(first)))
-    fitted, _ = stage(bare, False).fit(start, network, batch, weights, None, stage_key)
-    target = Target(fitted, batch, weights, jnp.asarray(strength * batch.weight.sum()))
+    fitted, _ = stage(bare, False).fit(start, network, batch, objective, None, stage_key)
+    target = Target(fitted, batch, objective, jnp.asarray(strength * batch.weight.sum()))
     run = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
     noise, potential, diverging = run(run_key, target)
     if not np.isfinite(potential).all():  # a chain that starts there never leaves
@@ -139,8 +139,7 @@ def _sampler(
     def model(target: Target) -> None:
         noise = BlockNoise(*(_standard(*item) for item in sizes(two.layout)._asdict().items()))
         latents, volume = transport(two.layout, target.fitted, noise)
-        weights = target.weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0)
-        arguments = (target.batch, weights, target.fitted.network)
+        arguments = (target.batch, target.objective, target.fitted.network)
         with handlers.block():  # the sites of the model are no latents of this one
             log_joint, _ = log_density(two.model, arguments, {}, latents)
         if fair:

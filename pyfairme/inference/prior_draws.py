@@ -14,7 +14,7 @@ from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import TARGETS, Batch
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.predictions import Fit
-from pyfairme.model.program import ModelSpec, Weights, build, plain
+from pyfairme.model.program import ModelSpec, Objective, build, plain
 
 
 @with_numpyro
@@ -41,8 +41,8 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
     each = -(-number // members)
     keys = jax.random.split(jax.random.key(seed), members * each)
     make_room((spec, tuple(fit.draws)), keys)
-    weights = _weights(prior_scale)
-    drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), weights)
+    objective = Objective(prior_scale=prior_scale)
+    drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), objective)
     return {
         name: np.asarray(value).reshape(members, each, *value.shape[1:])
         for name, value in drawn.items()
@@ -53,9 +53,11 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
 def _compiled(spec: ModelSpec, names: tuple[str, ...]) -> Callable[..., dict[str, Array]]:
     model = build(spec).model
 
-    def one(key: Key[Array, ""], network: Any, batch: Batch, weights: Weights) -> dict[str, Array]:
+    def one(
+        key: Key[Array, ""], network: Any, batch: Batch, objective: Objective
+    ) -> dict[str, Array]:
         run = handlers.substitute(handlers.seed(model, key), data={"network": network})
-        sites = handlers.trace(run).get_trace(batch, weights)
+        sites = handlers.trace(run).get_trace(batch, objective)
         return {name: sites[name]["value"] for name in names}
 
     return jax.jit(jax.vmap(one, (0, None, None, None)))
@@ -73,18 +75,4 @@ def _one_row(spec: ModelSpec) -> Batch:
         sensitive=np.zeros((1, 0), np.int32),
         weight=np.ones(1, np.float32),
         offset=np.zeros(1, np.float32),
-    )
-
-
-def _weights(prior_scale: float) -> Weights:
-    return Weights(
-        fixed=1.0,
-        kl=1.0,
-        cluster=0.0,
-        prior_scale=prior_scale,
-        rows=1.0,
-        batch_rows=1.0,
-        ramp=1.0,
-        fairness={},
-        balance=(),
     )

@@ -15,7 +15,7 @@ from jaxtyping import Array
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import Engine, Pace, engine
 from pyfairme.inference.guides import GuideChoice
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.model.program import ModelSpec, Objective, Totals
 
 # For the noise of the guide of one member. Under vmap these keys are weak (every member would draw
 # from the first one's stream), and for many numbers at a time they are slow: 3 ms instead of 0.5
@@ -76,7 +76,7 @@ def fit(
     guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
-    weights: Weights,
+    objective: Objective,
     schedule: Schedule,
     seed: int,
     report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
@@ -89,8 +89,8 @@ def fit(
         The program's structure, and its guide: a name or an object.
     training, validation
         Encoded rows; validation rows are only looked at.
-    weights
-        Strengths of the terms; rows, batch_rows and ramp are filled in here.
+    objective
+        Strengths of the terms.
     schedule
         Length and speed; with ``early_stopping`` the best validation score after the warm-up wins.
     seed
@@ -103,7 +103,7 @@ def fit(
     FloatingPointError
         When a term of the loss stops being finite.
     """
-    return fit_members(spec, guide, training, validation, weights, schedule, (seed,), report)[0]
+    return fit_members(spec, guide, training, validation, objective, schedule, (seed,), report)[0]
 
 
 def fit_members(
@@ -111,7 +111,7 @@ def fit_members(
     guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
-    weights: Weights,
+    objective: Objective,
     schedule: Schedule,
     seeds: Sequence[int],
     report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
@@ -148,7 +148,7 @@ def fit_members(
     table = jax.device_put(pad(training, bucket(rows)))
     held_out = None if validation is None else _held_out(validation)
     batch_rows = total_weight if full else total_weight * size / rows
-    weights = weights._replace(rows=total_weight, batch_rows=batch_rows, ramp=1.0)
+    totals = Totals(total_weight, batch_rows)
     per_epoch = -(-rows // size)
     chunk = max(-(-bucket(rows) // size), FLOOR_STEPS)
     chunks = -(-max(schedule.epochs * per_epoch, schedule.min_steps) // chunk)
@@ -159,24 +159,24 @@ def fit_members(
     members = [
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
-    state = machine.init(start_key(spec, seeds), table, weights)
+    state = machine.init(start_key(spec, seeds), table, objective)
     if start is not None:
         state = state._replace(params=_placed(machine, start, state.params, len(seeds)))
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
         state, terms = machine.run(
-            state, np.stack(taken) if several else taken[0], table, weights, pace
+            state, np.stack(taken) if several else taken[0], table, objective, totals, pace
         )
         epoch = (number + 1) * chunk * size / (size if full else rows)
         if held_out is not None:
-            terms |= _validate(machine, state.params, held_out, weights)
+            terms |= _validate(machine, state.params, held_out, objective)
         warm = (number + 1) / chunks >= schedule.warm_up
         training_on = [member for member in members if not member.stopped]
         for member in training_on:
             row = member.record(epoch, terms)
             _check_finite(row)
             if schedule.early_stopping and held_out is not None and warm:
-                member.judge(_score(row, spec, weights), state.params)
+                member.judge(_score(row, spec, objective), state.params)
         report(number + 1, chunks, _mean_row([member.history[-1] for member in training_on]))
         if all(member.stopped for member in members):
             break
@@ -276,10 +276,10 @@ def _held_out(validation: Batch) -> tuple[Batch, float]:
 
 
 def _validate(
-    machine: Engine, params: dict[str, Any], held_out: tuple[Batch, float], weights: Weights
+    machine: Engine, params: dict[str, Any], held_out: tuple[Batch, float], objective: Objective
 ) -> dict[str, Array]:
     batch, total = held_out
-    terms = machine.evaluate(params, batch, weights._replace(batch_rows=total))
+    terms = machine.evaluate(params, batch, objective, Totals(1.0, total))
     return {f"validation/{name}": value for name, value in terms.items()}
 
 
@@ -293,10 +293,10 @@ def _check_finite(row: Mapping[str, float]) -> None:
         )
 
 
-def _score(row: Mapping[str, float], spec: ModelSpec, weights: Weights) -> float:
+def _score(row: Mapping[str, float], spec: ModelSpec, objective: Objective) -> float:
     """L_M + λ_F L_F plus the weighted disparities, on validation rows (lower is better)."""
-    score = row["validation/mixed"] + float(weights.fixed) * row.get("validation/fixed", 0.0)
-    for views in weights.fairness.values():
+    score = row["validation/mixed"] + float(objective.fixed) * row.get("validation/fixed", 0.0)
+    for views in objective.fairness.values():
         for view, strengths in views.items():
             for attribute, strength in zip(spec.attributes, strengths, strict=True):
                 score += float(strength) * row[f"validation/disparity/{view}/{attribute.name}"]

@@ -30,7 +30,7 @@ from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model.effects import DENSE_CLUSTERS
-from pyfairme.model.program import LAST_LAYER, ModelSpec, Weights, predictor
+from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
 from pyfairme.notices import DataWarning, warn
 
 MOST_DRAWS = 1000
@@ -60,7 +60,7 @@ def train(
     guide: GuideChoice,
     training: Batch,
     validation: Batch | None,
-    weights: Weights,
+    objective: Objective,
     schedule: Schedule,
     *,
     seed: int,
@@ -89,28 +89,30 @@ def train(
     """
     told_apart = _told_apart(spec) if infer else ()
     judged = training if validation is None else validation
-    chances = _chances(spec, judged, weights)
+    chances = _chances(spec, judged, objective)
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
-    trained = lean(spec, weights)
+    trained = lean(spec, objective)
     make_room((trained, guide, members, schedule.batch_size), training, validation)
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_members(
-        trained, guide, training, validation, weights, schedule, seeds, report, start
+        trained, guide, training, validation, objective, schedule, seeds, report, start
     )
     ended = [dict(one.params) for one in fitted]
     histories, draws, centres, qualities = [], [], [], []
     for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
         histories.append(pd.DataFrame(one.history).assign(member=member))
-        found = _posterior(spec, guide, one, training, weights, seeds[member], schedule.batch_size)
+        found = _posterior(
+            spec, guide, one, training, objective, seeds[member], schedule.batch_size
+        )
         one.params["network"] = found.network
         qualities.append(found.quality)
         draws.append(_kept(found.draws, members))
         centres.append(_centre(spec, one, draws[-1], training))
-        _compare_with_null(spec, one, draws[-1], training, weights)
-        _warn_of_collapse(spec, one, draws[-1], judged, weights, seed)
+        _compare_with_null(spec, one, draws[-1], training, objective)
+        _warn_of_collapse(spec, one, draws[-1], judged, objective, seed)
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
     membership = tuple(
@@ -142,13 +144,13 @@ def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:
     return tuple(factor.clusters <= MOST_CLUSTERS for factor in spec.factors)
 
 
-def lean(spec: ModelSpec, weights: Weights) -> ModelSpec:
+def lean(spec: ModelSpec, objective: Objective) -> ModelSpec:
     """Leave out idle cluster adversaries where one has many classes: most of a step's cost.
 
     Those of few clusters stay at weight 0, as a sweep of weights that starts there compiles once.
     """
     many = any(clusters > DENSE_CLUSTERS for _, clusters in spec.adversaries)
-    return replace(spec, adversaries=()) if many and float(weights.cluster) == 0 else spec
+    return replace(spec, adversaries=()) if many and float(objective.cluster) == 0 else spec
 
 
 def _stack(members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -161,7 +163,7 @@ def _posterior(
     guide: GuideChoice,
     one: Trained,
     training: Batch,
-    weights: Weights,
+    objective: Objective,
     seed: int,
     batch_size: int,
 ) -> Finished:
@@ -170,7 +172,7 @@ def _posterior(
     if spec.latents and guide_of(guide, spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
-            return finish(spec, guide, one.params, training, weights, number, seed, batch_size)
+            return finish(spec, guide, one.params, training, objective, number, seed, batch_size)
         except FloatingPointError as error:
             warn(
                 f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
@@ -178,8 +180,8 @@ def _posterior(
                 "or for columns that nearly determine each other. [block-broke-down]",
                 PosteriorWarning,
             )
-            quality = broken_down(spec, weights)
-    draws = _draws(spec, guide, one, training, weights, seed)
+            quality = broken_down(spec, objective)
+    draws = _draws(spec, guide, one, seed)
     return Finished(one.params["network"], draws, quality)
 
 
@@ -188,16 +190,12 @@ def _number_of_draws(spec: ModelSpec) -> int:
     return int(np.clip(DRAWN_VALUES / max(size, 1), LEAST_DRAWS, MOST_DRAWS))
 
 
-def _draws(
-    spec: ModelSpec, guide: GuideChoice, one: Trained, training: Batch, weights: Weights, seed: int
-) -> dict[str, np.ndarray]:
+def _draws(spec: ModelSpec, guide: GuideChoice, one: Trained, seed: int) -> dict[str, np.ndarray]:
     if not spec.latents:
         return {}
     number = _number_of_draws(spec)
     key = jax.random.fold_in(jax.random.key(seed), 1)
-    few = pad(Batch(*(None if a is None else a[:1] for a in training)), 1)
-    scaled = weights._replace(rows=1.0, batch_rows=1.0, ramp=1.0)
-    drawn = engine(spec, guide).draw(key, one.params, few, scaled, number)
+    drawn = engine(spec, guide).draw(key, one.params, number)
     return {name: np.asarray(value) for name, value in drawn.items()}
 
 
@@ -215,7 +213,7 @@ def _compare_with_null(
     one: Trained,
     draws: dict[str, np.ndarray],
     training: Batch,
-    weights: Weights,
+    objective: Objective,
 ) -> None:
     """Refuse a fit that predicts worse than a constant; under penalties only warn of it.
 
@@ -233,7 +231,7 @@ def _compare_with_null(
     found = (
         f"the loss of the mixed prediction ended at {loss:.3g}, that of a constant is {null:.3g}"
     )
-    if any(np.any(np.asarray(s) > 0) for v in weights.fairness.values() for s in v.values()):
+    if any(np.any(np.asarray(s) > 0) for v in objective.fairness.values() for s in v.values()):
         warn(f"Under its penalties {found}: lower fairness_weight. [worse-than-null]",
              AdversaryWarning)  # fmt: skip
         return
@@ -292,7 +290,7 @@ def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
     return jax.jit(mean)
 
 
-def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, float]:
+def _chances(spec: ModelSpec, judged: Batch, objective: Objective) -> dict[str, float]:
     """Cross-entropy of a guess at chance, per adversary's term."""
     adversarial = [one.name for one in spec.penalties if one.adversarial]
     if not adversarial:
@@ -301,7 +299,7 @@ def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, floa
     blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
     return {
         f"{name}/{view}/{attribute.name}": chance(
-            judged, index, np.asarray(weights.balance[index]), blank
+            judged, index, np.asarray(objective.balance[index]), blank
         )
         for name in adversarial
         for view in spec.views
@@ -309,14 +307,14 @@ def _chances(spec: ModelSpec, judged: Batch, weights: Weights) -> dict[str, floa
     }
 
 
-def _adversaries_at_work(spec: ModelSpec, weights: Weights) -> set[str]:
+def _adversaries_at_work(spec: ModelSpec, objective: Objective) -> set[str]:
     """Return the history's names of the skills of adversaries whose strength is not 0."""
     return {
         f"skill/{view}/{attribute.name}"
         for name in {one.name for one in spec.penalties if one.adversarial}
         for view in spec.views
         for attribute, strength in zip(
-            spec.attributes, np.asarray(weights.fairness[name][view]), strict=True
+            spec.attributes, np.asarray(objective.fairness[name][view]), strict=True
         )
         if strength > 0
     }
@@ -327,10 +325,10 @@ def _warn_of_collapse(
     one: Trained,
     draws: dict[str, np.ndarray],
     judged: Batch,
-    weights: Weights,
+    objective: Objective,
     seed: int,
 ) -> None:
-    strong = _adversaries_at_work(spec, weights)
+    strong = _adversaries_at_work(spec, objective)
     if not strong:
         return
     views = {
@@ -341,7 +339,7 @@ def _warn_of_collapse(
         if any(term.startswith(f"skill/{name}/") for term in strong)
     }
     skills = {k: v for k, v in one.history[one.best].items() if k in strong}
-    balance = tuple(np.asarray(b) for b in weights.balance)
+    balance = tuple(np.asarray(b) for b in objective.balance)
     found = find_collapse(views, skills, spec.attributes, judged, balance, seed)
     if found:
         warn(f"Collapsed: {'; '.join(found)}. {ADVICE} [collapsed]", AdversaryWarning)

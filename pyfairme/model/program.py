@@ -70,23 +70,37 @@ class ModelSpec:
         return name
 
 
-class Weights(NamedTuple):
+class Objective(NamedTuple):
     """The tuned numbers of the objective (eq. 11), traced: changing one compiles nothing.
 
-    ``rows`` is the sum n of the training rows' weights; ``batch_rows`` the expected sum of the
-    weights in one batch. ``ramp`` rises from 0 to 1 during the warm-up of the adversaries.
+    ``kl`` multiplies the prior's part of the ELBO, ``prior_scale`` the scales of the random
+    effects' priors; the others are the strengths of their terms.
     """
 
-    fixed: Array | float
-    kl: Array | float
-    cluster: Array | float
-    prior_scale: Array | float
-    rows: Array | float
-    batch_rows: Array | float
-    ramp: Array | float
-    fairness: Mapping[str, Mapping[str, Any]]  # penalty -> view -> strength per attribute (A,)
-    balance: tuple[Any, ...]  # per attribute: weight of each level
+    fixed: Array | float = 0.0
+    kl: Array | float = 1.0
+    cluster: Array | float = 0.0
+    prior_scale: Array | float = 1.0
+    fairness: Mapping[str, Mapping[str, Any]] = {}  # penalty -> view -> per attribute (A,)
+    balance: tuple[Any, ...] = ()  # per attribute: weight of each level
     threshold: Array | float = 0.5  # probability from which the positive of two classes is decided
+
+
+class Totals(NamedTuple):
+    """Sums of the rows' weights, traced: n of all training rows, and what to expect in a batch."""
+
+    rows: Array | float
+    batch: Array | float
+
+
+SUMS = Totals(1.0, 1.0)
+"""Of a log density, whose terms are sums over rows; those of the objective are means."""
+
+
+def totals_of(batch: Batch) -> Totals:
+    """Return the totals where the batch holds all rows."""
+    total = batch.weight.sum()
+    return Totals(total, total)
 
 
 class Prediction(NamedTuple):
@@ -99,10 +113,14 @@ class Prediction(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A NumPyro model with its structure; ``model(batch, weights)``."""
+    """A NumPyro model with its structure.
+
+    ``model(batch, objective, totals=None, ramp=1.0)``: without totals the batch holds all rows;
+    ``ramp`` rises from 0 to 1 during the warm-up of the adversaries and penalties.
+    """
 
     spec: ModelSpec
-    model: Callable[[Batch, Weights], None]
+    model: Callable[..., None]
 
 
 def predictor(
@@ -137,10 +155,16 @@ def predictor(
 def build(spec: ModelSpec) -> Program:
     """Return the program of ``spec``; equal specs share one program and its compiled functions."""
 
-    def model(batch: Batch, weights: Weights) -> None:
-        latents = draw_latents(spec, weights)
+    def model(
+        batch: Batch,
+        objective: Objective,
+        totals: Totals | None = None,
+        ramp: Array | float = 1.0,
+    ) -> None:
+        totals = totals_of(batch) if totals is None else totals
+        latents = draw_latents(spec, objective, totals)
         network: Any = numpyro.param("network", lambda key: _start(spec, key))
-        share = batch.weight / weights.batch_rows
+        share = batch.weight / totals.batch
         with numpyro.plate("rows", batch.x.shape[0]):
             prediction = _named(predictor(spec, network, latents, batch))
             with handlers.scale(scale=share):
@@ -148,9 +172,9 @@ def build(spec: ModelSpec) -> Program:
                 numpyro.sample("y", y, obs=batch.y)
         if batch.y is None:  # rows to predict: the other terms compare with the outcome
             return
-        _fixed_loss(spec, prediction, latents, batch, share, weights)
-        _cluster_adversaries(spec, prediction, batch, share, weights)
-        _penalties(spec, prediction, batch, share, weights)
+        _fixed_loss(spec, prediction, latents, batch, share, objective)
+        _cluster_adversaries(spec, prediction, batch, share, ramp * objective.cluster)
+        _penalties(spec, prediction, batch, share, objective, ramp)
 
     return Program(spec, model)
 
@@ -161,20 +185,19 @@ def plain(spec: ModelSpec) -> ModelSpec:
     return replace(spec, criterion="equalized_odds", fixed_loss=False, **none)
 
 
-def given_network(spec: ModelSpec, network: Any) -> Callable[[Batch, Weights], None]:
+def given_network(spec: ModelSpec, network: Any) -> Callable[[Batch, Objective], None]:
     """Return the model of rows and latents given a network, whose log density is the posterior's.
 
     The training objective is a mean over rows with penalties; this is the sum over rows and latents
-    without them. Its arguments are the same. Rows weigh ``1 / kl`` as much where the KL has another
-    weight than 1.
+    without them. Its arguments are batch and objective. Rows weigh ``1 / kl`` as much where the KL
+    has another weight than 1.
     """
     bare = build(plain(spec)).model
 
-    def model(batch: Batch, weights: Weights) -> None:
-        rows = batch._replace(weight=batch.weight / weights.kl)
-        whole = weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0)
+    def model(batch: Batch, objective: Objective) -> None:
+        rows = batch._replace(weight=batch.weight / objective.kl)
         fixed = handlers.substitute(bare, data={"network": network})
-        handlers.block(fixed, hide=["network"])(rows, whole)
+        handlers.block(fixed, hide=["network"])(rows, objective._replace(kl=1.0), SUMS)
 
     return model
 
@@ -193,10 +216,10 @@ def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
     return (*layers[:-1], Layer(jnp.zeros((0, 0)), jnp.zeros(0))) if spec.last_layer else layers
 
 
-def draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
+def draw_latents(spec: ModelSpec, objective: Objective, totals: Totals) -> dict[str, Any]:
     """Draw every latent under the KL weight: losses are row means, so the KL is divided by n."""
     latents: dict[str, Any] = {}
-    with handlers.scale(scale=weights.kl / weights.rows):
+    with handlers.scale(scale=objective.kl / totals.rows):
         for latent, prior in spec.likelihood.latents():
             latents[latent.name] = numpyro.sample(latent.name, prior)
         if spec.last_layer:
@@ -204,7 +227,7 @@ def draw_latents(spec: ModelSpec, weights: Weights) -> dict[str, Any]:
                 if latent.name in LAST_LAYER:
                     prior = dist.Normal(0.0, LAST_LAYER_SCALE).expand(latent.shape).to_event()
                     latents[latent.name] = numpyro.sample(latent.name, prior)
-        scale = weights.prior_scale * spec.likelihood.effect_scale
+        scale = objective.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
             latents |= effects.sample(factor, scale, spec.plate(factor))
     return latents
@@ -216,30 +239,35 @@ def _fixed_loss(
     latents: Mapping[str, Array],
     batch: Batch,
     share: Array,
-    weights: Weights,
+    objective: Objective,
 ) -> None:
     if not spec.fixed_loss:
         return
     # The scale parameters belong to the mixed prediction: L_F must not inflate them.
     frozen = jax.lax.stop_gradient(dict(latents))
     log_p = spec.likelihood.distribution(prediction.fixed, frozen).log_prob(batch.y)
-    loss = scale_gradient((share * log_p).sum(), jnp.asarray(weights.fixed))
+    loss = scale_gradient((share * log_p).sum(), jnp.asarray(objective.fixed))
     numpyro.factor("fixed_loss", loss)
 
 
 def _cluster_adversaries(
-    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, strength: Array | float
 ) -> None:
     if not (spec.adversaries and prediction.hidden):
         return
     hidden = jnp.concatenate(prediction.hidden, axis=1)
-    strength = jnp.asarray(weights.ramp * weights.cluster)
     for index, (name, clusters) in enumerate(spec.adversaries):
-        cluster_adversary(name, clusters, hidden, batch.cluster[:, index], share, strength)
+        codes = batch.cluster[:, index]
+        cluster_adversary(name, clusters, hidden, codes, share, jnp.asarray(strength))
 
 
 def view_of(
-    spec: ModelSpec, name: str, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+    spec: ModelSpec,
+    name: str,
+    prediction: Prediction,
+    batch: Batch,
+    share: Array,
+    objective: Objective,
 ) -> View:
     """Return what penalties see of the prediction ``name`` ("fixed", "random" or "mixed")."""
     link = getattr(prediction, name)
@@ -254,19 +282,24 @@ def view_of(
         strata=likelihood.strata(batch.y),
         sensitive=batch.sensitive,
         share=share,
-        balance=weights.balance,
+        balance=objective.balance,
         strength=jnp.zeros(len(spec.attributes)),
-        threshold=weights.threshold,
+        threshold=objective.threshold,
     )
 
 
 def _penalties(
-    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, weights: Weights
+    spec: ModelSpec,
+    prediction: Prediction,
+    batch: Batch,
+    share: Array,
+    objective: Objective,
+    ramp: Array | float,
 ) -> None:
     if not (spec.penalties and spec.attributes):
         return
     for name in spec.views:
-        view = view_of(spec, name, prediction, batch, share, weights)
+        view = view_of(spec, name, prediction, batch, share, objective)
         for own, penalty in spec.penalties:
-            strength = weights.ramp * weights.fairness[own][name]
+            strength = ramp * objective.fairness[own][name]
             penalty(own, view._replace(strength=strength), spec.attributes, spec.criterion)

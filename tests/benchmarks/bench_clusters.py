@@ -29,6 +29,7 @@ from pyfairme.estimators import estimator_keywords
 from pyfairme.inference.compiled_steps import Pace, engine
 from pyfairme.inference.svi import bucket, pad, start_key
 from pyfairme.model.likelihoods import Bernoulli
+from pyfairme.model.program import Totals
 
 CLUSTERS = (10, 1_000, 100_000)
 COVARIATES = 20
@@ -57,23 +58,24 @@ def prepare(rows, clusters):
     design = Design.fit(frame, Schema.infer(frame, cluster=("cluster",)))
     batch = design.encode(frame, y=y)
     spec = estimator_keywords.model_spec(params, design, Bernoulli())
-    weights = estimator_keywords.objective_weights(params, spec, batch)
+    objective = estimator_keywords.objective(params, spec, batch)
     # `train` leaves out an idle adversary of many clusters only; here 10 clusters have none either,
     # or they would look slow beside 100,000
     spec = replace(spec, adversaries=())
-    weights = weights._replace(rows=float(rows), batch_rows=float(BATCH))
+    totals = Totals(float(rows), float(BATCH))
     machine = engine(spec, "mean_field")
     table = jax.tree.map(jax.numpy.asarray, pad(batch, bucket(rows)))
     index = np.random.default_rng(1).integers(0, rows, (STEPS, BATCH)).astype(np.int32)
     pace = Pace(1e-3, 1e6, 0.2)
-    state = machine.init(start_key(spec, (0,)), table, weights)
-    space = machine.run.lower(state, index, table, weights, pace).compile().memory_analysis()
+    state = machine.init(start_key(spec, (0,)), table, objective)
+    inputs = (index, table, objective, totals, pace)
+    space = machine.run.lower(state, *inputs).compile().memory_analysis()
     held = sum(a.nbytes for a in jax.tree.leaves((state.params, state.adam)))
 
     def chunk() -> float:
         nonlocal state
         begun = time.perf_counter()
-        state, _ = machine.run(state, index, table, weights, pace)
+        state, _ = machine.run(state, *inputs)
         jax.block_until_ready(state.step)
         return (time.perf_counter() - begun) / STEPS
 

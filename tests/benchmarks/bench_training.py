@@ -32,6 +32,7 @@ from pyfairme.estimators import estimator_keywords
 from pyfairme.inference.compiled_steps import Pace, engine
 from pyfairme.inference.svi import bucket, pad
 from pyfairme.model.likelihoods import Bernoulli
+from pyfairme.model.program import Totals
 
 ROUNDS = 7
 STEPS = 200
@@ -62,22 +63,21 @@ def prepare(frame, y, schema, keywords):
     design = Design.fit(frame, roles, slopes=terms)
     batch = design.encode(frame, y=y)
     spec = estimator_keywords.model_spec(params, design, Bernoulli())
-    weights = estimator_keywords.objective_weights(params, spec, batch)
-    weights = weights._replace(rows=float(len(y)), batch_rows=float(BATCH))
+    objective = estimator_keywords.objective(params, spec, batch)
     table = jax.tree.map(jax.numpy.asarray, pad(batch, bucket(len(y))))
-    return engine(spec, "mean_field"), table, weights, batch
+    return engine(spec, "mean_field"), table, objective, batch
 
 
-def start(machine, table, weights, rows):
+def start(machine, table, objective, rows):
     """Compile the start and one chunk, and return a function that trains one more chunk."""
     index = np.random.default_rng(0).integers(0, rows, (STEPS, BATCH)).astype(np.int32)
-    pace = Pace(1e-3, 1e6, 0.2)
-    state = machine.init(jax.random.key(0, impl="unsafe_rbg"), table, weights)
+    pace, totals = Pace(1e-3, 1e6, 0.2), Totals(float(rows), float(BATCH))
+    state = machine.init(jax.random.key(0, impl="unsafe_rbg"), table, objective)
 
     def chunk() -> float:
         nonlocal state
         begun = time.perf_counter()
-        state, _ = machine.run(state, index, table, weights, pace)
+        state, _ = machine.run(state, index, table, objective, totals, pace)
         jax.block_until_ready(state.step)
         return time.perf_counter() - begun
 
@@ -137,8 +137,8 @@ def main() -> None:
     frame, y, schema = adult_rows()
     chunks, encoded = {}, None
     for name, keywords in MODELS.items():
-        machine, table, weights, encoded = prepare(frame, y, schema, keywords)
-        chunks[name] = start(machine, table, weights, len(y))
+        machine, table, objective, encoded = prepare(frame, y, schema, keywords)
+        chunks[name] = start(machine, table, objective, len(y))
     epoch = scikit_learn(encoded.x, encoded.y)
     speed = {name: [] for name in (*chunks, "scikit-learn")}
     ratio = {name: [] for name in chunks}

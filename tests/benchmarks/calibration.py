@@ -31,7 +31,7 @@ from pyfairme.inference.svi import Schedule
 from pyfairme.inference.training import train
 from pyfairme.model.effects import LKJ_CONCENTRATION, RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective
 
 CLUSTERS, NEW, ROWS, LABELLED, TEST = 12, 4, 10, 5, 3
 COVARIATES = 2
@@ -110,11 +110,12 @@ def one_data_set(case: str, guide: str, number: int) -> list[dict[str, Any]]:
     spec, generator = spec_of(case), np.random.default_rng([number, len(case)])
     truth = draw_truth(spec, generator)
     training, _ = draw_rows(spec, truth, np.repeat(np.arange(CLUSTERS), ROWS), generator)
-    weights = Weights(0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, {}, ())
     schedule = Schedule(epochs=1, min_steps=3000 if guide != "block" else 1000, learning_rate=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fit = train(spec, guide, training, None, weights, schedule, seed=number, infer=False).fit
+        fit = train(
+            spec, guide, training, None, Objective(), schedule, seed=number, infer=False
+        ).fit
     lines = [
         {"kind": kind, "name": name, "true": true, "draws": draws}
         for kind, name, true, draws in parameters(spec, truth, fit)

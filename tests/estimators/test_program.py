@@ -77,17 +77,17 @@ def fair(table):
 
 
 def test_the_loss_of_svi_is_that_of_training(fitted, table):
-    """NumPyro's sampled ELBO on the front door, against the program of training in the same draw."""
+    """NumPyro's sampled ELBO on the front door, against that of training in one draw."""
     model, y = fitted
     p = model.program_.member(model.program_.members - 1)
-    batch, weights = p.inputs(table.X, y)
+    rows = p.inputs(table.X, y)
     key, spec = jax.random.key(3), model.fit_.spec
     guide = engine(spec, model.guide_).guide
 
     @jax.jit
     def both(params):
-        ours = Trace_ELBO().loss(key, params, build(spec).model, guide.sample, batch, weights)
-        return ours, Trace_ELBO().loss(key, params, p.model, p.guide, batch, weights)
+        ours = Trace_ELBO().loss(key, params, build(spec).model, guide.sample, *rows)
+        return ours, Trace_ELBO().loss(key, params, p.model, p.guide, *rows)
 
     ours, theirs = both(p.params)
     assert float(theirs) == pytest.approx(float(ours), rel=1e-4)

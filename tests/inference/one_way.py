@@ -11,11 +11,11 @@ import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.block_guide import stage
-from pyfairme.inference.laplace.second_stage import second_stage_weights
+from pyfairme.inference.laplace.second_stage import second_stage_inputs
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Normal
 from pyfairme.model.networks import Layer
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Weights, plain
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective, plain
 
 CLUSTERS, ROWS = 8, 40
 SPEC = ModelSpec(
@@ -30,7 +30,7 @@ START = {
     "g_intercept_sd": np.full(1, 0.3, np.float32),
     "g_intercept": np.zeros((CLUSTERS, 1), np.float32),
 }
-WEIGHTS = Weights(0.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, {}, ())
+OBJECTIVE = Objective()
 
 
 class Moments(NamedTuple):
@@ -96,8 +96,8 @@ def found(draws: dict[str, np.ndarray]) -> Moments:
 
 
 def fit_block(rows: Batch):
-    """Return the fitted second stage, and the rows and weights as it saw them."""
-    scaled, bare = second_stage_weights(rows, WEIGHTS)
+    """Return the fitted second stage, and the rows and objective as it saw them."""
+    scaled, bare = second_stage_inputs(rows, OBJECTIVE)
     two = stage(plain(SPEC), False)
     fitted, losses = two.fit(START, NETWORK, scaled, bare, None, jax.random.key(0))
     return fitted, np.asarray(losses), scaled, bare

@@ -9,19 +9,19 @@ from numpyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from pyfairme.inference.compiled_steps import Pace, engine
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
-from pyfairme.model.program import ModelSpec
-from tests.inference.test_svi import FAIR, make_rows, make_weights
+from pyfairme.model.program import ModelSpec, totals_of
+from tests.inference.test_svi import FAIR, make_objective, make_rows
 
 LAST = ModelSpec(Bernoulli(), 3, (8,), (RandomEffects("g", 4),), last_layer=True)
 SLOPES = ModelSpec(Normal(), 3, (), (RandomEffects("g", 4, slopes=(0, 1)), RandomEffects("h", 4)))
 
 
-def first_loss(spec, guide_name, rows, weights, seed):
+def first_loss(spec, guide_name, rows, objective, seed):
     """Return the history of one step at the start, the parameters there, and the step's key."""
     machine = engine(spec, guide_name)
-    state = machine.init(jax.random.key(0), rows, weights)._replace(key=jax.random.key(seed))
+    state = machine.init(jax.random.key(0), rows, objective)._replace(key=jax.random.key(seed))
     everyone = jnp.arange(len(rows.y))[None]
-    _, terms = machine.run(state, everyone, rows, weights, Pace(0.01, 10.0, 0.0))
+    _, terms = machine.run(state, everyone, rows, objective, totals_of(rows), Pace(0.01, 10.0, 0.0))
     chunk_key = jax.random.split(state.key)[1]
     return terms, machine.constrain(state.params), jax.random.split(chunk_key, 1)[0]
 
@@ -43,13 +43,12 @@ def test_a_step_has_the_loss_of_numpyro(spec, guide_name, their):
     if spec is SLOPES:
         rows = rows._replace(y=rng.normal(size=60).astype(np.float32))
     rows = jax.tree.map(jnp.asarray, rows)
-    weights = make_weights(spec)._replace(rows=60.0, batch_rows=60.0, kl=0.7)
-    weights = jax.tree.map(jnp.asarray, weights)
-    terms, params, key = first_loss(spec, guide_name, rows, weights, 2)
+    objective = jax.tree.map(jnp.asarray, make_objective(spec)._replace(kl=0.7))
+    terms, params, key = first_loss(spec, guide_name, rows, objective, 2)
     machine = engine(spec, guide_name)
-    now = weights._replace(ramp=0.0)  # the first step of a warm-up
     model, guide = machine.program.model, machine.guide.sample
-    expected = jax.jit(lambda p: their().loss(key, p, model, guide, rows, now))(params)
+    inputs = (rows, objective, None, 0.0)  # the first step of a warm-up
+    expected = jax.jit(lambda p: their().loss(key, p, model, guide, *inputs))(params)
     assert float(sum(terms.values())) == pytest.approx(float(expected), rel=1e-4)
 
 
@@ -57,8 +56,8 @@ def test_the_kl_of_normals_is_the_closed_form():
     """No noise in it: whatever the draw, the KL of the weights is that of two Normals."""
     rows = jax.tree.map(jnp.asarray, make_rows(30))
     spec = ModelSpec(Bernoulli(), 3, (), (), last_layer=True)
-    weights = make_weights(spec)._replace(rows=30.0, batch_rows=30.0)
-    one, other = (first_loss(spec, "mean_field", rows, weights, k)[0] for k in (0, 1))
+    objective = make_objective(spec)
+    one, other = (first_loss(spec, "mean_field", rows, objective, k)[0] for k in (0, 1))
     loc, scale, prior = 0.0, 0.1, 2.5
     kl = np.log(prior / scale) + (scale**2 + loc**2) / (2 * prior**2) - 0.5
     for terms in (one, other):  # of three weights and a bias

@@ -7,7 +7,7 @@ from numpyro import handlers
 from pyfairme.data import Batch
 from pyfairme.inference.guides import GUIDES, START_SCALE, draw, free_size, split, start
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import Weights
+from pyfairme.model.program import SUMS, Objective
 
 LATENTS = (
     Latent("tau", (2,), True, 0.5),
@@ -15,12 +15,11 @@ LATENTS = (
     Latent("s", (), True, 2),
 )
 BATCH = Batch(*(np.zeros((1, 0), np.float32) for _ in Batch._fields))
-WEIGHTS = Weights(0.5, 1.0, 0.1, 1.0, 1.0, 1.0, 1.0, {}, ())
 
 
 def _params(guide):
     seeded = handlers.seed(guide.sample, rng_seed=0)
-    sites = handlers.trace(seeded).get_trace(BATCH, WEIGHTS)
+    sites = handlers.trace(seeded).get_trace(None, Objective(), SUMS)
     return {k: v["value"] for k, v in sites.items() if v["type"] == "param"}
 
 
@@ -28,7 +27,7 @@ def _params(guide):
 def test_draws_have_the_latents_shapes_support_and_median(name):
     guide = GUIDES[name](LATENTS)
     params = _params(guide)
-    drawn = draw(guide, jax.random.key(1), params, 4000, BATCH, WEIGHTS)
+    drawn = draw(guide, jax.random.key(1), params, 4000)
     assert {k: v.shape[1:] for k, v in drawn.items()} == {v.name: v.shape for v in LATENTS}
     medians = guide.median(params)
     for latent in LATENTS:
@@ -67,7 +66,7 @@ def test_log_density_of_the_joint_guide_is_that_of_a_change_of_variables():
     guide = GUIDES["full_rank"]((Latent("tau", (), True, 0.5),))
     params = _params(guide)
     seeded = handlers.substitute(handlers.seed(guide.sample, rng_seed=3), data=params)
-    sites = handlers.trace(seeded).get_trace(BATCH, WEIGHTS)
+    sites = handlers.trace(seeded).get_trace(None, Objective(), SUMS)
     total = sum(
         float(site["fn"].log_prob(site["value"]).sum())
         for site in sites.values()
@@ -83,7 +82,7 @@ def test_full_rank_guide_draws_correlated_latents():
     guide = GUIDES["full_rank"]((Latent("a", (), False, 0.0), Latent("b", (), False, 0.0)))
     tril = jnp.array([[1.0, 0.0], [0.8, 0.6]])
     params = {"joint_loc": jnp.array([1.0, -1.0]), "joint_scale_tril": tril}
-    drawn = draw(guide, jax.random.key(0), params, 4000, BATCH, WEIGHTS)
+    drawn = draw(guide, jax.random.key(0), params, 4000)
     found = np.corrcoef(drawn["a"], drawn["b"])[0, 1]
     assert found == pytest.approx(0.8, abs=0.03)  # standard error (1 - .64) / sqrt(4000) = .006
 

@@ -6,7 +6,7 @@ import pytest
 
 from pyfairme.compilation import clear_caches
 from pyfairme.inference import nuts
-from pyfairme.inference.laplace.second_stage import second_stage_weights
+from pyfairme.inference.laplace.second_stage import second_stage_inputs
 from tests.inference import one_way
 
 DRAWS, CHAINS = 1000, 2
@@ -19,7 +19,7 @@ def note_compilation(event, duration, **_):
 
 
 def run(rows, seed=0):
-    scaled, bare = second_stage_weights(rows, one_way.WEIGHTS)
+    scaled, bare = second_stage_inputs(rows, one_way.OBJECTIVE)
     return nuts.sample(
         one_way.SPEC, one_way.NETWORK, one_way.START, scaled, bare,
         draws=DRAWS, chains=CHAINS, warmup=300, strength=np.zeros(0), seed=seed,

@@ -10,7 +10,7 @@ from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.penalties import AttributeCodes, penalties_of
-from pyfairme.model.program import ModelSpec, Weights
+from pyfairme.model.program import ModelSpec, Objective, Totals
 
 ATTRIBUTES = (AttributeCodes("sex", 2), AttributeCodes("race", 3))
 PLAIN = ModelSpec(Bernoulli(), 3, (8,), (RandomEffects("g", 4),), fixed_loss=True)
@@ -38,13 +38,13 @@ def make_rows(rows=600, seed=0):
     )
 
 
-def make_weights(spec, strength=0.3, cluster=0.1):
+def make_objective(spec, strength=0.3, cluster=0.1):
     fairness = {
         p: {v: np.full(len(ATTRIBUTES), strength, np.float32) for v in spec.views}
         for p, _ in spec.penalties
     }
     balance = (np.ones(2, np.float32), np.ones(3, np.float32))
-    return Weights(0.5, 1.0, cluster, 1.0, 1.0, 1.0, 1.0, fairness, balance)
+    return Objective(0.5, cluster=cluster, fairness=fairness, balance=balance)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +58,8 @@ def held(rows):
 
 
 def test_weight_zero_equals_the_model_without_adversaries(rows):
-    plain = fit(PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, seed=3)
-    zero = make_weights(FAIR, strength=0.0, cluster=0.0)
+    plain = fit(PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, seed=3)
+    zero = make_objective(FAIR, strength=0.0, cluster=0.0)
     fair = fit(FAIR, "mean_field", rows, None, zero, SHORT, seed=3)
     for name, value in plain.params.items():
         for one, other in zip(jax.tree.leaves(value), jax.tree.leaves(fair.params[name])):  # noqa: B905
@@ -68,7 +68,7 @@ def test_weight_zero_equals_the_model_without_adversaries(rows):
 
 def test_adversaries_change_the_fit_when_their_weight_is_not_zero(rows):
     fits = [
-        fit(FAIR, "mean_field", rows, None, make_weights(FAIR, strength=s), SHORT, seed=3)
+        fit(FAIR, "mean_field", rows, None, make_objective(FAIR, strength=s), SHORT, seed=3)
         for s in (0.0, 1.0)
     ]
     first, second = (jax.tree.leaves(f.params["network"])[0] for f in fits)
@@ -76,18 +76,19 @@ def test_adversaries_change_the_fit_when_their_weight_is_not_zero(rows):
 
 
 def test_a_second_fit_of_the_same_shape_compiles_nothing(rows):
-    fit(FAIR, "mean_field", rows, None, make_weights(FAIR), SHORT, seed=0)
+    fit(FAIR, "mean_field", rows, None, make_objective(FAIR), SHORT, seed=0)
     compiled = engine(FAIR, "mean_field").run._cache_size()
     assert compiled >= 1  # tests of other shapes may have run before
     fewer = Batch(*(a[:-1] for a in rows))  # a fold with one row less
     other = Schedule(epochs=2, min_steps=500, batch_size=64, learning_rate=1e-3, warm_up=0.5)
-    fit(FAIR, "mean_field", fewer, None, make_weights(FAIR, strength=2.0), other, seed=9)
+    fit(FAIR, "mean_field", fewer, None, make_objective(FAIR, strength=2.0), other, seed=9)
     assert engine(FAIR, "mean_field").run._cache_size() == compiled
 
 
 def test_the_same_seed_gives_the_same_fit(rows):
     one, same, other = (
-        fit(PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, seed=s) for s in (1, 1, 2)
+        fit(PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, seed=s)
+        for s in (1, 1, 2)
     )
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(same.params), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -95,7 +96,7 @@ def test_the_same_seed_gives_the_same_fit(rows):
 
 
 def test_history_names_every_term(rows, held):
-    trained = fit(FAIR, "mean_field", rows, held, make_weights(FAIR), SHORT, seed=0)
+    trained = fit(FAIR, "mean_field", rows, held, make_objective(FAIR), SHORT, seed=0)
     assert len(trained.history) == SHORT.min_steps // FLOOR_STEPS
     adversaries = {
         f"adversarial/{view}/{a.name}" for view in ("fixed", "mixed") for a in ATTRIBUTES
@@ -110,14 +111,14 @@ def test_history_names_every_term(rows, held):
 def test_a_loss_that_is_not_finite_stops_with_advice(rows):
     broken = rows._replace(x=np.sign(rows.x) * np.float32(3e38))
     with pytest.raises(FloatingPointError, match=r"not finite at epoch .* \(terms: .*Lower learn"):
-        fit(PLAIN, "mean_field", broken, None, make_weights(PLAIN), SHORT, seed=0)
+        fit(PLAIN, "mean_field", broken, None, make_objective(PLAIN), SHORT, seed=0)
 
 
 def test_early_stopping_keeps_the_best_score_after_the_warm_up(rows, held):
     schedule = Schedule(
         epochs=1, min_steps=4000, batch_size=64, learning_rate=2e-2, early_stopping=True, patience=4
     )
-    trained = fit(FAIR, "mean_field", rows, held, make_weights(FAIR), schedule, seed=0)
+    trained = fit(FAIR, "mean_field", rows, held, make_objective(FAIR), schedule, seed=0)
     scores = [row.get("validation/score", np.inf) for row in trained.history]
     warm = int(0.2 * 4000 / FLOOR_STEPS) - 1
     assert np.isinf(scores[:warm]).all()  # no epoch counts before λ has its full strength
@@ -128,7 +129,7 @@ def test_early_stopping_keeps_the_best_score_after_the_warm_up(rows, held):
 def test_report_sees_every_chunk(rows):
     seen = []
     fit(
-        PLAIN, "mean_field", rows, None, make_weights(PLAIN), SHORT, 0,
+        PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, 0,
         lambda done, total, row: seen.append((done, total, row["epoch"])),
     )  # fmt: skip
     assert [s[:2] for s in seen] == [(1, 3), (2, 3), (3, 3)]
@@ -144,10 +145,10 @@ def test_padding_changes_nothing():
     padded = pad(rows, bucket(33))
     assert padded.weight.sum() == 33
     machine = engine(PLAIN, "mean_field")
-    weights = make_weights(PLAIN)._replace(rows=33.0, batch_rows=33.0)
-    state = machine.init(jax.random.key(0), padded, weights)
-    one = machine.evaluate(state.params, padded, weights)
-    other = machine.evaluate(state.params, rows, weights)
+    objective = make_objective(PLAIN)
+    state = machine.init(jax.random.key(0), padded, objective)
+    one = machine.evaluate(state.params, padded, objective, Totals(33.0, 33.0))
+    other = machine.evaluate(state.params, rows, objective, Totals(33.0, 33.0))
     assert float(one["mixed"]) == pytest.approx(float(other["mixed"]), rel=1e-5)
 
 
@@ -166,7 +167,7 @@ def test_weights_of_rows_count_as_copies(rows):
     spec = ModelSpec(Normal(), 3, (), (RandomEffects("g", 4),))
     slow = Schedule(epochs=1, min_steps=3000, batch_size=512, learning_rate=3e-3)
     found = [
-        fit(spec, "mean_field", table, None, make_weights(spec), slow, 0).params
+        fit(spec, "mean_field", table, None, make_objective(spec), slow, 0).params
         for table in (double, copies)
     ]
     np.testing.assert_allclose(
@@ -181,6 +182,6 @@ def test_the_name_of_a_factor_changes_nothing(rows):
     fits = {}
     for name in ("g", "adversary"):
         spec = replace(PLAIN, factors=(RandomEffects(name, 4),))
-        found = fit(spec, "mean_field", rows, None, make_weights(spec), short, seed=3).params
+        found = fit(spec, "mean_field", rows, None, make_objective(spec), short, seed=3).params
         fits[name] = found[f"{name}_intercept_loc"]
     np.testing.assert_array_equal(fits["g"], fits["adversary"])

@@ -7,7 +7,7 @@ import pytest
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.svi import Schedule, fit_members
 from pyfairme.inference.training import train
-from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_rows, make_weights
+from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_objective, make_rows
 
 NO_STEPS = Schedule(epochs=0, min_steps=0, batch_size=64)
 SHORTEST = Schedule(epochs=1, min_steps=100, batch_size=64, learning_rate=3e-3)
@@ -19,8 +19,8 @@ def rows():
 
 
 def fitted(spec, rows, schedule, seeds=(3,), guide="mean_field", start=None):
-    weights = make_weights(spec)
-    return fit_members(spec, guide, rows, None, weights, schedule, seeds, start=start)
+    objective = make_objective(spec)
+    return fit_members(spec, guide, rows, None, objective, schedule, seeds, start=start)
 
 
 def params_of(members):
@@ -72,9 +72,9 @@ def test_carried_adversaries_need_no_warm_up(rows):
     first = fitted(FAIR, rows, SHORT)[0].params
 
     def network(strength, start):
-        weights = make_weights(FAIR, strength=strength, cluster=0.0)
+        objective = make_objective(FAIR, strength=strength, cluster=0.0)
         found = train(
-            FAIR, "mean_field", rows, None, weights, schedule, seed=0, infer=False, start=start
+            FAIR, "mean_field", rows, None, objective, schedule, seed=0, infer=False, start=start
         )
         return found.fit.network[0].weight
 

@@ -14,7 +14,7 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
 from pyfairme.model.networks import Layer
 from pyfairme.model.penalties import AttributeCodes, penalties_of
-from pyfairme.model.program import ModelSpec, Weights, build, predictor
+from pyfairme.model.program import SUMS, ModelSpec, Objective, Totals, build, predictor
 
 ATTRIBUTES = (AttributeCodes("sex", 2),)
 
@@ -33,17 +33,16 @@ def make_batch(rows=12, seed=0, classes=2, clusters=2):
     return jax.tree.map(jnp.asarray, batch)
 
 
-def make_weights(batch, **changes):
-    total = float(batch.weight.sum())
-    plain = Weights(0.5, 1.0, 0.1, 1.0, total, total, 1.0, {}, (jnp.ones(2),))
-    return plain._replace(**changes)
+def make_objective(**changes):
+    return Objective(fixed=0.5, cluster=0.1, balance=(jnp.ones(2),))._replace(**changes)
 
 
-def losses(spec, batch, weights, params, seed=0):
+def losses(spec, batch, objective, params, totals=None, key=None):
     """Every named loss term at given parameters (guide's and model's), at one key."""
     guide = GUIDES["mean_field"](spec.latents)
     elbo = TraceMeanField_ELBO(sum_sites=False)
-    return elbo.loss(jax.random.key(seed), params, build(spec).model, guide.sample, batch, weights)
+    key = jax.random.key(0) if key is None else key
+    return elbo.loss(key, params, build(spec).model, guide.sample, batch, objective, totals)
 
 
 def point_guide(spec, **values):
@@ -66,7 +65,7 @@ def test_loss_terms_of_a_small_case_by_hand():
     batch = make_batch()
     intercept, slopes = np.array([[0.4], [-0.6]]), np.array([[[0.3]], [[-0.2]]])
     params = {"network": LINEAR} | point_guide(spec, g_intercept=intercept, g_slopes=slopes)
-    terms = losses(spec, batch, make_weights(batch), params)
+    terms = losses(spec, batch, make_objective(), params)
     fixed = batch.x @ np.array([0.5, -1.0, 0.2]) + 0.3
     z = batch.cluster[:, 0]
     mixed = fixed + intercept[z, 0] + batch.slopes[:, 0] * slopes[z, 0, 0]
@@ -83,8 +82,8 @@ def test_fixed_weight_scales_the_gradient_of_the_fixed_loss_only():
 
     def gradient(weight):
         def fixed(p):
-            weights = make_weights(batch, fixed=weight)
-            return losses(spec, batch, weights, p)["fixed_loss"]
+            objective = make_objective(fixed=weight)
+            return losses(spec, batch, objective, p)["fixed_loss"]
 
         value, found = jax.value_and_grad(fixed)(params)
         return float(value), np.asarray(found["network"][0].weight)
@@ -102,7 +101,7 @@ def test_kl_term_is_the_kl_of_normals_over_n(kl_weight):
     mean, scale, tau = np.array([[0.4], [-0.9]]), np.array([[0.2], [0.5]]), 0.8
     params = {"network": LINEAR} | point_guide(spec, g_intercept=mean, g_intercept_sd=tau)
     params["g_intercept_scale"] = jnp.asarray(scale, jnp.float32)
-    terms = losses(spec, batch, make_weights(batch, kl=kl_weight), params)
+    terms = losses(spec, batch, make_objective(kl=kl_weight), params)
     kl = np.log(tau / scale) + (scale**2 + mean**2) / (2 * tau**2) - 0.5
     expected = kl_weight * kl.sum() / batch.weight.sum()
     assert float(terms["g_intercept"]) == pytest.approx(float(expected), rel=1e-4)
@@ -114,10 +113,11 @@ def test_kl_of_a_scale_is_that_of_lognormal_and_half_normal():
     batch = make_batch()
     params = {"network": LINEAR} | point_guide(spec, g_intercept_sd=0.7)
     params["g_intercept_sd_scale"] = jnp.full((1,), 0.5)
-    weights = make_weights(batch, rows=1.0)
-    each = jax.vmap(lambda k: losses_at(spec, batch, weights, params, k)["g_intercept_sd"])(
-        jax.random.split(jax.random.key(0), 2000)
-    )
+
+    def kl(key):
+        return losses(spec, batch, make_objective(), params, SUMS, key)["g_intercept_sd"]
+
+    each = jax.vmap(kl)(jax.random.split(jax.random.key(0), 2000))
     grid = np.linspace(-8, 8, 4001)
     log_tau = np.log(0.7) + 0.5 * grid
     log_q = stats.norm.logpdf(grid) - np.log(0.5) - log_tau
@@ -125,12 +125,6 @@ def test_kl_of_a_scale_is_that_of_lognormal_and_half_normal():
     expected = np.trapezoid(stats.norm.pdf(grid) * (log_q - log_p), grid)
     error = float(each.std()) / 2000**0.5
     assert float(each.mean()) == pytest.approx(expected, abs=4 * error)
-
-
-def losses_at(spec, batch, weights, params, key):
-    guide = GUIDES["mean_field"](spec.latents)
-    elbo = TraceMeanField_ELBO(sum_sites=False)
-    return elbo.loss(key, params, build(spec).model, guide.sample, batch, weights)
 
 
 def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
@@ -148,7 +142,7 @@ def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
     def kl(weight):
         terms = Trace_ELBO(sum_sites=False).loss(
             jax.random.key(0), params, build(spec).model, guide.sample, batch,
-            make_weights(batch, kl=weight),
+            make_objective(kl=weight),
         )  # fmt: skip
         return sum(float(v) for k, v in terms.items() if k not in ("y", "fixed_loss"))
 
@@ -163,22 +157,25 @@ def test_mini_batches_equal_the_full_loss_in_expectation():
     )  # fmt: skip
     batch = make_batch(rows=24)
     strength = {"adversarial": {v: jnp.array([0.3]) for v in ("fixed", "mixed")}}
-    weights = make_weights(batch, fairness=strength)
-    params = initial_params(spec, batch, weights)
-    full = losses(spec, batch, weights, params)
+    objective = make_objective(fairness=strength)
+    params = initial_params(spec, batch, objective)
+    full = losses(spec, batch, objective, params)
     order = np.random.default_rng(1).permutation(24).reshape(4, 6)
-    small = weights._replace(batch_rows=weights.batch_rows * 6 / 24)
-    parts = [losses(spec, Batch(*(a[rows] for a in batch)), small, params) for rows in order]
+    total = float(batch.weight.sum())
+    small = Totals(total, total * 6 / 24)
+    parts = [
+        losses(spec, Batch(*(a[rows] for a in batch)), objective, params, small) for rows in order
+    ]
     for name, value in full.items():
         mean = np.mean([float(part[name]) for part in parts])
         assert mean == pytest.approx(float(value), rel=1e-4), name
 
 
-def initial_params(spec, batch, weights):
+def initial_params(spec, batch, objective):
     from pyfairme.inference.compiled_steps import engine
 
     machine = engine(spec, "mean_field")
-    return machine.constrain(machine.init(jax.random.key(0), batch, weights).params)
+    return machine.constrain(machine.init(jax.random.key(0), batch, objective).params)
 
 
 def test_fixed_loss_does_not_move_the_residual_scale():
@@ -188,7 +185,7 @@ def test_fixed_loss_does_not_move_the_residual_scale():
     params = {"network": LINEAR} | point_guide(spec, residual_sd=0.5)
 
     def fixed(p):
-        return losses(spec, batch, make_weights(batch), p)["fixed_loss"]
+        return losses(spec, batch, make_objective(), p)["fixed_loss"]
 
     gradient = jax.grad(fixed)(params)
     assert not gradient["residual_sd_loc"].any()
@@ -205,11 +202,11 @@ def test_penalties_with_weight_zero_change_no_other_gradient():
         views=("fixed", "random", "mixed"),
     )  # fmt: skip
     zero = {p: {v: jnp.zeros(1) for v in fair.views} for p, _ in fair.penalties}
-    weights = make_weights(batch, fairness=zero, cluster=0.0)
-    params = initial_params(fair, batch, weights)
+    objective = make_objective(fairness=zero, cluster=0.0)
+    params = initial_params(fair, batch, objective)
 
     def gradient(spec):
-        found = jax.grad(lambda p: sum(losses(spec, batch, weights, p).values()))(params)
+        found = jax.grad(lambda p: sum(losses(spec, batch, objective, p).values()))(params)
         return jax.tree.leaves({k: v for k, v in found.items() if "adversary" not in k})
 
     for one, other in zip(gradient(plain), gradient(fair), strict=True):
@@ -278,7 +275,7 @@ def test_a_plate_is_never_called_like_a_site(name):
     batch = make_batch()
     batch = batch._replace(cluster=jnp.hstack([batch.cluster] * 2), y=jnp.zeros(12))
     seeded = handlers.seed(build(spec).model, jax.random.key(0))
-    sites = handlers.trace(seeded).get_trace(batch, make_weights(batch))
+    sites = handlers.trace(seeded).get_trace(batch, make_objective())
     assert {k for k, v in sites.items() if v["type"] == "plate"} == {
         "rows",
         f"{name}_clusters",
@@ -293,7 +290,7 @@ def test_rows_without_an_outcome_draw_one_and_have_no_other_terms():
     )  # fmt: skip
     batch = make_batch()._replace(y=None)
     seeded = handlers.seed(build(spec).model, jax.random.key(0))
-    sites = handlers.trace(seeded).get_trace(batch, make_weights(batch))
+    sites = handlers.trace(seeded).get_trace(batch, make_objective())
     drawn = {k for k, v in sites.items() if v["type"] == "sample"}
     assert drawn == {"g_intercept_sd", "g_intercept", "y"}
     assert set(np.unique(sites["y"]["value"])) <= {0, 1}

@@ -43,7 +43,7 @@ from pyfairme.inference.laplace.linear_predictor import (
     part,
 )
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import ModelSpec, Weights, build
+from pyfairme.model.program import SUMS, ModelSpec, Objective, Totals, build
 
 STEPS = 1500
 LEARNING_RATE = 0.03
@@ -137,32 +137,32 @@ def transport(
 def stage(spec: ModelSpec, given: bool) -> Stage:
     """Build the second stage of a plain spec; ``given`` means that a linear network is fitted on.
 
-    ``fit(first, network, batch, weights, tilt, key)`` starts from named latents ``first`` and
+    ``fit(first, network, batch, objective, tilt, key)`` starts from named latents ``first`` and
     returns q and the negative ELBO of every step; ``tilt`` is `pull.pull_of_penalties`, or None.
     """
     layout, program = LinearPredictor(spec, given), build(spec)
     cholesky = biject_to(constraints.scaled_unit_lower_cholesky)
     rounds = 1 if spec.likelihood.quadratic and not given else ROUNDS
 
-    def model(batch: Batch, weights: Weights, network: Any) -> None:
+    def model(batch: Batch, objective: Objective, network: Any, totals: Totals = SUMS) -> None:
         fixed = handlers.substitute(program.model, data={"network": network})
-        handlers.block(fixed, hide=["network"])(batch, weights)
+        handlers.block(fixed, hide=["network"])(batch, objective._replace(kl=1.0), totals)
 
-    def guide(weights: Weights, fitted: BlockGuide) -> None:
-        with handlers.scale(scale=weights.kl / weights.rows):
-            noise = BlockNoise(*(_standard(*item) for item in sizes(layout)._asdict().items()))
-            latents, volume = transport(layout, fitted, noise)
-            for index, latent in enumerate(spec.latents):
-                density = -volume if index == 0 else 0.0  # that of all latents together
-                site = dist.Delta(latents[latent.name], density, latent.event_dim)
-                with latent.in_plate():
-                    numpyro.sample(latent.name, site)
+    def guide(fitted: BlockGuide) -> None:
+        noise = BlockNoise(*(_standard(*item) for item in sizes(layout)._asdict().items()))
+        latents, volume = transport(layout, fitted, noise)
+        for index, latent in enumerate(spec.latents):
+            density = -volume if index == 0 else 0.0  # that of all latents together
+            site = dist.Delta(latents[latent.name], density, latent.event_dim)
+            with latent.in_plate():
+                numpyro.sample(latent.name, site)
 
-    def loss(params: Any, key: Array, batch: Batch, weights: Weights, block: BlockGuide) -> Array:
+    def loss(params: Any, key: Array, block: BlockGuide, *inputs: Any) -> Array:
+        batch, objective, totals = inputs
         network = params.get("network", block.network)
         fitted = BlockGuide(params["loc"], cholesky(params["tril"]), block.sums, network)
         found: Any = Trace_ELBO().loss(
-            key, {}, lambda: model(batch, weights, network), lambda: guide(weights, fitted)
+            key, {}, lambda: model(batch, objective, network, totals), lambda: guide(fitted)
         )
         return found
 
@@ -171,13 +171,13 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
         first: Mapping[str, Array],
         network: Any,
         batch: Batch,
-        weights: Weights,
+        objective: Objective,
         tilt: tuple[Array, Array] | None,
         key: Array,
     ) -> tuple[BlockGuide, Array]:
         n = batch.x.shape[0]
         size = n if n <= FULL_ROWS else BATCH_ROWS
-        weights = weights._replace(kl=1.0, rows=1.0, batch_rows=size / n, ramp=1.0)
+        totals = Totals(1.0, size / n)
         rows = design_rows(layout, network, batch)
         effects = join(layout, first, network)
         pull = jax.tree.map(jnp.zeros_like, effects) if tilt is None else tilt
@@ -199,7 +199,8 @@ def stage(spec: ModelSpec, given: bool) -> Stage:
             if size < n:
                 index = jax.random.randint(row_key, (size,), 0, n)
                 few = jax.tree.map(lambda a: a[index], batch)
-            value, slope = jax.value_and_grad(loss)(params, noise_key, few, weights, block)
+            inputs = (few, objective, totals)
+            value, slope = jax.value_and_grad(loss)(params, noise_key, block, *inputs)
             update, state = adam.update(slope, state)
             return (optax.apply_updates(params, update), state), value
 

@@ -44,7 +44,7 @@ from pyfairme.inference.laplace.linear_predictor import (
     part,
 )
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
-from pyfairme.model.program import ModelSpec, Weights, draw_latents
+from pyfairme.model.program import SUMS, ModelSpec, Objective, draw_latents
 
 PROPOSALS = 4000
 FEWEST = 500
@@ -101,13 +101,13 @@ def weigh(
     layout: LinearPredictor,
     fitted: BlockGuide,
     batch: Batch,
-    weights: Weights,
+    objective: Objective,
     draws: int,
     seed: int,
 ) -> Weighed:
     """Draw from the block guide and correct the draws.
 
-    ``weights`` hold the priors' scale; the batch's weights are divided by ``kl_weight`` already.
+    ``objective`` holds the priors' scale; the batch's weights are divided by ``kl_weight`` already.
     Raises FloatingPointError when single precision does not suffice.
     """
     n, a = batch.x.shape[0], layout.width
@@ -123,7 +123,7 @@ def weigh(
         calls = -(-count // (at_once * together))  # of one shape, so that it compiles once
         keys = jax.random.split(key, (calls, at_once))
         run = _proposer(layout, together)
-        parts = [run(fitted, components, batch, weights, some) for some in keys]
+        parts = [run(fitted, components, batch, objective, some) for some in keys]
         found = jax.tree.map(lambda *values: np.concatenate(values), *parts)
         finite = np.where(np.isfinite(found.log_weight), found.log_weight, -np.inf)
         if np.isfinite(finite).mean() < MOST_BROKEN:
@@ -174,10 +174,12 @@ def _proposer(layout: LinearPredictor, together: int) -> Callable[..., Proposal]
     shapes = sizes(layout)
 
     def run(
-        fitted: BlockGuide, components: Components, batch: Batch, weights: Weights, keys: Array
+        fitted: BlockGuide, components: Components, batch: Batch, objective: Objective, keys: Array
     ) -> Proposal:
         rows = design_rows(layout, fitted.network, batch)
-        propose = jax.vmap(lambda noise: _propose(layout, fitted, components, rows, weights, noise))
+        propose = jax.vmap(
+            lambda noise: _propose(layout, fitted, components, rows, objective, noise)
+        )
 
         def some(key: Array) -> Proposal:
             parts = jax.random.split(key, 5)
@@ -202,12 +204,12 @@ def _propose(
     fitted: BlockGuide,
     components: Components,
     rows: DesignRows,
-    weights: Weights,
+    objective: Objective,
     noise: ProposalNoise,
 ) -> Proposal:
     free, density = _heavy_tailed(components, noise)
     hypers, volume = from_free(layout.hypers, free)
-    weight = log_prior(layout.spec, hypers, weights) + volume - density
+    weight = log_prior(layout.spec, hypers, objective) + volume - density
 
     found = condition(layout, fitted.sums, hypers, known(layout, fitted.network))
     white, dense = place_dense(found, noise.dense)
@@ -243,10 +245,10 @@ def _heavy_tailed(components: Components, noise: ProposalNoise) -> tuple[Array, 
     return free, jax.nn.logsumexp(jax.vmap(density)(*components)) - jnp.log(2.0)
 
 
-def log_prior(spec: ModelSpec, hypers: Mapping[str, Array], weights: Weights) -> Array:
+def log_prior(spec: ModelSpec, hypers: Mapping[str, Array], objective: Objective) -> Array:
     """Log prior density of the hyper-parameters."""
     seeded = handlers.seed(draw_latents, jax.random.key(0))
     drawn = handlers.trace(handlers.substitute(seeded, data=dict(hypers)))
-    sites = drawn.get_trace(spec, weights._replace(kl=1.0, rows=1.0))
+    sites = drawn.get_trace(spec, objective._replace(kl=1.0), SUMS)
     terms = [sites[name]["fn"].log_prob(value).sum() for name, value in hypers.items()]
     return sum(terms, start=jnp.zeros(()))

@@ -16,7 +16,7 @@ from numpyro.infer.util import compute_log_probs
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
-from pyfairme.model.program import ModelSpec, Weights, build, plain
+from pyfairme.model.program import ModelSpec, Objective, Totals, build, plain
 
 
 def pull_of_penalties(
@@ -24,7 +24,7 @@ def pull_of_penalties(
     params: Mapping[str, Any],
     drawn: Mapping[str, Any],
     batch: Batch,
-    weights: Weights,
+    objective: Objective,
     batch_size: int,
 ) -> tuple[Array, Array]:
     """Return the penalties' gradient at the effects of the first stage, D (M,) and u (G, a).
@@ -40,8 +40,8 @@ def pull_of_penalties(
         The structure with its penalties; what the first stage fitted, adversaries included.
     drawn
         Every latent by name, draws of the first stage's guide (draws, ...), each for one batch.
-    batch, weights
-        Training rows with their own weights; the objective's.
+    batch, objective
+        Training rows with their own weights; the numbers of the objective.
     batch_size
         Rows of a batch in the first stage.
     """
@@ -50,11 +50,12 @@ def pull_of_penalties(
     generator = np.random.default_rng(0)
     number = len(next(iter(drawn.values())))
     index = np.stack([generator.choice(n, size, replace=False) for _ in range(number)])
-    now = weights._replace(rows=total, batch_rows=total * size / n, ramp=1.0)
+    totals = Totals(total, total * size / n)
     sites = {site: value for site, value in params.items() if site not in drawn}
     table = jax.device_put(batch)
-    gradient = _pull(replace(spec, adversaries=()))(sites, dict(drawn), table, now, index)
-    scale = total / float(weights.kl)
+    pull = _pull(replace(spec, adversaries=()))
+    gradient = pull(sites, dict(drawn), table, objective, totals, index)
+    scale = total / float(objective.kl)
     return jax.tree.map(
         lambda v: scale * v, join(LinearPredictor(plain(spec)), gradient, params["network"])
     )
@@ -66,18 +67,20 @@ def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
     program = build(spec)
     names = {one.name for one in spec.penalties}
 
-    def terms(latents: Any, sites: Any, batch: Batch, weights: Weights) -> Array:
+    def terms(latents: Any, sites: Any, *inputs: Any) -> Array:
         seeded = handlers.seed(program.model, jax.random.key(0))
-        found, _ = compute_log_probs(seeded, (batch, weights), {}, {**sites, **latents})
+        found, _ = compute_log_probs(seeded, inputs, {}, {**sites, **latents})
         own = [v for k, v in found.items() if k.partition("/")[0] in names]
         return sum(own, start=jnp.zeros(()))
 
     @jax.jit
-    def mean(sites: Any, drawn: Any, table: Batch, weights: Weights, index: Array) -> Any:
+    def mean(
+        sites: Any, drawn: Any, table: Batch, objective: Objective, totals: Totals, index: Array
+    ) -> Any:
         def add(total: Any, one: tuple[Any, Array]) -> tuple[Any, None]:
             latents, rows = one
             few = jax.tree.map(lambda a: a[rows], table)
-            slope = jax.grad(terms)(latents, sites, few, weights)
+            slope = jax.grad(terms)(latents, sites, few, objective, totals)
             return jax.tree.map(jnp.add, total, slope), None
 
         zero = jax.tree.map(lambda v: jnp.zeros(v.shape[1:]), drawn)

@@ -17,7 +17,7 @@ from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.inference.laplace.psis import ENOUGH, LEAST, RELIABLE, trusted
 from pyfairme.model.effects import RandomEffects
-from pyfairme.model.program import ModelSpec, Weights, plain
+from pyfairme.model.program import ModelSpec, Objective, plain
 from pyfairme.notices import warn
 
 FEW_ROWS = 100  # rows of a cluster per effect, below which mean field misses effects and scales
@@ -138,10 +138,10 @@ def _mean_field_of_fixed_effects(spec: ModelSpec) -> str:
     return "mean_field"
 
 
-def second_stage_weights(batch: Batch, weights: Weights) -> tuple[Batch, Weights]:
+def second_stage_inputs(batch: Batch, objective: Objective) -> tuple[Batch, Objective]:
     """Let the rows carry the KL weight: likelihood^(1 / kl_weight) times the prior."""
-    scaled = jax.device_put(batch._replace(weight=batch.weight / weights.kl))
-    bare = weights._replace(kl=1.0, rows=1.0, batch_rows=1.0, ramp=1.0, fairness={}, balance=())
+    scaled = jax.device_put(batch._replace(weight=batch.weight / objective.kl))
+    bare = objective._replace(kl=1.0, fairness={}, balance=())
     return scaled, jax.tree.map(jnp.float32, bare)
 
 
@@ -150,7 +150,7 @@ def finish(
     guide: GuideChoice,
     params: dict[str, Any],
     batch: Batch,
-    weights: Weights,
+    objective: Objective,
     draws: int,
     seed: int,
     batch_size: int,
@@ -167,20 +167,19 @@ def finish(
         for the posterior.
     """
     first = guide_of(guide, spec.latents).median(params)
-    two = stage(plain(spec), _fitted_on(spec, weights))
+    two = stage(plain(spec), _fitted_on(spec, objective))
     pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
     strength = [
         float(np.max(np.asarray(views[name]), initial=0.0))
-        for views in weights.fairness.values()
+        for views in objective.fairness.values()
         for name in set(views) & pulled
     ]
     tilt = None
     if max(strength, default=0.0) > 0:
         tilt = pull_of_penalties(
-            spec, params, _first_draws(spec, guide, params, batch, weights, seed), batch, weights,
-            batch_size,
-        )  # fmt: skip
-    scaled, bare = second_stage_weights(batch, weights)
+            spec, params, _first_draws(spec, guide, params, seed), batch, objective, batch_size
+        )
+    scaled, bare = second_stage_inputs(batch, objective)
     fitted, _ = two.fit(first, params["network"], scaled, bare, tilt, jax.random.key(seed))
     found = weigh(two.layout, fitted, scaled, bare, draws, seed)
     quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
@@ -192,23 +191,16 @@ def finish(
 
 
 def _first_draws(
-    spec: ModelSpec,
-    guide: GuideChoice,
-    params: dict[str, Any],
-    batch: Batch,
-    weights: Weights,
-    seed: int,
+    spec: ModelSpec, guide: GuideChoice, params: dict[str, Any], seed: int
 ) -> dict[str, Any]:
     """Draw the latents from the first stage's guide."""
-    few = jax.tree.map(lambda a: a[:1], batch)
-    now = weights._replace(rows=1.0, batch_rows=1.0, ramp=1.0)
     key = jax.random.fold_in(jax.random.key(seed), 2)
-    return engine(spec, guide).draw(key, params, few, now, PULL_DRAWS)
+    return engine(spec, guide).draw(key, params, PULL_DRAWS)
 
 
-def broken_down(spec: ModelSpec, weights: Weights) -> dict[str, np.ndarray]:
+def broken_down(spec: ModelSpec, objective: Objective) -> dict[str, np.ndarray]:
     """Return the quality of a member whose second stage broke down: nothing of it is ok."""
-    layout = LinearPredictor(plain(spec), _fitted_on(spec, weights))
+    layout = LinearPredictor(plain(spec), _fitted_on(spec, objective))
     quality = {"pareto_k": np.asarray(np.inf), "relative_ess": np.asarray(0.0)}
     if layout.local is not None:
         judged = min(layout.clusters, JUDGED)
@@ -216,15 +208,15 @@ def broken_down(spec: ModelSpec, weights: Weights) -> dict[str, np.ndarray]:
     return quality
 
 
-def _fitted_on(spec: ModelSpec, weights: Weights) -> bool:
+def _fitted_on(spec: ModelSpec, objective: Objective) -> bool:
     """Tell whether the second stage fits the network on: a linear one that no penalty acts on."""
-    return not spec.hidden and not spec.last_layer and not _penalised(weights)
+    return not spec.hidden and not spec.last_layer and not _penalised(objective)
 
 
-def _penalised(weights: Weights) -> bool:
+def _penalised(objective: Objective) -> bool:
     return any(
         np.any(np.asarray(strength) > 0)
-        for views in weights.fairness.values()
+        for views in objective.fairness.values()
         for strength in views.values()
     )
 

@@ -101,15 +101,15 @@ def test_seed_decides_the_draws(weighed):
 def test_log_prior_is_that_of_the_model():
     spec, _ = CASES["crossed"]
     hypers = {k: v for k, v in make_latents(spec).items() if k.endswith(("_sd", "_cholesky"))}
-    weights = one_way.WEIGHTS._replace(prior_scale=1.7)
-    found = float(log_prior(spec, hypers, weights))
+    objective = one_way.OBJECTIVE._replace(prior_scale=1.7)
+    found = float(log_prior(spec, hypers, objective))
     expected = stats.halfnorm(scale=1.0).logpdf(hypers["residual_sd"])
     for name in ("big_intercept_sd", "big_slopes_sd", "small_intercept_sd"):
         expected += stats.halfnorm(scale=1.7).logpdf(np.asarray(hypers[name])).sum()
     # LKJ(2) of three terms: density of L is prod L_kk^(3 - k + 2 (2 - 1)), k = 2, 3
     diagonal = np.diag(np.asarray(hypers["big_cholesky"])[0])
     same = {**hypers, "big_cholesky": np.eye(3, dtype=np.float32)[None]}
-    difference = found - float(log_prior(spec, same, weights))
+    difference = found - float(log_prior(spec, same, objective))
     assert difference == pytest.approx(3 * np.log(diagonal[1]) + 2 * np.log(diagonal[2]), abs=1e-4)
     determinant = found - expected - difference  # the constant of LKJ alone
     assert np.isfinite(determinant)

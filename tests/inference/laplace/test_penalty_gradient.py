@@ -11,12 +11,12 @@ from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.model.networks import mlp_init
 from pyfairme.model.penalties import AttributeCodes, penalties_of
-from pyfairme.model.program import Weights
+from pyfairme.model.program import Objective
 from tests.inference.laplace.test_linear_predictor import CASES, make_latents, make_rows
 
 
 def penalised(name, penalty, strength):
-    """A case of the layout with one attribute, a penalty of the mixed prediction, and weights."""
+    """A case of the layout with one attribute, and a penalty of the mixed prediction."""
     spec = replace(
         CASES[name][0], attributes=(AttributeCodes("s", 2),), penalties=penalties_of(penalty),
         views=("mixed",),
@@ -26,23 +26,23 @@ def penalised(name, penalty, strength):
     batch = make_rows(spec)
     n = len(batch.weight)
     batch = batch._replace(sensitive=rng.integers(0, 2, (n, 1)).astype(np.int32))
-    weights = Weights(
-        fixed=0.0, kl=2.0, cluster=0.0, prior_scale=1.0, rows=1.0, batch_rows=1.0, ramp=1.0,
+    objective = Objective(
+        kl=2.0,
         fairness={penalty: {"mixed": np.float32([strength])}}, balance=(np.ones(2, np.float32),),
     )  # fmt: skip
     network = mlp_init(jax.random.key(3), (2, *spec.hidden, 1))
-    return spec, batch, weights, network
+    return spec, batch, objective, network
 
 
-def pull(spec, batch, weights, network, batch_size):
+def pull(spec, batch, objective, network, batch_size):
     drawn = {name: np.stack([value] * 200) for name, value in make_latents(spec).items()}
-    return pull_of_penalties(spec, {"network": network}, drawn, batch, weights, batch_size)
+    return pull_of_penalties(spec, {"network": network}, drawn, batch, objective, batch_size)
 
 
 @pytest.mark.parametrize("name", ["crossed", "hidden slopes"])  # Normal, Bernoulli
 def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
     """- n / kl * strength * d gap / d effects, at draws that are all alike."""
-    spec, batch, weights, network = penalised(name, "moment", 0.5)
+    spec, batch, objective, network = penalised(name, "moment", 0.5)
     layout, latents = LinearPredictor(spec), make_latents(spec)
     rows = design_rows(layout, network, batch)
     effects = join(layout, latents, network)
@@ -55,7 +55,7 @@ def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
         return jnp.abs(means - share @ values).mean()
 
     expected = jax.jit(jax.grad(gap, argnums=(0, 1)))(*effects)
-    found = pull(spec, batch, weights, network, len(batch.weight))
+    found = pull(spec, batch, objective, network, len(batch.weight))
     scale = -0.5 * float(batch.weight.sum()) / 2.0
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, scale * other, rtol=1e-3, atol=1e-4 * abs(scale))

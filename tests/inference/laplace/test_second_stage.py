@@ -97,7 +97,7 @@ def test_one_member_that_breaks_down_leaves_the_fit_and_is_not_ok(monkeypatch):
     schedule = Schedule(epochs=1, min_steps=100, batch_size=64)
     with pytest.warns(PosteriorWarning, match=r"guide='block' broke down \(singular\)"):
         found = train(
-            one_way.SPEC, "block", ROWS, None, one_way.WEIGHTS, schedule,
+            one_way.SPEC, "block", ROWS, None, one_way.OBJECTIVE, schedule,
             seed=0, members=2, infer=False,
         )  # fmt: skip
     quality = found.fit.quality
@@ -112,9 +112,9 @@ def test_one_member_that_breaks_down_leaves_the_fit_and_is_not_ok(monkeypatch):
 
 def test_a_broken_member_has_the_measures_of_the_others():
     names = {"pareto_k", "relative_ess", "pareto_k/g"}
-    assert set(broken_down(one_way.SPEC, one_way.WEIGHTS)) == names
-    assert set(broken_down(ModelSpec(Normal(), 2, last_layer=True), one_way.WEIGHTS)) == names - {
+    assert set(broken_down(one_way.SPEC, one_way.OBJECTIVE)) == names
+    assert set(broken_down(ModelSpec(Normal(), 2, last_layer=True), one_way.OBJECTIVE)) == names - {
         "pareto_k/g"
     }
-    large = broken_down(replace(ONE, factors=(RandomEffects("g", 5000),)), one_way.WEIGHTS)
+    large = broken_down(replace(ONE, factors=(RandomEffects("g", 5000),)), one_way.OBJECTIVE)
     assert large["pareto_k/g"].shape == (1000,)  # as many as are judged
