@@ -20,7 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help and errors wrap well at any width
     context_settings={"max_content_width": 100},
 )
-app.command(short_help="Compare a fair with a plain model on data that come along.")(demo)
+app.command(short_help="Compare a fair with a plain model on bundled data.")(demo)
 app.command()(fit)
 app.command()(predict)
 app.command()(report)

@@ -1,4 +1,4 @@
-"""``pyfairme demo``: the paper's model without and with fairness, on data that come along."""
+"""``pyfairme demo``: the paper's model without and with fairness, on bundled data."""
 
 import textwrap
 import time

@@ -51,11 +51,11 @@ def read_parquet(path: Path, missing: Iterable[str] = ()) -> pd.DataFrame:
         frame = table.to_pandas(ignore_metadata=True, types_mapper=LONG.get)
     except pa.ArrowException as error:
         raise ValueError(
-            f"{path.name} is no Parquet file that can be read: {error} [damaged-file]"
+            f"{path.name} is not a readable Parquet file: {error} [damaged-file]"
         ) from error
     except OSError as error:
         raise ValueError(
-            f"{path.name} is no Parquet file that can be read: {error} [damaged-file]"
+            f"{path.name} is not a readable Parquet file: {error} [damaged-file]"
         ) from error
     frame = frame.drop(columns=[name for name in names if name.startswith(NUMBERED)])
     gaps = frozenset(missing)

@@ -123,8 +123,8 @@ def report(
             older = out / "fairness_report.csv"
             there = f" {older} is from an earlier run: remove it." if older.exists() else ""
             say_note(
-                "the table of clusters alone is made: beside that of all rows, differences would "
-                "show groups of fewer rows than --min-group-size. Pass on one of the two."
+                "only the table of clusters is written: beside the table of all rows it would "
+                "reveal groups smaller than --min-group-size. Share only one of the two."
                 f"{there} [clusters-alone]"
             )
         else:

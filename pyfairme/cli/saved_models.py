@@ -31,7 +31,7 @@ def load_model(path: Path) -> Model:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"there is no file {str(path)!r}: the model comes before the table, and "
+            f"there is no file {str(path)!r}: give the model first, then the table; "
             '"pyfairme fit" makes it. [no-file]'
         )
     return load(path, key=key_of_models())

@@ -78,7 +78,7 @@ def find_encoding(path: Path, given: str | None) -> Written:
         return Written(given, "", _decoded(path, given, given))
     for start, what in OTHER_FILES.items():
         if head.startswith(start):
-            raise ValueError(f"{path.name} is no text but {what}. [not-text]")
+            raise ValueError(f"{path.name} is not text but {what}. [not-text]")
     for mark, encoding, shown in BYTE_ORDER:
         if head.startswith(mark):
             return Written(encoding, shown, _decoded(path, encoding, shown or "UTF-8"))
@@ -109,7 +109,7 @@ def _ended(path: Path, encoding: str) -> bool:
         if "\0" in text:  # where some versions of pandas cut a cell
             line += text.count("\n", 0, text.index("\0"))
             raise ValueError(
-                f"{path.name} is no text: it has a NUL character in line {line:,}. Write it anew, "
+                f"{path.name} is not text: it has a NUL character in line {line:,}. Write it anew, "
                 "delete the character, or name its encoding with --encoding. [not-text]"
             )
         last, line = text[-1:] or last, line + text.count("\n")
@@ -149,14 +149,14 @@ def _without_mark(path: Path, head: bytes) -> str:
         return "utf-16-le"
     if first > 4 * second:
         return "utf-16-be"
-    raise ValueError(f"{path.name} is no text: it is full of NUL bytes. [not-text]")
+    raise ValueError(f"{path.name} is not text: it is full of NUL bytes. [not-text]")
 
 
 def _western(path: Path, error: UnicodeDecodeError) -> Written:
     """Return Windows-1252 where a file that is not UTF-8 can be nothing else."""
     data = b"".join(_chunks(path))
     if CONTROLS.search(data):
-        raise ValueError(f"{path.name} is no text: it has control characters. [not-text]")
+        raise ValueError(f"{path.name} is not text: it has control characters. [not-text]")
     if _is_cut(error):
         raise _cut(path) from error
     foreign = NOT_WESTERN.search(data) or any(

@@ -205,8 +205,8 @@ def _say_words(path: Path, names: dict[str, list[str]], gaps: dict[str, list[str
     if names:
         word = _words(names)[0]
         say_note(
-            f"{path.name}: {_listed(_words(names))} in {_listed(names)}, read as a name. If it is "
-            f"a gap, say --missing {word!r}. [name-or-gap]"
+            f"{path.name}: {_listed(_words(names))} in {_listed(names)}, read as a name. If it "
+            f"means missing, give --missing {word!r}. [name-or-gap]"
         )
     if gaps:
         say_note(

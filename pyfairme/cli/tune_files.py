@@ -13,7 +13,7 @@ def read_settings(path: Path, kind: type[FairMixedEffects]) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(
-            f"--settings {path} is no JSON file that can be read: {error} [settings-file]"
+            f"--settings {path} is not a readable JSON file: {error} [settings-file]"
         ) from error
     known = kind().get_params(deep=False)
     unknown = sorted(set(found) - set(known)) if isinstance(found, dict) else [type(found).__name__]

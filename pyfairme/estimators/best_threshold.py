@@ -30,7 +30,8 @@ def rows_to_choose_on(training: Batch, validation: Batch | None) -> Batch:
     warn(
         f"The {len(validation.y)} validation rows hold {few} of the rarer class: too few to choose "
         f"a threshold on, which at least {FEWEST} are needed for. It is chosen on the "
-        f"{len(training.y)} training rows ({more} of that class) instead, which flatter the model: "
+        f"{len(training.y)} training rows ({more} of that class) instead, where the model looks "
+        f"better than it is: "
         "raise validation_fraction, or give threshold= a number. [threshold-on-training-rows]",
         DataWarning,
     )

@@ -47,8 +47,8 @@ def warn_of_classes(classes: Sequence[Any], codes: np.ndarray, *, chosen: bool) 
         stray = [(c, n) for c, n in zip(classes, rows.tolist(), strict=True) if n < FEW_ROWS]
         warn(
             f"y has {len(classes)} classes, but two of them hold {most:,} of {rows.sum():,} rows; "
-            f"{stray[0][0]!r} has {stray[0][1]}: with more than two classes every class is judged "
-            "against the rest. If it is a slip, correct or drop these rows. [rare-class]",
+            f"{stray[0][0]!r} has {stray[0][1]}: with more than two classes every class is "
+            f"compared with the rest. If it is a slip, correct or drop these rows. [rare-class]",
             DataWarning,
         )
     if len(classes) == 2 and not chosen and _is_unfavourable(classes[-1]):

@@ -306,8 +306,8 @@ def _factors(
         factor = replace(factor, correlated=bool(params["correlated"]) and factor.width > 1)
         if factor.correlated and factor.width > MOST_CORRELATED:
             raise ValueError(
-                f"correlated=True has {factor.width} effects per cluster of {name!r}, whose "
-                f"correlations no data settle: at most {MOST_CORRELATED}. Give fewer columns in "
+                f"correlated=True has {factor.width} effects per cluster of {name!r}, too many to "
+                f"estimate their correlations: at most {MOST_CORRELATED}. Give fewer columns in "
                 "random_slopes, or leave correlated=False. [many-correlated]"
             )
         if factor.sites:

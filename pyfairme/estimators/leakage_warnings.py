@@ -32,8 +32,9 @@ def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None
     copies = [name for name in found if _is_target(pick(frame, name), y, design.schema.task)]
     if copies:
         warn(
-            f"{_named(copies)} the target in other words: every value goes with one of y. A model "
-            "of it says nothing of rows whose outcome is not known yet. Leave it out of X. "
+            f"{_named(copies)} the target under another name: each value goes with one value of y. "
+            f"A model of it says nothing about rows whose outcome is still unknown. Leave it out "
+            f"of X. "
             "[target-copy]",
             DataWarning,
         )
@@ -42,9 +43,9 @@ def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None
         names = [name for name in others if _is_cluster(pick(frame, name), codes)]
         if names:
             warn(
-                f"{_named(names)} the cluster {factor.column!r} in other words, one value for each "
-                "cluster: the network then learns the clusters by heart, and fixed effects are no "
-                "longer what holds in all clusters. Leave it out of X. [cluster-copy]",
+                f"{_named(names)} the cluster {factor.column!r} under another name, one value for "
+                f"each cluster: the network then memorises the clusters, and fixed effects are no "
+                f"longer what holds in all clusters. Leave it out of X. [cluster-copy]",
                 DataWarning,
             )
         means = [name for name in others if _is_mean(pick(frame, name), codes, y)]

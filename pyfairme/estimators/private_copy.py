@@ -39,7 +39,8 @@ def private_copy(estimator: FairMixedEffects, key: bytes | None) -> Any:
 def _orders(fit: Fit, levels: Mapping[str, tuple[str, ...]]) -> dict[str, np.ndarray]:
     """Return by factor the order of clusters: that of their hashes, which tells nothing.
 
-    The z-predictor knows the first ones only, where others were added by `adapt`: these stay last.
+    The cluster classifier knows the first ones only, where others were added by `adapt`: these
+    stay last.
     """
     known = dict.fromkeys(levels, 0)
     for factor, network in zip(fit.spec.factors, fit.membership, strict=False):

@@ -134,14 +134,15 @@ def random_disparity(
         raise ValueError(f"level must lie between 0 and 1, got {level}; 0.9 means 90 %. [level]")
     if not estimator.fit_.spec.factors:
         raise ValueError(
-            "The model has no random effects, so there is no random part to judge: give "
+            "The model has no random effects, so there is no random part to evaluate: give "
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     frame, query = estimator._query(X, joint=True)
     judged = fairness_report.attributes_to_judge(estimator, frame, attributes)
     if not judged:
         raise ValueError(
-            "No attribute to judge: name sensitive columns with attributes=..., as the model was "
+            "No attribute to evaluate: name sensitive columns with attributes=..., as the model "
+            "was "
             "fitted with none. [no-attribute]"
         )
     places = _places(estimator, frame, by_cluster)

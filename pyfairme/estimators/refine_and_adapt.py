@@ -76,7 +76,7 @@ def refine(
         estimator_keywords.check_count(name, value, 1)
     if draws < FEWEST_DRAWS:
         raise ValueError(
-            f"refine needs at least {FEWEST_DRAWS} draws per chain to judge the chains by, got "
+            f"refine needs at least {FEWEST_DRAWS} draws per chain to diagnose them, got "
             f"{draws}; 1000 are usual. [few-draws]"
         )
     fit: Fit = estimator.fit_

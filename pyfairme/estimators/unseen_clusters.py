@@ -35,7 +35,8 @@ def query(
     """Return what to predict, with unseen clusters resolved by ``policy``.
 
     ``infer``       draws effects that share with the known clusters that a row may belong to, by
-                    the z-predictor's membership, what these were found to tell (the likeness);
+                    the cluster classifier's membership, what these were found to tell (the
+                    likeness);
     ``population``  sets the random part to 0 (a cluster with average effects);
     ``sample``      draws one effect per new cluster from the prior with the fitted scales;
     ``raise``       refuses.
@@ -56,9 +57,9 @@ def query(
     if not membership:
         if max(factor.clusters for factor in fit.spec.factors) <= MOST_CLUSTERS:
             raise ValueError(
-                "unseen='infer' needs the z-predictor, which is not fitted when the model was "
-                "fitted with another policy. Choose another one, set_params(unseen='population') "
-                "or 'sample', or fit with unseen='infer'. [no-z-predictor]"
+                "unseen='infer' needs the cluster classifier, which is fitted only with this "
+                "policy. Choose another one, set_params(unseen='population') "
+                "or 'sample', or fit with unseen='infer'. [no-cluster-classifier]"
             )
         membership = ((),) * len(fit.spec.factors)
     soft = memberships(membership, fit.spec.factors, batch)

@@ -1,6 +1,7 @@
 """How well similarity to known clusters predicts the effect of a new one.
 
-A new cluster whose rows may belong to the known cluster Z, with the z-predictor's probabilities p,
+A new cluster whose rows may belong to the known cluster Z, with the probabilities p of the
+cluster classifier,
 has the effect
 
     u = rho (u_Z - m) + m + sqrt(1 - rho^2) tau z,   z ~ Normal(0, 1),
@@ -48,7 +49,8 @@ def likeness(
     """Return the posterior of rho on ``GRID`` for every factor's intercepts and slopes.
 
     Rows of a cluster count as one cluster, however many there are; outputs and slopes are looked at
-    together. Factors without a z-predictor are left out: nothing is known about their likeness.
+    together. Factors without a cluster classifier are left out: nothing is known about their
+    likeness.
     """
     found = {}
     for factor, network in zip(spec.factors, networks, strict=True):

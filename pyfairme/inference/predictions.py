@@ -36,7 +36,7 @@ class Fit:
     Every leaf of ``network`` leads with the members of the ensemble. ``draws`` maps a latent's name
     to (members, draws, *shape), on the model's own scale: a member is a chain. ``centre`` is each
     member's mean fixed link over training rows (members, K), at which the random part is read.
-    ``membership`` holds the z-predictor's layers of every factor (none of a factor with too many
+    ``membership`` holds the layers of every factor's cluster classifier (none of one with too many
     clusters), or nothing; ``likeness`` what belonging to a cluster is worth (see `likeness`).
     ``quality`` says what the draws are worth, per member: Pareto's k after a block guide; R-hat,
     effective sample size and divergences after NUTS.

@@ -1,4 +1,4 @@
-"""From encoded rows to a `Fit`: members of the ensemble, z-predictors, draws, diagnostics."""
+"""From encoded rows to a `Fit`: members of the ensemble, cluster classifiers, diagnostics."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def train(
         When penalties act and the loss ends above the null model's; when a prediction or an
         adversary has collapsed (see `collapse.find_collapse`).
     DataWarning
-        When memberships are to be inferred of more clusters than a z-predictor can tell apart.
+        When memberships are to be inferred of more clusters than a classifier can tell apart.
     """
     told_apart = _told_apart(spec) if infer else ()
     judged = training if validation is None else validation
@@ -129,12 +129,13 @@ def train(
 
 
 def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:
-    """Tell which factors can have a z-predictor; warn, before a long fit, of those that cannot."""
+    """Tell which factors can have a cluster classifier; warn of others before a long fit."""
     for factor in spec.factors:
         if factor.clusters > MOST_CLUSTERS:
             warn(
                 f"unseen='infer' tells up to {MOST_CLUSTERS:,} clusters apart, and the column "
-                f"{factor.name!r} has {factor.clusters:,}: no z-predictor is fitted for it, and "
+                f"{factor.name!r} has {factor.clusters:,}: no cluster classifier is fitted for it, "
+                f"and "
                 "rows of clusters that were not in the training rows will be predicted as by "
                 "unseen='sample', from the spread between clusters. unseen='sample' does the same "
                 "without this warning; 'population' and 'raise' are the other choices. "
@@ -175,8 +176,8 @@ def _posterior(
             return finish(spec, guide, one.params, training, objective, number, seed, batch_size)
         except FloatingPointError as error:
             warn(
-                f"guide='block' broke down ({error}); the draws are those of 'mean_field', and too "
-                "narrow. Look for columns of random_slopes whose zero lies far from their values, "
+                f"guide='block' broke down ({error}); the draws come from 'mean_field' and are too "
+                f"narrow. Look for columns of random_slopes whose zero lies far from their values, "
                 "or for columns that nearly determine each other. [block-broke-down]",
                 PosteriorWarning,
             )

@@ -38,7 +38,8 @@ def warn_of_beliefs(
         said += _by_outcomes(p, members, groups, outcome, mass)
     for text in said:
         warn(
-            f"{text} So expected rates are off, and thresholds keep other limits than given. "
+            f"{text} So expected rates are wrong, and thresholds keep limits other than the given "
+            f"ones. "
             "[uncalibrated-groups]",
             FairnessWarning,
         )

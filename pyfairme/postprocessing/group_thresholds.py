@@ -239,9 +239,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X, which must hold the sensitive attribute: classes (n,).
 
-        Where a rule is randomised the coin of a row is a hash of ``random_state`` and the values of
-        the columns that the classifier or the groups read: the same row is always decided alike,
-        in whatever company and order, and rows with equal values are too.
+        Where a rule is randomised the random number of a row is a hash of ``random_state`` and the
+        values of the columns that the classifier or the groups read: the same row is always
+        decided alike, in whatever company and order, and rows with equal values are too.
         """
         check_fitted(self, "thresholds_")
         frame = threshold_policy.frame_of(self.estimator, X)

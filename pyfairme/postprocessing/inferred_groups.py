@@ -62,8 +62,8 @@ class Features(NamedTuple):
         """
         if self.columns and self.columns != _columns(estimator):
             raise ValueError(
-                "The classifier encodes covariates otherwise than when groups were learnt: it was "
-                "fitted again. Fit the policy again too. [refitted-classifier]"
+                "The classifier was fitted again after the groups were learned, and encodes "
+                "covariates differently. Fit the policy again too. [refitted-classifier]"
             )
         with unsaid():  # predicting p has said it
             batch = estimator.design_.encode(frame, clusters=bool(self.clusters))

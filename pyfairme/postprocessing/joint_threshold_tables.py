@@ -75,19 +75,21 @@ def warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> 
     """Warn of limits that are not kept, and of decisions that coins make or that are all alike."""
     said = [
         f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
-        f"above its limit {line['limit']:.4g}: the search for thresholds did not end well. "
+        f"above its limit {line['limit']:.4g}: the search for thresholds failed. "
         "Give wider limits or fewer of them. [limit-not-kept]"
         for line in rates.to_dict("records")
         if line["after"] > line["limit"] + MISSED
     ]
     if coins > MOST:
         said.append(
-            f"A coin decides {coins:.0%} of the rows: so strict are the limits. Give wider limits "
-            "or fewer of them. [coin-decisions]"
+            f"{coins:.0%} of the rows are decided at random, because the limits are "
+            f"so strict. Give wider limits "
+            "or fewer of them. [random-decisions]"
         )
     if (chance == chance[0]).all():
         said.append(
-            "All rows are decided alike: so strict are the limits. Give wider limits or fewer of "
+            "All rows get the same decision, because the limits are so strict. Give wider limits "
+            "or fewer of "
             "them. [constant-decision]"
         )
     for text in said:

@@ -56,7 +56,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         p_i (r + sum_a r_{a, g_a(i)}) > (1 - p_i) (c + sum_a c_{a, g_a(i)}),
 
     that is above a threshold to which every attribute a adds its part for the row's group g_a(i);
-    rows close to it are decided by a coin. The parts are those of the least expected loss of
+    rows close to it are decided at random. The parts are those of the least expected loss of
     accuracy under the given limits. If p is the probability of y given all that the rule reads, p
     and the groups, then of all rules that read no more, those that toss coins among them, none
     loses less in expectation on the rows of `fit` (a convex problem over the rows, solved by its
@@ -75,7 +75,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     in small groups, and rests on p being calibrated in the groups and their combinations.
     Give a classifier without penalties and class weights, and rows that it was not trained on: on
     training rows it is too sure of itself. With y, `fit` warns where p is not calibrated. The
-    stricter both TPR and FPR are limited, the more rows a coin decides.
+    stricter both TPR and FPR are limited, the more rows are decided at random.
 
     Whether decisions may depend on S, read or inferred, is a legal and an ethical question: where
     it is read, two people who differ in S alone can be decided differently.
@@ -121,7 +121,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
     coins_
-        Share of the rows of `fit` that a coin decides.
+        Share of the rows of `fit` that are decided at random.
     loss_
         Expected loss of accuracy on the rows of `fit`, from that of the one best threshold.
     least_loss_
@@ -223,7 +223,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         -----
         FairnessWarning
             When p cannot be calibrated in the groups (a penalty, class weights, "random" effects)
-            or, by y, is not; when a coin decides most rows, or all are decided alike.
+            or, by y, is not; when most rows are decided at random, or all are decided alike.
         """
         self._check()
         frame = threshold_policy.frame_of(self.estimator, X)
@@ -238,7 +238,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         if not 0 < p.mean() < 1:
             raise ValueError(
                 f"The probabilities from {self.effects} effects of all {len(p)} rows are "
-                f"{p[0]:.0f}: no threshold parts them. [no-threshold]"
+                f"{p[0]:.0f}: no threshold separates them. [no-threshold]"
             )
         codes = {name: one.encode(frame) for name, one in groups.items()}
         known = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
@@ -335,8 +335,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Table) -> np.ndarray:
         """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
 
-        It is 0 or 1 but for rows that a coin decides. The probability of the outcome is that of
-        ``estimator.predict_proba``.
+        It is 0 or 1 but for rows that are decided at random. The probability of the outcome is
+        that of ``estimator.predict_proba``.
         """
         check_fitted(self, "thresholds_")
         _, p, members = self._read(X)
@@ -346,8 +346,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X: classes (n,). It must hold S, unless that is inferred.
 
-        The coin of a row is a hash of ``random_state`` and the values of the columns that the
-        classifier reads and groups are read from: the same row is always decided alike.
+        The random number of a row is a hash of ``random_state`` and the values of the columns that
+        the classifier reads and groups are read from: the same row is always decided alike.
         """
         check_fitted(self, "thresholds_")
         return self.classes_[self._decide(X)]
@@ -458,8 +458,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         end = (
             f"Expected loss of {name}: {self.loss_:.4f} (least possible {self.least_loss_:.4f}), "
             f"from that of one threshold, p > {one:.3f}.\n"
-            f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows; a "
-            f"coin decides {self.coins_:.1%} of them."
+            f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows; "
+            f"{self.coins_:.1%} of them are decided at random."
         )
         return "\n".join([head, *lines, *kept, end])
 

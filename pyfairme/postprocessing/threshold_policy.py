@@ -138,7 +138,8 @@ def decide(
 ) -> np.ndarray:
     """Decide rows by their chance ``share`` (n,) of a positive decision: 0 or 1, (n,).
 
-    The coin of a row is a hash of the seed and of what the classifier and the ``groups`` see of it.
+    The random number of a row is a hash of the seed and of what the classifier and the ``groups``
+    see of it.
     """
     open_ = (share > 0) & (share < 1)
     decision = (share >= 1).astype(int)
@@ -173,7 +174,7 @@ def _contents(
 def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, set[str]]:
     """Return by column the labels that were both text and not, so that 1 and "1" are two.
 
-    They are those of training, not of the rows at hand: a row has one coin in whatever company.
+    They are those of training, not of the rows at hand: a row has the same one in any company.
     """
     found: defaultdict[str, set[str]] = defaultdict(set)
     for factor in design.factors:

@@ -128,7 +128,7 @@ def _amounts(dataset: Dataset) -> np.ndarray:
     target = ClassTarget.fit(dataset.target)
     if len(target.classes) > 2:
         raise ValueError(
-            f"Probes follow an amount or two classes; this target has {len(target.classes)}: add "
+            f"Probes need a real target or two classes; this target has {len(target.classes)}: add "
             "them to a data set with one class against the rest. [probe-classes]"
         )
     return target.encode(dataset.target).astype(np.float64)

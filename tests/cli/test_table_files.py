@@ -48,7 +48,7 @@ def test_damaged_files(tmp_path):
     with pytest.raises(ValueError, match="is a damaged gzip file"):
         read_table(tmp_path / "t.csv.gz")
     (tmp_path / "t.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(ValueError, match=r"t\.parquet is no Parquet file that can be read"):
+    with pytest.raises(ValueError, match=r"t\.parquet is not a readable Parquet file"):
         read_table(tmp_path / "t.parquet")
 
 

@@ -186,7 +186,7 @@ def test_refine_refuses_what_it_cannot_do(clf, bare):
         bare.refine()
     with pytest.raises(ValueError, match="Invalid value of chains: 0"):
         clf.refine(chains=0)
-    with pytest.raises(ValueError, match=r"at least 10 draws per chain to judge the chains by, g"):
+    with pytest.raises(ValueError, match=r"at least 10 draws per chain to diagnose them, g"):
         clf.refine(draws=9)
     with pytest.raises(ValueError, match=r"fairness_weight=2 needs sensitive attributes"):
         update_strengths(2, ())

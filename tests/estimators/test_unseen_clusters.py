@@ -149,7 +149,9 @@ def test_infer_must_be_chosen_before_fitting(binary, classifier):
     estimator = classifier(unseen="population").fit(binary.X, binary.y)
     estimator.set_params(unseen="infer")
     assert estimator.predict(binary.test).shape == (200,)
-    with pytest.raises(ValueError, match=r"needs the z-predictor.*'popu.*\[no-z-predictor\]"):
+    with pytest.raises(
+        ValueError, match=r"needs the cluster classifier.*'popu.*\[no-cluster-classifier\]"
+    ):
         estimator.predict(binary.unseen)
 
 
@@ -245,7 +247,7 @@ def test_without_random_effects_every_cluster_is_as_good(binary, classifier):
 
 
 def test_above_a_thousand_clusters_infer_predicts_as_sample_does(classifier):
-    """The z-predictor ends there: said at the start of fit, and predict goes on."""
+    """The cluster classifier ends there: said at the start of fit, and predict goes on."""
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"cluster": np.arange(2004) // 2, "x": rng.normal(size=2004)})
     y = (rng.random(2004) < 0.5).astype(int)

@@ -12,7 +12,7 @@ import pyfairme as pf
 from pyfairme.estimators.refine_and_adapt import _training_rows
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
-FULL["unseen"] = "population"  # no z-predictor to fit
+FULL["unseen"] = "population"  # no cluster classifier to fit
 
 
 def test_weight_two_equals_giving_every_row_twice(binary, classifier):

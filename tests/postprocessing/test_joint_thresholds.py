@@ -288,7 +288,9 @@ def test_features_of_groups_follow_the_classifier_or_stop(unread, binary, monkey
         patch.setattr(unread, "design_", wider)
         np.testing.assert_array_equal(learnt.read(unread, frame, p), before)
     other = learnt._replace(columns=learnt.columns[::-1])
-    with pytest.raises(ValueError, match=r"otherwise than when groups were learnt.*policy again"):
+    with pytest.raises(
+        ValueError, match=r"fitted again after the groups were learned.*policy again"
+    ):
         other.read(unread, frame, p)
 
 
@@ -448,7 +450,7 @@ def test_probabilities_that_are_not_calibrated_are_warned_of(unfair, binary, mon
 
 
 def test_coins_for_most_rows_are_warned_of(unfair, binary):
-    with pytest.warns(pf.FairnessWarning, match=r"A coin decides \d+% of the rows"):
+    with pytest.warns(pf.FairnessWarning, match=r"\d+% of the rows are decided at random"):
         pf.JointThresholds(unfair, {("group1", "group2"): 0.0}).fit(binary.test)
 
 

@@ -86,8 +86,8 @@ class CrossValidation:
         """Every metric of every model with its bootstrap draws, made once for frame and tests."""
         if self.turns < self.folds and len({seed for _, seed in self.runs}) > 1:
             raise ValueError(
-                f"Only {self.turns} of {self.folds} rotations were judged, so the seeds judged "
-                "different rows, which have no common metrics: judge all rotations (turns=None), "
+                f"Only {self.turns} of {self.folds} rotations were evaluated, so the seeds have "
+                f"different rows and no common metrics: evaluate all rotations (turns=None), "
                 "or one seed. [partial-turns]"
             )
         return replicate(self.runs, n_boot=self.n_boot, metrics=self.metrics)

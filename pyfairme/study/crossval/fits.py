@@ -246,8 +246,8 @@ def plain(value: object) -> Any:
             return {_key(key): plain(item) for key, item in value.items()}
     if type(value).__repr__ is object.__repr__:
         raise ValueError(
-            f"{value!r} cannot be told from another one in a later call, which may take up what "
-            "this one has finished: make its class a frozen dataclass, @dataclass(frozen=True), "
+            f"{value!r} cannot be compared with that of a later call, which may reuse fits of "
+            f"another one: make its class a frozen dataclass, @dataclass(frozen=True), "
             "with numbers, text or tuples as fields. [not-a-value]"
         )
     return repr(value)

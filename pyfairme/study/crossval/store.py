@@ -293,8 +293,8 @@ class Store:
             more = len(self._aside) - MOST_NAMED
             warn(
                 f"The store {str(self.folder)!r} holds what cannot be trusted: {named}"
-                f"{f'; and {more} more' if more > 0 else ''}. That is made anew; files are kept "
-                f"as *{ASIDE}. [store-damaged]"
+                f"{f'; and {more} more' if more > 0 else ''}. It is computed again; the damaged "
+                f"files are kept as *{ASIDE}. [store-damaged]"
             )
         self._aside.clear()
 
@@ -335,8 +335,8 @@ class Store:
 
     def _changed(self, key: Key, why: Untrusted) -> ValueError:
         return ValueError(
-            f"The store {str(self.folder)!r} was changed while it was read ({key}: {why}): make "
-            "the same call again, then the fit is made anew. [store-damaged]"
+            f"The store {str(self.folder)!r} was changed while it was read ({key}: {why}): repeat "
+            f"the call, and the fit is computed again. [store-damaged]"
         )
 
     def _path(self, key: Key, suffix: str) -> Path:
@@ -369,7 +369,8 @@ def _set_aside(path: Path) -> None:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise type(error)(
-            f"{str(path)!r} cannot be trusted, and not be set aside: {reason} [cannot-write]"
+            f"{str(path)!r} cannot be trusted, and could not be moved aside: {reason} "
+            f"[cannot-write]"
         ) from error
 
 

@@ -44,7 +44,7 @@ def check_runs(runs: Runs) -> None:
     """
     if not runs:
         raise ValueError(
-            "Expected the judged rows of at least one model and seed, got none. [no-runs]"
+            "Expected the evaluated rows of at least one model and seed, got none. [no-runs]"
         )
     (first_key, first), *others = runs.items()
     if (np.diff(first.row) <= 0).any():
@@ -55,9 +55,10 @@ def check_runs(runs: Runs) -> None:
     for key, run in others:
         for what in _differences(first, run):
             raise ValueError(
-                f"All runs of a study must judge the same rows, but {what} of {_name(key)} is not "
+                f"All runs of a study must evaluate the same rows, but {what} of {_name(key)} is "
+                f"not "
                 f"that of {_name(first_key)}: compare runs of one data set, split alike, with all "
-                "folds judged. [other-rows]"
+                f"folds evaluated. [other-rows]"
             )
     _check_folds(runs)
 

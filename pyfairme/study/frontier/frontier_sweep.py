@@ -150,7 +150,8 @@ def _shorter(model: FairMixedEffects, path: bool, epochs: int | None) -> dict[st
     if not path:
         if epochs is not None:
             raise ValueError(
-                f"path_epochs={epochs!r} is of a path: give path=True, or leave it. [path-epochs]"
+                f"path_epochs={epochs!r} needs path=True: give both, or leave path_epochs out. "
+                f"[path-epochs]"
             )
         return {}
     whole, steps = model.epochs, model.min_steps

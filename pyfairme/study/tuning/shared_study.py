@@ -294,8 +294,8 @@ def read_shared(study: Study, name: str) -> Any:
     if there.get(f"{name} {CHECKSUM}") == _sha256(there[name]):
         return there[name]
     warn(
-        f"The {name} of the study {study.study_name!r} is not as it was written: it is judged "
-        "anew. [trials-damaged]"
+        f"The {name} of the study {study.study_name!r} was changed after it was written: it is "
+        f"evaluated again. [trials-damaged]"
     )
     return None
 
@@ -322,8 +322,8 @@ def judge_damaged_anew(study: Study) -> None:
     if fresh:
         numbers = ", ".join(str(trial.number) for trial in fresh)
         warn(
-            f"Trials {numbers} of the study {study.study_name!r} are not as they were written. "
-            "They do not count, and their points are judged anew. [trials-damaged]"
+            f"Trials {numbers} of the study {study.study_name!r} were changed after they were "
+            f"written. They do not count, and their points are evaluated again. [trials-damaged]"
         )
 
 

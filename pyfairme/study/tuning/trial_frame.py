@@ -56,7 +56,8 @@ def choose(search: Search, max_cost: float) -> tuple[FrozenTrial, float]:
     done = _completed(search)
     if not done:
         raise ValueError(
-            "No trial was judged to the end: see the states and errors in the study's trials, and "
+            "No trial was evaluated to the end: see the states and errors in the study's trials, "
+            "and "
             "give more trials or narrower ranges. [no-trial]"
         )
     ranked = [(*_rank(search.aim, trial, max_cost), trial.number) for trial in done]
