@@ -16,11 +16,12 @@ import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 from numpyro import handlers
-from numpyro.infer import SVI, Trace_ELBO, TraceMeanField_ELBO
+from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.util import compute_log_probs
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.elbo import negative_elbo
 from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
@@ -105,9 +106,7 @@ def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engi
 def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     program = build(spec)
     guide = guide_of(choice, spec.latents)
-    # a term per site; of sites drawn on their own, the KL in closed form where there is one
-    elbo = (TraceMeanField_ELBO if guide.analytic else Trace_ELBO)(sum_sites=False)
-    svi = SVI(program.model, guide.sample, optax.identity(), elbo)  # starts, constraints
+    svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
 
     def constrain(params: dict[str, Any]) -> dict[str, Any]:
@@ -133,8 +132,8 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         totals: Totals,
         ramp: Array,
     ) -> tuple[Array, dict[str, Array]]:
-        arguments = (batch, objective, totals, ramp)
-        terms: Any = elbo.loss(key, constrain(params), program.model, guide.sample, *arguments)
+        inputs = (batch, objective, totals, ramp)
+        terms = negative_elbo(program, guide, constrain(params), key, *inputs)
         named = _named(terms, latent_sites)
         return sum(named.values(), start=jnp.zeros(())), named
 
