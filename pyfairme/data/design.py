@@ -18,7 +18,7 @@ from pyfairme.data.design_state import check_design, plain, rebuilt
 from pyfairme.data.encoders import CategoricalTerm, Column
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Factor
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.standardising import check_offset

@@ -4,7 +4,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 
 
 def as_frame(X: Table) -> pd.DataFrame:

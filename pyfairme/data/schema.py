@@ -14,7 +14,7 @@ from pyfairme.data.checks import check_any_row, check_present, check_unique_colu
 from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Grouping, factor_columns, factor_name, factors_of
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.notices import shown
 
 TASKS = ("classification", "regression")

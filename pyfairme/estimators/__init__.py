@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyfairme import persistence
-from pyfairme.data.handed_over import PathLike
+from pyfairme.data.input_types import PathLike
 from pyfairme.estimators import saved_state
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.given_objects import check_objects
+from pyfairme.estimators.custom_objects import check_objects
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
 from pyfairme.notices import shown
 

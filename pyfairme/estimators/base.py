@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design, Schema
-from pyfairme.data.handed_over import Attributes, Clusters, PathLike, Seed, Slopes, Strength, Table
+from pyfairme.data.input_types import Attributes, Clusters, PathLike, Seed, Slopes, Strength, Table
 from pyfairme.estimators import (
     class_weights,
     estimator_keywords,
@@ -34,17 +34,17 @@ from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
 from pyfairme.estimators.fit_lock import of_one_model
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
-from pyfairme.estimators.private_copy import private_copy
 from pyfairme.estimators.progress_bar import progress_bar
-from pyfairme.estimators.row_hash import row_identity
+from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.rows_without_cluster import keep_placed
+from pyfairme.estimators.shareable_copy import private_copy
 from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference import posterior_draws, posterior_tables, predictions
 from pyfairme.inference.diagnostics import diagnostics
+from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.predictions import Fit, Query
-from pyfairme.inference.training import lean, train
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.row_order import warn_of_order

@@ -12,7 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
-from pyfairme.data.handed_over import Attributes, Clusters, Seed, Slopes, Strength, Table
+from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
 from pyfairme.estimators.base import FairMixedEffects
@@ -24,8 +24,8 @@ from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.inference.guides import GuideChoice
-from pyfairme.inference.link_offsets import shifted
 from pyfairme.inference.predictions import Query
+from pyfairme.inference.shifted_fit import shifted
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Likelihood
 from pyfairme.model.penalties import Fairness

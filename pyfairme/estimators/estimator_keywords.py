@@ -11,9 +11,9 @@ from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
-from pyfairme.data.handed_over import Slopes
+from pyfairme.data.input_types import Slopes
+from pyfairme.estimators.custom_objects import check_fairness, check_guide
 from pyfairme.estimators.fairness_weight import FairnessWeight
-from pyfairme.estimators.given_objects import check_fairness, check_guide
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide

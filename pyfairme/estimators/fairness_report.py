@@ -18,7 +18,7 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.grouping_factors import Factor
-from pyfairme.data.handed_over import Attributes, Table
+from pyfairme.data.input_types import Attributes, Table
 from pyfairme.data.schema import check_sensitive
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Design
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import estimator_keywords
 from pyfairme.inference.input_importance import (

@@ -13,10 +13,10 @@ from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.estimators import saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.row_hash import row_identity
+from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.unseen_clusters import query
 from pyfairme.inference import posterior_draws, predictions
 from pyfairme.inference.arviz_groups import assemble, group

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.estimators import estimator_keywords, refine_and_adapt, table_inputs
+from pyfairme.inference.fit_program import lean
 from pyfairme.inference.guides import GUIDES, Guide, free_size, guide_of
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.training import lean
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer
 from pyfairme.model.program import ModelSpec, Objective, build, given_network

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.columns import MISSING, natural_order
-from pyfairme.data.handed_over import Attributes, Table
+from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query
-from pyfairme.inference.random_effect_means import MEASURES, cell_sums
+from pyfairme.inference.random_part_by_group import MEASURES, cell_sums
 from pyfairme.metrics.names import ALL, apart
 
 if TYPE_CHECKING:

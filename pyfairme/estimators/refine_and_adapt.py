@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data import Batch
 from pyfairme.data.columns import lookup
 from pyfairme.data.design import Design
-from pyfairme.data.handed_over import Strength, Table
+from pyfairme.data.input_types import Strength, Table
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from pyfairme.data import TARGETS
-from pyfairme.data.handed_over import Attributes, Clusters, Seed, Slopes, Strength, Table
+from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.estimators.base import FairMixedEffects
+from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
-from pyfairme.estimators.given_objects import check_likelihood
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order

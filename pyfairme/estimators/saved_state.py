@@ -13,7 +13,7 @@ from pyfairme.data import TARGETS, Binned, ClassTarget, Design
 from pyfairme.data.design_state import rebuilt
 from pyfairme.data.target import Target
 from pyfairme.estimators import estimator_keywords, keywords_after_fit
-from pyfairme.estimators.given_objects import KEYWORDS, OBJECT, plain_object, rich_object
+from pyfairme.estimators.custom_objects import KEYWORDS, OBJECT, plain_object, rich_object
 from pyfairme.estimators.saved_array_checks import check_arrays, checked, line
 from pyfairme.estimators.warm_start_state import Learned
 from pyfairme.inference.posterior_draws import AxisLabels, term_name
@@ -136,7 +136,7 @@ def from_state(
     """Fill a fresh estimator with a saved state, and return it.
 
     ``secret`` is the key that the file was checked with, if any: hashed names are read with it.
-    ``objects`` are those that the file names, see `pyfairme.estimators.given_objects`.
+    ``objects`` are those that the file names, see `pyfairme.estimators.custom_objects`.
 
     Raises
     ------

@@ -15,7 +15,7 @@ from pyfairme.data import Design, as_frame
 from pyfairme.data.checks import check_unique_columns
 from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.grouping_factors import Factor, Grouping, read_clusters
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import as_tuple

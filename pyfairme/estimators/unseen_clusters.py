@@ -14,8 +14,8 @@ from pyfairme.data.columns import lookup
 from pyfairme.estimators.table_inputs import new_clusters
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, memberships
 from pyfairme.inference.cluster_similarity import drawn, site_name
-from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predictions import Fit, Query
+from pyfairme.inference.unseen_effects import with_new_clusters
 from pyfairme.model.effects import RandomEffects
 
 NOISE_DRAWS = 1000

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyfairme.data.encoders import Column
-from pyfairme.estimators.given_objects import object_text
+from pyfairme.estimators.custom_objects import object_text
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import warn

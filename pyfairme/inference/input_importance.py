@@ -19,8 +19,8 @@ from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.predictions import CHUNK, EFFECTS, Query, means, padded
+from pyfairme.inference.soft_memberships import soft_predictor
 from pyfairme.inference.svi import pad
-from pyfairme.inference.unknown_cluster import soft_predictor
 from pyfairme.model.program import ModelSpec
 
 EXCHANGES = 4000  # exchanged rows behind a permutation importance, where rows are few

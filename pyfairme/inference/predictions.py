@@ -18,8 +18,8 @@ from jaxtyping import Array
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
+from pyfairme.inference.soft_memberships import alone, between, soft_predictor
 from pyfairme.inference.svi import pad
-from pyfairme.inference.unknown_cluster import alone, between, soft_predictor
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import ModelSpec, Prediction
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyfairme.data.handed_over import PathLike
+from pyfairme.data.input_types import PathLike
 from pyfairme.datasets import Dataset, load_adult
 from pyfairme.datasets.acs import load_acs_income
 from pyfairme.datasets.heritage import load_heritage

@@ -23,7 +23,7 @@ from pyfairme.atomic import replacing
 from pyfairme.notices import StateError, shown
 from pyfairme.persistence.archive import ARRAYS, CONFIG, check_room, members, pack
 from pyfairme.persistence.limited_json import parse
-from pyfairme.persistence.regular import as_path, cannot_read, opened_archive
+from pyfairme.persistence.regular_files import as_path, cannot_read, opened_archive
 from pyfairme.persistence.seals import check_seals, check_signature, sealed, secret_of
 from pyfairme.persistence.tensors import read_tensors
 from pyfairme.persistence.tree import decode, encode

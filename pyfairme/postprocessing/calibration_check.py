@@ -12,7 +12,7 @@ from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.model.penalties import penalty_names
 from pyfairme.notices import warn
-from pyfairme.postprocessing.constrained_rules import Members
+from pyfairme.postprocessing.joint_rule import Members
 
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier

@@ -14,7 +14,7 @@ from pyfairme import persistence
 from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.design_state import check_attribute, plain, rebuilt
-from pyfairme.data.handed_over import Attributes, PathLike, Seed, Table
+from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
@@ -23,7 +23,7 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
 from pyfairme.metrics.metric import ChosenMetrics
-from pyfairme.postprocessing import threshold_policy
+from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,
     grouped_rules,
@@ -174,14 +174,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             or a group without positive or without negative rows.
         """
         self._check()
-        frame = threshold_policy.frame_of(self.estimator, X)
-        outcome = threshold_policy.encode(self.estimator, y, frame)
+        frame = policy_inputs.frame_of(self.estimator, X)
+        outcome = policy_inputs.encode(self.estimator, y, frame)
         entry: Any = self.attribute
         attribute = (
-            threshold_policy.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
+            policy_inputs.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
         )
         score = self._score(X)
-        mass = threshold_policy.masses(sample_weight, len(frame))
+        mass = policy_inputs.masses(sample_weight, len(frame))
         if attribute is None:
             rules = pooled = one_rule(score, outcome, self.objective, mass)
         else:
@@ -202,12 +202,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return self
 
     def _check(self) -> None:
-        threshold_policy.check_classifier(self.estimator)
+        policy_inputs.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, (*CRITERIA, None))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, threshold_policy.OBJECTIVES)
+        check_choice("objective", self.objective, policy_inputs.OBJECTIVES)
         check_count("grid_size", self.grid_size, 1)
-        check_choice("unknown_groups", self.unknown_groups, threshold_policy.UNKNOWN)
+        check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
         if self.needs_sensitive and self.attribute is None:
             raise ValueError(
                 f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
@@ -233,7 +233,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ``estimator.predict_proba``.
         """
         check_fitted(self, "thresholds_")
-        share = self._share(X, threshold_policy.frame_of(self.estimator, X))
+        share = self._share(X, policy_inputs.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
     def predict(self, X: Table) -> np.ndarray:
@@ -244,7 +244,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         decided alike, in whatever company and order, and rows with equal values are too.
         """
         check_fitted(self, "thresholds_")
-        frame = threshold_policy.frame_of(self.estimator, X)
+        frame = policy_inputs.frame_of(self.estimator, X)
         return self.classes_[self._decide(frame, self._share(X, frame))]
 
     def _share(self, X: Table, frame: pd.DataFrame) -> np.ndarray:
@@ -252,7 +252,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         attribute = self._groups
         if attribute is None:
             return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
-        codes = threshold_policy.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
+        codes = policy_inputs.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
         rules = self.thresholds_
         if (codes < 0).any():
             if self._pooled is None:
@@ -265,7 +265,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
         groups = () if self._groups is None else (self._groups,)
-        return threshold_policy.decide(self.estimator, frame, groups, share, self._seed)
+        return policy_inputs.decide(self.estimator, frame, groups, share, self._seed)
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -300,12 +300,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             as they are.
         """
         check_fitted(self, "thresholds_")
-        frame = threshold_policy.frame_of(self.estimator, X)
+        frame = policy_inputs.frame_of(self.estimator, X)
         decision = self._decide(frame, self._share(X, frame))
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen = self._reported(attributes)
-        return threshold_policy.report(
+        return policy_inputs.report(
             self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options
         )
 
@@ -385,7 +385,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        return threshold_policy.read(
+        return policy_inputs.read(
             path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
         )
 
@@ -394,7 +394,7 @@ def _restored(
     cls: type[GroupThresholds], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
 ) -> GroupThresholds:
     groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
-    entry = None if groups is None else threshold_policy.entry_of(groups)
+    entry = None if groups is None else policy_inputs.entry_of(groups)
     found = cls(estimator, entry, **saved["keywords"])
     found._check()
     found.thresholds_ = pd.DataFrame(dict(saved["rules"]))

@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.frame import as_frame
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.notices import unsaid
-from pyfairme.postprocessing.constrained_rules import Members
+from pyfairme.postprocessing.joint_rule import Members
 
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier

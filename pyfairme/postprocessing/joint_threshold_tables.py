@@ -11,7 +11,7 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
-from pyfairme.postprocessing.constrained_rules import Joint, Limit, Members, expected_rates
+from pyfairme.postprocessing.joint_rule import Joint, Limit, Members, expected_rates
 
 MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from pyfairme import persistence
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.design_state import check_attribute, plain, rebuilt
-from pyfairme.data.handed_over import Attributes, PathLike, Seed, Table
+from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
@@ -24,9 +24,9 @@ from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_f
 from pyfairme.estimators.saved_array_checks import checked
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import StateError
-from pyfairme.postprocessing import inferred_groups, threshold_policy
+from pyfairme.postprocessing import inferred_groups, policy_inputs
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
-from pyfairme.postprocessing.constrained_rules import RATES, Joint, Limit, Members, joint_rule
+from pyfairme.postprocessing.joint_rule import RATES, Joint, Limit, Members, joint_rule
 from pyfairme.postprocessing.joint_threshold_tables import (
     above,
     rates_table,
@@ -226,9 +226,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             or, by y, is not; when most rows are decided at random, or all are decided alike.
         """
         self._check()
-        frame = threshold_policy.frame_of(self.estimator, X)
-        outcome = None if y is None else threshold_policy.encode(self.estimator, y, frame)
-        mass = threshold_policy.masses(sample_weight, len(frame))
+        frame = policy_inputs.frame_of(self.estimator, X)
+        outcome = None if y is None else policy_inputs.encode(self.estimator, y, frame)
+        mass = policy_inputs.masses(sample_weight, len(frame))
         groups, given = self._learn_groups(frame)
         limits = self._limits(given)
         inferred = self.sensitive == INFERRED
@@ -272,12 +272,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         return self
 
     def _check(self) -> None:
-        threshold_policy.check_classifier(self.estimator)
+        policy_inputs.check_classifier(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
         check_choice("sensitive", self.sensitive, (READ, INFERRED))
         check_choice("effects", self.effects, EFFECTS)
-        check_choice("objective", self.objective, threshold_policy.OBJECTIVES)
-        check_choice("unknown_groups", self.unknown_groups, threshold_policy.UNKNOWN)
+        check_choice("objective", self.objective, policy_inputs.OBJECTIVES)
+        check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
 
     def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
         """Learn the groups of every limited attribute from these rows; limits by its name."""
@@ -299,7 +299,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
                     f"limits names {name!r} twice: give one limit per attribute. [given-twice]"
                 )
             groups[name], given[name] = (
-                threshold_policy.learn_groups(entry, frame, OTHERWISE),
+                policy_inputs.learn_groups(entry, frame, OTHERWISE),
                 value,
             )
         return groups, given
@@ -367,19 +367,19 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         frame, p, members = self._read(X)
         groups = tuple(self._groups.values()) if self._features is None else ()
         share = self._rule.chances(p, members)
-        return threshold_policy.decide(self.estimator, frame, groups, share, self._seed)
+        return policy_inputs.decide(self.estimator, frame, groups, share, self._seed)
 
     def _read(self, X: Table) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
         """Return new rows as a frame, their probability (n,), and their groups by attribute."""
         if self._features is not None:
             X = inferred_groups.without(X, self._groups)
-            frame, p = threshold_policy.frame_of(self.estimator, X), self._score(X)
+            frame, p = policy_inputs.frame_of(self.estimator, X), self._score(X)
             of = self._features.read(self.estimator, frame, p)
             return frame, p, {n: inferred_groups.infer(one, of) for n, one in self._chances.items()}
-        frame = threshold_policy.frame_of(self.estimator, X)
+        frame = policy_inputs.frame_of(self.estimator, X)
         members = {
             name: Members.of(
-                threshold_policy.codes_of(one, frame, OTHERWISE, self.unknown_groups),
+                policy_inputs.codes_of(one, frame, OTHERWISE, self.unknown_groups),
                 len(one.levels),
             )
             for name, one in self._groups.items()
@@ -421,15 +421,13 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             known = self.estimator.design_.schema.sensitive
             names = {attribute_name(entry) for entry in known}
             more = [
-                threshold_policy.entry_of(g)
-                for name, g in self._groups.items()
-                if name not in names
+                policy_inputs.entry_of(g) for name, g in self._groups.items() if name not in names
             ]
             attributes = (*known, *more)
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         decision = self._decide(X)
-        return threshold_policy.report(
+        return policy_inputs.report(
             self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options
         )
 
@@ -536,7 +534,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             When the file is damaged, of a newer format, or holds something else.
         """
-        return threshold_policy.read(
+        return policy_inputs.read(
             path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
         )
 
@@ -549,7 +547,7 @@ def _restored(
         check_attribute(one)
     known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
     limits = {
-        name if name in known else threshold_policy.entry_of(groups[name]): value
+        name if name in known else policy_inputs.entry_of(groups[name]): value
         for name, value in saved["limits"].items()
     }
     found = cls(estimator, limits, **saved["keywords"])

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.notices import StateError
 
 REPEATS = 50  # of a row of average weight

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyfairme.atomic import write_text
-from pyfairme.data.handed_over import PathLike, Table
+from pyfairme.data.input_types import PathLike, Table
 from pyfairme.estimators import FairMixedEffectsClassifier, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics import coverage_table, ece, pit_values, reliability_table

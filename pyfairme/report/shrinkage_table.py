@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from pyfairme.data.handed_over import Table
+from pyfairme.data.input_types import Table
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.inference.predictions import Query, mean_link

@@ -24,11 +24,11 @@ from scipy import stats
 from pyfairme.data import Batch
 from pyfairme.inference import predictions
 from pyfairme.inference.adaptation import adapt
+from pyfairme.inference.fit_program import train
 from pyfairme.inference.laplace.psis import RELIABLE, trusted
-from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.svi import Schedule
-from pyfairme.inference.training import train
+from pyfairme.inference.unseen_effects import with_new_clusters
 from pyfairme.model.effects import LKJ_CONCENTRATION, RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective

@@ -14,8 +14,8 @@ from frontier_problem import ANY, TEST, TRAINING, VALIDATION, Decided, Point, Pr
 import pyfairme as pf
 from pyfairme.estimators.validation_rows import held_out, keys_of
 from pyfairme.model.penalties import PENALTIES
-from pyfairme.postprocessing.constrained_rules import Limit, joint_rule
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
+from pyfairme.postprocessing.joint_rule import Limit, joint_rule
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 
 OURS = "pyfairme"

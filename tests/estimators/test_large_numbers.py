@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyfairme.inference.link_offsets import shifted
+from pyfairme.inference.shifted_fit import shifted
 
 QUICK = {"hidden": (), "fairness": None, "min_steps": 100, "unseen": "population"}
 

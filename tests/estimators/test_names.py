@@ -8,7 +8,7 @@ import pyfairme as pf
 from pyfairme.cli.predict import prediction_table
 from pyfairme.inference.arviz_groups import group
 from pyfairme.notices import DataWarning
-from pyfairme.postprocessing import threshold_policy
+from pyfairme.postprocessing import policy_inputs
 
 LEVELS = [1, "1", '"1"', "all", "(missing)", "(new level)", "p & q", "seen"]
 CLUSTERS = [1, "1", "all", "seen", "(missing)", "a / b", "x:y", '"seen"']
@@ -80,7 +80,7 @@ def test_a_coin_is_of_the_row_and_tells_1_from_its_text(model, data):
     groups = model.design_.attributes
 
     def tossed(frame):
-        return threshold_policy.decide(model, frame, groups, np.full(len(frame), 0.5), 0)
+        return policy_inputs.decide(model, frame, groups, np.full(len(frame), 0.5), 0)
 
     whole = tossed(X)
     texts = X["g"].map(lambda level: isinstance(level, str)).to_numpy()

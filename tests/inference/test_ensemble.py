@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pyfairme.inference import training as train_module
+from pyfairme.inference import fit_program as train_module
 from pyfairme.inference.compiled_steps import _evaluate, engine
+from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.predictions import Query, mean_link
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, fit, fit_members
-from pyfairme.inference.training import lean, train
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import totals_of
 from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_objective, make_rows

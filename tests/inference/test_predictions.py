@@ -6,7 +6,6 @@ import pytest
 from scipy import special, stats
 
 from pyfairme.data import Batch
-from pyfairme.inference.new_clusters import with_new_clusters
 from pyfairme.inference.predictions import (
     CHUNK,
     Fit,
@@ -17,6 +16,7 @@ from pyfairme.inference.predictions import (
     outcomes,
     quantiles,
 )
+from pyfairme.inference.unseen_effects import with_new_clusters
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.networks import Layer

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.fit_program import train
 from pyfairme.inference.svi import Schedule, fit_members
-from pyfairme.inference.training import train
 from tests.inference.test_svi import FAIR, PLAIN, SHORT, make_objective, make_rows
 
 NO_STEPS = Schedule(epochs=0, min_steps=0, batch_size=64)

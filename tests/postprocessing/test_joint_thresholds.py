@@ -16,14 +16,14 @@ import pyfairme as pf
 from pyfairme.data.attributes import Attribute
 from pyfairme.metrics import fpr_sd, tpr_sd
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
-from pyfairme.postprocessing.constrained_rules import (
+from pyfairme.postprocessing.inferred_groups import Features, infer, learn
+from pyfairme.postprocessing.joint_rule import (
     Limit,
     Members,
     expected_rates,
     gains,
     joint_rule,
 )
-from pyfairme.postprocessing.inferred_groups import Features, infer, learn
 
 BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
 

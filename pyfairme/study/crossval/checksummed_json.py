@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pyfairme.persistence.regular import opened
+from pyfairme.persistence.regular_files import opened
 
 CHECKSUM = "sha256"  # the last entry: of the text without it
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from pyfairme.data import Batch
-from pyfairme.inference import training as train_module
+from pyfairme.inference import fit_program as train_module
 from pyfairme.inference.diagnostics import diagnostics
+from pyfairme.inference.fit_program import train
 from pyfairme.inference.laplace import second_stage as finish_module
 from pyfairme.inference.laplace.importance_sampling import Weighed
 from pyfairme.inference.laplace.second_stage import (
@@ -18,7 +19,6 @@ from pyfairme.inference.laplace.second_stage import (
     finish,
 )
 from pyfairme.inference.svi import Schedule
-from pyfairme.inference.training import train
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.program import ModelSpec

@@ -10,7 +10,7 @@ from scipy import special
 
 from pyfairme.data import Batch
 from pyfairme.inference.predictions import Query, quantiles
-from pyfairme.inference.unknown_cluster import between
+from pyfairme.inference.soft_memberships import between
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Categorical
 from pyfairme.model.networks import Layer

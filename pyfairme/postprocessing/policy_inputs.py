@@ -15,13 +15,13 @@ from pyfairme import persistence
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
-from pyfairme.data.handed_over import Attributes, PathLike, Table
+from pyfairme.data.input_types import Attributes, PathLike, Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness_report, saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
+from pyfairme.estimators.custom_objects import check_objects
 from pyfairme.estimators.estimator_keywords import check_choice
-from pyfairme.estimators.given_objects import check_objects
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
@@ -196,7 +196,7 @@ def report(
 ) -> pd.DataFrame:
     """Report on ``rows`` with the policy's ``decision`` (n,), codes of classes.
 
-    ``rows`` are X, y and sample_weight, ``options`` those of `fairness.report`. The lines of
+    ``rows`` are X, y and sample_weight, ``options`` those of `fairness_report`. The lines of
     ``effects`` only.
     """
     check_count(options["n_boot"], "n_boot")

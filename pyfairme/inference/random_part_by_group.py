@@ -18,8 +18,8 @@ from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.predictions import CHUNK, Query, padded
+from pyfairme.inference.soft_memberships import soft_predictor
 from pyfairme.inference.svi import pad
-from pyfairme.inference.unknown_cluster import soft_predictor
 from pyfairme.model.program import ModelSpec
 
 MEASURES = ("random_mean", "tilt")

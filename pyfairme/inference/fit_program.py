@@ -83,7 +83,7 @@ def train(
     -----
     AdversaryWarning
         When penalties act and the loss ends above the null model's; when a prediction or an
-        adversary has collapsed (see `collapse.find_collapse`).
+        adversary has collapsed (see `adversary_skill.find_collapse`).
     DataWarning
         When memberships are to be inferred of more clusters than a classifier can tell apart.
     """

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pyfairme.data import TARGETS
 from pyfairme.data.design_state import rebuilt
-from pyfairme.data.handed_over import PathLike
+from pyfairme.data.input_types import PathLike
 from pyfairme.data.schema import attribute_name
 from pyfairme.inference.guides import GUIDES, GuideFamily
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood

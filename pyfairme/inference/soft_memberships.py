@@ -83,7 +83,7 @@ def alone(spec: ModelSpec, network: Any, draws: Any, batch: Batch, rows: Array, 
 
     Only one row has the effect, so that of intercept and slopes only their sum is needed: a Normal
     number with the prior's variance at this row, less what likeness has explained. The draws hold
-    how much of a scale that leaves (`new_clusters`).
+    how much of a scale that leaves (`unseen_effects`).
 
     Parameters
     ----------
