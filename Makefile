@@ -13,13 +13,15 @@ ifneq ($(PYFAIRME_DATA),)
 export PYFAIRME_DATA
 endif
 # Annotated shapes are checked (tests/conftest.py); one thread a worker, so that workers do not fight.
-# Tests mostly compile: LLVM's dear passes are left out here, and here only; so are the emitters of fused
-# loops (a quarter less time) where the XLA of an environment knows that flag, since it stops at any other.
+# Tests mostly compile: LLVM's dear passes are left out here, and here only (tests/conftest.py leaves out
+# more); so are the emitters of fused loops, and programs are cut into few parts, where the XLA of an
+# environment knows these flags, since it stops at any other: each is a quarter less time.
 TEST_ENV = PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags 2> /dev/null)"
-NO_EMITTERS := --xla_cpu_use_fusion_emitters=false
-FLAGS = XLA_FLAGS=$(NO_EMITTERS) $(1)/bin/python -c 'import jax; jax.devices()' 2> /dev/null && \
-	echo $(NO_EMITTERS) > $(1)/.flags || : > $(1)/.flags
+QUICK_XLA := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=4
+FLAGS = for flag in $(QUICK_XLA); do \
+	XLA_FLAGS=$$flag $(1)/bin/python -c 'import jax; jax.devices()' 2> /dev/null && echo $$flag; \
+	done > $(1)/.flags || :
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

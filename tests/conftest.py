@@ -1,6 +1,7 @@
 """Settings of every test: JAX on the CPU, drawings without a screen, real data where it lies."""
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -8,6 +9,8 @@ import tempfile
 # Before JAX is imported anywhere; a GPU run sets the variable itself.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Tests compile for longer than they compute: see the fixture `optimised`.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 # Workers, notebooks and child processes of one run use each other's compiled code.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     compiled = tempfile.mkdtemp(prefix="pyfairme-compiled-")
@@ -16,8 +19,10 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jax
 import pytest
 from jaxtyping import install_import_hook
 
@@ -25,6 +30,27 @@ from jaxtyping import install_import_hook
 # the tests make. It costs about two seconds a process, at import, and makes tracebacks longer.
 if os.environ.get("PYFAIRME_TYPECHECK") == "1":
     install_import_hook(["pyfairme.model", "pyfairme.inference"], "beartype.beartype")
+
+from pyfairme.compilation import HELD, MOST  # after the hook
+
+HELD.limit = MOST  # files share their fixtures' programs, and a process ends with its part
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported: it is a tenth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(scope="module")
+def optimised() -> Iterator[None]:
+    """Compile with XLA's optimisations: for the files whose programs run for longer than that."""
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, False)
+    yield
+    jax.config.update(name, before)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import pytest
 
 import pyfairme as pf
 
+pytestmark = pytest.mark.usefixtures("optimised")
 GLMM = {
     "hidden": (),
     "guide": "mean_field",

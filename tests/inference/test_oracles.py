@@ -9,6 +9,7 @@ import pytest
 import pyfairme as pf
 from tests.benchmarks.guides_against_nuts import against_lme4, against_oracle, read, sampled
 
+pytestmark = pytest.mark.usefixtures("optimised")
 ORACLE = {
     "hidden": (),
     "fixed_weight": 0,
