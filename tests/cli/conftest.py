@@ -6,9 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pyfairme.cli import app
-
-ROLES = ("--target", "repaid", "--cluster", "branch", "--sensitive", "sex")
-QUICK = ("--epochs", "1", "--min-steps", "5", "--hidden", "8")
+from tests.cli.loan_arguments import FITTED, QUICK
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +72,7 @@ def fitted(call, table, tmp_path_factory):
     """Output of one fit, the model's file, and the rows that were held out."""
     folder = tmp_path_factory.mktemp("models")
     model, held = folder / "loans.pyfairme", folder / "held.csv"
-    result = call(
-        "fit", table, *ROLES, "--sensitive", "bracket=age:30,45", "--drop", "loan",
-        "--drop", "visits", "--categorical", "region", "--out", model, "--held-out-rows", held,
-        *QUICK,
-    )  # fmt: skip
+    result = call("fit", table, *FITTED, "--out", model, "--held-out-rows", held, *QUICK)
     assert result.exit_code == 0, result.output
     return result.output, model, held
 

@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
-
-ROLES = ("--target", "repaid", "--cluster", "branch", "--sensitive", "sex")
-QUICK = ("--epochs", "1", "--min-steps", "5", "--hidden", "8")
+from tests.cli.loan_arguments import FITTED, QUICK, ROLES
 
 
 @pytest.fixture
@@ -126,16 +124,15 @@ def test_without_roles_it_says_what_is_missing(call, table, tmp_path):
 
 
 def test_missing_targets_are_counted_and_can_be_left_out(call, refused, loans, as_csv, tmp_path):
-    frame = loans.assign(repaid=(loans["repaid"] == "yes").astype(float)).drop(columns="loan")
-    frame.loc[:6, "repaid"] = np.nan
-    path = as_csv(frame)
-    text = refused("fit", path, *ROLES)
-    assert "the target 'repaid' is missing in 7 of 300 rows" in text
+    frame = loans.assign(repaid=(loans["repaid"] == "yes").astype(float))
+    path = as_csv(pd.concat([frame[:7].assign(repaid=np.nan), frame]))
+    text = refused("fit", path, *FITTED)
+    assert "the target 'repaid' is missing in 7 of 307 rows" in text
     assert "--drop-missing-target" in text
     out = tmp_path / "m.pyfairme"
-    result = call("fit", path, *ROLES, "--drop-missing-target", "--out", out, *QUICK)
+    result = call("fit", path, *FITTED, "--drop-missing-target", "--out", out, *QUICK)
     assert result.exit_code == 0, result.output
-    assert "300 rows, 7 columns; 7 rows without a target are left out" in result.output
+    assert "307 rows, 8 columns; 7 rows without a target are left out" in result.output
     assert pf.load(out).classes_.tolist() == [0, 1]
     assert pf.load(out).classes_.dtype.kind == "i"
 
@@ -226,7 +223,7 @@ def test_a_column_of_weights_counts_rows_and_is_no_covariate(
     counted = loans.assign(people=np.where(loans["sex"] == "f", 4.0, 1.0))
     table = as_csv(counted)
     out, kept = tmp_path / "weighted.pyfairme", tmp_path / "kept.csv"
-    arguments = ("fit", table, *ROLES, *QUICK, "--drop", "loan", "--weight", "people")
+    arguments = ("fit", table, *FITTED, *QUICK, "--weight", "people")
     result = call(*arguments, "--out", out, "--held-out-rows", kept)
     assert result.exit_code == 0, result.output
     assert "weight" in result.output
