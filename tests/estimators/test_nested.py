@@ -107,7 +107,8 @@ def test_report_by_cluster_names_the_classes():
     X, y = X[few].assign(s=np.where(np.arange(few.sum()) % 2, "f", "m")), y[few]
     model = pf.FairMixedEffectsRegressor(
         [("school", "class")], ["s"], hidden=(), min_steps=50, epochs=1, fairness=None,
-        random_slopes={("school", "class"): ["x"]}, random_state=0, progress=False,
+        random_slopes={("school", "class"): ["x"]}, guide="mean_field", unseen="population",
+        random_state=0, progress=False,
     ).fit(X, y)  # fmt: skip
     blocks = model.fairness_report(X, y, by_cluster=True, n_boot=0)["clusters"]
     assert set(blocks) == {f"{school}:{number}" for school in (1, 2, 3) for number in range(1, 7)}

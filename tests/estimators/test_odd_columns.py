@@ -137,8 +137,9 @@ def test_a_missing_level_is_called_missing():
 def test_fit_warns(made):
     X, y = made
     model = pf.FairMixedEffectsClassifier(
-        "cluster", hidden=(), fairness=None, min_steps=20, epochs=1, progress=False, random_state=0
-    )
+        "cluster", hidden=(), fairness=None, guide="mean_field", unseen="population", min_steps=20,
+        epochs=1, progress=False, random_state=0,
+    )  # fmt: skip
     with pytest.warns(DataWarning, match=r"\[target-copy\]") as found:
         model.fit(X.assign(spy=y.to_numpy()), y)
     assert found[0].filename == __file__

@@ -42,7 +42,8 @@ def data():
 
 
 def test_a_refit_that_fails_leaves_no_half_fitted_model(data):
-    reg = pf.FairMixedEffectsRegressor("cluster", **QUICK).fit(data.frame, data.target * 1.0)
+    reg = pf.FairMixedEffectsRegressor("cluster", unseen="population", **QUICK)
+    reg.set_params(hidden=(), min_steps=5).fit(data.frame, data.target * 1.0)
     with pytest.raises(ValueError, match="random_slopes='hidden' needs a hidden layer"):
         reg.set_params(random_slopes="hidden", hidden=()).fit(data.frame, data.target * 1000.0)
     with pytest.raises(NotFittedError):

@@ -28,8 +28,11 @@ def table():
 
 
 def classifier(**keywords):
-    quick = {"hidden": (), "fairness": None, "min_steps": 150, "epochs": 1, "random_state": 0}
-    return pf.FairMixedEffectsClassifier("c", ["s"], progress=False, **quick | keywords)
+    quick = {
+        "hidden": (), "fairness": None, "guide": "mean_field", "min_steps": 150, "epochs": 1,
+        "random_state": 0, "progress": False,
+    }  # fmt: skip
+    return pf.FairMixedEffectsClassifier("c", ["s"], **quick | keywords)
 
 
 def named(good: np.ndarray) -> pd.Series:
