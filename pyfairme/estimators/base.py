@@ -428,7 +428,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         """Linear fixed effects in original units, for ``hidden=()``: term, mean, sd, low, high.
 
         They are point estimates, with NaN as spread and a column "note", unless the model was
-        fitted with ``network_posterior="last_layer"``.
+        fitted with ``network_posterior="last_layer"`` or "laplace".
         """
         return posterior_tables.fixed_effects(labels=self._labels, fit=self.fit_)
 

@@ -137,13 +137,20 @@ def check_settings(params: Mapping[str, Any]) -> None:
             "numeric_encoding='piecewise' needs a hidden layer: with hidden=() the fixed effects "
             "are linear in the numbers. Use numeric_encoding='auto'. [piecewise-linear]"
         )
-    check_choice("network_posterior", params["network_posterior"], ("none", "last_layer"))
+    check_choice(
+        "network_posterior", params["network_posterior"], ("none", "last_layer", "laplace")
+    )
     check_choice("criterion", params["criterion"], CRITERIA)
     check_guide(params["guide"])
     if params["guide"] == "block" and params["kl_weight"] == 0:
         raise ValueError(
             "guide='block' needs kl_weight > 0: without the prior the effects have no Gaussian. "
             "Use guide='mean_field'. [prior-off]"
+        )
+    if params["network_posterior"] == "laplace" and params["kl_weight"] == 0:
+        raise ValueError(
+            "network_posterior='laplace' needs kl_weight > 0: without the prior the weights have "
+            "no Gaussian. Use network_posterior='none'. [prior-off]"
         )
     check_choice("unseen", params["unseen"], UNSEEN)
     check_choice("missing", params["missing"], ("category", "raise"))
@@ -277,6 +284,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
         criterion=params["criterion"],
         fixed_loss=bool(factors),
         last_layer=params["network_posterior"] == "last_layer",
+        tangent=params["network_posterior"] == "laplace",
     )
     if params["guide"] == "block":
         check_size(spec)
@@ -317,6 +325,8 @@ def _factors(
 
 def guide(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> GuideChoice:
     """Return the name or object given; "auto" chooses by rows per effect and latent fixed ones."""
+    if spec.tangent and params["guide"] in ("auto", "block"):
+        return "mean_field"  # of the first stage; the second is the network's own
     if not isinstance(params["guide"], str) or params["guide"] != "auto":
         return params["guide"]
     return choose_guide(spec, training) if params["kl_weight"] > 0 else "mean_field"

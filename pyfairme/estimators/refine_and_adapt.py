@@ -86,6 +86,12 @@ def refine(
             "random_intercepts=True or random_slopes, or network_posterior='last_layer'. "
             "[no-latents]"
         )
+    if fit.spec.tangent:
+        raise ValueError(
+            "refine samples every latent variable with NUTS, and network_posterior='laplace' makes "
+            "all weights of the network latent, too many for it. Fit with network_posterior='none' "
+            "or 'last_layer', then refine. [refine-network]"
+        )
     check_size(fit.spec)
     _check_draws(fit, draws, chains)
     _kl_weight(estimator, "refine")

@@ -67,6 +67,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         "none": the network is a point estimate, cluster effects are conditional on it.
         "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
         scale.
+        "laplace": predictions are those of the network linearised at its trained weights, a linear
+        model whose weights are drawn together with the cluster effects; for tables of up to 50,000
+        rows (docs/network_uncertainty.md).
     ensemble
         Number of networks, trained from different seeds; they are the chains of ``posterior_``.
     fairness

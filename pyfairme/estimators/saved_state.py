@@ -69,6 +69,8 @@ def posterior_attrs(estimator: FairMixedEffects) -> dict[str, Any]:
     given = "the network's point estimate"
     if spec.last_layer:
         given = "the hidden layers' point estimate" if spec.hidden else "nothing else"
+    if spec.tangent:
+        given = "the tangent features of the trained network" if spec.hidden else "nothing else"
     if "divergences" in estimator.fit_.quality:
         kind, guide = "posterior, or with a fairness term a generalised one", "none"
         note = "Draws come from NUTS: diagnostics_ has R-hat, effective sample sizes, divergences."

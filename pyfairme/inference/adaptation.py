@@ -233,7 +233,7 @@ def _compiled(
         (white, _), _ = jax.lax.scan(step, (start, adam.init(start)), None, PENALTY_STEPS)
         return white @ given.scale.T
 
-    same_base = not spec.last_layer and len(spec.factors) == 1  # for every draw
+    same_base = not (spec.last_layer or spec.tangent) and len(spec.factors) == 1  # for every draw
 
     @jax.jit
     def run(

@@ -26,9 +26,11 @@ from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
+from pyfairme.inference.laplace.tangent_posterior import check_tangent, finish_tangent
 from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
 from pyfairme.notices import DataWarning, warn
@@ -92,7 +94,9 @@ def train(
     chances = _chances(spec, judged, objective)
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
-    trained = lean(spec, objective)
+    if spec.tangent:
+        check_tangent(spec, len(training.weight))
+    trained = replace(lean(spec, objective), tangent=False)
     make_room((trained, guide, members, schedule.batch_size), training, validation)
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
@@ -170,6 +174,9 @@ def _posterior(
 ) -> Finished:
     """Return draws of one member, from the second stage where the guide has one."""
     quality = {}
+    if spec.tangent:
+        most = _number_of_draws(replace(spec, tangent=False))
+        return finish_tangent(spec, guide, one.params, training, objective, most, seed, batch_size)
     if spec.latents and guide_of(guide, spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
@@ -273,9 +280,10 @@ def _centre(
 ) -> np.ndarray:
     """Mean fixed link over training rows, (K,), offsets left out.
 
-    The link is linear in a latent last layer: its posterior mean is that of the mean layer.
+    The link is linear in latent weights: its posterior mean is that of the mean weights.
     """
-    last = {name: draws[name].mean(axis=0) for name in LAST_LAYER if name in draws}
+    latent = (*LAST_LAYER, tangent.WEIGHTS, tangent.LINEAR)
+    last = {name: draws[name].mean(axis=0) for name in latent if name in draws}
     bare = training._replace(offset=np.zeros_like(training.offset))
     fixed_part = replace(spec, factors=(), adversaries=(), attributes=(), penalties=(), views=())
     rows = pad(bare, bucket(len(training.weight)))

@@ -13,6 +13,7 @@ from pyfairme.inference.predictions import Fit
 from pyfairme.metrics.names import apart
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import LAST_LAYER
+from pyfairme.model.tangent import LINEAR
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -70,7 +71,7 @@ def variables(fit: Fit, labels: AxisLabels) -> Iterator[Variable]:
         scale = unit_of_target if latent.in_units else np.float64(1.0)
         yield Variable(latent.name, fit.draws[latent.name], (), scale)
     dim = _dims(fit)
-    if fit.spec.last_layer and not fit.spec.hidden:
+    if fit.spec.linear_latent:
         values = linear_effects(fit, labels)
         yield Variable("fixed_effects", values if many else values[..., 0], (FIXED_TERM, *last))
     for factor in fit.spec.factors:
@@ -102,7 +103,7 @@ def _dims(fit: Fit) -> dict[tuple[str, str], str]:
     taken = {"chain", "draw"} | {latent.name for latent, _ in fit.spec.likelihood.latents()}
     if fit.spec.likelihood.outputs > 1:
         taken.add(CLASS)
-    if fit.spec.last_layer and not fit.spec.hidden:
+    if fit.spec.linear_latent:
         taken |= {FIXED_TERM, "fixed_effects"}
     for factor in fit.spec.factors:
         sites = [f"{factor.name}_{term}" for term in factor.sites]
@@ -180,7 +181,9 @@ def fixed_terms(labels: AxisLabels) -> tuple[str, ...]:
 
 def linear_effects(fit: Fit, labels: AxisLabels) -> np.ndarray:
     """Linear fixed effects in the data's units: (members, draws, 1 + p, K)."""
-    if fit.spec.last_layer:
+    if fit.spec.tangent:
+        weight, bias = fit.draws[LINEAR][..., :-1, :], fit.draws[LINEAR][..., -1, :]
+    elif fit.spec.last_layer:
         weight, bias = fit.draws[LAST_LAYER[0]], fit.draws[LAST_LAYER[1]]
     else:
         weight, bias = (leaf[:, None] for leaf in fit.network[-1])

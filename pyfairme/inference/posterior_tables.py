@@ -221,7 +221,7 @@ def fixed_effects(fit: Fit, labels: AxisLabels, level: float = 0.9) -> pd.DataFr
                 key["class"] = labels.classes[output]
             rows.append(key | {k: float(v[index, output]) for k, v in summary.items()})
     frame = pd.DataFrame(rows)
-    if not fit.spec.last_layer:
+    if not fit.spec.linear_latent:
         frame[["sd", "low", "high"]] = np.nan
         frame["note"] = "point estimate: network_posterior='last_layer' gives its spread"
     return frame

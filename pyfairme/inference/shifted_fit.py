@@ -9,6 +9,7 @@ import numpy as np
 
 from pyfairme.inference.predictions import Fit
 from pyfairme.model.program import LAST_LAYER
+from pyfairme.model.tangent import LINEAR
 
 
 def shifted(fit: Fit, by: np.ndarray) -> Fit:
@@ -19,7 +20,10 @@ def shifted(fit: Fit, by: np.ndarray) -> Fit:
     move = np.asarray(by, np.float32)
     draws = dict(fit.draws)
     network = fit.network
-    if fit.spec.last_layer:
+    if fit.spec.tangent:
+        draws[LINEAR] = draws[LINEAR].copy()
+        draws[LINEAR][..., -1, :] += move
+    elif fit.spec.last_layer:
         draws[LAST_LAYER[1]] = draws[LAST_LAYER[1]] + move
     else:
         network = (*network[:-1], network[-1]._replace(bias=network[-1].bias + move))

@@ -15,7 +15,7 @@ from numpyro import handlers
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
-from pyfairme.model import effects
+from pyfairme.model import effects, tangent
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Latent, Likelihood
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
@@ -46,6 +46,7 @@ class ModelSpec:
     criterion: str = "equalized_odds"
     fixed_loss: bool = True
     last_layer: bool = False
+    tangent: bool = False  # the fixed part is the network's linear model (see `tangent`)
 
     @property
     def latents(self) -> tuple[Latent, ...]:
@@ -55,9 +56,21 @@ class ModelSpec:
             inputs = self.hidden[-1] if self.hidden else self.covariates
             found.append(Latent(LAST_LAYER[0], (inputs, self.likelihood.outputs), False, 0.0))
             found.append(Latent(LAST_LAYER[1], (self.likelihood.outputs,), False, 0.0))
+        if self.tangent:
+            found.extend(tangent.latents(self.sizes))
         for factor in self.factors:
             found.extend(factor.latents(self.likelihood.effect_scale, self.plate(factor)))
         return tuple(found)
+
+    @property
+    def linear_latent(self) -> bool:
+        """Whether the fixed part is linear and latent."""
+        return (self.last_layer or self.tangent) and not self.hidden
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Widths of the network: its inputs, hidden layers and outputs."""
+        return (self.covariates, *self.hidden, self.likelihood.outputs)
 
     def plate(self, factor: RandomEffects) -> str:
         """Name the plate of a factor's clusters: by its column, if no site has that name."""
@@ -139,6 +152,8 @@ def predictor(
     if spec.last_layer:
         network = (*network[:-1], Layer(latents[LAST_LAYER[0]], latents[LAST_LAYER[1]]))
     fixed, hidden = mlp_apply(network, batch.x)
+    if spec.tangent:
+        fixed = tangent.link(network, latents, batch.x)
     fixed = fixed + batch.offset[:, None]
     random = jnp.zeros_like(fixed)
     for index, factor in enumerate(spec.factors):
@@ -211,7 +226,7 @@ def _named(prediction: Prediction) -> Prediction:
 
 
 def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
-    layers = mlp_init(key, (spec.covariates, *spec.hidden, spec.likelihood.outputs))
+    layers = mlp_init(key, spec.sizes)
     # With a latent last layer the network ends at the last hidden one; its slot stays empty.
     return (*layers[:-1], Layer(jnp.zeros((0, 0)), jnp.zeros(0))) if spec.last_layer else layers
 
@@ -227,6 +242,8 @@ def draw_latents(spec: ModelSpec, objective: Objective, totals: Totals) -> dict[
                 if latent.name in LAST_LAYER:
                     prior = dist.Normal(0.0, LAST_LAYER_SCALE).expand(latent.shape).to_event()
                     latents[latent.name] = numpyro.sample(latent.name, prior)
+        if spec.tangent:
+            latents |= tangent.sample(spec.sizes)
         scale = objective.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
             latents |= effects.sample(factor, scale, spec.plate(factor))

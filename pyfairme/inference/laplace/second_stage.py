@@ -168,17 +168,7 @@ def finish(
     """
     first = guide_of(guide, spec.latents).median(params)
     two = stage(plain(spec), _fitted_on(spec, objective))
-    pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
-    strength = [
-        float(np.max(np.asarray(views[name]), initial=0.0))
-        for views in objective.fairness.values()
-        for name in set(views) & pulled
-    ]
-    tilt = None
-    if max(strength, default=0.0) > 0:
-        tilt = pull_of_penalties(
-            spec, params, _first_draws(spec, guide, params, seed), batch, objective, batch_size
-        )
+    tilt = pull_on_effects(spec, guide, params, batch, objective, seed, batch_size)
     scaled, bare = second_stage_inputs(batch, objective)
     fitted, _ = two.fit(first, params["network"], scaled, bare, tilt, jax.random.key(seed))
     found = weigh(two.layout, fitted, scaled, bare, draws, seed)
@@ -188,6 +178,28 @@ def finish(
         quality[f"pareto_k/{two.layout.local.name}"] = np.where(np.isnan(k), np.inf, k)
     _warn(found)
     return Finished(jax.tree.map(np.asarray, fitted.network), found.draws, quality)
+
+
+def pull_on_effects(
+    spec: ModelSpec,
+    guide: GuideChoice,
+    params: dict[str, Any],
+    batch: Batch,
+    objective: Objective,
+    seed: int,
+    batch_size: int,
+) -> Any:
+    """Return `pull_of_penalties` at draws of the first stage; None where none acts."""
+    pulled = {"random", "mixed", "fixed"} if spec.last_layer else {"random", "mixed"}
+    strength = [
+        float(np.max(np.asarray(views[name]), initial=0.0))
+        for views in objective.fairness.values()
+        for name in set(views) & pulled
+    ]
+    if max(strength, default=0.0) == 0:
+        return None
+    drawn = _first_draws(spec, guide, params, seed)
+    return pull_of_penalties(spec, params, drawn, batch, objective, batch_size)
 
 
 def _first_draws(
@@ -210,10 +222,11 @@ def broken_down(spec: ModelSpec, objective: Objective) -> dict[str, np.ndarray]:
 
 def _fitted_on(spec: ModelSpec, objective: Objective) -> bool:
     """Tell whether the second stage fits the network on: a linear one that no penalty acts on."""
-    return not spec.hidden and not spec.last_layer and not _penalised(objective)
+    return not spec.hidden and not spec.last_layer and not penalised(objective)
 
 
-def _penalised(objective: Objective) -> bool:
+def penalised(objective: Objective) -> bool:
+    """Tell whether any penalty acts."""
     return any(
         np.any(np.asarray(strength) > 0)
         for views in objective.fairness.values()

@@ -1,0 +1,340 @@
+"""Draws of the network's weights and the random effects together: the guide "laplace".
+
+The model is `pyfairme.model.tangent`: the trained network's tangent features with one prior scale.
+The scales are found by the evidence (`tangent_evidence`); around its maximum their posterior is a
+Gaussian of the real numbers behind them, with heavier tails and corrected by importance weights.
+Given each of them weights and effects are drawn from their joint Gaussian. In the few directions of
+weights that rows cannot tell apart (`tangent_basis`) weights have their prior.
+
+Where penalties act, the linear model must not undo them: draws are then moved so that their mean is
+the trained network, and the mode of the effects given it and the penalties' pull. Their spread is
+that of the model without penalties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from pyfairme.data import Batch
+from pyfairme.inference.guides import GuideChoice, guide_of
+from pyfairme.inference.laplace.block_guide import at_mode, from_free, to_free
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join
+from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows, draw, order_rows
+from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
+from pyfairme.inference.laplace.second_stage import (
+    MOST_WIDTH,
+    Finished,
+    penalised,
+    pull_on_effects,
+    second_stage_inputs,
+)
+from pyfairme.inference.laplace.tangent_basis import TangentBasis, find_basis
+from pyfairme.inference.laplace.tangent_evidence import (
+    LINEAR_SD,
+    WEIGHT_SD,
+    Found,
+    LaplaceEvidence,
+    Layout,
+)
+from pyfairme.model import tangent
+from pyfairme.model.effects import RandomEffects
+from pyfairme.model.program import ModelSpec, Objective, plain
+
+FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
+WORK = 3e10  # products that they may take
+DF = 5
+STEP = 0.15  # of the real numbers behind scales, for second differences
+CROSSED = 10  # hyper-parameters up to which their covariances are found, not variances alone
+LEAST_SD, MOST_SD = 0.05, 1.5
+START_SD = 0.7
+DRAWN_NUMBERS = 5e6  # weights in all draws together
+FEWEST_DRAWS = 100
+MOST_ROWS = 50_000
+MOST_WEIGHTS = 100_000
+MOST_COLUMNS = 1500
+MOST_EFFECTS = 50_000
+
+
+class TangentDraws(NamedTuple):
+    """Draws (draws, ...) by name, and what the weights of their hyper-parameters are worth."""
+
+    draws: dict[str, np.ndarray]
+    k: float
+    ess: float
+
+
+class Anchor(NamedTuple):
+    """What draws are moved to: the network's weights are its own, effects D (M,) and u (G, a)."""
+
+    dense: np.ndarray
+    local: np.ndarray
+
+
+def tangent_rows(layout: Layout, network: Any, batch: Batch, features: np.ndarray) -> MixedRows:
+    """Return the design of directions of weights, (n, K, r), the linear part and the effects."""
+    effects, n = layout.effects, len(batch.weight)
+    rows = jax.tree.map(np.asarray, design_rows(effects, network, batch))
+    outputs = effects.outputs
+    unit = np.eye(outputs, dtype=np.float32)
+
+    def of_every_output(columns: np.ndarray) -> np.ndarray:
+        return (columns[:, None, :, None] * unit[:, None, :]).reshape(n, outputs, -1)
+
+    linear = np.column_stack([batch.x, np.ones(n)])
+    x = [features, of_every_output(linear), of_every_output(rows.x)]
+    base = np.repeat(np.asarray(batch.offset)[:, None], outputs, axis=1)
+    z = of_every_output(rows.r) if effects.local else np.zeros((n, outputs, outputs))
+    return order_rows(
+        base.astype(np.float64),
+        np.concatenate(x, axis=2).astype(np.float64),
+        z.astype(np.float64),
+        rows.code,
+        np.asarray(batch.y),
+        np.asarray(batch.weight),
+        effects.clusters,
+    )
+
+
+def start_of(layout: Layout, first: Mapping[str, Any]) -> np.ndarray:
+    """Return where the search for the scales starts: at those of the first stage."""
+    own: Any = dict.fromkeys((WEIGHT_SD, LINEAR_SD), START_SD * layout.spec.likelihood.effect_scale)
+    return np.asarray(to_free(layout.hypers, {**first, **own}), np.float64)
+
+
+def check_tangent(spec: ModelSpec, rows: int) -> None:
+    """Raise ValueError where the linear model is too large to be held."""
+    effects = LinearPredictor(replace(plain(spec), tangent=False))
+    outputs = effects.outputs
+    dense = (spec.covariates + 1) * outputs + effects.dense
+    limits = (
+        ("rows times outputs", rows * outputs, MOST_ROWS),
+        ("weights of the network", tangent.weight_count(spec.sizes) // 2, MOST_WEIGHTS),
+        ("columns and effects of smaller factors", dense, MOST_COLUMNS),
+        ("effects of a cluster", effects.width, MOST_WIDTH),
+        ("effects of all clusters", effects.clusters * effects.width, MOST_EFFECTS),
+    )
+    for what, number, most in limits:
+        if number > most:
+            raise ValueError(
+                "network_posterior='laplace' holds one Gaussian of the network and of all effects, "
+                f"and there are {number:,} {what}; at most {most:,}. Use network_posterior='none' "
+                "with ensemble=5, fit fewer rows, or give fewer columns, clusters or units. "
+                "[network-too-large]"
+            )
+
+
+def finish_tangent(
+    spec: ModelSpec,
+    guide: GuideChoice,
+    params: dict[str, Any],
+    batch: Batch,
+    objective: Objective,
+    most: int,
+    seed: int,
+    batch_size: int,
+) -> Finished:
+    """Draw from the posterior of one member's linear model, at most ``most`` times.
+
+    ``params`` and ``guide`` are those of the first stage, whose model has no tangent.
+    """
+    trained = replace(spec, tangent=False)
+    layout = Layout(replace(plain(spec), tangent=True), plain(trained), 0)
+    first = guide_of(guide, trained.latents).median(params)
+    pull = None
+    if penalised(objective):
+        pull = pull_on_effects(trained, guide, params, batch, objective, seed, batch_size)
+        if pull is None:
+            effects = join(layout.effects, first, params["network"])
+            pull = jax.tree.map(jnp.zeros_like, effects)
+    scaled, bare = second_stage_inputs(batch, objective)
+    draws = number_of_draws(spec, most)
+    found = draw_tangent(layout, params["network"], scaled, bare, first, draws, seed, pull)
+    quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
+    return Finished(params["network"], found.draws, quality if layout.hypers else {})
+
+
+def draw_tangent(
+    layout: Layout,
+    network: Any,
+    batch: Batch,
+    objective: Objective,
+    first: Mapping[str, Any],
+    draws: int,
+    seed: int,
+    pull: tuple[Any, Any] | None = None,
+) -> TangentDraws:
+    """Fit the linear model of a network, and draw from its posterior.
+
+    Parameters
+    ----------
+    layout
+        Of the model; its ``directions`` are filled in here.
+    network, first
+        The trained network, and typical values of the other latents.
+    batch, objective
+        Training rows, whose weights are divided by ``kl_weight`` already; the priors' scale.
+    pull
+        The penalties' pull on the effects, D (M,) and u (G, a), where penalties act: see above.
+    """
+    basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
+    layout = layout._replace(directions=basis.weights.shape[0])
+    evidence = LaplaceEvidence(
+        layout, tangent_rows(layout, network, batch, basis.features), objective
+    )
+    found = evidence.maximise(start_of(layout, first))
+    anchor = None if pull is None else _anchor(layout, network, batch, found, first, pull)
+    free, log_weight = _propose(evidence, found, seed)
+    smoothed, k = smooth(log_weight)
+    generator = np.random.default_rng(seed)
+    chosen = resample(smoothed, draws, generator)
+    chosen.sort()
+    parts = [
+        _given_scales(layout, evidence, found, basis, free[index], int(count), generator, anchor)
+        for index, count in zip(*np.unique(chosen, return_counts=True), strict=True)
+    ]
+    every = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    every |= _scales(layout, basis, evidence.hyper_parameters(free[chosen]))
+    order = generator.permutation(draws)
+    every = {name: value[order] for name, value in every.items()}
+    if anchor is not None and layout.directions:
+        every[tangent.WEIGHTS] += _own_weights(network)
+    names = [latent.name for latent in layout.spec.latents]
+    return TangentDraws(
+        {k: every[k].astype(np.float32) for k in names}, float(k), relative_ess(smoothed)
+    )
+
+
+def number_of_draws(spec: ModelSpec, most: int) -> int:
+    """Return how many draws of all weights are held."""
+    return int(
+        np.clip(DRAWN_NUMBERS / max(tangent.weight_count(spec.sizes), 1), FEWEST_DRAWS, most)
+    )
+
+
+def _nothing(layout: Layout, batch: Batch) -> TangentBasis:
+    empty = np.zeros((len(batch.weight), layout.spec.likelihood.outputs, 0), np.float32)
+    return TangentBasis(empty, np.zeros((0, 0), np.float32), 0.0, (0.0, 0.0))
+
+
+def _own_weights(network: Any) -> np.ndarray:
+    """Return the weights of the linear model that are the trained network: its last layer's."""
+    last = np.concatenate([np.ravel(network[-1].weight), np.ravel(network[-1].bias)])
+    found = np.zeros(tangent.weight_count(tangent.widths(network)), np.float32)
+    found[len(found) // 2 - len(last) : len(found) // 2] = last
+    return found
+
+
+def _scales(
+    layout: Layout, basis: TangentBasis, values: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Return the hyper-parameters as the model has them: scales of weights that are not scaled."""
+    each = [values.pop(LINEAR_SD)]
+    if layout.spec.hidden:
+        weight_sd = values.pop(WEIGHT_SD)
+        each = [basis.gains[0] * weight_sd, basis.gains[1] * weight_sd, *each]
+    return values | {tangent.SCALES: np.column_stack(each)}
+
+
+def _anchor(
+    layout: Layout, network: Any, batch: Batch, found: Found, first: Any, pull: Any
+) -> Anchor:
+    """Find the mode of the effects given the network, the scales and the penalties' pull."""
+    effects = layout.effects
+    hypers, _ = from_free(layout.hypers, jnp.asarray(found.free, jnp.float32))
+    rows = design_rows(effects, network, jax.device_put(batch))
+    start = join(effects, first, network)
+    _, (dense, local) = at_mode(effects, rows, hypers, start, jnp.zeros(0), pull)
+    return Anchor(np.asarray(dense), np.asarray(local))
+
+
+def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draw hyper-parameters around the maximum; return them with the logs of their weights.
+
+    The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
+    a linear term that gives both the same maximum; for a Normal likelihood they are the same.
+    """
+    size, centre = len(found.free), found.free
+    if not size:
+        return np.zeros((1, 0)), np.zeros(1)
+    value = evidence.around(found)
+    unit = STEP * np.eye(size)
+    middle, ups, downs = value(centre), [], []
+    for step in unit:
+        ups.append(value(centre + step))
+        downs.append(value(centre - step))
+    up, down = np.asarray(ups), np.asarray(downs)
+    slope, bend = (up - down) / (2 * STEP), (up + down - 2 * middle) / STEP**2
+    hessian = np.diag(bend)
+    if size <= CROSSED:
+        for i in range(size):
+            for j in range(i):
+                cross = value(centre + unit[i] + unit[j]) - up[i] - up[j] + middle
+                hessian[i, j] = hessian[j, i] = cross / STEP**2
+    values, vectors = np.linalg.eigh(-hessian)
+    sd = 1 / np.sqrt(np.clip(values, MOST_SD**-2, LEAST_SD**-2))
+    generator = np.random.default_rng(seed)
+    products = float(evidence.rows.x.shape[2]) ** 3
+    pairs = int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2
+    white = generator.normal(size=(pairs, size))
+    tails = np.sqrt(generator.chisquare(DF, (pairs, 1)) / DF)
+    white = np.concatenate([white / tails, -white / tails])
+    free = centre + (white * sd) @ vectors.T
+    density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
+    target = np.array([value(one) for one in free]) - (free - centre) @ slope
+    return free, target - density
+
+
+def _given_scales(
+    layout: Layout,
+    evidence: LaplaceEvidence,
+    found: Found,
+    basis: TangentBasis,
+    free: np.ndarray,
+    count: int,
+    generator: np.random.Generator,
+    anchor: Anchor | None,
+) -> dict[str, np.ndarray]:
+    """Draw weights and effects given hyper-parameters."""
+    gaussian: Gaussian = evidence.given(found, free)
+    noise = generator.normal(size=(count, len(gaussian.dense)))
+    dense, local = draw(gaussian, noise, generator.normal(size=(count, *gaussian.local.shape)))
+    r, m = layout.directions, layout.directions + layout.linear
+    if anchor is not None:
+        dense[:, :m] -= found.gaussian.dense[:m]
+        dense[:, m:] += anchor.dense - found.gaussian.dense[m:]
+        local = local + anchor.local - found.gaussian.local
+    outputs = layout.spec.likelihood.outputs
+    every = {tangent.LINEAR: dense[:, r:m].reshape(count, -1, outputs)}
+    if r:
+        sd = evidence.hyper_parameters(free[None])[WEIGHT_SD]
+        rest = np.float32(sd) * generator.standard_normal(
+            (count, basis.weights.shape[1]), dtype=np.float32
+        )
+        inside = dense[:, :r].astype(np.float32) - rest @ basis.weights.T
+        every[tangent.WEIGHTS] = basis.unscaled(rest + inside @ basis.weights)
+    return every | _by_name(layout, dense[:, m:], local)
+
+
+def _by_name(layout: Layout, dense: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
+    """Name draws of effects D (s, M) and u (s, G, a)."""
+    effects, found, at = layout.effects, {}, 0
+    for factor in effects.others:
+        size = factor.clusters * factor.width * effects.outputs
+        found |= _by_term(factor, dense[:, at : at + size])
+        at += size
+    return found | (_by_term(effects.local, local) if effects.local else {})
+
+
+def _by_term(factor: RandomEffects, values: np.ndarray) -> dict[str, np.ndarray]:
+    """Name draws of a factor's effects, (s, ...)."""
+    values = values.reshape(len(values), factor.clusters, factor.width, factor.outputs)
+    found = {f"{factor.name}_intercept": values[:, :, 0]} if factor.intercept else {}
+    if factor.terms:
+        found[f"{factor.name}_slopes"] = values[:, :, int(factor.intercept) :]
+    return found

@@ -1,0 +1,135 @@
+"""The network linearised at its trained weights: a linear model of its tangent features.
+
+With J(x) the Jacobian of the trained network's output in all of its weights, and J'(x) that of a
+network of the same shape that was never trained, the fixed part is
+
+    fixed = J(x) w + J'(x) w' + x . b + c + offset
+    w ~ Normal(0, s_1),  w' ~ Normal(0, s_2),  b ~ Normal(0, s_3),  c ~ Normal(0, 10)
+    s ~ HalfNormal(1)
+
+Without a hidden layer there is only x . b + c. The trained network is one of these functions: its
+last layer is among w. Their posterior is the linearised Laplace approximation with the mode of the
+linear model (Khan et al. 2019; Immer, Korzepa & Bauer 2021; Antoran et al. 2022). The features of
+the trained network alone are those that it chose by the same rows: with them the linear model is
+too sure of itself; features that saw no row hold what training did not look for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from pyfairme.model.likelihoods import Latent
+from pyfairme.model.networks import Layer, mlp_apply
+
+WEIGHTS, LINEAR, SCALES = "tangent_weights", "tangent_linear", "tangent_sd"
+CONSTANT_SD = 10.0
+BLOCK_ROWS = 1024  # rows whose features are held at once
+
+
+def weight_count(sizes: tuple[int, ...]) -> int:
+    """Return how many weights and biases the two networks have; none without a hidden layer."""
+    if len(sizes) < 3:
+        return 0
+    return 2 * sum((inputs + 1) * outputs for inputs, outputs in pairwise(sizes))
+
+
+def latents(sizes: tuple[int, ...]) -> tuple[Latent, ...]:
+    """List the scales, the networks' weights and the linear part."""
+    hidden = len(sizes) > 2
+    found = [Latent(SCALES, (3 if hidden else 1,), True, 0.1)]
+    if hidden:
+        found.append(Latent(WEIGHTS, (weight_count(sizes),), False, 0.0))
+    found.append(Latent(LINEAR, (sizes[0] + 1, sizes[-1]), False, 0.0))
+    return tuple(found)
+
+
+def sample(sizes: tuple[int, ...]) -> dict[str, Any]:
+    """Draw the scales and the weights from the prior, as NumPyro sites."""
+    hidden = len(sizes) > 2
+    prior: Any = dist.HalfNormal(1.0).expand((3 if hidden else 1,)).to_event()
+    scales: Any = numpyro.sample(SCALES, prior)
+    drawn = {SCALES: scales}
+    if hidden:
+        each = jnp.repeat(scales[:2], weight_count(sizes) // 2)
+        drawn[WEIGHTS] = numpyro.sample(WEIGHTS, dist.Normal(0.0, each).to_event())
+    slopes = jnp.full((sizes[0], sizes[-1]), scales[-1])
+    every = jnp.concatenate([slopes, jnp.full((1, sizes[-1]), CONSTANT_SD)])
+    drawn[LINEAR] = numpyro.sample(LINEAR, dist.Normal(0.0, every).to_event())
+    return drawn
+
+
+@cache
+def untrained(sizes: tuple[int, ...]) -> tuple[Layer, ...]:
+    """Return a network of these widths by He's rule, with biases: the same one always.
+
+    NumPy promises that `RandomState` never changes, so that it is stored nowhere.
+    """
+    numbers = np.random.RandomState(0)
+    layers = []
+    for inputs, outputs in pairwise(sizes):
+        scale = np.sqrt(2.0 / max(1, inputs))
+        weight = scale * numbers.standard_normal((inputs, outputs))
+        layers.append(Layer(np.float32(weight), np.zeros(outputs, np.float32)))  # type: ignore[arg-type]
+    return tuple(layers)
+
+
+def sensitivities(
+    layers: tuple[Layer, ...], x: Float[Array, "n p"]
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """Return every layer's inputs (n, width), and d output / d its sums (n, K, width)."""
+    _, hidden = mlp_apply(layers, x)
+    outputs = layers[-1].bias.shape[0]
+    now = jnp.broadcast_to(jnp.eye(outputs), (x.shape[0], outputs, outputs))
+    found = [now]
+    for layer, active in zip(layers[:0:-1], hidden[::-1], strict=True):
+        now = jnp.einsum("nko,io->nki", now, layer.weight) * (active > 0)[:, None, :]
+        found.append(now)
+    return (x, *hidden), tuple(found[::-1])
+
+
+def features(layers: tuple[Layer, ...], x: Float[Array, "n p"]) -> Float[Array, "n k _"]:
+    """Return the Jacobian of the output in all weights, layer by layer, weights before biases."""
+    n, outputs = x.shape[0], layers[-1].bias.shape[0]
+    parts = []
+    for inputs, slope in zip(*sensitivities(layers, x), strict=True):
+        parts.append(jnp.einsum("ni,nko->nkio", inputs, slope).reshape(n, outputs, -1))
+        parts.append(slope)
+    return jnp.concatenate(parts, axis=-1)
+
+
+def widths(layers: tuple[Layer, ...]) -> tuple[int, ...]:
+    """Return the widths of a network: inputs, hidden layers, outputs."""
+    return (layers[0].weight.shape[0], *(layer.bias.shape[0] for layer in layers))
+
+
+def link(
+    layers: tuple[Layer, ...], values: Mapping[str, Array], x: Float[Array, "n p"]
+) -> Float[Array, "n k"]:
+    """Return J(x) w + J'(x) w' + x . b + c, a block of rows at a time."""
+    linear = values[LINEAR]
+    total = x @ linear[:-1] + linear[-1]
+    if WEIGHTS not in values:
+        return total
+    other = jax.tree.map(jnp.asarray, untrained(widths(layers)))
+
+    def some(rows: Array) -> Array:
+        both = [features(one, rows) for one in (layers, other)]
+        return jnp.concatenate(both, axis=-1) @ values[WEIGHTS]
+
+    n = x.shape[0]
+    if n <= BLOCK_ROWS:
+        return total + some(x)
+    blocks = -(-n // BLOCK_ROWS)
+    padded = jnp.pad(x, ((0, blocks * BLOCK_ROWS - n), (0, 0)))
+    each = jax.lax.map(some, padded.reshape(blocks, BLOCK_ROWS, x.shape[1]))
+    return total + each.reshape(-1, total.shape[1])[:n]

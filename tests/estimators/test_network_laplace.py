@@ -1,0 +1,160 @@
+"""network_posterior="laplace" from the front door: intervals, clusters, files, what is refused."""
+
+import numpy as np
+import pytest
+
+import pyfairme as pf
+from pyfairme.datasets import make_clustered
+
+QUICK = {"hidden": (16, 8), "min_steps": 300, "epochs": 1, "random_state": 0, "progress": False}
+
+
+def make(likelihood="bernoulli", **keywords):
+    settings = QUICK | {"network_posterior": "laplace"} | keywords
+    if likelihood in ("bernoulli", "categorical"):
+        return pf.FairMixedEffectsClassifier("cluster", **settings)
+    return pf.FairMixedEffectsRegressor("cluster", likelihood=likelihood, **settings)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return make_clustered(700, 6, random_state=3)
+
+
+@pytest.fixture(scope="module")
+def known(table):
+    return table.frame["cluster"].isin(["c0", "c1", "c2", "c3"]).to_numpy()
+
+
+@pytest.fixture(scope="module")
+def fitted(table, known):
+    return make(random_slopes=["x1"]).fit(table.frame[known], table.target[known])
+
+
+def covered(model, table, rows):
+    true = 1 / (1 + np.exp(-table.truth.mixed[rows]))
+    found = model.predict_interval(table.frame[rows], 0.9)
+    assert np.all((found["low"] <= found["mean"]) & (found["mean"] <= found["high"]))
+    return ((found["low"] <= true) & (true <= found["high"])).mean()
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say(table, known):
+    first = np.flatnonzero(known)[:300]
+    rest = np.flatnonzero(known)[300:]
+    share = {}
+    for posterior in ("none", "laplace"):
+        model = make(network_posterior=posterior, random_slopes=["x1"], guide="mean_field")
+        model.fit(table.frame.iloc[first], table.target.iloc[first])
+        rows = np.isin(np.arange(len(known)), rest)
+        share[posterior] = covered(model, table, rows)
+    assert share["none"] < 0.75
+    assert 0.7 < share["laplace"] <= 1.0
+
+
+@pytest.mark.parametrize("unseen", ["infer", "sample", "population"])
+def test_clusters_never_seen(fitted, table, known, unseen):
+    fitted.set_params(unseen=unseen)
+    share = covered(fitted, table, ~known)
+    fitted.set_params(unseen="infer")
+    assert share > (0.3 if unseen == "population" else 0.7)
+
+
+def test_adapted_clusters(fitted, table, known):
+    new = table.frame["cluster"].to_numpy() == "c5"
+    rows = np.flatnonzero(new)
+    grown = fitted.adapt(table.frame.iloc[rows[:40]], table.target.iloc[rows[:40]])
+    rest = np.isin(np.arange(len(new)), rows[40:])
+    before = fitted.predict_interval(table.frame[rest])
+    after = grown.predict_interval(table.frame[rest])
+    assert (after["high"] - after["low"]).mean() < (before["high"] - before["low"]).mean()
+    assert covered(grown, table, rest) > 0.6
+
+
+def test_files_hold_the_weights(fitted, table, tmp_path):
+    fitted.save(tmp_path / "model.pyfairme")
+    loaded = pf.load(tmp_path / "model.pyfairme")
+    for kind in ("mean", "observation"):
+        one, other = (m.predict_interval(table.frame, kind=kind) for m in (fitted, loaded))
+        np.testing.assert_array_equal(one, other)
+
+
+def test_posterior_has_the_effects_and_not_the_weights(fitted):
+    posterior = fitted.posterior_
+    names = set(posterior.posterior.data_vars)
+    assert names == {
+        f"cluster_{one}" for one in ("intercept", "intercept_sd", "slopes", "slopes_sd")
+    }
+    assert "tangent" in posterior.posterior.attrs["conditional_on"]
+    assert fitted.guide_ == "mean_field"
+    assert set(fitted.diagnostics_["measure"]) == {"pareto_k", "relative_ess"}
+
+
+def test_new_outcomes_and_their_densities(fitted, table):
+    drawn = fitted.sample_predictive(table.frame, draws=400)
+    mean = fitted.predict_proba(table.frame)[:, 1]
+    np.testing.assert_allclose(drawn.mean(("chain", "draw")), mean, atol=0.12)
+
+
+@pytest.mark.parametrize("likelihood", ["normal", "student_t", "poisson", "negative_binomial"])
+def test_regressors(likelihood):
+    data = make_clustered(300, 5, likelihood=likelihood, random_state=0)
+    model = make(likelihood).fit(data.frame, data.target)
+    found = model.predict_interval(data.frame)
+    assert np.isfinite(found).all(axis=None)
+    residual = np.corrcoef(found["mean"], data.truth.mixed)[0, 1]
+    assert residual > 0.5
+
+
+def test_classes_and_members_and_weights():
+    data = make_clustered(300, 5, likelihood="categorical", random_state=0)
+    weight = np.ones(300)
+    weight[:50] = 2.5
+    model = make("categorical", ensemble=2).fit(data.frame, data.target, sample_weight=weight)
+    p = model.predict_proba(data.frame)
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-5)
+    assert dict(model.posterior_.posterior.sizes)["chain"] == 2
+
+
+def test_linear_fixed_effects_have_a_spread():
+    data = make_clustered(300, 5, likelihood="normal", nonlinear=False, random_state=0)
+    model = make("normal", hidden=()).fit(data.frame, data.target)
+    other = make("normal", hidden=(), network_posterior="last_layer")
+    other.fit(data.frame, data.target)
+    one, two = (m.fixed_effects_.set_index("term") for m in (model, other))
+    slopes = [f"x{number}" for number in range(1, 6)]
+    away = (one["mean"] - two["mean"]) / two["sd"]
+    assert away[slopes].abs().max() < 0.5
+    np.testing.assert_allclose(one["sd"][slopes] / two["sd"][slopes], 1.0, atol=0.2)
+
+
+def test_penalties_are_not_undone(table):
+    def gap(model):
+        p = model.predict_proba(table.frame, effects="fixed")[:, 1]
+        group = table.frame["group1"].to_numpy()
+        return np.ptp([p[group == level].mean() for level in np.unique(group)])
+
+    settings = {"sensitive": ["group1"], "fairness": "moment", "criterion": "demographic_parity"}
+    plain = make().fit(table.frame, table.target)
+    fair = make(fairness_weight=5.0, **settings).fit(table.frame, table.target)
+    point = make(network_posterior="none", fairness_weight=5.0, **settings)
+    point.fit(table.frame, table.target)
+    assert gap(fair) < 0.5 * gap(plain)
+    assert gap(fair) == pytest.approx(gap(point), abs=0.05)
+
+
+def test_without_clusters(table):
+    model = pf.FairMixedEffectsClassifier(None, **QUICK, network_posterior="laplace")
+    model.fit(table.frame.drop(columns="cluster"), table.target)
+    found = model.predict_interval(table.frame)
+    assert (found["high"] - found["low"]).min() > 0
+
+
+def test_refused():
+    data = make_clustered(200, 4, random_state=0)
+    with pytest.raises(ValueError, match=r"needs kl_weight > 0.*\[prior-off\]"):
+        make(kl_weight=0.0).fit(data.frame, data.target)
+    model = make().fit(data.frame, data.target)
+    with pytest.raises(ValueError, match=r"too many for it.*\[refine-network\]"):
+        model.refine()
+    with pytest.raises(ValueError, match=r"weights of the network.*\[network-too-large\]"):
+        make(hidden=(400, 400)).fit(data.frame, data.target)
