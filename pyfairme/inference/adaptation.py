@@ -1,8 +1,8 @@
 """New clusters learned from a few labelled rows: network, scales and old clusters are unchanged.
 
 For a posterior draw of the hyper-parameters, the effects of a new cluster are drawn from their
-conditional posterior p(u_g | its rows, draw) (see `independent_clusters`): the prior when it has no rows, its
-own fit when it has many.
+conditional posterior p(u_g | its rows, draw) (see `independent_clusters`): the prior when it has no
+rows, its own fit when it has many.
 """
 
 from __future__ import annotations

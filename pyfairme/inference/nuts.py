@@ -1,9 +1,9 @@
 """NUTS on the random effects, their scales and the likelihood's parameters; the network is frozen.
 
 The No-U-Turn sampler (Hoffman & Gelman 2014) runs in the coordinates of a fitted block guide:
-standard Normal noise that `block_guide.transport` turns into a draw. Where the guide is right the target
-is a standard Normal, whatever the number of clusters or the units; where it is not, NUTS corrects
-it, since the change of variables is exact.
+standard Normal noise that `block_guide.transport` turns into a draw. Where the guide is right the
+target is a standard Normal, whatever the number of clusters or the units; where it is not, NUTS
+corrects it, since the change of variables is exact.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The effects given the hyper-parameters: one Gaussian, exact for a Normal likelihood.
 
-In the layout of `linear_predictor`, around a point eta0 the log-likelihood is quadratic with gradient g and
-curvature W. Given the hyper-parameters (scales, correlations, the likelihood's own parameters) D
-and u are then Gaussian with precision
+In the layout of `linear_predictor`, around a point eta0 the log-likelihood is quadratic with
+gradient g and curvature W. Given the hyper-parameters (scales, correlations, the likelihood's own
+parameters) D and u are then Gaussian with precision
 
     prior + [ sum x x' W   sum x r' W ]
             [ sum r x' W   sum r r' W ]

@@ -2,8 +2,8 @@
 
 Exact for a Normal likelihood; otherwise Laplace's approximation at each cluster's own mode,
 corrected by importance sampling within the cluster: from that Gaussian where the weights of many
-clusters multiply (`importance_sampling`), from a wider mixture where a cluster stands alone (`adaptation`).
-Effects u = T v are whitened by the prior.
+clusters multiply (`importance_sampling`), from a wider mixture where a cluster stands alone
+(`adaptation`). Effects u = T v are whitened by the prior.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class PosteriorWarning(UserWarning):
 
 
 class Finished(NamedTuple):
-    """The network, posterior draws (draws, ...), and what they are worth (see `importance_sampling`)."""
+    """The network, draws (draws, ...), and what they are worth (see `importance_sampling`)."""
 
     network: Any
     draws: dict[str, np.ndarray]
