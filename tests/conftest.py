@@ -31,9 +31,9 @@ from jaxtyping import install_import_hook
 if os.environ.get("PYFAIRME_TYPECHECK") == "1":
     install_import_hook(["pyfairme.model", "pyfairme.inference"], "beartype.beartype")
 
-from pyfairme.compilation import HELD, MOST  # after the hook
+from pyfairme.compilation import HELD  # after the hook
 
-HELD.limit = MOST  # files share their fixtures' programs, and a process ends with its part
+HELD.limit = 512  # files share fixtures and their programs, and a process ends with its part
 
 
 def pytest_collection_finish() -> None:

@@ -10,8 +10,8 @@ import pyfairme as pf
 from pyfairme.notices import DataWarning
 
 QUICK = {
-    "hidden": (), "guide": "mean_field", "min_steps": 2, "epochs": 1, "progress": False,
-    "random_state": 0,
+    "hidden": (), "guide": "mean_field", "cluster_weight": 0.0, "unseen": "population",
+    "min_steps": 2, "epochs": 1, "progress": False, "random_state": 0,
 }  # fmt: skip
 
 

@@ -287,7 +287,8 @@ def test_a_regression_is_studied_alike():
     data = pf.datasets.make_clustered(
         rows=400, clusters=4, covariates=2, likelihood="normal", random_state=1
     )
-    model = pf.FairMixedEffectsRegressor(**LIGHT, fairness=None)
+    quick = {"fairness": None, "cluster_weight": 0.0, "unseen": "population"}
+    model = pf.FairMixedEffectsRegressor(**LIGHT, **quick)
     found = cross_validate(model, data, seen=3, folds=3, seeds=1, n_boot=10)
     assert isinstance(found, CrossValidation)
     frame = found.frame.query("effects == 'mixed' and clusters == 'seen'")
