@@ -159,7 +159,7 @@ def test_more_turns_extend_a_store_and_give_importance_only(tmp_path):
     part = cross_validate(models, data, turns=1, **shared)
     assert len(part.timings) == 2
     assert set(part.importance["seeds"]) == {2}
-    with pytest.raises(ValueError, match="Only 1 of 3 rotations were judged"):
+    with pytest.raises(ValueError, match="Only 1 of 3 rotations were evaluated"):
         part.frame  # noqa: B018
     done = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("seed*.json")}
     whole = cross_validate(models, data, **shared)

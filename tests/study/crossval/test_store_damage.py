@@ -160,7 +160,7 @@ def test_damage_while_a_study_is_read_is_an_error(store):
     opened = Store(store, STUDY)
     assert opened.done(KEYS[0], {"a": 1})
     (store / f"{STEM}.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValueError, match=r"medl seed 0 fold 0.*same call again.*\[store-damaged\]"):
+    with pytest.raises(ValueError, match=r"medl seed 0 fold 0.*repeat the call.*\[store-damaged\]"):
         opened.frame(KEYS[0])
 
 

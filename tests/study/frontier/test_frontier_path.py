@@ -191,7 +191,7 @@ def test_a_path_by_ray_is_the_local_one():
 
 
 def test_epochs_of_a_path_need_a_path():
-    with pytest.raises(ValueError, match=r"path_epochs=5 is of a path: give path=True"):
+    with pytest.raises(ValueError, match=r"path_epochs=5 needs path=True: give both"):
         frontier(FAIR, small_data(), weights=[0, 1], path_epochs=5, **SHARED)
     with pytest.raises(ValueError, match=r"path_epochs: 0. Expected an integer >= 1"):
         walk(None, path_epochs=0)
