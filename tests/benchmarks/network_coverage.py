@@ -4,7 +4,8 @@
 
 Bernoulli, Normal and Poisson data of `make_clustered` (a nonlinear function of five covariates and
 two groups, random intercepts and a slope), in 4, 6 or 10 clusters or in 100; new rows of clusters
-that training saw, of clusters that `adapt` learned from 30 rows, and of clusters never seen. Every
+that training saw, of clusters that `adapt` learned from 30 rows (half of theirs, if they have
+fewer), and of clusters never seen. Every
 fit is stored under --store as it ends, so a second call goes on where the first one stopped.
 """
 
@@ -70,7 +71,9 @@ def simulate(cell: Cell) -> Tables:
     known = sorted(data.truth.intercepts.index)[: cell.clusters]
     seen, unseen = seen_rows(data, known)
     place = data.frame["cluster"].iloc[unseen]
-    first = place.groupby(place, observed=True).cumcount().to_numpy() < LABELLED
+    grouped = place.groupby(place, observed=True)
+    enough = np.minimum(LABELLED, grouped.transform("size") // 2).to_numpy()
+    first = grouped.cumcount().to_numpy() < enough
     return Tables(
         data,
         seen[: cell.rows],

@@ -134,7 +134,8 @@ def simulation(setting: Setting, size: int, replicate: int) -> Arrays:
     """Fit one simulated data set: intervals of the probabilities of new rows, and the truth."""
     clusters = CLUSTERS + NEW
     rows = 2 * (size + TEST) + 500  # half of them in clusters to learn from, with some to spare
-    data = pf.datasets.make_clustered(rows, clusters, random_state=[replicate, size])
+    seed = np.random.default_rng([replicate, size])
+    data = pf.datasets.make_clustered(rows, clusters, random_state=seed)
     seen, unseen = seen_rows(data, sorted(data.truth.intercepts.index)[:CLUSTERS])
     training, test, unseen = seen[:size], seen[size : size + TEST], unseen[:TEST]
     model = pf.FairMixedEffectsClassifier(

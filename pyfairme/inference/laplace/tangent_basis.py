@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy.linalg import blas, eigh, solve_triangular
+from scipy.linalg import blas, solve_triangular
 
 from pyfairme.compilation import per_structure
 from pyfairme.model import tangent
@@ -22,6 +22,7 @@ from pyfairme.model import tangent
 LEFT = 1e-3  # share of the kernel's trace that may be left out
 MOST_TAKEN, MOST_KEPT = 1200, 600
 BLOCK = 64  # rows taken at a time
+ROUNDS = 3  # of subspace iteration
 ROUNDING = 1e-4  # variance, relative to the largest, below which single precision holds no more
 
 
@@ -66,11 +67,12 @@ def find_basis(network: Any, x: np.ndarray, seed: int) -> TangentBasis:
     found, gains = tangents(network, x)
     n, outputs = found.slopes[-1].shape[:2]
     whole = float(variances(found).sum())
-    factor = pivoted(found, np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    factor = pivoted(found, generator)
     weights = _orthonormal(factor, found)
     columns = factor.columns
     if columns.shape[1] > MOST_KEPT:
-        turn = _largest(columns)
+        turn = _largest(columns, generator)
         columns, weights = columns @ turn, turn.T @ weights
     left = 1.0 - float(np.square(columns, dtype=np.float64).sum()) / whole if whole > 0 else 0.0
     return TangentBasis(columns.reshape(n, outputs, -1), weights, max(left, 0.0), gains)
@@ -173,11 +175,16 @@ def _orthonormal(factor: KernelFactor, found: Tangents) -> np.ndarray:
     return solve_triangular(lower, own, lower=True).astype(np.float32) if len(lower) else own
 
 
-def _largest(columns: np.ndarray) -> np.ndarray:
-    """Return the combinations of columns with the largest sums of squares, (r, MOST_KEPT)."""
-    r = columns.shape[1]
+def _largest(columns: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Return combinations of columns with nearly the largest sums of squares, (r, MOST_KEPT).
+
+    By subspace iteration from a random start (Halko, Martinsson & Tropp 2011).
+    """
     gram = blas.dsyrk(1.0, columns.astype(np.float64).T, lower=True)  # type: ignore[attr-defined]
-    _, turn = eigh(gram, lower=True, subset_by_index=(r - MOST_KEPT, r - 1))
+    gram = np.tril(gram) + np.tril(gram, -1).T
+    turn = generator.normal(size=(len(gram), MOST_KEPT))
+    for _ in range(ROUNDS):
+        turn, _ = np.linalg.qr(gram @ turn)
     return turn.astype(np.float32)
 
 

@@ -47,7 +47,7 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec, Objective, plain
 
 FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
-WORK = 3e10  # products that they may take
+WORK = 1.5e10  # products that they may take
 DF = 5
 STEP = 0.15  # of the real numbers behind scales, for second differences
 CROSSED = 10  # hyper-parameters up to which their covariances are found, not variances alone
@@ -194,12 +194,20 @@ def draw_tangent(
     generator = np.random.default_rng(seed)
     chosen = resample(smoothed, draws, generator)
     chosen.sort()
-    parts = [
-        _given_scales(layout, evidence, found, basis, free[index], int(count), generator, anchor)
+    each = [
+        _given_scales(evidence.given(found, free[index]), int(count), generator)
         for index, count in zip(*np.unique(chosen, return_counts=True), strict=True)
     ]
-    every = {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
-    every |= _scales(layout, basis, evidence.hyper_parameters(free[chosen]))
+    dense, local = (np.concatenate(parts) for parts in zip(*each, strict=True))
+    values = evidence.hyper_parameters(free[chosen])
+    if anchor is not None:
+        dense, local = _moved(layout, dense, local, found.gaussian, anchor)
+    r, m = layout.directions, layout.directions + layout.linear
+    every = _by_name(layout, dense[:, m:], local)
+    every[tangent.LINEAR] = dense[:, r:m].reshape(draws, -1, layout.spec.likelihood.outputs)
+    if r:
+        every[tangent.WEIGHTS] = _weights(basis, dense[:, :r], values[WEIGHT_SD], generator)
+    every |= _scales(layout, basis, values)
     order = generator.permutation(draws)
     every = {name: value[order] for name, value in every.items()}
     if anchor is not None and layout.directions:
@@ -291,34 +299,31 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
 
 
 def _given_scales(
-    layout: Layout,
-    evidence: LaplaceEvidence,
-    found: Found,
-    basis: TangentBasis,
-    free: np.ndarray,
-    count: int,
-    generator: np.random.Generator,
-    anchor: Anchor | None,
-) -> dict[str, np.ndarray]:
-    """Draw weights and effects given hyper-parameters."""
-    gaussian: Gaussian = evidence.given(found, free)
+    gaussian: Gaussian, count: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw D (s, m) and u (s, G, a) given hyper-parameters."""
     noise = generator.normal(size=(count, len(gaussian.dense)))
-    dense, local = draw(gaussian, noise, generator.normal(size=(count, *gaussian.local.shape)))
-    r, m = layout.directions, layout.directions + layout.linear
-    if anchor is not None:
-        dense[:, :m] -= found.gaussian.dense[:m]
-        dense[:, m:] += anchor.dense - found.gaussian.dense[m:]
-        local = local + anchor.local - found.gaussian.local
-    outputs = layout.spec.likelihood.outputs
-    every = {tangent.LINEAR: dense[:, r:m].reshape(count, -1, outputs)}
-    if r:
-        sd = evidence.hyper_parameters(free[None])[WEIGHT_SD]
-        rest = np.float32(sd) * generator.standard_normal(
-            (count, basis.weights.shape[1]), dtype=np.float32
-        )
-        inside = dense[:, :r].astype(np.float32) - rest @ basis.weights.T
-        every[tangent.WEIGHTS] = basis.unscaled(rest + inside @ basis.weights)
-    return every | _by_name(layout, dense[:, m:], local)
+    return draw(gaussian, noise, generator.normal(size=(count, *gaussian.local.shape)))
+
+
+def _moved(
+    layout: Layout, dense: np.ndarray, local: np.ndarray, mode: Gaussian, anchor: Anchor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Move draws so that their mode is the anchor; the network's own weights come later."""
+    m = layout.directions + layout.linear
+    away = np.concatenate([-mode.dense[:m], anchor.dense - mode.dense[m:]])
+    return dense + away, local + anchor.local - mode.local
+
+
+def _weights(
+    basis: TangentBasis, inside: np.ndarray, sd: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Return weights (s, P): ``inside`` (s, r) in the basis, from their prior outside of it."""
+    shape = (len(inside), basis.weights.shape[1])
+    rest = generator.standard_normal(shape, dtype=np.float32)
+    rest *= sd[:, None].astype(np.float32)
+    rest += (inside.astype(np.float32) - rest @ basis.weights.T) @ basis.weights
+    return basis.unscaled(rest)
 
 
 def _by_name(layout: Layout, dense: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
