@@ -166,7 +166,7 @@ def other_attributes(run):
 def test_runs_of_different_rows_are_refused(make_runs, change, what):
     runs = make_runs({"one": {}, "two": {}}, n=100)
     runs["two", 0] = change(runs["two", 0])
-    message = rf"must evaluate the same rows, but {what} of 'two' seed 0 is not that of 'one' seed 0"
+    message = rf"evaluate the same rows, but {what} of 'two' seed 0 is not that of 'one' seed 0"
     with pytest.raises(ValueError, match=message):
         evaluate(runs)
 
