@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jaxtyping import Array
 from scipy.linalg import block_diag, cho_solve
 from scipy.optimize import minimize
 
@@ -334,10 +335,10 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
     layout = Layout(spec, bare, 0)
     hypers, likelihood = layout.hypers, spec.likelihood
 
-    def values_of(free: Any) -> Any:
+    def values_of(free: Array) -> Any:
         return from_free(hypers, free)[0]
 
-    def at_rows(free: Any, eta: Any, y: Any, weight: Any) -> Any:
+    def at_rows(free: Array, eta: Array, y: Array, weight: Array) -> Any:
         values = values_of(free)
         g, w = quadratic(likelihood, eta, y, values)
         if likelihood.target == "real":  # not log-concave with heavy tails: Fisher's information
@@ -345,20 +346,20 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
         log_p = jax.vmap(lambda e, t: likelihood.distribution(e, values).log_prob(t))(eta, y)
         return weight * log_p, weight[:, None] * g, weight[:, None, None] * w
 
-    def bent(free: Any, eta: Any, y: Any, weight: Any, spread: Any) -> Any:
+    def bent(free: Array, eta: Array, y: Array, weight: Array, spread: Array) -> Any:
         return -0.5 * jnp.sum(spread * at_rows(free, eta, y, weight)[2])
 
-    def moved(free: Any, eta: Any, y: Any, weight: Any, spread: Any, turn: Any) -> Any:
+    def moved(free: Array, eta: Array, y: Array, weight: Array, spread: Array, turn: Array) -> Any:
         log_p, g, w = at_rows(free, eta, y, weight)
         return log_p.sum() - 0.5 * jnp.sum(spread * w) + jnp.sum(turn * g)
 
-    def scales(free: Any) -> Any:
+    def scales(free: Array) -> Any:
         values = values_of(free)
         weight_sd = values.get(WEIGHT_SD, jnp.ones(()))
         factors = tuple(cluster_scale(factor, values) for factor in bare.factors)
         return weight_sd, values[LINEAR_SD], factors
 
-    def of_scales(free: Any, pieces: Pieces, counts: tuple[float, float]) -> Any:
+    def of_scales(free: Array, pieces: Pieces, counts: tuple[float, float]) -> Any:
         """Return what the scales say of the second moments; only its gradient counts."""
         weight_sd, linear_sd, factors = scales(free)
         total = _of_scale(weight_sd, pieces.weights, counts[0])
@@ -369,7 +370,7 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
             total += -0.5 * jnp.sum(inverse * moment) - factor.clusters * half
         return total
 
-    def log_prior_of(free: Any, objective: Objective) -> Any:
+    def log_prior_of(free: Array, objective: Objective) -> Any:
         values, volume = from_free(hypers, free)
         scale = likelihood.effect_scale
         total = volume + dist.HalfNormal(scale).log_prob(values.pop(LINEAR_SD))
@@ -377,7 +378,9 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
             total += dist.HalfNormal(WEIGHT_PRIOR * scale).log_prob(values.pop(WEIGHT_SD))
         return total + log_prior(bare, values, objective)
 
-    def prior(free: Any, pieces: Pieces, counts: tuple[float, float], objective: Objective) -> Any:
+    def prior(
+        free: Array, pieces: Pieces, counts: tuple[float, float], objective: Objective
+    ) -> Any:
         value, slope = jax.value_and_grad(log_prior_of)(free, objective)
         return value, slope + jax.grad(of_scales)(free, pieces, counts)
 
@@ -393,5 +396,5 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
     )
 
 
-def _of_scale(sd: Any, square: Any, count: Any) -> Any:
+def _of_scale(sd: Array, square: Array, count: Array | float) -> Array:
     return -0.5 * square / sd**2 - count * jnp.log(sd)
