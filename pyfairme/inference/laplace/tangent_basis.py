@@ -13,7 +13,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 from scipy.linalg import blas, solve_triangular
 
 from pyfairme.compilation import per_structure
@@ -62,7 +64,7 @@ class KernelFactor(NamedTuple):
     rows: np.ndarray
 
 
-def find_basis(network: Any, x: np.ndarray, seed: int) -> TangentBasis:
+def find_basis(network: Any, x: Array | np.ndarray, seed: int) -> TangentBasis:
     """Choose the directions for a network at rows ``x`` (n, p)."""
     found, gains = tangents(network, x)
     n, outputs = found.slopes[-1].shape[:2]
@@ -78,11 +80,11 @@ def find_basis(network: Any, x: np.ndarray, seed: int) -> TangentBasis:
     return TangentBasis(columns.reshape(n, outputs, -1), weights, max(left, 0.0), gains)
 
 
-def tangents(network: Any, x: np.ndarray) -> tuple[Tangents, tuple[float, float]]:
+def tangents(network: Any, x: Array | np.ndarray) -> tuple[Tangents, tuple[float, float]]:
     """Return the tangents of both networks, of unit mean variance each, and their gains."""
     both, gains = [], []
     for layers in (network, tangent.untrained(tangent.widths(network))):
-        own = Tangents(*jax.tree.map(np.asarray, _sensitivities()(layers, x)))
+        own = Tangents(*jax.tree.map(np.asarray, _sensitivities()(layers, jnp.asarray(x))))
         mean = float(variances(own).mean())
         gain = mean**-0.5 if mean > 0 else 0.0
         gains.append(gain)

@@ -359,7 +359,7 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
         factors = tuple(cluster_scale(factor, values) for factor in bare.factors)
         return weight_sd, values[LINEAR_SD], factors
 
-    def of_scales(free: Array, pieces: Pieces, counts: tuple[float, float]) -> Any:
+    def of_scales(free: Array, pieces: Pieces, counts: tuple[Array, Array]) -> Any:
         """Return what the scales say of the second moments; only its gradient counts."""
         weight_sd, linear_sd, factors = scales(free)
         total = _of_scale(weight_sd, pieces.weights, counts[0])
@@ -379,7 +379,7 @@ def _terms(spec: ModelSpec, bare: ModelSpec) -> LikelihoodTerms:
         return total + log_prior(bare, values, objective)
 
     def prior(
-        free: Array, pieces: Pieces, counts: tuple[float, float], objective: Objective
+        free: Array, pieces: Pieces, counts: tuple[Array, Array], objective: Objective
     ) -> Any:
         value, slope = jax.value_and_grad(log_prior_of)(free, objective)
         return value, slope + jax.grad(of_scales)(free, pieces, counts)

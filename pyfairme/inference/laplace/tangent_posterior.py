@@ -79,7 +79,8 @@ class Anchor(NamedTuple):
 def tangent_rows(layout: Layout, network: Any, batch: Batch, features: np.ndarray) -> MixedRows:
     """Return the design of directions of weights, (n, K, r), the linear part and the effects."""
     effects, n = layout.effects, len(batch.weight)
-    rows = jax.tree.map(np.asarray, design_rows(effects, network, batch))
+    rows = design_rows(effects, network, jax.tree.map(jnp.asarray, batch))
+    rows = jax.tree.map(np.asarray, rows)
     outputs = effects.outputs
     unit = np.eye(outputs, dtype=np.float32)
 
@@ -104,7 +105,8 @@ def tangent_rows(layout: Layout, network: Any, batch: Batch, features: np.ndarra
 def start_of(layout: Layout, first: Mapping[str, Any]) -> np.ndarray:
     """Return where the search for the scales starts: at those of the first stage."""
     own: Any = dict.fromkeys((WEIGHT_SD, LINEAR_SD), START_SD * layout.spec.likelihood.effect_scale)
-    return np.asarray(to_free(layout.hypers, {**first, **own}), np.float64)
+    values = {name: jnp.asarray(value) for name, value in {**first, **own}.items()}
+    return np.asarray(to_free(layout.hypers, values), np.float64)
 
 
 def check_tangent(spec: ModelSpec, rows: int) -> None:
@@ -182,6 +184,7 @@ def draw_tangent(
     pull
         The penalties' pull on the effects, D (M,) and u (G, a), where penalties act: see above.
     """
+    batch = jax.tree.map(jnp.asarray, batch)
     basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
     layout = layout._replace(directions=basis.weights.shape[0])
     evidence = LaplaceEvidence(

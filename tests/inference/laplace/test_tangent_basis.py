@@ -1,6 +1,7 @@
 """The basis of directions against the whole Jacobian."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -20,7 +21,7 @@ def make(outputs=1, rows=40):
     layers = mlp_init(jax.random.key(0), (3, 6, 5, outputs))
     network = tuple(Layer(5 * one.weight, one.bias + 0.1) for one in layers)
     x = np.random.default_rng(0).normal(size=(rows, 3)).astype(np.float32)
-    return network, x
+    return network, jnp.asarray(x)
 
 
 def whole_jacobian(network, x):
@@ -76,7 +77,8 @@ def test_unscaled_weights_are_those_of_the_networks():
     expected = whole_jacobian(network, x) @ drawn[0]
     weights = basis.unscaled(drawn.copy())[0]
     linear = np.zeros((4, 1), np.float32)
-    found = tangent.link(network, {tangent.WEIGHTS: weights, tangent.LINEAR: linear}, x)
+    values = {tangent.WEIGHTS: jnp.asarray(weights), tangent.LINEAR: jnp.asarray(linear)}
+    found = tangent.link(network, values, x)
     np.testing.assert_allclose(np.asarray(found)[:, 0], expected, rtol=1e-3, atol=1e-4)
 
 

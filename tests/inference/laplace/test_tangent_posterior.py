@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -23,9 +24,9 @@ from tests.inference.one_way import CLUSTERS, NETWORK, ROWS, exact, make_rows
 
 BARE = ModelSpec(Normal(), 1, factors=(RandomEffects("g", CLUSTERS),), fixed_loss=False)
 FIRST = {
-    "residual_sd": np.array(0.7, np.float32),
-    "g_intercept_sd": np.full(1, 0.3, np.float32),
-    "g_intercept": np.zeros((CLUSTERS, 1), np.float32),
+    "residual_sd": jnp.float32(0.7),
+    "g_intercept_sd": jnp.full(1, 0.3),
+    "g_intercept": jnp.zeros((CLUSTERS, 1)),
 }
 
 
@@ -39,7 +40,7 @@ def make_network(bare):
 
 def test_moments_are_those_of_a_known_posterior():
     # the oracle has Normal(0, 2.5) for the slope, here its scale is found: it shrinks a little
-    rows = make_rows()
+    rows = jax.tree.map(jnp.asarray, make_rows())
     found = draw_tangent(layout_of(BARE), NETWORK, rows, Objective(), FIRST, 4000, 0).draws
     numbers = np.column_stack(
         [
@@ -60,6 +61,7 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
     """With all scales given, the links' mean and variance are a Gaussian process's."""
     bare = replace(BARE, hidden=(6,))
     rows, network, layout = make_rows(), make_network(bare), layout_of(bare)
+    rows = jax.tree.map(jnp.asarray, rows)
     given = {}
 
     def propose(evidence, found, seed):
@@ -71,8 +73,10 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
     drawn = draw_tangent(layout, network, rows, Objective(), FIRST, number, 0).draws
     one = jax.jit(jax.vmap(lambda values: predictor(layout.spec, network, values, rows).mixed))
     links = np.asarray(one(drawn))[..., 0]
-    features = np.asarray(tangent.features(network, rows.x), np.float64)[:, 0]
-    other = np.asarray(tangent.features(tangent.untrained(bare.sizes), rows.x), np.float64)[:, 0]
+    features = np.asarray(tangent.features(network, jnp.asarray(rows.x)), np.float64)[:, 0]
+    other = np.asarray(
+        tangent.features(tangent.untrained(bare.sizes), jnp.asarray(rows.x)), np.float64
+    )[:, 0]
     scales = {k: np.asarray(v[0], np.float64) for k, v in drawn.items() if k.endswith("_sd")}
     weights, untrained, linear = scales[tangent.SCALES]
     same = rows.cluster == rows.cluster.T
@@ -89,7 +93,8 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
 def test_where_penalties_act_the_mean_is_the_trained_network():
     bare = replace(BARE, hidden=(6,))
     rows, network, layout = make_rows(), make_network(bare), layout_of(bare)
-    pull = np.zeros(0, np.float32), np.zeros((CLUSTERS, 1), np.float32)
+    rows = jax.tree.map(jnp.asarray, rows)
+    pull = jnp.zeros(0), jnp.zeros((CLUSTERS, 1))
     found = draw_tangent(layout, network, rows, Objective(), FIRST, 4000, 0, pull).draws
     one = jax.jit(jax.vmap(lambda values: predictor(layout.spec, network, values, rows).fixed))
     links = np.asarray(one(found))[..., 0]
