@@ -61,7 +61,7 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
     """With all scales given, the links' mean and variance are a Gaussian process's."""
     bare = replace(BARE, hidden=(6,))
     rows, network, layout = make_rows(), make_network(bare), layout_of(bare)
-    rows = jax.tree.map(jnp.asarray, rows)
+    batch = jax.tree.map(jnp.asarray, rows)
     given = {}
 
     def propose(evidence, found, seed):
@@ -71,7 +71,7 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
     monkeypatch.setattr(tangent_posterior, "_propose", propose)
     number = 4000
     drawn = draw_tangent(layout, network, rows, Objective(), FIRST, number, 0).draws
-    one = jax.jit(jax.vmap(lambda values: predictor(layout.spec, network, values, rows).mixed))
+    one = jax.jit(jax.vmap(lambda values: predictor(layout.spec, network, values, batch).mixed))
     links = np.asarray(one(drawn))[..., 0]
     features = np.asarray(tangent.features(network, jnp.asarray(rows.x)), np.float64)[:, 0]
     other = np.asarray(
