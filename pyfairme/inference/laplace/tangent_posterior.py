@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -24,7 +25,7 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.block_guide import at_mode, from_free, to_free
-from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, part
 from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows, draw, order_rows
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.inference.laplace.second_stage import (
@@ -43,7 +44,6 @@ from pyfairme.inference.laplace.tangent_evidence import (
     Layout,
 )
 from pyfairme.model import tangent
-from pyfairme.model.effects import RandomEffects
 from pyfairme.model.program import ModelSpec, Objective, plain
 
 FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
@@ -206,7 +206,8 @@ def draw_tangent(
     if anchor is not None:
         dense, local = _moved(layout, dense, local, found.gaussian, anchor)
     r, m = layout.directions, layout.directions + layout.linear
-    every = _by_name(layout, dense[:, m:], local)
+    every = jax.vmap(partial(part, layout.effects))(jnp.asarray(dense[:, m:]), jnp.asarray(local))
+    every = {name: np.asarray(value) for name, value in every.items()}
     every[tangent.LINEAR] = dense[:, r:m].reshape(draws, -1, layout.spec.likelihood.outputs)
     if r:
         every[tangent.WEIGHTS] = _weights(basis, dense[:, :r], values[WEIGHT_SD], generator)
@@ -327,22 +328,3 @@ def _weights(
     rest *= sd[:, None].astype(np.float32)
     rest += (inside.astype(np.float32) - rest @ basis.weights.T) @ basis.weights
     return basis.unscaled(rest)
-
-
-def _by_name(layout: Layout, dense: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
-    """Name draws of effects D (s, M) and u (s, G, a)."""
-    effects, found, at = layout.effects, {}, 0
-    for factor in effects.others:
-        size = factor.clusters * factor.width * effects.outputs
-        found |= _by_term(factor, dense[:, at : at + size])
-        at += size
-    return found | (_by_term(effects.local, local) if effects.local else {})
-
-
-def _by_term(factor: RandomEffects, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Name draws of a factor's effects, (s, ...)."""
-    values = values.reshape(len(values), factor.clusters, factor.width, factor.outputs)
-    found = {f"{factor.name}_intercept": values[:, :, 0]} if factor.intercept else {}
-    if factor.terms:
-        found[f"{factor.name}_slopes"] = values[:, :, int(factor.intercept) :]
-    return found
