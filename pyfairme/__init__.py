@@ -11,6 +11,7 @@ from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.inference.adversary_skill import AdversaryWarning
 from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.notices import DataWarning
+from pyfairme.postprocessing.conformal_intervals import ConformalIntervals
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.variants import VARIANTS
@@ -21,6 +22,7 @@ __all__ = [
     "VARIANTS",
     "AdversaryWarning",
     "Binned",
+    "ConformalIntervals",
     "DataWarning",
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",

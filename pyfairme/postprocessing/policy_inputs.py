@@ -18,6 +18,7 @@ from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.input_types import Attributes, PathLike, Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness_report, saved_state, table_inputs
+from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.custom_objects import check_objects
@@ -49,13 +50,13 @@ def check_classifier(estimator: FairMixedEffectsClassifier) -> None:
         )
 
 
-def frame_of(estimator: FairMixedEffectsClassifier, X: Table) -> pd.DataFrame:
-    """Return new rows as a frame, as the classifier takes them."""
+def frame_of(estimator: FairMixedEffects, X: Table) -> pd.DataFrame:
+    """Return new rows as a frame, as the estimator takes them."""
     return table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
 
 
-def encode(estimator: FairMixedEffectsClassifier, y: ArrayLike, frame: pd.DataFrame) -> np.ndarray:
-    """Return the class of each row of the frame, 0 or 1, (n,)."""
+def encode(estimator: FairMixedEffects, y: ArrayLike, frame: pd.DataFrame) -> np.ndarray:
+    """Return the class of each row of the frame, 0, 1, ..., or its target as encoded, (n,)."""
     warn_of_order(frame, "X", y=y)
     table_inputs.check_target(estimator, y)
     outcome = estimator.target_.encode(y)
@@ -81,26 +82,37 @@ def entry_of(attribute: Attribute) -> Sensitive:
     return parts[0] if len(parts) == 1 else parts
 
 
-def learn_groups(entry: Sensitive, frame: pd.DataFrame, otherwise: str) -> Attribute:
-    """Learn the groups of an attribute; ``otherwise`` says what to do without them."""
+def learn_groups(
+    entry: Sensitive, frame: pd.DataFrame, otherwise: str, what: str = "Thresholds"
+) -> Attribute:
+    """Learn the groups of an attribute; ``otherwise`` says what to do without them.
+
+    ``what`` is chosen by group.
+    """
     columns = list(dict.fromkeys(source(part) for part in components(entry)))
-    check_columns(attribute_name(entry), columns, frame, otherwise)
+    check_columns(attribute_name(entry), columns, frame, otherwise, what)
     Schema.infer(frame[columns], sensitive=(entry,))
     try:
         return Attribute.fit(frame, entry)
     except ValueError as error:
         raise ValueError(
-            f"No thresholds by group can be chosen on these {len(frame)} rows. {error} "
+            f"No {what.lower()} by group can be chosen on these {len(frame)} rows. {error} "
             f"Otherwise {otherwise} [no-groups]"
         ) from error
 
 
-def check_columns(name: str, columns: Sequence[str], frame: pd.DataFrame, otherwise: str) -> None:
+def check_columns(
+    name: str,
+    columns: Sequence[str],
+    frame: pd.DataFrame,
+    otherwise: str,
+    what: str = "Thresholds",
+) -> None:
     """Raise when a column that the groups are read from is absent."""
     absent = [column for column in columns if column not in frame.columns]
     if absent:
         raise ValueError(
-            f"Thresholds by group of {name!r} need the sensitive column {absent[0]!r} of every "
+            f"{what} by group of {name!r} need the sensitive column {absent[0]!r} of every "
             "row, and X does not have it. Available columns: "
             f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise} [absent-column]"
         )
@@ -145,14 +157,14 @@ def decide(
     decision = (share >= 1).astype(int)
     if open_.any():  # only then are coins tossed
         tossed: Any = frame[open_]
-        decision[open_] = coins(_contents(estimator, tossed, groups), seed) < share[open_]
+        decision[open_] = coins(read_contents(estimator, tossed, groups), seed) < share[open_]
     return decision
 
 
-def _contents(
-    estimator: FairMixedEffectsClassifier, frame: pd.DataFrame, groups: Sequence[Attribute]
+def read_contents(
+    estimator: FairMixedEffects, frame: pd.DataFrame, groups: Sequence[Attribute]
 ) -> pd.DataFrame:
-    """Return the columns that classifier and groups read, free of dtypes: numbers or labels."""
+    """Return the columns that estimator and groups read, free of dtypes: numbers or labels."""
     columns = [column for attribute in groups for column in attribute.columns]
     doubled = _doubled(estimator.design_, groups)
     schema, offset = estimator.design_.schema, estimator.offset
@@ -217,9 +229,13 @@ def read(
     kind: str,
     key: str | bytes | None,
     objects: Mapping[str, Any] | None,
-    restored: Callable[[Mapping[str, Any], FairMixedEffectsClassifier], Policy],
+    restored: Callable[[Mapping[str, Any], Any], Policy],
+    empty: type[FairMixedEffects] = FairMixedEffectsClassifier,
 ) -> Policy:
-    """Read a policy of that kind from a file; ``restored`` makes it of its state and classifier."""
+    """Read a policy of that kind from a file; ``restored`` makes it of its state and estimator.
+
+    ``empty`` is the estimator's class.
+    """
     found, saved = persistence.load_state(path, key=key)
     if found != kind:
         raise ValueError(
@@ -228,6 +244,6 @@ def read(
         )
     check_objects(path, saved.get("estimator"), objects)
     with persistence.as_of_a_file(path):
-        empty, secret = FairMixedEffectsClassifier(), persistence.secret_of(key)
-        estimator = saved_state.from_state(empty, saved["estimator"], secret, objects)
+        secret = persistence.secret_of(key)
+        estimator = saved_state.from_state(empty(), saved["estimator"], secret, objects)
         return restored(saved, estimator)
