@@ -593,6 +593,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
         metrics: ChosenMetrics | None = None,
+        intervals: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -620,6 +621,12 @@ class FairMixedEffects(BaseEstimator, ABC):
         metrics
             Names to choose some metrics, `pyfairme.metrics.Metric` objects to add some of your own
             (docs/extending.md), or both. None: all that come with the package.
+        intervals
+            Prediction intervals of the outcomes, or sets of classes, whose coverage and width are
+            reported by group: a frame with a line per row of X, as `ConformalIntervals` and
+            `ConformalSets` return, or ``predict_interval(X, kind="observation")`` of a regressor.
+            They are judged beside mixed predictions, or those that a dictionary {effects: frame}
+            names.
 
         Returns
         -------
@@ -639,7 +646,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen_metrics(metrics)
-        judged = fairness_report.collect(self, X, y, attributes, sample_weight)
+        judged = fairness_report.collect(self, X, y, attributes, sample_weight, intervals)
         return fairness_report.report(judged, **options)
 
     def random_disparity(

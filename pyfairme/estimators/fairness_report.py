@@ -6,7 +6,7 @@ Rows collected from several fits (folds, seeds) can be pooled before they are ju
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,12 +24,13 @@ from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
+from pyfairme.estimators.judged_intervals import read_intervals
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
-from pyfairme.metrics.metric import ChosenMetrics
-from pyfairme.metrics.names import apart, join_names
+from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
+from pyfairme.metrics.names import ALL, apart, join_names
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.small_groups import enough, merge_small_groups
 from pyfairme.notices import DataWarning, unsaid, warn
@@ -60,7 +61,9 @@ class EvaluatedRows:
     and 7), shaped like the prediction, NaN in rows of a level never trained on. ``sensitive`` has a
     label per row and attribute; ``classes`` the labels, () for regression; ``seed`` is that of the
     bootstrap; ``weight`` (n,) how much each row counts, None: alike. ``alone`` (n,) marks rows
-    that lack a cluster, or one of several; None: no row.
+    that lack a cluster, or one of several; None: no row. ``covered`` and ``width`` (n,) say, for
+    the effects whose prediction intervals or sets are judged, whether a row's holds its outcome,
+    and how wide it is, or how many classes it has.
     """
 
     y: np.ndarray
@@ -75,6 +78,8 @@ class EvaluatedRows:
     seed: int
     weight: np.ndarray | None = None
     alone: np.ndarray | None = None
+    covered: dict[str, np.ndarray] = field(default_factory=dict)
+    width: dict[str, np.ndarray] = field(default_factory=dict)
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the clusters of some rows for a bootstrap, None where a row is alone."""
@@ -90,8 +95,12 @@ def collect(
     y: ArrayLike,
     attributes: Attributes | None = None,
     sample_weight: ArrayLike | None = None,
+    intervals: Any = None,
 ) -> EvaluatedRows:
-    """Predict all effects, and every flip of every attribute, for the rows of X."""
+    """Predict all effects, and every flip of every attribute, for the rows of X.
+
+    ``intervals`` are those of `FairMixedEffectsClassifier.fairness_report`.
+    """
     check_fitted(estimator)
     warn_of_order(X, "X", y=y)
     warn_of_order(X, "X", sample_weight=sample_weight)
@@ -104,6 +113,8 @@ def collect(
     seen = _seen(design, frame)
     judge = attributes_to_judge(estimator, frame, attributes)
     classes = tuple(getattr(estimator, "classes_", ()))
+    outcome = target if classes else np.asarray(y, np.float64).reshape(-1)
+    covered, width = read_intervals(intervals, outcome, classes, frame)
 
     prediction = _predict(estimator, frame, seen)
     decision, density = {}, {}
@@ -116,7 +127,7 @@ def collect(
     cluster = [table_inputs.cluster_labels(frame, factor) for factor in _finest(design)]
     gaps = [labels == MISSING for labels in cluster]
     return EvaluatedRows(
-        y=target if classes else np.asarray(y, np.float64).reshape(-1),
+        y=outcome,
         prediction=prediction,
         decision=decision,
         gap=_gaps(estimator, frame, seen, judge, prediction),
@@ -128,6 +139,8 @@ def collect(
         seed=estimator._seed,
         weight=table_inputs.sample_weights(sample_weight, len(frame)),
         alone=np.logical_or.reduce(gaps) if gaps else np.zeros(len(frame), bool),
+        covered=covered,
+        width=width,
     )
 
 
@@ -301,6 +314,8 @@ def report(
                 part.insert(1, "clusters", name)
                 part.insert(4, "class", label)
                 blocks.append(part)
+            if len(judged.classes) > 2 and effects in judged.covered:
+                blocks += _of_sets(judged, effects, name, (rows, groups), (n_boot, level, metrics))
     frame = pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
     if len(judged.classes) == 2:
         positive = judged.classes[-1]
@@ -356,8 +371,31 @@ def _against_the_rest(judged: EvaluatedRows) -> Iterable[tuple[Any, EvaluatedRow
                 prediction={e: p[:, code] for e, p in judged.prediction.items()},
                 decision={e: (d == code).astype(int) for e, d in judged.decision.items()},
                 gap={e: {a: g[:, code] for a, g in gaps.items()} for e, gaps in judged.gap.items()},
+                covered={},  # a set is of all classes: it has lines of its own
+                width={},
             ),
         )
+
+
+def _of_sets(
+    judged: EvaluatedRows,
+    effects: str,
+    name: str,
+    at: tuple[np.ndarray, Mapping[str, Any]],
+    options: tuple[int, float, Any],
+) -> list[pd.DataFrame]:
+    """Return the lines about sets of more than two classes, which are no class's own."""
+    chosen = [m.name for m in chosen_metrics(options[2]) if {"covered", "width"} & {*m.needs}]
+    if not chosen:
+        return []
+    none = np.zeros(len(judged.y))  # no metric of sets reads predictions
+    bare = replace(judged, prediction={effects: none}, decision={effects: none}, y=none)
+    bare = replace(bare, gap={effects: {}})
+    part = _one(bare, effects, *at, (options[0], options[1], chosen))
+    part.insert(0, "effects", effects)
+    part.insert(1, "clusters", name)
+    part.insert(4, "class", ALL)
+    return [part]
 
 
 def _blocks(judged: EvaluatedRows, by_cluster: bool) -> Iterable[tuple[str, np.ndarray]]:
@@ -417,6 +455,8 @@ def _one(
         "level": level,
         "sample_weight": None if judged.weight is None else judged.weight[rows],
     }
+    if effects in judged.covered:
+        shared |= {"covered": judged.covered[effects][rows], "width": judged.width[effects][rows]}
     y, prediction = judged.y[rows], judged.prediction[effects][rows]
     if judged.decision:
         return classification_report_frame(y, prediction, judged.decision[effects][rows], **shared)

@@ -14,6 +14,8 @@ from pyfairme.metrics.equalized_odds import fpr_sd, tpr_sd
 from pyfairme.metrics.equalized_odds_corrected import fpr_sd_corrected, tpr_sd_corrected
 from pyfairme.metrics.error_spread import mse_sd, residual_sd
 from pyfairme.metrics.group_sums import PredictedRows, Table, make_table
+from pyfairme.metrics.interval_coverage import coverage_sd, interval_coverage
+from pyfairme.metrics.interval_width import interval_width
 from pyfairme.metrics.metric import Metric, MetricParts
 from pyfairme.metrics.null_value import NullValue, null_value
 from pyfairme.metrics.pareto import hypervolume, non_dominated
@@ -36,6 +38,7 @@ __all__ = [
     "classification_report_frame",
     "conditional_demographic_disparity",
     "counterfactual_gap",
+    "coverage_sd",
     "coverage_table",
     "demographic_parity",
     "demographic_parity_difference",
@@ -44,6 +47,8 @@ __all__ = [
     "fpr_sd",
     "fpr_sd_corrected",
     "hypervolume",
+    "interval_coverage",
+    "interval_width",
     "log_loss",
     "make_table",
     "mse",

@@ -37,6 +37,11 @@ class PredictedRows(NamedTuple):
         Shape ``(n,)``: log predictive density of ``y_true``, or ``None``.
     weight
         Shape ``(n,)``: sample weights, or ``None`` where every row counts once.
+    covered
+        Shape ``(n,)``: 1 where the row's prediction interval or set holds its outcome, else 0; or
+        ``None``.
+    width
+        Shape ``(n,)``: width of the interval, or number of classes in the set; or ``None``.
     """
 
     y_true: Floats
@@ -47,6 +52,8 @@ class PredictedRows(NamedTuple):
     gap: Floats | None = None
     log_density: Floats | None = None
     weight: Floats | None = None
+    covered: Floats | None = None
+    width: Floats | None = None
 
 
 class Table(NamedTuple):

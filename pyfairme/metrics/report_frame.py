@@ -62,6 +62,8 @@ def classification_report_frame(
     level: float = 0.9,
     min_group_size: int = 0,
     metrics: Any = None,
+    covered: ArrayLike | None = None,
+    width: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a binary classifier as one tidy table.
 
@@ -102,6 +104,11 @@ def classification_report_frame(
     metrics
         Names to choose some metrics, `Metric` objects to add some, or both; None: all that come
         with the package.
+    covered
+        Shape ``(n,)``: whether the prediction set of the row holds its outcome; ``None`` leaves the
+        coverage out.
+    width
+        Shape ``(n,)``: number of outcomes in the set; ``None`` leaves its lines out.
 
     Returns
     -------
@@ -136,6 +143,7 @@ def classification_report_frame(
     probability = as_probability(y_prob, "y_prob", n)
     rows = ungrouped(outcome, as_binary(y_pred, "y_pred", n), probability)
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
+    rows = _with_intervals(rows, covered, width)
     sensitive = _of_size(sensitive, outcome, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
@@ -158,6 +166,8 @@ def regression_report_frame(
     log_density: ArrayLike | None = None,
     min_group_size: int = 0,
     metrics: Any = None,
+    covered: ArrayLike | None = None,
+    width: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a regression as one tidy table.
 
@@ -195,6 +205,11 @@ def regression_report_frame(
         Groups with fewer rows are put together, as by `classification_report_frame`.
     metrics
         As of `classification_report_frame`.
+    covered
+        Shape ``(n,)``: whether the prediction interval of the row holds its outcome; ``None``
+        leaves the coverage out.
+    width
+        Shape ``(n,)``: width of the interval; ``None`` leaves its lines out.
 
     Returns
     -------
@@ -215,6 +230,7 @@ def regression_report_frame(
     rows = rows._replace(weight=unequal(as_weight(sample_weight, n)))
     if log_density is not None:
         rows = rows._replace(log_density=as_real(log_density, "log_density", n))
+    rows = _with_intervals(rows, covered, width)
     sensitive = _of_size(sensitive, None, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
@@ -223,6 +239,17 @@ def regression_report_frame(
 
 def _check_sampling(rng: object, n_boot: object, level: object) -> Sampling:
     return Sampling(as_rng(rng), check_count(n_boot, "n_boot"), check_share(level))
+
+
+def _with_intervals(
+    rows: PredictedRows, covered: ArrayLike | None, width: ArrayLike | None
+) -> PredictedRows:
+    n = len(rows.y_true)
+    if covered is not None:
+        rows = rows._replace(covered=as_binary(covered, "covered", n).astype(np.float64))
+    if width is not None:
+        rows = rows._replace(width=as_real(width, "width", n))
+    return rows
 
 
 def _of_size(

@@ -87,7 +87,7 @@ class CalibratedGroups:
     # New rows -------------------------------------------------------------------------------
 
     def row_quantiles(
-        self, codes: Sequence[Codes], unseen: np.ndarray, level: float
+        self, codes: Sequence[Codes], unseen: np.ndarray, level: float, of: str = ""
     ) -> RowQuantiles:
         """Return the quantile of new rows.
 
@@ -99,6 +99,8 @@ class CalibratedGroups:
             Shape ``(n,)``: whether training never saw the cluster of a row.
         level
             Coverage, between 0 and 1.
+        of
+            Beginning of messages: whose rows these are, if not all.
 
         Raises
         ------
@@ -117,18 +119,18 @@ class CalibratedGroups:
         for kind, rows in ((SEEN, ~unseen), (UNSEEN, unseen)):
             if not rows.any():
                 continue
-            source = self._source(kind, level)
+            source = self._source(kind, level, of)
             if source != kind:
-                self._warn_of_clusters(kind, int(rows.sum()), level)
+                self._warn_of_clusters(kind, int(rows.sum()), level, of)
             mine = [one[rows] for one in codes]
             value[rows], calibrated_on[rows] = self._of_part(source, mine, level)
             for name, number in self._uncalibrated(source, mine, level).items():
                 small[name] = small.get(name, 0) + number
         if small:
-            _warn_of_small(small, level)
+            _warn_of_small(small, level, of)
         return RowQuantiles(value, calibrated_on)
 
-    def _source(self, kind: str, level: float) -> str:
+    def _source(self, kind: str, level: float, of: str) -> str:
         """Return the part that rows of a kind are calibrated on."""
         needed = fewest_units(level)
         for name in (kind, SEEN, UNSEEN):
@@ -137,7 +139,7 @@ class CalibratedGroups:
         seen, unseen = (self._parts[name].every.units for name in (SEEN, UNSEEN))
         of_unseen = f" and {unseen} clusters that training never saw" if unseen else ""
         raise ValueError(
-            f"level={level:g} takes {needed} calibration rows, got {seen}{of_unseen}: give fit "
+            f"{of}level={level:g} takes {needed} calibration rows, got {seen}{of_unseen}: give fit "
             "more held-out rows, or choose a lower level. [few-calibration-rows]"
         )
 
@@ -212,13 +214,13 @@ class CalibratedGroups:
         ]
         return _label(", ".join(names) if kept.any() else ALL, kind)
 
-    def _warn_of_clusters(self, kind: str, rows: int, level: float) -> None:
+    def _warn_of_clusters(self, kind: str, rows: int, level: float, of: str) -> None:
         have, needed = self._parts[kind].every.units, fewest_units(level)
         mine, other, units = "that training never saw", "known clusters", "clusters"
         if kind == SEEN:
             mine, other, units = "of training", "other clusters", "rows"
         warn(
-            f"{rows:,} rows are of clusters {mine}, and are calibrated on rows of {other}: "
+            f"{of}{rows:,} rows are of clusters {mine}, and are calibrated on rows of {other}: "
             f"level={level:g} takes {needed} such {units} among the calibration rows, which have "
             f"{have}. How often these rows are covered is not known; give fit held-out rows of "
             "such clusters. [calibrated-on-other-clusters]",
@@ -227,15 +229,16 @@ class CalibratedGroups:
 
     # What they hold -------------------------------------------------------------------------
 
-    def table(self, level: float) -> pd.DataFrame:
+    def table(self, level: float, of: str = "") -> pd.DataFrame:
         """Return what each group's rows allow at a level, see `ConformalIntervals.calibration`."""
         lines = []
         for kind, part in self._parts.items():
             if not len(part.rows):
                 continue
-            source = self._parts[self._source(kind, level)]
+            name = self._source(kind, level, of)
+            source = self._parts[name]
             codes = [one[part.rows] for one in self.codes]
-            value, _ = self._of_part(self._source(kind, level), codes, level)
+            value, _ = self._of_part(name, codes, level)
             of_all = source.every.quantile(level)
             lines.append(self._line(kind, (ALL, ALL), part.rows, of_all, level))
             known = self._calibrated(source, level)
@@ -308,11 +311,11 @@ def _spread(by_row: bool, n: int, coverage: float) -> dict[str, float]:
     return {"low": float(low), "high": float(high)}
 
 
-def _warn_of_small(small: Mapping[str, int], level: float) -> None:
+def _warn_of_small(small: Mapping[str, int], level: float, of: str) -> None:
     names = listed(list(small)[:MOST_SHOWN])
     more = f" and {len(small) - MOST_SHOWN} more groups" if len(small) > MOST_SHOWN else ""
     warn(
-        f"{sum(small.values()):,} rows are calibrated on all rows instead of their group's own, of "
+        f"{of}{sum(small.values()):,} rows are calibrated on all rows, not their group's own, of "
         f"which there are fewer than level={level:g} takes, {fewest_units(level)}: "
         f"{', '.join(names)}{more}. These groups may be covered more or less often than the level; "
         "the column calibrated_on says which rows. Give fit more rows of them, or join groups. "

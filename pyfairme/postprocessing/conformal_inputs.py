@@ -83,6 +83,18 @@ def unseen_units(estimator: FairMixedEffects, frame: pd.DataFrame, effects: str)
     return units
 
 
+def reported(estimator: FairMixedEffects, groups: tuple[Attribute, ...]) -> tuple[Sensitive, ...]:
+    """Return the attributes of a report: the estimator's, and others that are calibrated.
+
+    Clusters are none: a report has lines of its own for them.
+    """
+    known = estimator.design_.schema.sensitive
+    names = [attribute_name(entry) for entry in known]
+    clusters = set(estimator.design_.schema.cluster_columns)
+    more = [one for one in groups if one.name not in names and not clusters & set(one.columns)]
+    return (*known, *(policy_inputs.entry_of(one) for one in more))
+
+
 def by_of(groups: tuple[Attribute, ...]) -> Any:
     """Return the keyword ``by`` that groups of a file were learned for."""
     entries = [policy_inputs.entry_of(one) for one in groups]

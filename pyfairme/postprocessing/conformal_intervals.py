@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
 from pyfairme.data.design_state import rebuilt
-from pyfairme.data.input_types import PathLike, Table
+from pyfairme.data.input_types import Attributes, PathLike, Table
 from pyfairme.estimators import saved_state
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
@@ -213,6 +213,43 @@ class ConformalIntervals(BaseEstimator):
         check_fitted(self, "n_rows_")
         check_level(level)
         return self._calibrated.table(level)
+
+    def fairness_report(
+        self,
+        X: Table,
+        y: ArrayLike,
+        by_cluster: bool = False,
+        attributes: Attributes | None = None,
+        *,
+        interval_level: float = 0.9,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Report accuracy and fairness with the coverage and width of these intervals by group.
+
+        Parameters
+        ----------
+        X, y, by_cluster
+            As of `FairMixedEffectsRegressor.fairness_report`.
+        attributes
+            As there; by default the regressor's and those of ``by``.
+        interval_level
+            Level of the conformal intervals; ``level`` is that of the report's own limits.
+        **options
+            Further keywords of `FairMixedEffectsRegressor.fairness_report`.
+
+        Returns
+        -------
+        DataFrame
+            Of the same form, with the lines of these ``effects`` only.
+        """
+        found = self.predict_interval(X, interval_level)
+        if attributes is None:
+            attributes = conformal_inputs.reported(self.estimator, self._calibrated.attributes)
+        every = self.estimator.fairness_report(
+            X, y, by_cluster, attributes, intervals={self.effects: found}, **options
+        )
+        lines: Any = every[every["effects"] == self.effects].reset_index(drop=True)
+        return lines
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the object, and what it reads."""

@@ -22,7 +22,8 @@ import numpy as np
 
 from pyfairme.metrics.array_inputs import Codes, Floats
 
-FEWEST = 1000  # rows in a program
+FEWEST = 1000  # rows in the first program
+NEAR = 25  # rows per number that is fitted, in the others
 SLACK = 1e-9
 
 
@@ -68,20 +69,28 @@ class OverlappingQuantiles:
 
     @cached_property
     def _start(self) -> Floats:
-        """Return beta without the row more, of a part of the rows where there are many."""
-        n = len(self.score)
-        some = np.arange(0, n, max(1, n // (4 * FEWEST)))
-        found = self._solve(some, np.zeros(self._rows.shape[1]))
-        return np.zeros(self._rows.shape[1]) if found is None else found
+        """Return beta without the row more, or zeros where there is none."""
+        rows, none = self._rows, np.zeros(self._rows.shape[1])
+        some = np.arange(0, len(rows), max(1, len(rows) // (2 * FEWEST)))
+        found = self._solve(some, none)
+        found = self._fit(none, none if found is None else found, FEWEST)
+        return none if found is None else found
 
     def _quantile(self, point: Floats) -> float:
-        n, beta = len(self.score), self._start
-        extra = self.level * point
-        size = min(n, FEWEST)
+        found = self._fit(self.level * point, self._start, NEAR * len(point))
+        return np.inf if found is None else float(point @ found)
+
+    def _fit(self, extra: Floats, beta: Floats, size: int) -> Floats | None:
+        """Return beta of all rows and the pull ``extra`` (d,) of others, None where there is none.
+
+        ``beta`` is close to it; a program begins with the ``size`` rows that are near its fit.
+        """
+        n = len(self.score)
         while True:
+            size = min(n, size)
             residual = self.score - self._rows @ beta
-            near = np.argpartition(np.abs(residual), size - 1)[:size]
             far = np.ones(n, bool)
+            near = np.argpartition(np.abs(residual), size - 1)[:size]
             far[near] = False
             above = residual[far] > 0
             pull = np.where(above, self.level, self.level - 1) * self.share[far]
@@ -90,11 +99,11 @@ class OverlappingQuantiles:
                 after = self.score[far] - self._rows[far] @ found
                 slack = SLACK * (1 + np.abs(after))
                 if np.where(above, after >= -slack, after <= slack).all():
-                    return float(point @ found)
+                    return found
                 beta = found
             if size == n:
-                return np.inf
-            size = min(n, 2 * size)
+                return None
+            size *= 2
 
     def _solve(self, rows: np.ndarray, pull: Floats) -> Floats | None:
         """Return beta of some rows, and ``pull`` (d,) of others; None where there is no optimum."""

@@ -287,3 +287,43 @@ def test_intervals_of_a_file_are_checked(reg, outcomes, tmp_path, monkeypatch):
         found.save(tmp_path / "broken")
         with pytest.raises(ValueError, match=rf"truncated or altered: {name}: expected"):
             pf.ConformalIntervals.load(tmp_path / "broken")
+
+
+def test_the_report_has_coverage_and_width_by_group(reg, outcomes):
+    X, y = outcomes[2:]
+    found = intervals(reg, outcomes, ["group1", "group2"])
+    report = found.fairness_report(X, y, n_boot=20, interval_level=0.8)
+    value = report.set_index(["attribute", "group", "metric"])["value"]
+    rows = found.predict_interval(X, 0.8)
+    shares = held(rows, y).groupby(X["group1"]).mean()
+    width = (rows["high"] - rows["low"]).groupby(X["group1"]).mean()
+    assert set(report["effects"]) == {"mixed"}
+    assert set(report["attribute"]) == {"all", "group1", "group2"}
+    for group in ("g0", "g1"):
+        assert value["group1", group, "coverage"] == pytest.approx(shares[group])
+        assert value["group1", group, "interval_width"] == pytest.approx(width[group])
+    assert value["group1", "all", "coverage_sd"] == pytest.approx(np.std(shares))
+    by_cluster = intervals(reg, outcomes, "cluster").fairness_report(X, y, True, n_boot=0)
+    assert set(by_cluster["clusters"]) == set(X["cluster"])
+    assert "coverage" in set(by_cluster["metric"])
+
+
+def test_the_estimators_own_intervals_are_judged_beside_its_predictions(reg, outcomes):
+    X, y = outcomes[2:]
+    own = reg.predict_interval(X, 0.9, kind="observation")
+    report = reg.fairness_report(X, y, n_boot=0, intervals=own)
+    lines = report[report["metric"].isin(["coverage", "interval_width"])]
+    assert set(lines["effects"]) == {"mixed"}
+    assert lines["value"].iloc[0] == pytest.approx(held(own, y).mean())
+    fixed = reg.fairness_report(X, y, n_boot=0, intervals={"fixed": own})
+    assert set(fixed.loc[fixed["metric"] == "coverage", "effects"]) == {"fixed"}
+    with pytest.raises(ValueError, match=r"columns 'low', 'high', got \['mean'\].*\[interv"):
+        reg.fairness_report(X, y, intervals=own[["mean"]])
+    with pytest.raises(ValueError, match=r"got array|got a ndarray"):
+        reg.fairness_report(X, y, intervals=own.to_numpy())
+    with pytest.raises(ValueError, match=r"intervals have 3: give one line per row"):
+        reg.fairness_report(X, y, intervals=own[:3])
+    with pytest.raises(ValueError, match=r"Invalid value of effects of intervals"):
+        reg.fairness_report(X, y, intervals={"both": own})
+    with pytest.warns(pf.DataWarning, match=r"intervals has the row labels of X in another order"):
+        reg.fairness_report(X, y, n_boot=0, intervals=own[::-1])
