@@ -12,6 +12,7 @@ from pyfairme.inference.adversary_skill import AdversaryWarning
 from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.notices import DataWarning
 from pyfairme.postprocessing.conformal_intervals import ConformalIntervals
+from pyfairme.postprocessing.conformal_sets import ConformalSets
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.variants import VARIANTS
@@ -23,6 +24,7 @@ __all__ = [
     "AdversaryWarning",
     "Binned",
     "ConformalIntervals",
+    "ConformalSets",
     "DataWarning",
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",
