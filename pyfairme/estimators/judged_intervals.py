@@ -51,16 +51,41 @@ def read_intervals(
         check_choice("effects of intervals", effects, EFFECTS)
         names = class_columns(classes) if classes else ["low", "high"]
         _check(one, names, frame)
-        values = np.asarray(one[names])
         if classes:
-            inside = values.astype(bool)
+            inside = _memberships(one[names])
             covered[effects] = inside[np.arange(len(y)), y.astype(int)].astype(np.float64)
             width[effects] = inside.sum(axis=1).astype(np.float64)
         else:
-            low, high = values.astype(np.float64).T
+            low, high = _ends(one[names])
             covered[effects] = ((low <= y) & (y <= high)).astype(np.float64)
             width[effects] = high - low
     return covered, width
+
+
+def _memberships(sets: pd.DataFrame) -> np.ndarray:
+    """Return which classes each set has, (n, K)."""
+    odd = [name for name, kind in sets.dtypes.items() if not pd.api.types.is_bool_dtype(kind)]
+    if odd:
+        raise ValueError(
+            f"intervals of classes must say True or False of each class, got {odd[0]!r} of dtype "
+            f"{sets[odd[0]].dtype}: give what predict_set of ConformalSets returned. "
+            "[intervals-values]"
+        )
+    return sets.to_numpy(dtype=bool)
+
+
+def _ends(intervals: pd.DataFrame) -> np.ndarray:
+    """Return low and high, (2, n)."""
+    known = all(pd.api.types.is_numeric_dtype(kind) for kind in intervals.dtypes)
+    ends = intervals.to_numpy(np.float64).T if known else np.full((2, 1), np.nan)
+    wrong = ~(np.isfinite(ends).all(axis=0) & (ends[0] <= ends[1]))
+    if wrong.any():
+        first = intervals.iloc[int(wrong.argmax())].tolist()
+        raise ValueError(
+            f"intervals must hold finite numbers low <= high in each row, got {first}: correct "
+            "these rows, or leave them out of X and y too. [intervals-values]"
+        )
+    return ends
 
 
 def _check(given: Any, names: Sequence[Any], frame: pd.DataFrame) -> None:

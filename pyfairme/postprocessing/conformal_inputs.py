@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.grouping_factors import read_clusters
-from pyfairme.data.schema import Binned, Sensitive, attribute_name, components
+from pyfairme.data.schema import Binned, Sensitive, attribute_name, check_sensitive, components
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics.array_inputs import Codes
 from pyfairme.notices import shown
@@ -109,6 +109,7 @@ def _entries(by: By) -> list[Any]:
                 "by takes a column, a Binned, a tuple of these for an intersection, or a list of "
                 f"such attributes, got {shown(entry)}. [by-kind]"
             )
+    check_sensitive(entries)
     return entries
 
 

@@ -133,8 +133,8 @@ class ConformalIntervals(BaseEstimator):
         outcome = np.asarray(self.estimator.target_.observed(y), np.float64)
         groups = conformal_inputs.learn_by(self.estimator, self.by, frame)
         codes = conformal_inputs.group_codes(self.estimator, groups, frame)
-        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
         _, nested = self._nested(X)
+        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
         stacked = np.stack(codes) if codes else np.empty((0, len(frame)), np.intp)
         self._calibrated = CalibratedGroups(groups, stacked, unit, nested.score(outcome))
         self.n_rows_ = len(frame)
@@ -183,9 +183,9 @@ class ConformalIntervals(BaseEstimator):
         check_level(level)
         frame = policy_inputs.frame_of(self.estimator, X)
         codes = conformal_inputs.group_codes(self.estimator, self._calibrated.attributes, frame)
+        mean, nested = self._nested(X)
         unseen = conformal_inputs.unseen_units(self.estimator, frame, self.effects) >= 0
         rows = self._calibrated.row_quantiles(codes, unseen, level)
-        mean, nested = self._nested(X)
         low, high = nested.at(rows.value)
         if self.estimator.target_.log_link:
             low = np.maximum(low, 0.0)

@@ -150,9 +150,9 @@ class ConformalSets(BaseEstimator):
         outcome = policy_inputs.encode(self.estimator, y, frame)
         groups = conformal_inputs.learn_by(self.estimator, self.by, frame)
         codes = conformal_inputs.group_codes(self.estimator, groups, frame)
-        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
         self._seed = seed_from(self.random_state)
         score = self._scores(X, frame)[np.arange(len(frame)), outcome]
+        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
         stacked = np.stack(codes) if codes else np.empty((0, len(frame)), np.intp)
         parts = [slice(None)]
         if self.class_conditional:
@@ -213,13 +213,14 @@ class ConformalSets(BaseEstimator):
         frame = policy_inputs.frame_of(self.estimator, X)
         groups = self._calibrated[0].attributes
         codes = conformal_inputs.group_codes(self.estimator, groups, frame)
+        scores = self._scores(X, frame)
         unseen = conformal_inputs.unseen_units(self.estimator, frame, self.effects) >= 0
         found = [
             one.row_quantiles(codes, unseen, level, of)
             for one, of in zip(self._calibrated, self._names(), strict=True)
         ]
         quantile = np.stack([one.value for one in found], axis=1)  # (n, K) or (n, 1)
-        inside = self._scores(X, frame) <= quantile + ROUNDING
+        inside = scores <= quantile + ROUNDING
         sets = pd.DataFrame(inside, index=frame.index, columns=class_columns(self.classes_))
         sets["size"] = inside.sum(axis=1)
         sets["calibrated_on"] = _joined([one.calibrated_on for one in found])
