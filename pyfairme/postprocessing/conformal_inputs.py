@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 By = Sensitive | list[Sensitive] | None
 WHAT = "Quantiles"
 OTHERWISE = "leave it out of by and fit again."
+MOST_GROUPS = 300  # of a list of attributes together: a program each for what occurs of them
 
 
 def check_estimator(estimator: Any, wanted: type[FairMixedEffects], other: str) -> None:
@@ -46,7 +47,25 @@ def learn_by(estimator: FairMixedEffects, by: By, frame: pd.DataFrame) -> tuple[
         parts = [part for part in components(entry) if isinstance(part, str)]
         labelled = _labelled(estimator, frame, parts)
         found[name] = policy_inputs.learn_groups(entry, labelled, OTHERWISE, WHAT)
-    return tuple(found.values())
+    groups = tuple(found.values())
+    if len(groups) > 1 and (number := sum(len(one.levels) for one in groups)) > MOST_GROUPS:
+        most = max(groups, key=lambda one: len(one.levels))
+        raise ValueError(
+            f"by has {number:,} groups, of which {len(most.levels):,} are of {most.name!r}, and a "
+            f"list of attributes may have {MOST_GROUPS}: leave that attribute out, or join its "
+            "groups. One attribute alone may have any number. [many-groups]"
+        )
+    return groups
+
+
+def check_same_fit(estimator: FairMixedEffects, calibrated: object) -> None:
+    """Raise when the estimator's fit is another than the one whose scores were ``calibrated``."""
+    if estimator.fit_ is not calibrated:
+        raise ValueError(
+            f"The {type(estimator).__name__} was fitted again, or replaced, after its scores were "
+            "kept, and they say nothing of another fit: call fit with held-out rows again. "
+            "[refitted-estimator]"
+        )
 
 
 def group_codes(

@@ -137,7 +137,7 @@ class ConformalIntervals(BaseEstimator):
         unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
         stacked = np.stack(codes) if codes else np.empty((0, len(frame)), np.intp)
         self._calibrated = CalibratedGroups(groups, stacked, unit, nested.score(outcome))
-        self.n_rows_ = len(frame)
+        self._of_fit, self.n_rows_ = self.estimator.fit_, len(frame)
         return self
 
     def _check(self) -> None:
@@ -170,8 +170,8 @@ class ConformalIntervals(BaseEstimator):
         Raises
         ------
         ValueError
-            When the calibration rows are fewer than the level takes, or a column of ``by`` is
-            absent.
+            When the calibration rows are fewer than the level takes, a column of ``by`` is absent,
+            or the regressor was fitted again since.
 
         Warns
         -----
@@ -181,6 +181,7 @@ class ConformalIntervals(BaseEstimator):
         """
         check_fitted(self, "n_rows_")
         check_level(level)
+        conformal_inputs.check_same_fit(self.estimator, self._of_fit)
         frame = policy_inputs.frame_of(self.estimator, X)
         codes = conformal_inputs.group_codes(self.estimator, self._calibrated.attributes, frame)
         mean, nested = self._nested(X)
@@ -306,6 +307,7 @@ class ConformalIntervals(BaseEstimator):
             found = cls(estimator, by, effects=rebuilt(str, saved["keywords"]["effects"]))
             found._check()
             found._calibrated, found.n_rows_ = calibrated, len(calibrated.score)
+            found._of_fit = estimator.fit_
             return found
 
         return policy_inputs.read(path, KIND, key, objects, restored, FairMixedEffectsRegressor)

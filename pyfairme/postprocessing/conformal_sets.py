@@ -160,6 +160,7 @@ class ConformalSets(BaseEstimator):
         self._calibrated = tuple(
             CalibratedGroups(groups, stacked[:, rows], unit[rows], score[rows]) for rows in parts
         )
+        self._of_fit = self.estimator.fit_
         self.classes_, self.n_rows_ = self.estimator.classes_, len(frame)
         return self
 
@@ -200,8 +201,8 @@ class ConformalSets(BaseEstimator):
         Raises
         ------
         ValueError
-            When the calibration rows, or those of a class, are fewer than the level takes, or a
-            column of ``by`` is absent.
+            When the calibration rows, or those of a class, are fewer than the level takes, a column
+            of ``by`` is absent, or the classifier was fitted again since.
 
         Warns
         -----
@@ -210,6 +211,7 @@ class ConformalSets(BaseEstimator):
         """
         check_fitted(self, "n_rows_")
         check_level(level)
+        conformal_inputs.check_same_fit(self.estimator, self._of_fit)
         frame = policy_inputs.frame_of(self.estimator, X)
         groups = self._calibrated[0].attributes
         codes = conformal_inputs.group_codes(self.estimator, groups, frame)
@@ -365,7 +367,7 @@ def _restored(
     found = cls(estimator, by, **saved["keywords"])
     found._check()
     found._calibrated, found._seed = calibrated, check_seed(saved["seed"])
-    found.classes_ = estimator.classes_
+    found.classes_, found._of_fit = estimator.classes_, estimator.fit_
     found.n_rows_ = sum(len(one.score) for one in calibrated)
     return found
 

@@ -1,5 +1,7 @@
 """Conformal intervals of a fitted regressor, on outcomes whose noise is known."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -266,6 +268,22 @@ def test_what_cannot_be_calibrated_is_refused(reg, clf, outcomes):
         pf.ConformalIntervals(reg).fit(X, y[:3])
     with pytest.raises(NotFittedError):
         pf.ConformalIntervals(reg).predict_interval(new)
+    many = X.assign(group2=np.arange(len(X)).astype(str))
+    with pytest.raises(ValueError, match=rf"{len(X)} are of 'group2', and .* have 300: .*\[many"):
+        pf.ConformalIntervals(reg, ["group1", "group2"]).fit(many, y)
+
+
+def test_another_fit_needs_another_calibration(reg, outcomes):
+    X, y, new, _ = outcomes
+    rows = X[:400].assign(cluster="new")
+    other = reg.adapt(rows[:50], y[:50])
+    found = intervals(reg, outcomes)
+    again = pickle.loads(pickle.dumps(found))
+    pd.testing.assert_frame_equal(again.predict_interval(new), found.predict_interval(new))
+    found.set_params(estimator=other)
+    with pytest.raises(ValueError, match=r"was fitted again, or replaced, .*\[refitted-esti"):
+        found.predict_interval(new)
+    found.fit(X, y).predict_interval(new)
 
 
 def test_it_says_what_it_reads(reg):
