@@ -104,7 +104,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         missing: str = "category",
         offset: str | None = None,
         learning_rate: float = 1e-3,
-        weight_decay: float = 3.0,
+        weight_decay: float | str = "auto",
         batch_size: int = 256,
         epochs: int = 30,
         min_steps: int = 2000,
@@ -220,7 +220,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         table_warnings.warn_of_single_rows(spec, training)
         table_warnings.warn_of_raw_exposure(spec, self.design_, training)
         objective = self._objective(estimator_keywords.objective(params, spec, training), by_class)
-        schedule = estimator_keywords.schedule(params, spec, validation is not None)
+        schedule = estimator_keywords.schedule(
+            params, spec, len(training.weight), validation is not None
+        )
         guide = estimator_keywords.guide(params, spec, training)
         self.guide_ = guide if isinstance(guide, str) else object_name(guide)
         structure = warm_start_state.structure(self, lean(spec, objective))

@@ -13,6 +13,7 @@ from pyfairme.data import Batch, Binned, Design
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
 from pyfairme.estimators.custom_objects import check_fairness, check_guide
+from pyfairme.estimators.decay_of_weights import check_decay, decay
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.inference.guides import GuideChoice
@@ -87,9 +88,9 @@ def check_settings(params: Mapping[str, Any]) -> None:
         ("cluster_weight", 0),
         ("fixed_weight", 0),
         ("kl_weight", 0),
-        ("weight_decay", 0),
     ):
         check_number(name, params[name], low)
+    check_decay(params["weight_decay"])
     for name in ("prior_scale", "learning_rate"):
         check_number(name, params[name], 0, above=True)
     for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
@@ -398,7 +399,7 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Schedule:
+def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: bool) -> Schedule:
     """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
 
     A penalty of strength 0 does not act: the model is the unpenalised one, and so is its training.
@@ -409,12 +410,19 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, validated: bool) -> Sch
             "early_stopping=True needs validation rows: give validation_fraction > 0 and enough "
             "rows, or set early_stopping=False. [no-validation-rows]"
         )
-    early = (not penalised_views(params, spec) if stopping == "auto" else stopping) and validated
+    penalised = bool(penalised_views(params, spec))
+    early = (not penalised if stopping == "auto" else stopping) and validated
     return Schedule(
         epochs=params["epochs"],
         min_steps=params["min_steps"],
         batch_size=params["batch_size"],
         learning_rate=float(params["learning_rate"]),
-        weight_decay=float(params["weight_decay"]),
+        weight_decay=decay(
+            params["weight_decay"],
+            columns=spec.covariates,
+            rows=rows,
+            hidden=spec.hidden,
+            penalised=penalised,
+        ),
         early_stopping=bool(early),
     )

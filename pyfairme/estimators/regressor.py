@@ -115,7 +115,9 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     learning_rate
         Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
     weight_decay
-        Shrinks the weights of hidden layers in every step by this times the learning rate.
+        Shrinks the weights of hidden layers in every step by this times the learning rate. "auto":
+        100 (encoded columns / training rows)^0.75, at least 3, so that small tables are not learned
+        by heart (docs/small_tables.md); with ``hidden=()`` and a penalty 0.3 of that formula.
     batch_size
         Rows per step; tables with fewer rows use all of them in each step.
     epochs
@@ -211,7 +213,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         missing: str = "category",
         offset: str | None = None,
         learning_rate: float = 1e-3,
-        weight_decay: float = 3.0,
+        weight_decay: float | str = "auto",
         batch_size: int = 256,
         epochs: int = 30,
         min_steps: int = 2000,

@@ -166,7 +166,7 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         # One long vector of parameters: Adam is then a single operation, not one per array.
         flat, restore = ravel_pytree(state.params)
         rates = _rate_multiples(state.params, not spec.hidden)
-        decayed = pace.weight_decay * ravel_pytree(_hidden_weights(state.params))[0]
+        decayed = pace.weight_decay * ravel_pytree(_decaying_weights(state.params))[0]
         parts = EngineParts(restore, ravel_pytree(rates)[0], decayed)
         key, chunk_key = jax.random.split(state.key)
         number = state.step + jnp.arange(rows.shape[0])
@@ -216,12 +216,13 @@ def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
     return {site: filled(site, value) for site, value in params.items()}
 
 
-def _hidden_weights(params: dict[str, Any]) -> dict[str, Any]:
-    """Mark the weights that decay: those of the network's hidden layers, not its output's."""
+def _decaying_weights(params: dict[str, Any]) -> dict[str, Any]:
+    """Mark the weights that decay: those of hidden layers, or of a linear model's one layer."""
     marked = jax.tree.map(jnp.zeros_like, params)
     layers = marked["network"]
-    hidden = (layer._replace(weight=jnp.ones_like(layer.weight)) for layer in layers[:-1])
-    return marked | {"network": (*hidden, layers[-1])}
+    many = len(layers[:-1]) or len(layers)
+    ones = (layer._replace(weight=jnp.ones_like(layer.weight)) for layer in layers[:many])
+    return marked | {"network": (*ones, *layers[many:])}
 
 
 def _cosine(progress: Array) -> Array:

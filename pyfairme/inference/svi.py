@@ -30,7 +30,7 @@ class Schedule:
     """How long and how fast to train.
 
     ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
-    hidden layers, per unit of the learning rate.
+    hidden layers (or of a linear model's one layer), per unit of the learning rate.
     """
 
     epochs: int = 30

@@ -86,11 +86,12 @@ def test_a_linear_model_neither_bends_nor_decays(spikes):
     linear = SMALL | {"hidden": ()}
     models = [
         pf.FairMixedEffectsClassifier("g", weight_decay=decay, **linear).fit(frame[:500], y[:500])
-        for decay in (0.0, 3.0)
+        for decay in (0.0, 3.0, "auto")
     ]
     assert [column.name for column in models[0].design_.columns] == ["x", "noise[low]"]
-    one, other = (model.predict_proba(frame[:50]) for model in models)
-    np.testing.assert_array_equal(one, other)
+    one, *others = (model.predict_proba(frame[:50]) for model in models)
+    for other in others:
+        np.testing.assert_array_equal(one, other)
 
 
 def test_settings_that_cannot_be(spikes):
@@ -101,6 +102,8 @@ def test_settings_that_cannot_be(spikes):
         pf.FairMixedEffectsClassifier("g", numeric_encoding="quantile").fit(frame, y)
     with pytest.raises(ValueError, match=r"weight_decay: -1.*at least 0"):
         pf.FairMixedEffectsClassifier("g", weight_decay=-1).fit(frame, y)
+    with pytest.raises(ValueError, match=r"weight_decay: 'none'.*at least 0, or 'auto'"):
+        pf.FairMixedEffectsClassifier("g", weight_decay="none").fit(frame, y)
     both = ("adversarial", "decision_adversarial")
     with pytest.raises(ValueError, match=r"one adversary per attribute is enough"):
         pf.FairMixedEffectsClassifier("g", ("noise",), fairness=both).fit(frame, y)

@@ -210,7 +210,7 @@ def test_more_weight_means_less_disparity(binary, classifier):
         rates = soft.groupby([binary.y_test, binary.test["group1"]]).mean().unstack()
         return (rates["g1"] - rates["g0"]).abs().mean()
 
-    gaps = [gap(weight) for weight in (0.0, 0.3, 3.0)]
+    gaps = [gap(weight) for weight in (0.0, 0.3, 1.0)]  # at 3 all that is left is noise
     assert gaps[0] > 0.1
     assert gaps[0] > gaps[1] > gaps[2]
     assert gaps[2] < 0.5 * gaps[0]
