@@ -53,7 +53,10 @@ def test_all_rows_are_covered_at_the_level_and_groups_are_not(reg, outcomes, lev
     assert by["g1"] < level - 0.03
 
 
-@pytest.mark.parametrize("by", ["group1", ["group1", "group2"], ("group1", "group2")])
+@pytest.mark.parametrize(
+    "by",
+    ["group1", ["group1", "group2"], ("group1", "group2"), ["group1", "cluster", "group2"]],
+)
 def test_by_group_each_is_covered_with_intervals_of_its_own_width(reg, outcomes, by):
     X, y = outcomes[2:]
     found = intervals(reg, outcomes, by).predict_interval(X, 0.9)
