@@ -15,7 +15,7 @@ def _variant(**keywords: Any) -> Mapping[str, Any]:
     return MappingProxyType(keywords)
 
 
-NETWORK = {"numeric_encoding": "standard", "weight_decay": 0.0}
+NETWORK = {"numeric_encoding": "standard", "network_posterior": "none", "weight_decay": 0.0}
 NO_EFFECTS = {"random_intercepts": False, "random_slopes": None, **NETWORK}
 EFFECTS = {"random_intercepts": True, "random_slopes": "all", "guide": "mean_field", **NETWORK}
 UNFAIR = {"fairness": None}

@@ -15,6 +15,7 @@ from pyfairme.cli.table_files import check_columns, check_output, write_table
 from pyfairme.data.columns import label_of
 from pyfairme.estimators import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
+from pyfairme.estimators.interval_kind import interval_kind
 from pyfairme.estimators.table_inputs import new_clusters
 from pyfairme.metrics.names import listed
 
@@ -36,8 +37,13 @@ def predict(
     ] = "mixed",
     level: Annotated[float, option("NUMBER", "Coverage of the interval low to high.")] = 0.9,
     kind: Annotated[
-        str, option("NAME", "Interval of the mean (or probability), or of a new observation.")
-    ] = "mean",
+        str,
+        option(
+            "NAME",
+            "Interval of the mean (or probability), of its uncertainty about the cluster alone, or "
+            "of a new observation; auto: mean, or cluster for a network without a posterior.",
+        ),
+    ] = "auto",
     unseen: Unseen = None,
     encoding: Encoding = None,
     separator: Separator = None,
@@ -65,6 +71,7 @@ def predict(
         frame = read_for_model(fitted, table, reading, also=kept)
         check_columns(kept, frame, "--keep")
         rows = rows_for_model(fitted, frame, table)
+        kind = interval_kind(kind, fitted.fit_.spec)
         with spoken_warnings(), expecting_new_clusters():  # _news says it
             found = prediction_table(fitted, rows, effects, level, kind)
         write_table(_with_ids(found, frame, kept), out)
@@ -140,7 +147,11 @@ def _with_ids(found: pd.DataFrame, frame: pd.DataFrame, keep: list[str]) -> pd.D
 
 def _summary(model: Model, found: pd.DataFrame, level: float, kind: str) -> list[str]:
     """Say what the columns are, and how the predictions lie."""
-    of = {"mean": "what it expects", "observation": "a new observation"}[kind]
+    of = {
+        "mean": "what it expects",
+        "cluster": "what it expects as far as clusters are uncertain (not the network)",
+        "observation": "a new observation",
+    }[kind]
     bounds = f"low and high: {100 * level:g} % interval of"
     prediction = found["prediction"]
     if not hasattr(model, "classes_"):
@@ -155,7 +166,11 @@ def _summary(model: Model, found: pd.DataFrame, level: float, kind: str) -> list
     lines = [f"prediction: {', '.join(shares)}"]
     if len(model.classes_) == 2:
         lines.append(f"probability: of the class {names[1]}")
-    what = "the probability" if kind == "mean" else "a new observation, 0 or 1"
+    what = {
+        "mean": "the probability",
+        "cluster": "the probability as far as clusters are uncertain (not the network)",
+        "observation": "a new observation, 0 or 1",
+    }[kind]
     return [*lines, f"{bounds} {what}"]
 
 

@@ -37,6 +37,12 @@ class Batch(NamedTuple):
     offset: Any
 
 
+def joined(first: Batch, second: Batch) -> Batch:
+    """Return the rows of both, in this order."""
+    both = zip(first, second, strict=True)
+    return Batch(*(None if one is None else np.concatenate([one, two]) for one, two in both))
+
+
 def row_values(y: ArrayLike | None, rows: int) -> np.ndarray | None:
     """Return y as int32[n] (integers, booleans) or float32[n] (reals), checked for length."""
     if y is None:

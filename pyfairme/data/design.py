@@ -69,6 +69,7 @@ class Design:
         drop_sensitive: bool = False,
         drop_first: bool = False,
         numeric_encoding: str = "standard",
+        shrunk: bool = False,
         move_origins: bool = True,
         missing: str = "category",
         offset: str | None = None,
@@ -92,6 +93,8 @@ class Design:
         numeric_encoding
             "standard": numbers are standardised. "piecewise": they get columns of hat functions
             over knots besides (`pyfairme.data.knots`), which carry no random slopes.
+        shrunk
+            The model learns how far to shrink what the columns do; knots then need fewer rows.
         move_origins
             Random slopes on a number whose training values lie all above or all below 0 start at
             their mean. False: at 0, as the slopes on all other columns.
@@ -134,6 +137,7 @@ class Design:
             hidden,
             drop_first=drop_first,
             numeric_encoding=numeric_encoding,
+            shrunk=shrunk,
             move_origins=move_origins,
         )
         constant = [term.column for term in terms if not term.columns]

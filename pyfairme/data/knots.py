@@ -17,13 +17,22 @@ ATOMS = 96
 ATOM_ROWS = 10  # rows that share a value, for it to be a knot
 COLUMNS = 640  # of all numbers together, at most
 ROWS_PER_COLUMN = 100  # with fewer, thousands of steps learn small tables by heart
+ROWS_PER_SHRUNK_COLUMN = 20
+FEW = 5  # knots of a number by which intervals hold what a smooth curve misses (docs/decisions.md)
 LEAST = 4  # fewer knots say nothing that the number itself does not
 GAP = 1 / 500  # least distance of knots, in units of the spread of what was to be chosen
 
 
-def most_knots(numbers: int, rows: int) -> int:
-    """Return how many knots each of so many numeric covariates of so many rows may have."""
-    return min(COLUMNS, rows // ROWS_PER_COLUMN) // max(numbers, 1)
+def most_knots(numbers: int, rows: int, shrunk: bool = False) -> int:
+    """Return how many knots each of so many numeric covariates of so many rows may have.
+
+    ``shrunk`` says that a scale learned from the rows shrinks what the columns do: a few knots then
+    need fewer rows.
+    """
+    each = max(numbers, 1)
+    most = min(COLUMNS, rows // ROWS_PER_COLUMN) // each
+    few = min(COLUMNS, rows // ROWS_PER_SHRUNK_COLUMN) // each
+    return max(most, min(few, FEW)) if shrunk else most
 
 
 def choose_knots(values: np.ndarray, most: int) -> tuple[float, ...]:

@@ -22,11 +22,13 @@ def fit_terms(
     *,
     drop_first: bool,
     numeric_encoding: str,
+    shrunk: bool,
     move_origins: bool,
 ) -> tuple[Term, ...]:
     """Fit an encoder for each covariate that is not hidden: numbers first, then levels."""
     numbers = [name for name in schema.numeric if name not in hidden]
-    most = most_knots(len(numbers), len(frame)) if numeric_encoding == "piecewise" else 0
+    bent = numeric_encoding == "piecewise"
+    most = most_knots(len(numbers), len(frame), shrunk) if bent else 0
     numeric = [NumericTerm.fit(pick(frame, v), most, move_origin=move_origins) for v in numbers]
     levels = [name for name in schema.categorical if name not in hidden]
     return (*numeric, *(CategoricalTerm.fit(pick(frame, v), reference=drop_first) for v in levels))

@@ -44,6 +44,7 @@ from pyfairme.inference import posterior_draws, posterior_tables, predictions
 from pyfairme.inference.diagnostics import diagnostics
 from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.guides import GuideChoice
+from pyfairme.inference.laplace.tangent_posterior import too_large
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
@@ -62,6 +63,7 @@ class FairMixedEffects(BaseEstimator, ABC):
     design_: Design
     target_: Any  # one of pyfairme.data.TARGETS
     guide_: str
+    network_posterior_: str
     history_: pd.DataFrame
     n_iter_: int
     n_features_in_: int
@@ -89,7 +91,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
-        network_posterior: str = "none",
+        network_posterior: str = "auto",
         ensemble: int = 1,
         fairness: Fairness = "adversarial",
         fairness_weight: Strength = 0.3,
@@ -210,13 +212,20 @@ class FairMixedEffects(BaseEstimator, ABC):
         rows, held = split(frame, schema, strata, self.validation_fraction, self._seed)
         self.target_ = self._fit_target(y[rows], table_inputs.offsets(frame, self.offset)[rows])
         encoded = self.target_.encode(y)
-        self.design_ = self._fit_design(frame, rows, schema)
+        for posterior in estimator_keywords.network_posteriors(
+            params, self._likelihood(), len(frame)
+        ):
+            params |= {"network_posterior": posterior}
+            self.design_ = self._fit_design(frame, rows, schema, shrunk=posterior == "laplace")
+            spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
+            if not (spec.tangent and too_large(spec, len(frame))):
+                break
+        self.network_posterior_ = params["network_posterior"]
         table_inputs.warn_of_far_origins(self.design_)
         training = self._encode(frame, encoded, weight, rows)
         warn_of_nested_labels(self.design_, training)
         warn_of_copies(self.design_, frame.iloc[rows], training)
         validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
-        spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
         table_warnings.warn_of_single_rows(spec, training)
         table_warnings.warn_of_raw_exposure(spec, self.design_, training)
         objective = self._objective(estimator_keywords.objective(params, spec, training), by_class)
@@ -248,7 +257,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         self._input_sd = np.asarray(training.x).std(axis=0)
         return training, validation
 
-    def _fit_design(self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema) -> Design:
+    def _fit_design(
+        self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema, *, shrunk: bool
+    ) -> Design:
         terms = estimator_keywords.slope_terms(self.random_slopes, schema.factor_names)
         return Design.fit(
             frame.iloc[rows],
@@ -260,6 +271,7 @@ class FairMixedEffects(BaseEstimator, ABC):
             numeric_encoding=estimator_keywords.numeric_encoding(
                 self.numeric_encoding, self.hidden
             ),
+            shrunk=shrunk,
             move_origins=bool(self.random_intercepts),  # else clusters would be alike at the mean
             missing=self.missing,
             offset=self.offset,
@@ -312,13 +324,13 @@ class FairMixedEffects(BaseEstimator, ABC):
     def _quantiles(
         self, X: Table, level: float, kind: str, effects: str
     ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-        estimator_keywords.check_choice("kind", kind, ("mean", "observation"))
         estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
         estimator_keywords.check_level(level)
         frame, found = self._query(X, effects=effects)
         warn_of_clusters(self, frame, effects)
         at = ((1 - level) / 2, (1 + level) / 2)
-        bounds = predictions.quantiles(with_draws(found), effects, at, kind, self._seed)
+        of = "observation" if kind == "observation" else "mean"
+        bounds = predictions.quantiles(with_draws(found), effects, at, of, self._seed)
         return frame, predictions.means(found, effects), bounds
 
     @of_one_model

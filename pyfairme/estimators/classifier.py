@@ -20,6 +20,7 @@ from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_cho
 from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
+from pyfairme.estimators.interval_kind import interval_kind, with_covers
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
@@ -73,6 +74,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         functions over knots at their quantiles and most frequent values, which let it bend there.
         "auto": "piecewise" with hidden layers, "standard" without.
     network_posterior
+        "auto": "laplace" up to 10,000 rows (times outputs) unless a guide is named, else "none".
         "none": the network is a point estimate, cluster effects are conditional on it.
         "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
         scale.
@@ -187,6 +189,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         What the posterior draws are worth: Pareto's k, or R-hat and effective sample size.
     guide_
         The guide that was fitted.
+    network_posterior_
+        What became of ``network_posterior="auto"``.
     design_
         The learned encoding of columns.
     n_iter_
@@ -222,7 +226,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
-        network_posterior: str = "none",
+        network_posterior: str = "auto",
         ensemble: int = 1,
         fairness: Fairness = "decision_adversarial",
         fairness_weight: Strength = 0.3,
@@ -384,7 +388,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         return probability.astype(np.float64)
 
     def predict_interval(
-        self, X: Table, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
+        self, X: Table, level: float = 0.9, kind: str = "auto", effects: str = "mixed"
     ) -> pd.DataFrame:
         """Predict the probability of the positive class, or of each, with an equal-tailed interval.
 
@@ -395,10 +399,13 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         level
             Coverage of the interval.
         kind
-            "mean": of the probability, given the posterior of the cluster effects (the network is
-            a point estimate unless ``network_posterior`` says otherwise, so the interval covers
-            less than ``level``: docs/network_uncertainty.md has how much). "observation": of a new
-            outcome in {0, 1} (with more than two classes: 1 where it is the class of the line).
+            What the interval covers. "mean": the probability, given the posterior of the network
+            and of the cluster effects; for fits with ``network_posterior="laplace"``, which "auto"
+            takes up to 10,000 rows. "cluster": the probability as far as cluster effects are
+            uncertain, the network taken as known: it holds the true probability less often than
+            ``level`` (docs/network_uncertainty.md has how often). "observation": a new outcome in
+            {0, 1} (with more than two classes: 1 where it is the class of the line).
+            "auto": "mean" where the network has a posterior, else "cluster".
         effects
             "fixed", "random" or "mixed".
 
@@ -406,19 +413,27 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         -------
         DataFrame
             mean, low, high; indexed like X. With more than two classes class, mean, low, high: one
-            line per row and class, all classes of a row together.
+            line per row and class, all classes of a row together. Of kind "cluster" also covers,
+            which says so on every line.
+
+        Raises
+        ------
+        ValueError
+            For kind "mean" of a model whose network is a point estimate.
         """
+        self._check_use()
+        kind = interval_kind(kind, self.fit_.spec)
         frame, mean, bounds = self._quantiles(X, level, kind, effects)
         if len(self.classes_) > 2:
             every = {"mean": mean, "low": bounds[0], "high": bounds[1]}
             index = frame.index.repeat(len(self.classes_))
             classes = np.tile(self.classes_, len(frame))
             flat = {name: values.ravel().astype(np.float64) for name, values in every.items()}
-            return pd.DataFrame({"class": classes, **flat}, index=index)
-        if kind == "mean":
+            return with_covers(pd.DataFrame({"class": classes, **flat}, index=index), kind)
+        if kind != "observation":
             bounds = bounds[..., 1]
         found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
-        return pd.DataFrame(found, index=frame.index, dtype=np.float64)
+        return with_covers(pd.DataFrame(found, index=frame.index, dtype=np.float64), kind)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.

@@ -33,6 +33,7 @@ from pyfairme.model.program import ModelSpec, Objective
 from pyfairme.notices import StateError, shown
 
 MOST_CORRELATED = 20  # effects of a cluster
+AUTO_ROWS = 10_000  # rows times outputs, up to which the network's posterior costs as much as a fit
 UNSEEN = ("infer", "population", "sample", "raise")
 
 
@@ -139,7 +140,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
             "are linear in the numbers. Use numeric_encoding='auto'. [piecewise-linear]"
         )
     check_choice(
-        "network_posterior", params["network_posterior"], ("none", "last_layer", "laplace")
+        "network_posterior", params["network_posterior"], ("auto", "none", "last_layer", "laplace")
     )
     check_choice("criterion", params["criterion"], CRITERIA)
     check_guide(params["guide"])
@@ -191,6 +192,21 @@ def uses_clusters(params: Mapping[str, Any]) -> bool:
     effects = bool(params["random_intercepts"]) or params["random_slopes"] is not None
     adversary = bool(tuple(params["hidden"])) and params["cluster_weight"] > 0
     return bool(as_tuple(params["cluster"])) and (effects or adversary)
+
+
+def network_posteriors(
+    params: Mapping[str, Any], likelihood: Likelihood, rows: int
+) -> tuple[str, ...]:
+    """Return the value of ``network_posterior``; for "auto" what to try, the best one first.
+
+    An explicit guide is about the effects given the network, so "auto" leaves it to its work.
+    """
+    given = params["network_posterior"]
+    if given != "auto":
+        return (given,)
+    others = params["guide"] == "auto" and params["kl_weight"] > 0
+    small = rows * likelihood.outputs <= AUTO_ROWS
+    return ("laplace", "none") if others and small else ("none",)
 
 
 def numeric_encoding(given: str, hidden: Iterable[int]) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch
+from pyfairme.data.batch import joined
 from pyfairme.data.columns import lookup
 from pyfairme.data.design import Design
 from pyfairme.data.input_types import Strength, Table
@@ -26,6 +27,7 @@ from pyfairme.inference import nuts, predictions
 from pyfairme.inference.adaptation import adapt as adapt_fit
 from pyfairme.inference.chain_convergence import FEWEST_DRAWS
 from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
+from pyfairme.inference.fit_program import trained_networks
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.block_guide import typical
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
@@ -86,16 +88,18 @@ def refine(
             "random_intercepts=True or random_slopes, or network_posterior='last_layer'. "
             "[no-latents]"
         )
-    if fit.spec.tangent:
+    if estimator.network_posterior == "laplace":
         raise ValueError(
             "refine samples every latent variable with NUTS, and network_posterior='laplace' makes "
             "all weights of the network latent, too many for it. Fit with network_posterior='none' "
             "or 'last_layer', then refine. [refine-network]"
         )
+    training = _training_rows(estimator, *rows)
+    if fit.spec.tangent:
+        fit = trained_networks(fit, training)
     check_size(fit.spec)
     _check_draws(fit, draws, chains)
     _kl_weight(estimator, "refine")
-    training = _training_rows(estimator, *rows)
     strength = update_strengths(fairness_weight, fit.spec.attributes)
     objective = estimator_keywords.objective(estimator.get_params(deep=False), fit.spec, training)
     scaled, bare = second_stage_inputs(training, objective)
@@ -132,7 +136,7 @@ def refine(
         quality=quality,
     )
     _warn_of_sampling(quality)
-    return _updated(estimator, refined, estimator.design_, training, fit)
+    return _updated(estimator, refined, estimator.design_, training, estimator.fit_)
 
 
 def _check_draws(fit: Fit, draws: int, chains: int) -> None:
@@ -380,6 +384,8 @@ def _updated(
     """
     after = copy.copy(estimator)
     after.fit_, after.design_ = fit, design
+    if before.spec.tangent and not fit.spec.tangent:
+        after.network_posterior_ = "none"
     keep_training(after, batch if seen_by is None else _appended(estimator, batch))
     if fit.spec.attributes:
         first, last = (
@@ -396,7 +402,7 @@ def _appended(estimator: FairMixedEffects, rows: Batch) -> Batch | None:
     kept = getattr(estimator, "_training", None)
     if kept is None:
         return None
-    return Batch(*(np.concatenate(parts) for parts in zip(kept, rows, strict=True)))
+    return joined(kept, rows)
 
 
 def _compare(

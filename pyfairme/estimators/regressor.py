@@ -15,6 +15,7 @@ from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Streng
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
+from pyfairme.estimators.interval_kind import interval_kind, with_covers
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
@@ -64,6 +65,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         functions over knots at their quantiles and most frequent values, which let it bend there.
         "auto": "piecewise" with hidden layers, "standard" without.
     network_posterior
+        "auto": "laplace" up to 10,000 rows (times outputs) unless a guide is named, else "none".
         "none": the network is a point estimate, cluster effects are conditional on it.
         "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
         scale.
@@ -152,6 +154,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         What the posterior draws are worth: Pareto's k, or R-hat and effective sample size.
     guide_
         The guide that was fitted.
+    network_posterior_
+        What became of ``network_posterior="auto"``.
     design_
         The learned encoding of columns.
     n_iter_
@@ -198,7 +202,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         prior_scale: float = 1.0,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
-        network_posterior: str = "none",
+        network_posterior: str = "auto",
         ensemble: int = 1,
         fairness: Fairness = "adversarial",
         fairness_weight: Strength = 0.3,
@@ -303,7 +307,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         return self.target_.decode(mean)
 
     def predict_interval(
-        self, X: Table, level: float = 0.9, kind: str = "mean", effects: str = "mixed"
+        self, X: Table, level: float = 0.9, kind: str = "auto", effects: str = "mixed"
     ) -> pd.DataFrame:
         """Predict with an equal-tailed interval.
 
@@ -314,9 +318,12 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         level
             Coverage of the interval.
         kind
-            "mean": of the mean, given the posterior of the cluster effects (the network is a point
-            estimate unless ``network_posterior`` says otherwise, so the interval covers less than
-            ``level``: docs/network_uncertainty.md has how much). "observation": of a new outcome.
+            What the interval covers. "mean": the mean, given the posterior of the network
+            and of the cluster effects; for fits with ``network_posterior="laplace"``, which "auto"
+            takes up to 10,000 rows. "cluster": the mean as far as cluster effects are
+            uncertain, the network taken as known: it holds the true mean less often than
+            ``level`` (docs/network_uncertainty.md has how often). "observation": a new outcome.
+            "auto": "mean" where the network has a posterior, else "cluster".
         effects
             "fixed", "random" or "mixed".
 
@@ -324,13 +331,21 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         -------
         DataFrame
             mean, low, high in the target's units; indexed like X. Bounds of a new count are whole.
+            Of kind "cluster" also covers, which says so on every line.
+
+        Raises
+        ------
+        ValueError
+            For kind "mean" of a model whose network is a point estimate.
         """
+        self._check_use()
+        kind = interval_kind(kind, self.fit_.spec)
         frame, mean, bounds = self._quantiles(X, level, kind, effects)
         found = {"mean": mean, "low": bounds[0], "high": bounds[1]}
         decoded = {name: self.target_.decode(values) for name, values in found.items()}
         if kind == "observation" and self.target_.whole:
             decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
-        return pd.DataFrame(decoded, index=frame.index)
+        return with_covers(pd.DataFrame(decoded, index=frame.index), kind)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.

@@ -103,6 +103,7 @@ def to_state(estimator: FairMixedEffects, secret: bytes | None = None) -> dict[s
         "params": {k: _plain(k, v) for k, v in estimator.get_params(deep=False).items()},
         "seed": estimator._seed,
         "guide": estimator.guide_,
+        "network_posterior": estimator.network_posterior_,
         "slope_means": np.asarray(estimator._slope_means),
         "input_sd": np.asarray(estimator._input_sd),
         "design": estimator.design_.to_state(),
@@ -157,6 +158,8 @@ def from_state(
     estimator.design_ = design
     estimator._seed = estimator_keywords.check_seed(state["seed"])
     estimator.guide_ = rebuilt(str, state["guide"])
+    given = estimator.network_posterior  # older files have no other
+    estimator.network_posterior_ = rebuilt(str, state.get("network_posterior", given))
     estimator._slope_means = checked(
         "slope_means", state["slope_means"], (len(design.slope_columns),)
     )
@@ -211,6 +214,7 @@ def _check_names(design: Design, secret: bytes | None) -> None:
 def _spec(estimator: FairMixedEffects) -> ModelSpec:
     """Return the structure that the keywords and the design describe; it is not stored itself."""
     params = estimator.get_params(deep=False)
+    params |= {"network_posterior": estimator.network_posterior_}
     return estimator_keywords.model_spec(params, estimator.design_, estimator._likelihood())
 
 

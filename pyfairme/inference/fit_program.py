@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import TARGETS, Batch
+from pyfairme.data.batch import joined
 from pyfairme.inference.adversary_skill import (
     AdversaryWarning,
     add_skill,
@@ -94,8 +95,9 @@ def train(
     chances = _chances(spec, judged, objective)
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
+    every = training if validation is None else joined(training, validation)
     if spec.tangent:
-        check_tangent(spec, len(training.weight))
+        check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
     make_room((trained, guide, members, schedule.batch_size), training, validation)
     if start is not None:
@@ -108,13 +110,12 @@ def train(
     for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
         histories.append(pd.DataFrame(one.history).assign(member=member))
-        found = _posterior(
-            spec, guide, one, training, objective, seeds[member], schedule.batch_size
-        )
+        rows = every if spec.tangent else training
+        found = _posterior(spec, guide, one, rows, objective, seeds[member], schedule.batch_size)
         one.params["network"] = found.network
         qualities.append(found.quality)
         draws.append(_kept(found.draws, members))
-        centres.append(_centre(spec, one, draws[-1], training))
+        centres.append(_centre(spec, one.params["network"], draws[-1], training))
         _compare_with_null(spec, one, draws[-1], training, objective)
         _warn_of_collapse(spec, one, draws[-1], judged, objective, seed)
     stacked = _stack(draws)
@@ -130,6 +131,18 @@ def train(
         max(f.best + 1 for f in fitted),
         ended,
     )
+
+
+def trained_networks(fit: Fit, training: Batch) -> Fit:
+    """Return a fit without the linear model of its networks: they are point estimates again."""
+    spec = replace(fit.spec, tangent=False)
+    kept = {latent.name for latent in spec.latents}
+    draws = {name: value for name, value in fit.draws.items() if name in kept}
+    centres = [
+        _centre(spec, jax.tree.map(lambda leaf, at=at: leaf[at], fit.network), {}, training)
+        for at in range(len(fit.centre))
+    ]
+    return replace(fit, spec=spec, draws=draws, centre=np.stack(centres))
 
 
 def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:
@@ -167,20 +180,20 @@ def _posterior(
     spec: ModelSpec,
     guide: GuideChoice,
     one: Trained,
-    training: Batch,
+    rows: Batch,
     objective: Objective,
     seed: int,
     batch_size: int,
 ) -> Finished:
-    """Return draws of one member, from the second stage where the guide has one."""
+    """Return draws of one member given rows, from the second stage where the guide has one."""
     quality = {}
     if spec.tangent:
         most = _number_of_draws(replace(spec, tangent=False))
-        return finish_tangent(spec, guide, one.params, training, objective, most, seed, batch_size)
+        return finish_tangent(spec, guide, one.params, rows, objective, most, seed, batch_size)
     if spec.latents and guide_of(guide, spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
-            return finish(spec, guide, one.params, training, objective, number, seed, batch_size)
+            return finish(spec, guide, one.params, rows, objective, number, seed, batch_size)
         except FloatingPointError as error:
             warn(
                 f"guide='block' broke down ({error}); the draws come from 'mean_field' and are too "
@@ -276,7 +289,7 @@ def _own_query(spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], batc
 
 
 def _centre(
-    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
+    spec: ModelSpec, network: Any, draws: dict[str, np.ndarray], training: Batch
 ) -> np.ndarray:
     """Mean fixed link over training rows, (K,), offsets left out.
 
@@ -287,7 +300,7 @@ def _centre(
     bare = training._replace(offset=np.zeros_like(training.offset))
     fixed_part = replace(spec, factors=(), adversaries=(), attributes=(), penalties=(), views=())
     rows = pad(bare, bucket(len(training.weight)))
-    return np.asarray(_mean_fixed(fixed_part)(one.params["network"], last, rows))
+    return np.asarray(_mean_fixed(fixed_part)(network, last, rows))
 
 
 @per_structure()

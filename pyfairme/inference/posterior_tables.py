@@ -223,5 +223,5 @@ def fixed_effects(fit: Fit, labels: AxisLabels, level: float = 0.9) -> pd.DataFr
     frame = pd.DataFrame(rows)
     if not fit.spec.linear_latent:
         frame[["sd", "low", "high"]] = np.nan
-        frame["note"] = "point estimate: network_posterior='last_layer' gives its spread"
+        frame["note"] = "point estimate: network_posterior='laplace' gives its spread"
     return frame

@@ -23,7 +23,7 @@ def shifted(fit: Fit, by: np.ndarray) -> Fit:
     if fit.spec.tangent:
         draws[LINEAR] = draws[LINEAR].copy()
         draws[LINEAR][..., -1, :] += move
-    elif fit.spec.last_layer:
+    if fit.spec.last_layer:
         draws[LAST_LAYER[1]] = draws[LAST_LAYER[1]] + move
     else:
         network = (*network[:-1], network[-1]._replace(bias=network[-1].bias + move))

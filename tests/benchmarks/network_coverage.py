@@ -33,10 +33,9 @@ ROWS, CLUSTERS = (500, 2000, 8000), (4, 6, 10, 100)
 TEST, LABELLED, LEVEL, DRAWS = 1000, 30, 0.9, 200
 MEANS = {"bernoulli": expit, "normal": lambda link: link, "poisson": np.exp}
 SETTINGS: dict[str, dict[str, Any]] = {
-    "none": {},
-    "none, 5": {"ensemble": 5},
-    "laplace": {"network_posterior": "laplace"},
-    "laplace, 3": {"network_posterior": "laplace", "ensemble": 3},
+    "default": {},
+    "none": {"network_posterior": "none"},
+    "none, 5": {"network_posterior": "none", "ensemble": 5},
 }
 
 
@@ -87,7 +86,8 @@ def judge(model: Any, tables: Tables, rows: np.ndarray, likelihood: str) -> dict
     """Return coverage and width of intervals of the mean, its error, and the log loss."""
     data = tables.data
     X, y = data.frame.iloc[rows], data.target.iloc[rows]
-    found = model.predict_interval(X, LEVEL)
+    kind = "mean" if model.network_posterior_ == "laplace" else "cluster"
+    found = model.predict_interval(X, LEVEL, kind)
     true = MEANS[likelihood](data.truth.mixed[rows])
     line = {
         "covered": ((found["low"] <= true) & (true <= found["high"])).mean(),

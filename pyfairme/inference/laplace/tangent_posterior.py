@@ -111,6 +111,17 @@ def start_of(layout: Layout, first: Mapping[str, Any]) -> np.ndarray:
 
 def check_tangent(spec: ModelSpec, rows: int) -> None:
     """Raise ValueError where the linear model is too large to be held."""
+    found = too_large(spec, rows)
+    if found:
+        raise ValueError(
+            "network_posterior='laplace' holds one Gaussian of the network and of all effects, and "
+            f"there are {found}. Use network_posterior='none' with ensemble=5, fit fewer rows, or "
+            "give fewer columns, clusters or units. [network-too-large]"
+        )
+
+
+def too_large(spec: ModelSpec, rows: int) -> str:
+    """Say what of the linear model is too large to be held, and the limit; "" where nothing is."""
     effects = LinearPredictor(replace(plain(spec), tangent=False))
     outputs = effects.outputs
     dense = (spec.covariates + 1) * outputs + effects.dense
@@ -123,12 +134,8 @@ def check_tangent(spec: ModelSpec, rows: int) -> None:
     )
     for what, number, most in limits:
         if number > most:
-            raise ValueError(
-                "network_posterior='laplace' holds one Gaussian of the network and of all effects, "
-                f"and there are {number:,} {what}; at most {most:,}. Use network_posterior='none' "
-                "with ensemble=5, fit fewer rows, or give fewer columns, clusters or units. "
-                "[network-too-large]"
-            )
+            return f"{number:,} {what}; at most {most:,}"
+    return ""
 
 
 def finish_tangent(
