@@ -141,8 +141,8 @@ print("fair: ", fair.posterior_.posterior.attrs["kind"])
 # ## Predictions, and how sure they are
 #
 # A prediction can use the covariates alone (`fixed`), the occupation's effects alone (`random`) or
-# both (`mixed`). The interval holds what is uncertain about the occupation; the network itself is
-# a point estimate.
+# both (`mixed`). This table is large, so the interval holds what is uncertain about the occupation
+# alone; up to 10,000 rows it holds the network's error too.
 
 # %%
 five = X_test.sample(5, random_state=4)

@@ -20,7 +20,7 @@ from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_cho
 from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
-from pyfairme.estimators.interval_kind import interval_kind, with_covers
+from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
@@ -413,8 +413,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         -------
         DataFrame
             mean, low, high; indexed like X. With more than two classes class, mean, low, high: one
-            line per row and class, all classes of a row together. Of kind "cluster" also covers,
-            which says so on every line.
+            line per row and class, all classes of a row together. The columns'
+            common name says what the interval is of: "cluster interval".
 
         Raises
         ------
@@ -429,11 +429,11 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             index = frame.index.repeat(len(self.classes_))
             classes = np.tile(self.classes_, len(frame))
             flat = {name: values.ravel().astype(np.float64) for name, values in every.items()}
-            return with_covers(pd.DataFrame({"class": classes, **flat}, index=index), kind)
+            return named(pd.DataFrame({"class": classes, **flat}, index=index), kind)
         if kind != "observation":
             bounds = bounds[..., 1]
         found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
-        return with_covers(pd.DataFrame(found, index=frame.index, dtype=np.float64), kind)
+        return named(pd.DataFrame(found, index=frame.index, dtype=np.float64), kind)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.

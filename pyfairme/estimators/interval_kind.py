@@ -33,8 +33,6 @@ def interval_kind(kind: str, spec: ModelSpec) -> str:
     return kind
 
 
-def with_covers(found: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Say on every line where an interval covers less than the mean: a column "covers"."""
-    if kind == "cluster":
-        found["covers"] = pd.Categorical.from_codes([0] * len(found), ["cluster"])
-    return found
+def named(found: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Let the columns' common name say what the interval is of: shown, and no column of its own."""
+    return found.rename_axis(columns=f"{kind} interval")

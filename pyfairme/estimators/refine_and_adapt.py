@@ -94,12 +94,12 @@ def refine(
             "all weights of the network latent, too many for it. Fit with network_posterior='none' "
             "or 'last_layer', then refine. [refine-network]"
         )
+    _kl_weight(estimator, "refine")
     training = _training_rows(estimator, *rows)
     if fit.spec.tangent:
         fit = trained_networks(fit, training)
     check_size(fit.spec)
     _check_draws(fit, draws, chains)
-    _kl_weight(estimator, "refine")
     strength = update_strengths(fairness_weight, fit.spec.attributes)
     objective = estimator_keywords.objective(estimator.get_params(deep=False), fit.spec, training)
     scaled, bare = second_stage_inputs(training, objective)

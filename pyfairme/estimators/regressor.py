@@ -15,7 +15,7 @@ from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Streng
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
-from pyfairme.estimators.interval_kind import interval_kind, with_covers
+from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
@@ -331,7 +331,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         -------
         DataFrame
             mean, low, high in the target's units; indexed like X. Bounds of a new count are whole.
-            Of kind "cluster" also covers, which says so on every line.
+            The columns' common name says what the interval is of: "cluster interval".
 
         Raises
         ------
@@ -345,7 +345,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         decoded = {name: self.target_.decode(values) for name, values in found.items()}
         if kind == "observation" and self.target_.whole:
             decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
-        return with_covers(pd.DataFrame(decoded, index=frame.index), kind)
+        return named(pd.DataFrame(decoded, index=frame.index), kind)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.

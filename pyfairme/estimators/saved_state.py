@@ -65,7 +65,8 @@ def posterior_attrs(estimator: FairMixedEffects) -> dict[str, Any]:
     """Say what the draws are draws of."""
     spec = estimator.fit_.spec
     touched = estimator_keywords.penalised_views(estimator.get_params(deep=False), spec) - {"fixed"}
-    kind = "penalised (generalised) posterior" if touched else "variational posterior"
+    usual = "Laplace posterior" if spec.tangent else "variational posterior"
+    kind = "penalised (generalised) posterior" if touched else usual
     given = "the network's point estimate"
     if spec.last_layer:
         given = "the hidden layers' point estimate" if spec.hidden else "nothing else"
@@ -75,8 +76,9 @@ def posterior_attrs(estimator: FairMixedEffects) -> dict[str, Any]:
         kind, guide = "posterior, or with a fairness term a generalised one", "none"
         note = "Draws come from NUTS: diagnostics_ has R-hat, effective sample sizes, divergences."
     else:
-        guide = estimator.guide_
-        note = "Draws come from a variational guide: R-hat and ESS say nothing about them."
+        guide = "laplace" if spec.tangent else estimator.guide_
+        made = "Laplace's approximation" if spec.tangent else "a variational guide"
+        note = f"Draws come from {made}: R-hat and ESS say nothing about them."
     attrs = {"kind": kind, "conditional_on": given, "guide": guide, "note": note}
     moved = [f"{c.name} = {c.origin!r}" for c in estimator.design_.slope_columns if c.origin]
     if moved:  # in full, for who computes with the effects

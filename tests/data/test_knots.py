@@ -150,3 +150,9 @@ def test_rates_are_finite_differences_of_the_columns(table):
     np.testing.assert_allclose(own, expected, atol=0.01, rtol=0.01)
     inputs = column_inputs(design.columns)
     assert set(inputs[mine]) == {mine[0]}
+
+
+def test_shrunk_columns_may_bend_with_fewer_rows():
+    assert [most_knots(5, rows) for rows in (500, 2000, 8000)] == [1, 4, 16]
+    assert [most_knots(5, rows, shrunk=True) for rows in (200, 500, 2000, 8000)] == [2, 5, 5, 16]
+    assert most_knots(200, 100_000, shrunk=True) == most_knots(200, 100_000)

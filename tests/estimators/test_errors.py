@@ -21,7 +21,7 @@ from pyfairme.notices import DataWarning
         ({"guide": "banana"}, r"Invalid value of guide: 'banana'\. Valid values are \['auto"),
         ({"unseen": "guess"}, r"unseen: 'guess'\. Valid values are \['infer', 'population', 's"),
         ({"missing": "drop"}, r"missing: 'drop'\. Valid values are \['category', 'raise'\]"),
-        ({"network_posterior": "all"}, r"network_posterior: 'all'\. Valid values are \['none'"),
+        ({"network_posterior": "all"}, r"network_posterior: 'all'\. Valid values are \['auto'"),
         ({"early_stopping": "yes"}, r"early_stopping: 'yes'\. Valid values are \['auto', True"),
         ({"progress": 1}, r"progress: 1\. Valid values are \['auto', True, False\]"),
         ({"drop_sensitive": "no"}, r"drop_sensitive: 'no'\. Valid values are \[True, False\]"),
@@ -190,7 +190,7 @@ def test_what_prediction_is_asked_for(clf, binary):
     for method in (clf.predict, clf.predict_proba, clf.predict_interval, clf.sample_predictive):
         with pytest.raises(ValueError, match=r"effects: 'both'\. Valid values are \["):
             method(rows, effects="both")
-    with pytest.raises(ValueError, match=r"kind: 'y'\. Valid values are \['mean', 'observation'\]"):
+    with pytest.raises(ValueError, match=r"kind: 'y'\. Valid values are \['auto', 'mean'"):
         clf.predict_interval(rows, kind="y")
     for level in (0, 1, 90, "0.9", None, True):
         expected = f"between 0 and 1, got {level!r}; 0.9 means 90 %"

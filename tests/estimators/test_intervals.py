@@ -42,7 +42,7 @@ def test_the_mean_is_the_prediction_and_lies_within(fitted, effects):
         assert width.min() > slack
 
 
-@pytest.mark.parametrize("kind", ["mean", "observation"])
+@pytest.mark.parametrize("kind", ["cluster", "observation"])
 def test_a_higher_level_gives_a_wider_interval(fitted, kind):
     estimator, rows = fitted
     levels = [0.5, 0.8, 0.95]
@@ -70,7 +70,7 @@ def test_observation_intervals_of_a_normal_cover_their_share(linear, level):
     covered = y.between(found["low"], found["high"])
     error = np.sqrt(level * (1 - level) / len(y))
     assert covered.mean() == pytest.approx(level, abs=3 * error)
-    inner = reg.predict_interval(X, level=level, kind="mean")
+    inner = reg.predict_interval(X, level=level, kind="cluster")
     assert ((found["high"] - found["low"]) > (inner["high"] - inner["low"])).all()
 
 

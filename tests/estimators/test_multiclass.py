@@ -88,7 +88,7 @@ def test_tables_and_posterior_carry_the_class(clf):
 def test_intervals_are_long_with_a_class_column(clf, data):
     rows = data.frame[7:27]
     mean = clf.predict_proba(rows)
-    for kind in ("mean", "observation"):
+    for kind in ("auto", "observation"):
         found = clf.predict_interval(rows, kind=kind)
         assert list(found.columns) == ["class", "mean", "low", "high"]
         assert list(found.index) == list(np.repeat(rows.index, 3))

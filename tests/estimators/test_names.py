@@ -100,7 +100,7 @@ def test_the_predicted_clusters_are_seen_as_the_model_reads_them(data):
         unseen="population", random_state=0, progress=False,
     ).fit(pd.DataFrame({"x": X["x"], "residual": town}), y)  # fmt: skip
     rows = pd.DataFrame({"x": [0.0] * 4, "residual": pd.Series([7, "7", "b", "8"], dtype=object)})
-    found = prediction_table(reg, rows, "mixed", 0.9, "mean")
+    found = prediction_table(reg, rows, "mixed", 0.9, "auto")
     assert found["cluster_seen"].tolist() == [True, True, True, False]
     assert found["prediction"][0] == found["prediction"][1]
     assert reg.variance_components_["factor"].tolist() == ["residual", '"residual"']

@@ -136,7 +136,7 @@ def test_linear_fixed_effects_are_those_of_the_data(linear):
     data, reg = linear
     table = reg.fixed_effects_
     assert list(table.columns) == ["term", "mean", "sd", "low", "high", "note"]
-    assert table["note"].str.contains("network_posterior='last_layer' gives its spread").all()
+    assert table["note"].str.contains("network_posterior='laplace' gives its spread").all()
     assert table[["sd", "low", "high"]].isna().all(axis=None)  # point estimates
     found = table.set_index("term")["mean"]
     terms = ["Intercept", "x1", "x2", "x3", "x4", "x5", "group1[g1]"]

@@ -54,7 +54,7 @@ def test_unseen_rows_leave_seen_rows_alone(fitted, policy):
     estimator, seen, unseen = fitted
     estimator = under(estimator, policy)
     together = pd.concat([unseen, seen])
-    for kind in ("mean", "observation")[: 1 + (policy == "infer")]:
+    for kind in ("cluster", "observation")[: 1 + (policy == "infer")]:
         np.testing.assert_allclose(
             estimator.predict_interval(together, kind=kind)[len(unseen) :],
             estimator.predict_interval(seen, kind=kind),

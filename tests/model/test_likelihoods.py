@@ -32,6 +32,13 @@ def test_negative_binomial_equals_scipy(size):
     np.testing.assert_allclose(NegativeBinomial().mean(ETA, values), mean, rtol=1e-6)
 
 
+@pytest.mark.parametrize("y", [0, 1])
+def test_gradient_of_a_class_at_even_odds(y):
+    """Where the search for a mode starts; `numpyro.distributions.Bernoulli` alone has y there."""
+    slope = jax.grad(lambda eta: Bernoulli().distribution(eta, {}).log_prob(y))(jnp.zeros(1))
+    assert slope[0] == pytest.approx(y - 0.5)
+
+
 def test_poisson_equals_scipy():
     found = Poisson().distribution(ETA, {}).log_prob(jnp.asarray(COUNTS))
     mean = np.exp(np.asarray(ETA[:, 0]))

@@ -28,6 +28,10 @@ MOST_WIDTH = 128  # effects of one cluster
 PULL_DRAWS = 200  # draws of the first stage, each with a batch, over which a pull is averaged
 HOPELESS = 1.0  # k of a cluster beyond which the correction within the cluster does not help
 TOLERATED = 0.1  # share of clusters whose Gaussian may be a bad one
+ADVICE = (
+    "Means, standard deviations and intervals of the posterior may be off. Call refine() to sample "
+    "it with NUTS, or give the factor more clusters or stronger priors (prior_scale)."
+)
 SHORT_OF_MEMORY = 4e8  # numbers of the matrices that couple the clusters with everything else
 
 
@@ -235,25 +239,31 @@ def penalised(objective: Objective) -> bool:
 
 
 def _warn(found: Weighed) -> None:
-    advice = (
-        "Means, standard deviations and intervals of the posterior may be off. Call refine() to "
-        "sample it with NUTS, or give the factor more clusters or stronger priors (prior_scale)."
-    )
     hopeless = (found.cluster_k > HOPELESS).mean()
-    if not trusted(found.k, found.ess):
-        tail, share = f", above {RELIABLE}", f"{found.ess:.0%}"
-        limit = ENOUGH
-        if found.k <= RELIABLE:
-            tail, share, limit = "", f"{found.ess:.1%}", LEAST
-        warn(
-            f"Pareto's k of the hyper-parameters is {found.k:.2f}{tail}, and only "
-            f"{share} of the proposals are effective, fewer than {limit:.0%}: the guide "
-            f"does not cover their posterior. {advice} [pareto-k-scales]",
-            PosteriorWarning,
-        )
-    elif hopeless > TOLERATED:
+    if not warn_of_scales(found.k, found.ess) and hopeless > TOLERATED:
         warn(
             f"Pareto's k is above {HOPELESS:g} for {hopeless:.0%} of the clusters: their effects "
-            f"are far from Gaussian. {advice} [pareto-k-clusters]",
+            f"are far from Gaussian. {ADVICE} [pareto-k-clusters]",
             PosteriorWarning,
         )
+
+
+def warn_of_scales(k: float, ess: float) -> bool:
+    """Warn where the weights of the hyper-parameters' draws say that the draws are bad; tell if so.
+
+    Warns
+    -----
+    PosteriorWarning
+    """
+    if trusted(k, ess):
+        return False
+    tail, share, limit = f", above {RELIABLE}", f"{ess:.0%}", ENOUGH
+    if k <= RELIABLE:
+        tail, share, limit = "", f"{ess:.1%}", LEAST
+    warn(
+        f"Pareto's k of the hyper-parameters is {k:.2f}{tail}, and only "
+        f"{share} of the proposals are effective, fewer than {limit:.0%}: the guide "
+        f"does not cover their posterior. {ADVICE} [pareto-k-scales]",
+        PosteriorWarning,
+    )
+    return True

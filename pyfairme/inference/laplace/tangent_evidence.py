@@ -47,6 +47,7 @@ WEIGHT_SD, LINEAR_SD = "weight_sd", "linear_sd"  # of scaled weights (see `tange
 WEIGHT_PRIOR = 2.0  # times the likelihood's scale of effects: scale of the first one's HalfNormal
 NEWTON_STEPS = 50
 CLOSE = 1e-3  # gain of a step, in log density, below which the mode is found
+LOST = 1.0  # log density that a slope promises, and no step brings, where the mode was not found
 ITERATIONS = 25
 LEAST_FREE, MOST_FREE = -9.0, 2.5  # of logarithms of scales
 GAIN = 1e-4  # relative gain of the evidence at which the search ends
@@ -154,7 +155,13 @@ class LaplaceEvidence:
         return np.asarray(block_diag(*blocks)), np.asarray(local), float(half)
 
     def at_mode(self, free: np.ndarray) -> tuple[Gaussian, Sums, float, np.ndarray]:
-        """Find D's and u's mode by Newton's method; return it, and the links' log density there."""
+        """Find D's and u's mode by Newton's method; return it, and the links' log density there.
+
+        Raises
+        ------
+        FloatingPointError
+            Where no step along Newton's direction gains anything, though the slope promises it.
+        """
         dense_prior, local_prior, half = self.priors(free)
         free32 = _single(free)
 
@@ -181,6 +188,11 @@ class LaplaceEvidence:
             assert moved is not None
             gain = moved[0] - value
             if gain < -CLOSE:  # rounding: stay
+                slope = _times_rows(self.rows, at[0])
+                rise = (slope[0] - dense_prior @ self.dense) @ (found.dense - self.dense)
+                pulled = slope[1] - self.local @ local_prior
+                if not rise + (pulled * (found.local - self.local)).sum() < LOST:
+                    raise FloatingPointError("the mode of the linear model was not found")
                 break
             self.dense, self.local = dense, local
             value, at, eta = moved

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
+from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.block_guide import at_mode, from_free, to_free
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, part
@@ -31,9 +32,11 @@ from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.inference.laplace.second_stage import (
     MOST_WIDTH,
     Finished,
+    PosteriorWarning,
     penalised,
     pull_on_effects,
     second_stage_inputs,
+    warn_of_scales,
 )
 from pyfairme.inference.laplace.tangent_basis import TangentBasis, find_basis
 from pyfairme.inference.laplace.tangent_evidence import (
@@ -45,6 +48,7 @@ from pyfairme.inference.laplace.tangent_evidence import (
 )
 from pyfairme.model import tangent
 from pyfairme.model.program import ModelSpec, Objective, plain
+from pyfairme.notices import warn
 
 FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
 WORK = 1.5e10  # products that they may take
@@ -163,9 +167,49 @@ def finish_tangent(
             pull = jax.tree.map(jnp.zeros_like, effects)
     scaled, bare = second_stage_inputs(batch, objective)
     draws = number_of_draws(spec, most)
-    found = draw_tangent(layout, params["network"], scaled, bare, first, draws, seed, pull)
+    try:
+        found = draw_tangent(layout, params["network"], scaled, bare, first, draws, seed, pull)
+    except (FloatingPointError, np.linalg.LinAlgError) as error:
+        warn(
+            f"network_posterior='laplace' broke down ({error}): predictions are those of the "
+            "trained network, and intervals hold the uncertainty of its training's guide about "
+            "clusters alone. Look for columns of random_slopes whose zero lies far from their "
+            "values, or for columns that nearly determine each other. [laplace-broke-down]",
+            PosteriorWarning,
+        )
+        found = _as_trained(trained, guide, params, layout, draws, seed)
+    else:
+        if layout.hypers:
+            warn_of_scales(found.k, found.ess)
     quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
     return Finished(params["network"], found.draws, quality if layout.hypers else {})
+
+
+def _as_trained(
+    trained: ModelSpec,
+    guide: GuideChoice,
+    params: dict[str, Any],
+    layout: Layout,
+    draws: int,
+    seed: int,
+) -> TangentDraws:
+    """Return the first stage's draws, all of them with the network's own weights."""
+    network, likelihood = params["network"], layout.spec.likelihood
+    drawn = (
+        engine(trained, guide).draw(jax.random.key(seed), params, draws) if trained.latents else {}
+    )
+    found = {name: np.asarray(value) for name, value in drawn.items()}
+    linear = np.zeros((layout.spec.covariates + 1, likelihood.outputs))
+    scales = 1
+    if layout.spec.hidden:
+        found[tangent.WEIGHTS] = np.tile(_own_weights(network), (draws, 1))
+        scales = 3
+    else:
+        linear = np.concatenate([network[-1].weight, network[-1].bias[None]])
+    found[tangent.LINEAR] = np.tile(linear, (draws, 1, 1))
+    found[tangent.SCALES] = np.ones((draws, scales))
+    names = [latent.name for latent in layout.spec.latents]
+    return TangentDraws({k: found[k].astype(np.float32) for k in names}, np.inf, 0.0)
 
 
 def draw_tangent(

@@ -15,6 +15,7 @@ from jaxtyping import Array
 from pyfairme.model.likelihoods.interface import Latent
 
 LOGISTIC_VARIANCE = float(np.pi**2 / 3)  # of the latent logistic error behind a logit link
+NOT_ZERO = 1e-30  # at logits of exactly 0 NumPyro's gradient is that of a clip: 0 or y, not y - 1/2
 GUMBEL_VARIANCE = float(np.pi**2 / 6)  # of the latent error behind each link of a softmax
 
 
@@ -31,7 +32,7 @@ class Bernoulli:
         return ()
 
     def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
-        return dist.Bernoulli(logits=eta[..., 0])
+        return dist.Bernoulli(logits=eta[..., 0] + NOT_ZERO)
 
     def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
         positive = jax.nn.sigmoid(eta[..., 0])

@@ -169,3 +169,17 @@ def test_quadratic_around_the_maximum_is_exact_for_a_normal_likelihood():
         free = found.free + shift
         differences.append(around(free) - evidence.value_and_gradient(free)[0])
     np.testing.assert_allclose(differences, differences[0], atol=0.02)
+
+
+def test_a_direction_that_leads_nowhere_is_an_error(monkeypatch):
+    """As a likelihood does whose gradient is that of another function."""
+    right = tangent_evidence.quadratic
+
+    def wrong(likelihood, eta, y, values):
+        gradient, curvature = right(likelihood, eta, y, values)
+        return -gradient, curvature
+
+    monkeypatch.setattr(tangent_evidence, "quadratic", wrong)
+    evidence, layout = make(Bernoulli(), hidden=(3,), factors=(BIG,))  # compiled nowhere else
+    with pytest.raises(FloatingPointError, match="mode of the linear model was not found"):
+        evidence.at_mode(np.full(len(layout.hypers), -0.5))
