@@ -6,7 +6,8 @@ Bernoulli, Normal and Poisson data of `make_clustered` (a nonlinear function of 
 two groups, random intercepts and a slope), in 4, 6 or 10 clusters or in 100; new rows of clusters
 that training saw, of clusters that `adapt` learned from 30 rows (half of theirs, if they have
 fewer), and of clusters never seen. Every
-fit is stored under --store as it ends, so a second call goes on where the first one stopped.
+fit is stored under --store as it ends, so a second call goes on where the first one stopped; so
+does one that is given the --table of an earlier one.
 """
 
 from __future__ import annotations
@@ -169,9 +170,14 @@ def main() -> None:
     parser.add_argument("--settings", nargs="*", default=list(SETTINGS))
     parser.add_argument("--replicates", type=int, default=30)
     parser.add_argument("--store", type=Path, default=Path("runs/network_coverage"))
+    parser.add_argument("--table", type=Path, help="CSV of fits: read if it exists, then written")
     parser.add_argument("--tables", action="store_true", help="of what is stored, fit nothing")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    earlier = pd.DataFrame(columns=[*Cell._fields, "place"])
+    if options.table is not None and options.table.exists():
+        earlier = pd.read_csv(options.table)
+    known = set(earlier[list(Cell._fields)].itertuples(index=False, name=None))
     table = []
     for values in product(
         range(options.replicates), options.rows, options.clusters, options.likelihoods,
@@ -179,10 +185,13 @@ def main() -> None:
     ):  # fmt: skip
         replicate, rows, clusters, likelihood, setting = values
         cell = Cell(likelihood, rows, clusters, setting, replicate)
-        found = stored(cell, options.store, not options.tables)
+        found = None if tuple(cell) in known else stored(cell, options.store, not options.tables)
         if found is not None:
             table += lines(cell, found)
-    report(pd.DataFrame(table))
+    every = pd.concat([earlier, pd.DataFrame(table)], ignore_index=True)
+    if options.table is not None:
+        every.round(4).to_csv(options.table, index=False)
+    report(every)
 
 
 if __name__ == "__main__":
