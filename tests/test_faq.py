@@ -15,7 +15,7 @@ HEADING = re.compile(r"^### `([^`]+)`$", re.M)
 
 WITHOUT = {
     # a reason, in the warning of a fit that broke down
-    "pyfairme/inference/laplace/tangent_evidence.py": {
+    "pyfairme/inference/laplace/laplace_evidence.py": {
         "the mode of the linear model was not found"
     },
     # reasons, which one warning of the store lists

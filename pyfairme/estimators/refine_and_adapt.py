@@ -29,7 +29,7 @@ from pyfairme.inference.chain_convergence import FEWEST_DRAWS
 from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
 from pyfairme.inference.fit_program import trained_networks
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.laplace.block_guide import typical
+from pyfairme.inference.laplace.hyper_parameters import typical
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.second_stage import (
     PosteriorWarning,
@@ -98,7 +98,7 @@ def refine(
     training = _training_rows(estimator, *rows)
     if fit.spec.tangent:
         fit = trained_networks(fit, training)
-    check_size(fit.spec)
+    check_size(fit.spec, sampled=True)
     _check_draws(fit, draws, chains)
     strength = update_strengths(fairness_weight, fit.spec.attributes)
     objective = estimator_keywords.objective(estimator.get_params(deep=False), fit.spec, training)

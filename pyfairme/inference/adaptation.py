@@ -21,7 +21,7 @@ from jaxtyping import Array
 from pyfairme.compilation import make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.laplace.block_guide import typical
+from pyfairme.inference.laplace.hyper_parameters import typical
 from pyfairme.inference.laplace.importance_sampling import judged_clusters
 from pyfairme.inference.laplace.independent_clusters import (
     Drawn,

@@ -28,14 +28,22 @@ from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.block_guide import (
     BlockGuide,
     BlockNoise,
+    fit_block,
+    guide_for,
     sizes,
-    stage,
     transport,
 )
+from pyfairme.inference.laplace.laplace_evidence import Layout
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.smooth_disparity import link_gaps
-from pyfairme.model.program import ModelSpec, Objective, plain, predictor
+from pyfairme.model.program import SUMS, ModelSpec, Objective, build, plain, predictor
 
 TARGET_ACCEPT = 0.85
+NO_START = (
+    "NUTS found no place to start where the posterior has a finite density: look for extreme "
+    "values among the targets and the covariates, or give the scales stronger priors "
+    "(prior_scale). [nuts-no-start]"
+)
 
 
 class Sampled(NamedTuple):
@@ -50,6 +58,7 @@ class Target(NamedTuple):
     """What the potential depends on, traced."""
 
     fitted: BlockGuide
+    network: Any
     batch: Batch
     objective: Objective
     strength: Array  # of the fairness term, per attribute, times the sum of the rows' weights
@@ -92,18 +101,16 @@ def sample(
     """
     make_room((spec, draws, chains), batch)
     bare = plain(spec)
-    stage_key, run_key = jax.random.split(jax.random.key(seed))
-    batch, start = jax.device_put((batch, dict(first)))
-    fitted, _ = stage(bare, False).fit(start, network, batch, objective, None, stage_key)
-    target = Target(fitted, batch, objective, jnp.asarray(strength * batch.weight.sum()))
+    try:
+        fitted = guide_for(fit_block(Layout(bare, bare), first, network, batch, objective))
+    except FloatingPointError as error:
+        raise FloatingPointError(NO_START) from error
+    batch, network = jax.device_put((batch, network))
+    target = Target(fitted, network, batch, objective, jnp.asarray(strength * batch.weight.sum()))
     run = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
-    noise, potential, diverging = run(run_key, target)
+    noise, potential, diverging = run(jax.random.key(seed), target)
     if not np.isfinite(potential).all():  # a chain that starts there never leaves
-        raise FloatingPointError(
-            "NUTS found no place to start where the posterior has a finite density: look for "
-            "extreme values among the targets and the covariates, or give the scales stronger "
-            "priors (prior_scale). [nuts-no-start]"
-        )
+        raise FloatingPointError(NO_START)
     found = _draws(spec)(fitted, noise)
     values = {name: np.asarray(value) for name, value in found.items()}
     factors = {latent.name for latent in spec.latents if latent.correlations}
@@ -134,16 +141,20 @@ def _sampler(
     compiles anew in every run, so the whole run is compiled instead.
     """
     bare = plain(spec)
-    two = stage(bare, False)
+    layout, program = LinearPredictor(bare), build(bare)
+
+    def given_network(batch: Batch, objective: Objective, network: Any) -> None:
+        fixed = handlers.substitute(program.model, data={"network": network})
+        handlers.block(fixed, hide=["network"])(batch, objective._replace(kl=1.0), SUMS)
 
     def model(target: Target) -> None:
-        noise = BlockNoise(*(_standard(*item) for item in sizes(two.layout)._asdict().items()))
-        latents, volume = transport(two.layout, target.fitted, noise)
-        arguments = (target.batch, target.objective, target.fitted.network)
+        noise = BlockNoise(*(_standard(*item) for item in sizes(layout)._asdict().items()))
+        latents, volume = transport(layout, target.fitted, noise)
+        arguments = (target.batch, target.objective, target.network)
         with handlers.block():  # the sites of the model are no latents of this one
-            log_joint, _ = log_density(two.model, arguments, {}, latents)
+            log_joint, _ = log_density(given_network, arguments, {}, latents)
         if fair:
-            mixed = predictor(bare, target.fitted.network, latents, target.batch).mixed
+            mixed = predictor(bare, target.network, latents, target.batch).mixed
             log_joint = log_joint - target.strength @ link_gaps(spec, mixed, target.batch)
         reference = sum(0.5 * (part**2).sum() for part in noise)  # of the sites above
         numpyro.factor("posterior", log_joint + volume + reference)
@@ -173,6 +184,6 @@ def _standard(name: str, shape: tuple[int, ...]) -> Any:
 
 @per_structure()
 def _draws(spec: ModelSpec) -> Any:
-    layout = stage(plain(spec), False).layout
+    layout = LinearPredictor(plain(spec))
     one = lambda fitted, noise: transport(layout, fitted, noise)[0]  # noqa: E731
     return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (None, 0)))

@@ -23,11 +23,12 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.inference.laplace.block_guide import at_mode
-from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows
+from pyfairme.inference.laplace.hyper_parameters import to_free
+from pyfairme.inference.laplace.laplace_evidence import LaplaceEvidence, Layout
+from pyfairme.inference.laplace.mixed_design import lay_out
 from pyfairme.inference.posterior_draws import AxisLabels, effect_names, fixed_terms, variables
 from pyfairme.inference.predictions import Fit
-from pyfairme.model.program import plain
+from pyfairme.model.program import Objective, plain
 
 ORACLES = Path(__file__).resolve().parents[1] / "inference" / "oracles"
 SETTINGS: dict[str, Any] = {
@@ -215,13 +216,12 @@ def items(folder: Path) -> pd.DataFrame:
     blups = pd.read_csv(f"{stem}_ranef.csv", dtype={"grp": str}).set_index(["grpvar", "grp"])
     scales = pd.read_csv(f"{stem}_varcorr.csv").set_index("grp")["sdcor"]
     fit, labels = fitted.fit_, fitted._labels.clusters["item"]
-    layout = LinearPredictor(plain(fit.spec))
+    layout = Layout(plain(fit.spec), plain(fit.spec))
     network = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), fit.network)
-    rows = design_rows(layout, network, jax.tree.map(jnp.asarray, fitted._training))
+    rows = lay_out(layout, network, fitted._training)
     hypers = {f"{f.name}_intercept_sd": jnp.full(1, scales[f.name]) for f in fit.spec.factors}
-    zero = jnp.zeros(layout.dense), jnp.zeros((layout.clusters, layout.width))
-    run = jax.jit(at_mode, static_argnums=0)
-    mode, _ = run(layout, rows, hypers, zero, jnp.zeros(0), zero)[1]  # of the smaller factor
+    evidence = LaplaceEvidence(layout, rows, Objective())
+    mode = evidence.at_mode(np.asarray(to_free(layout.hypers, hypers))).gaussian.dense  # of items
     table = pd.DataFrame({
         "lme4": blups.loc["item", "condval"].reindex(labels),
         "mode": np.asarray(mode),

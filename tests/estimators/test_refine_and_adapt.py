@@ -223,7 +223,8 @@ def test_refine_after_adapt_knows_the_rows_of_the_new_clusters(adapted, clf, bin
     both, _ = recorded(lambda: adapted.refine(draws=300, chains=2, warmup=200, progress=False))
     new = list(dict.fromkeys(binary.unseen["cluster"]))
     one, other = (e.cluster_effects_.set_index("cluster").loc[new] for e in (adapted, both))
-    assert (np.abs(one["mean"] - other["mean"]) < other["sd"]).all()
+    # under a scale of .5 instead of 1.1 they are about an SD nearer to 0
+    assert (np.abs(one["mean"] - other["mean"]) < 1.3 * other["sd"]).all()
     assert (other["mean"] > 3 * other["sd"]).all()  # with its bare prior it would be near 0
     adapted.save(tmp_path / "model.pyfairme")
     loaded = pf.load(tmp_path / "model.pyfairme")

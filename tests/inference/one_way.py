@@ -5,12 +5,12 @@ Given the scales everything is Gaussian, and the two scales are integrated over 
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.laplace.block_guide import stage
+from pyfairme.inference.laplace.block_guide import fit_block
+from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.second_stage import second_stage_inputs
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Normal
@@ -21,7 +21,7 @@ CLUSTERS, ROWS = 8, 40
 SPEC = ModelSpec(
     Normal(), 1, factors=(RandomEffects("g", CLUSTERS),), fixed_loss=False, last_layer=True
 )
-LAYOUT = stage(plain(SPEC), False).layout
+LAYOUT = Layout(plain(SPEC), plain(SPEC))
 NETWORK = (Layer(jnp.zeros((1, 1)), jnp.zeros(1)),)
 START = {
     "residual_sd": np.array(0.7, np.float32),
@@ -95,9 +95,7 @@ def found(draws: dict[str, np.ndarray]) -> Moments:
     return Moments(flat.mean(axis=0), flat.std(axis=0))
 
 
-def fit_block(rows: Batch):
-    """Return the fitted second stage, and the rows and objective as it saw them."""
+def fit_one_way(rows: Batch):
+    """Return the fitted second stage."""
     scaled, bare = second_stage_inputs(rows, OBJECTIVE)
-    two = stage(plain(SPEC), False)
-    fitted, losses = two.fit(START, NETWORK, scaled, bare, None, jax.random.key(0))
-    return fitted, np.asarray(losses), scaled, bare
+    return fit_block(LAYOUT, START, NETWORK, scaled, bare)

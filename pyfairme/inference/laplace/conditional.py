@@ -1,4 +1,4 @@
-"""The effects given the hyper-parameters: one Gaussian, exact for a Normal likelihood.
+"""The effects given the hyper-parameters, for compiled code that is differentiated (NUTS).
 
 In the layout of `linear_predictor`, around a point eta0 the log-likelihood is quadratic with
 gradient g and curvature W. Given the hyper-parameters (scales, correlations, the likelihood's own
@@ -7,9 +7,9 @@ parameters) D and u are then Gaussian with precision
     prior + [ sum x x' W   sum x r' W ]
             [ sum r x' W   sum r r' W ]
 
-whose lower right part is block-diagonal over clusters: eliminating it costs O(G). lme4 (Bates et
-al. 2015) and INLA (Rue, Martino & Chopin 2009) use this Gaussian. Effects are whitened, u = T v
-with v ~ Normal(0, 1) a priori, so that nothing is divided by a scale that goes to 0.
+whose lower right part is block-diagonal over clusters: eliminating it costs O(G). `mixed_rows` has
+the sums, and the same Gaussian in double precision. Effects are whitened here, u = T v with
+v ~ Normal(0, 1) a priori, so that nothing is divided by a scale that goes to 0.
 """
 
 from __future__ import annotations
@@ -19,19 +19,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
-from pyfairme.inference.laplace.linear_predictor import (
-    DesignRows,
-    LinearPredictor,
-    link,
-    sum_by_cluster,
-    whitening,
-)
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, whitening
+from pyfairme.inference.laplace.mixed_rows import Sums
 from pyfairme.model.likelihoods import Likelihood
-
-CHUNK_NUMBERS = 4e6  # numbers held at once while rows are summed
 
 
 class Curvature(NamedTuple):
@@ -58,12 +52,11 @@ class Conditional(NamedTuple):
 
     factor: Array  # (G, a, a) of a cluster's precision
     shift: Array  # (G, a)
-    lean: Array  # (G, a, M') how a cluster leans on D
-    dense_factor: Array  # (M', M')
-    dense_mean: Array  # (M',)
+    lean: Array  # (G, a, M) how a cluster leans on D
+    dense_factor: Array  # (M, M)
+    dense_mean: Array  # (M,)
     scale: Array  # (a, a) T of a cluster
-    dense_scale: Array  # (M', M') T of D
-    given: Array  # (known,) numbers of D that are given
+    dense_scale: Array  # (M, M) T of D
 
 
 def quadratic(likelihood: Likelihood, eta: Array, y: Array, values: Any) -> tuple[Array, Array]:
@@ -77,76 +70,42 @@ def quadratic(likelihood: Likelihood, eta: Array, y: Array, values: Any) -> tupl
     return gradient, jnp.maximum(w, 0.0) if eta.shape[1] == 1 else w
 
 
-def curvature(
-    layout: LinearPredictor, rows: DesignRows, values: Any, dense: Array, local: Array
-) -> Curvature:
-    """Sum the quadratic log-likelihood around D, u over all rows, a chunk of rows at a time."""
-    likelihood, clusters = layout.spec.likelihood, layout.clusters
-    a, m = layout.width, layout.dense
-    n, outputs = rows.base.shape
-    chunk = min(n, max(1, int(CHUNK_NUMBERS // (a * a + a * m + m * outputs + 1))))
-    steps = -(-n // chunk)
-    extra = steps * chunk - n
-    padded = jax.tree.map(lambda v: jnp.pad(v, [(0, extra)] + [(0, 0)] * (v.ndim - 1)), rows)
-    padded = padded._replace(y=jnp.pad(rows.y, (0, extra), "edge"))  # 0 may be impossible
-    padded = jax.tree.map(lambda v: v.reshape(steps, chunk, *v.shape[1:]), padded)
-
-    def add(total: Any, some: DesignRows) -> tuple[Any, None]:
-        eta = link(some, dense, local)
-        g, w = quadratic(likelihood, eta, some.y, values)
-        g, w = g * some.weight[:, None], w * some.weight[:, None, None]
-        pull = jnp.einsum("nkl,nl->nk", w, eta - some.base) + g
-        rw = (some.r[:, :, None, None] * w[:, None]).reshape(chunk, -1, outputs)  # (n, d K, K)
-        rrw = jnp.einsum("nal,ne->nael", rw, some.r).reshape(chunk, a, a)
-        xrw = jnp.einsum("nm,nal->nmla", some.x, rw).reshape(chunk, m, a)
-        xw = jnp.einsum("nm,nkl,np->mkpl", some.x, w, some.x).reshape(m, m)
-        rp = (some.r[:, :, None] * pull[:, None, :]).reshape(chunk, a)
-        xp = (some.x.T @ pull).ravel()
-        rrw, xrw, rp = (sum_by_cluster(some, v, clusters) for v in (rrw, xrw, rp))
-        sums = (rrw, xrw, xw, rp, xp)
-        return jax.tree.map(jnp.add, total, sums), None
-
-    shapes = ((clusters, a, a), (clusters, m, a), (m, m), (clusters, a), (m,))
-    sums, _ = jax.lax.scan(add, tuple(jnp.zeros(shape) for shape in shapes), padded)
-    local, cross, both, pull_local, pull_dense = sums
-    return Curvature(
-        local, cross, both, pull_local, pull_dense,
-        precision=jnp.asarray(likelihood.precision(values), jnp.float32),
-        tilt_local=jnp.zeros((clusters, a)),
-        tilt_dense=jnp.zeros(m),
-    )  # fmt: skip
+def compiled(sums: Sums, precision: float, pull: tuple[np.ndarray, np.ndarray]) -> Curvature:
+    """Return sums of `mixed_rows` for compiled code, with the pull of penalties."""
+    cross = np.concatenate([
+        sums.cross.full,
+        sums.cross.crossed.toarray().reshape(*sums.cross.full.shape[:2], -1),
+    ], axis=2)  # fmt: skip
+    each = (sums.local, cross.swapaxes(1, 2), sums.dense, sums.pull_local, sums.pull_dense)
+    found = (*each, precision, pull[1], pull[0])
+    return Curvature(*(jnp.asarray(value, jnp.float32) for value in found))
 
 
-def condition(
-    layout: LinearPredictor, sums: Curvature, hypers: Mapping[str, Array], given: Array
-) -> Conditional:
-    """Return the Gaussian of the effects given hyper-parameters and the known part of D."""
-    known = layout.known
+def condition(layout: LinearPredictor, sums: Curvature, hypers: Mapping[str, Array]) -> Conditional:
+    """Return the Gaussian of the effects given hyper-parameters."""
     ratio = layout.spec.likelihood.precision(hypers) / sums.precision
     dense_scale, scale = whitening(layout, hypers)
-    pull = ratio * (sums.pull_local - jnp.einsum("gma,m->ga", sums.cross[:, :known], given))
-    pull = (pull + sums.tilt_local) @ scale
+    pull = (ratio * sums.pull_local + sums.tilt_local) @ scale
     inner = ratio * scale.T @ sums.local @ scale + jnp.eye(layout.width)
     factor = jnp.linalg.cholesky(inner)
     shift = solve_triangular(factor, pull[..., None], lower=True)[..., 0]
-    cross = ratio * scale.T @ jnp.swapaxes(sums.cross[:, known:], 1, 2) @ dense_scale
+    cross = ratio * scale.T @ jnp.swapaxes(sums.cross, 1, 2) @ dense_scale
     lean = solve_triangular(factor, cross, lower=True)
-    dense_pull = ratio * (sums.pull_dense[known:] - sums.dense[known:, :known] @ given)
-    dense_pull = dense_scale.T @ (dense_pull + sums.tilt_dense[known:])
-    inner = ratio * dense_scale.T @ sums.dense[known:, known:] @ dense_scale
+    dense_pull = dense_scale.T @ (ratio * sums.pull_dense + sums.tilt_dense)
+    inner = ratio * dense_scale.T @ sums.dense @ dense_scale
     inner = inner + jnp.eye(inner.shape[0]) - jnp.einsum("gam,gap->mp", lean, lean)
     dense_factor = jnp.linalg.cholesky(inner) if inner.size else inner
     rest = dense_pull - jnp.einsum("gam,ga->m", lean, shift)
     mean = jax.scipy.linalg.cho_solve((dense_factor, True), rest) if inner.size else rest
-    return Conditional(factor, shift, lean, dense_factor, mean, scale, dense_scale, given)
+    return Conditional(factor, shift, lean, dense_factor, mean, scale, dense_scale)
 
 
 def place_dense(found: Conditional, noise: Array) -> tuple[Array, Array]:
-    """Return whitened D (M',) for standard Normal noise (M',), and D (M,) itself."""
+    """Return whitened D (M,) for standard Normal noise (M,), and D (M,) itself."""
     white = found.dense_mean
     if noise.size:
         white = white + solve_triangular(found.dense_factor, noise, lower=True, trans=1)
-    return white, jnp.concatenate([found.given, found.dense_scale @ white])
+    return white, found.dense_scale @ white
 
 
 def place(found: Conditional, noise_dense: Array, noise: Array) -> tuple[Array, Array, Array]:

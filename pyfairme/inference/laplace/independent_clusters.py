@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import gammaln
 from jaxtyping import Array
@@ -20,6 +21,7 @@ from pyfairme.inference.laplace.conditional import quadratic
 from pyfairme.inference.laplace.linear_predictor import DesignRows, link, sum_by_cluster
 from pyfairme.model.likelihoods import Likelihood
 
+NODES = 7  # of a quadrature over a cluster's only effect
 INNER = 16  # draws of each cluster's effects, of which one is kept in proportion to its weight
 HALVINGS = 12  # of a step that leads downhill; then the cluster stays where it is
 SLACK, RELATIVE_SLACK = 1e-3, 1e-5  # fall of the log posterior that single precision explains
@@ -42,12 +44,6 @@ class Own(NamedTuple):
 
     factor: Array  # (G, a, a)
     shift: Array  # (G, a)
-
-
-def without_dense(rows: DesignRows, dense: Array) -> DesignRows:
-    """Move x . D into the base: what is left depends on the clusters' effects alone."""
-    base = rows.base + rows.x @ dense.reshape(-1, rows.base.shape[1])
-    return rows._replace(base=base, x=rows.x[:, :0])
 
 
 def mode(given: Given, own: Own) -> Array:
@@ -153,6 +149,43 @@ def draw_effects(
     total = jax.nn.logsumexp(log_weight, axis=0) - jnp.log(log_weight.shape[0])
     chosen = jnp.argmax(log_weight + noise.gumbel, axis=0)  # in proportion to the weights
     return effects[chosen, jnp.arange(chosen.size)], total, log_weight[0] - total
+
+
+def integrate(
+    given: Given, rows: DesignRows, own: Own, noise: ClusterNoise
+) -> tuple[Array, Array, Array]:
+    """Do as `draw_effects` where clusters have one effect each, by Gauss-Hermite quadrature.
+
+    Rows are looked at in NODES places (Naylor & Smith 1982). In between, the log of the posterior
+    over the Gaussian is the polynomial through these, by which a draw is chosen.
+    """
+    each, total = quadrature(given, rows, own)
+    nodes, _ = np.polynomial.hermite_e.hermegauss(NODES)
+    inverse = jnp.asarray(np.linalg.inv(np.vander(nodes, increasing=True)), jnp.float32)
+    coefficients = inverse @ (each - total)  # (NODES, G)
+    inside = jnp.clip(noise.normal[..., 0], nodes[0], nodes[-1])  # (inner, G)
+    log_weight = jnp.zeros_like(inside)
+    for coefficient in coefficients[::-1]:  # Horner's rule
+        log_weight = log_weight * inside + coefficient
+    at = jnp.argmax(log_weight + noise.gumbel, axis=0)  # in proportion to the weights
+    chosen = noise.normal[at, jnp.arange(at.size)]
+    effects = _solve(own.factor, own.shift + chosen) @ given.scale.T
+    return effects, total, log_weight[0]
+
+
+def quadrature(given: Given, rows: DesignRows, own: Own) -> tuple[Array, Array]:
+    """Return log weights at the nodes (NODES, G), and log p(y_g | everything else) (G,)."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
+    volume = jnp.log(own.factor[:, 0, 0])
+
+    def one(node: Array) -> Array:
+        white = _solve(own.factor, own.shift + node)
+        return _height(given, rows, white) + 0.5 * node**2 - volume
+
+    each = jax.lax.map(one, jnp.asarray(nodes, jnp.float32))  # (NODES, G)
+    share = jnp.asarray(weights / weights.sum(), jnp.float32)
+    total = jax.nn.logsumexp(each, axis=0, b=share[:, None])
+    return each, total
 
 
 class WideNoise(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,6 @@ from jaxtyping import Array, Float, Int
 from pyfairme.data import Batch
 from pyfairme.model.effects import RandomEffects, slope_columns
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.networks import Layer, mlp_apply
 from pyfairme.model.program import LAST_LAYER, LAST_LAYER_SCALE, ModelSpec
 
 FEW_CLUSTERS = 64  # up to which products of matrices are faster than gathers and scatters
@@ -27,13 +26,9 @@ HUGE = 1e20  # stands for what is not finite, so that 0 times it is 0
 
 @dataclass(frozen=True)
 class LinearPredictor:
-    """Which latents are hyper-parameters, which are in D, and which factor is local.
-
-    ``given``: D starts with the last layer of a linear model that is a parameter, not a latent.
-    """
+    """Which latents are hyper-parameters, which are in D, and which factor is local."""
 
     spec: ModelSpec
-    given: bool = False
 
     @property
     def outputs(self) -> int:
@@ -58,12 +53,7 @@ class LinearPredictor:
     @property
     def layer(self) -> int:
         """Columns of x that belong to the last layer: its inputs and a constant."""
-        return self.inputs + 1 if self.spec.last_layer or self.given else 0
-
-    @property
-    def known(self) -> int:
-        """How many numbers of D are given."""
-        return self.layer * self.outputs if self.given else 0
+        return self.inputs + 1 if self.spec.last_layer else 0
 
     @property
     def dense(self) -> int:
@@ -88,39 +78,17 @@ class LinearPredictor:
 
 
 class DesignRows(NamedTuple):
-    """The rows of the linear predictor; ``code`` is the row's local cluster."""
+    """The rows of the linear predictor; ``code`` is the row's local cluster.
+
+    None means that rows are in the order of their clusters, and all of these have as many.
+    """
 
     base: Float[Array, "n k"]
     x: Float[Array, "n m"]
     r: Float[Array, "n d"]
-    code: Int[Array, " n"]
+    code: Int[Array, " n"] | None
     y: Array
     weight: Float[Array, " n"]
-
-
-def design_rows(layout: LinearPredictor, network: Any, batch: Batch) -> DesignRows:
-    """Return the rows under a network, whose last layer is left out where D holds it."""
-    n, columns = batch.x.shape[0], []
-    if layout.layer:
-        shape = (layout.inputs, layout.outputs)
-        network = (*network[:-1], Layer(jnp.zeros(shape), jnp.zeros(layout.outputs)))
-    fixed, hidden = mlp_apply(network, batch.x)
-    last = hidden[-1] if hidden else batch.x
-    if layout.layer:
-        columns += [last, jnp.ones((n, 1))]
-    for factor in layout.others:
-        one_hot = jax.nn.one_hot(batch.cluster[:, factor.column], factor.clusters)
-        own = terms(factor, batch, last)
-        columns.append((one_hot[:, :, None] * own[:, None, :]).reshape(n, -1))
-    local = layout.local
-    return DesignRows(
-        base=fixed + batch.offset[:, None],
-        x=jnp.concatenate(columns, axis=1) if columns else jnp.zeros((n, 0)),
-        r=terms(local, batch, last) if local else jnp.zeros((n, 1)),
-        code=batch.cluster[:, local.column] if local else jnp.zeros(n, jnp.int32),
-        y=batch.y,
-        weight=batch.weight,
-    )
 
 
 def terms(factor: RandomEffects, batch: Batch, last: Array) -> Array:
@@ -142,6 +110,10 @@ def _random_part(rows: DesignRows, local: Array, outputs: int) -> Array:
     clusters = local.shape[0]
     if clusters == 1:
         return rows.r @ local.reshape(-1, outputs)
+    if rows.code is None:
+        each = rows.r.reshape(clusters, -1, rows.r.shape[1])
+        own = local.reshape(clusters, rows.r.shape[1], outputs)
+        return jnp.einsum("grd,gdk->grk", each, own).reshape(-1, outputs)
     if clusters <= FEW_CLUSTERS:
         every = (_one_hot(rows, clusters)[:, :, None] * rows.r[:, None, :]).reshape(len(rows.r), -1)
         return jnp.matmul(every, _finite(local).reshape(-1, outputs), precision="highest")
@@ -157,6 +129,8 @@ def sum_by_cluster(rows: DesignRows, values: Array, clusters: int) -> Array:
     """
     if clusters == 1:
         return values.sum(axis=0)[None]
+    if rows.code is None:
+        return values.reshape(clusters, -1, *values.shape[1:]).sum(axis=1)
     if clusters <= FEW_CLUSTERS:
         flat = _finite(values).reshape(values.shape[0], -1)
         sums = jnp.matmul(_one_hot(rows, clusters).T, flat, precision="highest")
@@ -173,9 +147,9 @@ def _finite(values: Array) -> Array:
 
 
 def whitening(layout: LinearPredictor, hypers: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return T of the random part of D (M', M') and of one local cluster (a, a)."""
+    """Return T of D (M, M) and of one local cluster (a, a)."""
     blocks = []
-    if layout.layer and not layout.given:
+    if layout.layer:
         blocks.append(LAST_LAYER_SCALE * jnp.eye(layout.layer * layout.outputs))
     for factor in layout.others:
         own = cluster_scale(factor, hypers)
@@ -202,8 +176,7 @@ def part(layout: LinearPredictor, dense: Array, local: Array) -> dict[str, Array
     if layout.layer:
         numbers = dense[: layout.layer * layout.outputs].reshape(layout.layer, layout.outputs)
         at = layout.layer * layout.outputs
-        if not layout.given:
-            found = {LAST_LAYER[0]: numbers[:-1], LAST_LAYER[1]: numbers[-1]}
+        found = {LAST_LAYER[0]: numbers[:-1], LAST_LAYER[1]: numbers[-1]}
     for factor in layout.others:
         size = factor.clusters * factor.width * factor.outputs
         found |= by_term(factor, dense[at : at + size].reshape(factor.clusters, -1))
@@ -220,25 +193,14 @@ def by_term(factor: RandomEffects, effects: Array) -> dict[str, Array]:
     return found
 
 
-def join(
-    layout: LinearPredictor, latents: Mapping[str, Array], network: Any
-) -> tuple[Array, Array]:
+def join(layout: LinearPredictor, latents: Mapping[str, Array]) -> tuple[Array, Array]:
     """Return D (M,) and u (G, a) from named latents: the inverse of `part`."""
-    pieces = [known(layout, network)]
-    if layout.layer and not layout.given:
-        pieces += [latents[name].ravel() for name in LAST_LAYER]
+    pieces = [latents[name].ravel() for name in LAST_LAYER] if layout.layer else []
     pieces += [_effects(factor, latents).ravel() for factor in layout.others]
-    dense = jnp.concatenate(pieces)
+    dense = jnp.concatenate([jnp.zeros(0), *pieces])
     if layout.local is None:
         return dense, jnp.zeros((1, layout.outputs))
     return dense, _effects(layout.local, latents).reshape(layout.clusters, -1)
-
-
-def known(layout: LinearPredictor, network: Any) -> Array:
-    """Return the numbers of D that are given: the weights and biases of a linear network."""
-    if not layout.given:
-        return jnp.zeros(0)
-    return jnp.concatenate([network[-1].weight.ravel(), network[-1].bias.ravel()])
 
 
 def _effects(factor: RandomEffects, latents: Mapping[str, Array]) -> Array:

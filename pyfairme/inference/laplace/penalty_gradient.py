@@ -56,9 +56,7 @@ def pull_of_penalties(
     pull = _pull(replace(spec, adversaries=()))
     gradient = pull(sites, dict(drawn), table, objective, totals, index)
     scale = total / float(objective.kl)
-    return jax.tree.map(
-        lambda v: scale * v, join(LinearPredictor(plain(spec)), gradient, params["network"])
-    )
+    return jax.tree.map(lambda v: scale * v, join(LinearPredictor(plain(spec)), gradient))
 
 
 @per_structure()

@@ -11,8 +11,9 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
-from pyfairme.inference.laplace.block_guide import stage
+from pyfairme.inference.laplace.block_guide import fit_block
 from pyfairme.inference.laplace.importance_sampling import JUDGED, Weighed, weigh
+from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.inference.laplace.psis import ENOUGH, LEAST, RELIABLE, trusted
@@ -22,8 +23,9 @@ from pyfairme.notices import warn
 
 FEW_ROWS = 100  # rows of a cluster per effect, below which mean field misses effects and scales
 FEW_INFORMATION = 100.0  # Fisher information per effect, below which it misses their scale
-AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 5_000, 20  # "block" takes long beyond
+AUTO_ROWS, AUTO_CLUSTERS, AUTO_WIDTH = 100_000, 20_000, 20  # "block" takes long beyond
 MOST_DENSE = 600  # effects of all factors but the largest, and of a latent last layer
+MOST_DENSE_EXACT = 3000  # the same where effects are Gaussian: a Normal likelihood
 MOST_WIDTH = 128  # effects of one cluster
 PULL_DRAWS = 200  # draws of the first stage, each with a batch, over which a pull is averaged
 HOPELESS = 1.0  # k of a cluster beyond which the correction within the cluster does not help
@@ -47,8 +49,11 @@ class Finished(NamedTuple):
     quality: dict[str, np.ndarray]
 
 
-def check_size(spec: ModelSpec) -> None:
-    """Raise ValueError where the Gaussian of the effects is too large to be held."""
+def check_size(spec: ModelSpec, sampled: bool = False) -> None:
+    """Raise ValueError where the Gaussian of the effects is too large to be held.
+
+    ``sampled``: by NUTS, which holds how every cluster is coupled with everything else.
+    """
     layout = LinearPredictor(plain(spec))
     advice = "Use guide='mean_field', or 'low_rank' for fewer than some thousand effects."
     if layout.width > MOST_WIDTH:
@@ -57,11 +62,14 @@ def check_size(spec: ModelSpec) -> None:
             f"and it has {layout.width} effects per cluster; at most {MOST_WIDTH}. {advice}"
             " [block-too-large]"
         )
-    too_many = layout.clusters * layout.dense * layout.width > SHORT_OF_MEMORY
-    if layout.dense > MOST_DENSE or too_many:
+    exact = spec.likelihood.quadratic and not sampled
+    most = MOST_DENSE_EXACT if exact else MOST_DENSE
+    coupled = layout.layer * layout.outputs if exact else layout.dense
+    too_many = layout.clusters * coupled * layout.width > SHORT_OF_MEMORY
+    if layout.dense > most or too_many:
         raise ValueError(
             "guide='block' eliminates the clusters of the largest factor and holds one covariance "
-            f"for all other effects together: {layout.dense} numbers, at most {MOST_DENSE} (fewer "
+            f"for all other effects together: {layout.dense} numbers, at most {most} (fewer "
             f"for very many clusters). {advice} [block-too-large]"
         )
 
@@ -82,7 +90,8 @@ def choose_guide(spec: ModelSpec, training: Batch) -> str:
     """
     layout = LinearPredictor(plain(spec))
     quick = len(training.weight) <= AUTO_ROWS and layout.clusters <= AUTO_CLUSTERS
-    quick = quick and layout.width <= AUTO_WIDTH and layout.dense <= MOST_DENSE
+    most = MOST_DENSE_EXACT if spec.likelihood.quadratic else MOST_DENSE
+    quick = quick and layout.width <= AUTO_WIDTH and layout.dense <= most
     if spec.last_layer:
         return "block" if quick else _mean_field_of_fixed_effects(spec)
     each = {factor.name: _rows_per_effect(factor, training) for factor in spec.factors}
@@ -171,15 +180,16 @@ def finish(
         for the posterior.
     """
     first = guide_of(guide, spec.latents).median(params)
-    two = stage(plain(spec), _fitted_on(spec, objective))
-    tilt = pull_on_effects(spec, guide, params, batch, objective, seed, batch_size)
+    layout = Layout(plain(spec), plain(spec), given=_fitted_on(spec, objective))
+    pull = pull_on_effects(spec, guide, params, batch, objective, seed, batch_size)
     scaled, bare = second_stage_inputs(batch, objective)
-    fitted, _ = two.fit(first, params["network"], scaled, bare, tilt, jax.random.key(seed))
-    found = weigh(two.layout, fitted, scaled, bare, draws, seed)
+    fitted = fit_block(layout, first, params["network"], scaled, bare, pull)
+    found = weigh(fitted, draws, seed)
     quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
-    if two.layout.local is not None:
+    local = layout.effects.local
+    if local is not None:
         k = found.cluster_k
-        quality[f"pareto_k/{two.layout.local.name}"] = np.where(np.isnan(k), np.inf, k)
+        quality[f"pareto_k/{local.name}"] = np.where(np.isnan(k), np.inf, k)
     _warn(found)
     return Finished(jax.tree.map(np.asarray, fitted.network), found.draws, quality)
 
@@ -216,7 +226,7 @@ def _first_draws(
 
 def broken_down(spec: ModelSpec, objective: Objective) -> dict[str, np.ndarray]:
     """Return the quality of a member whose second stage broke down: nothing of it is ok."""
-    layout = LinearPredictor(plain(spec), _fitted_on(spec, objective))
+    layout = LinearPredictor(plain(spec))
     quality = {"pareto_k": np.asarray(np.inf), "relative_ess": np.asarray(0.0)}
     if layout.local is not None:
         judged = min(layout.clusters, JUDGED)

@@ -1,7 +1,7 @@
 """Draws of the network's weights and the random effects together: the guide "laplace".
 
 The model is `pyfairme.model.tangent`: the trained network's tangent features with one prior scale.
-The scales are found by the evidence (`tangent_evidence`); around its maximum their posterior is a
+The scales are found by the evidence (`laplace_evidence`); around its maximum their posterior is a
 Gaussian of the real numbers behind them, with heavier tails and corrected by importance weights.
 Given each of them weights and effects are drawn from their joint Gaussian. In the few directions of
 weights that rows cannot tell apart (`tangent_basis`) weights have their prior.
@@ -25,9 +25,17 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
-from pyfairme.inference.laplace.block_guide import at_mode, from_free, to_free
-from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, part
-from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows, draw, order_rows
+from pyfairme.inference.laplace.hyper_parameters import to_free
+from pyfairme.inference.laplace.laplace_evidence import (
+    LINEAR_SD,
+    WEIGHT_SD,
+    Found,
+    LaplaceEvidence,
+    Layout,
+)
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
+from pyfairme.inference.laplace.mixed_design import lay_out
+from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.inference.laplace.second_stage import (
     MOST_WIDTH,
@@ -39,13 +47,6 @@ from pyfairme.inference.laplace.second_stage import (
     warn_of_scales,
 )
 from pyfairme.inference.laplace.tangent_basis import TangentBasis, find_basis
-from pyfairme.inference.laplace.tangent_evidence import (
-    LINEAR_SD,
-    WEIGHT_SD,
-    Found,
-    LaplaceEvidence,
-    Layout,
-)
 from pyfairme.model import tangent
 from pyfairme.model.program import ModelSpec, Objective, plain
 from pyfairme.notices import warn
@@ -78,32 +79,6 @@ class Anchor(NamedTuple):
 
     dense: np.ndarray
     local: np.ndarray
-
-
-def tangent_rows(layout: Layout, network: Any, batch: Batch, features: np.ndarray) -> MixedRows:
-    """Return the design of directions of weights, (n, K, r), the linear part and the effects."""
-    effects, n = layout.effects, len(batch.weight)
-    rows = design_rows(effects, network, jax.tree.map(jnp.asarray, batch))
-    rows = jax.tree.map(np.asarray, rows)
-    outputs = effects.outputs
-    unit = np.eye(outputs, dtype=np.float32)
-
-    def of_every_output(columns: np.ndarray) -> np.ndarray:
-        return (columns[:, None, :, None] * unit[:, None, :]).reshape(n, outputs, -1)
-
-    linear = np.column_stack([batch.x, np.ones(n)])
-    x = [features, of_every_output(linear), of_every_output(rows.x)]
-    base = np.repeat(np.asarray(batch.offset)[:, None], outputs, axis=1)
-    z = of_every_output(rows.r) if effects.local else np.zeros((n, outputs, outputs))
-    return order_rows(
-        base.astype(np.float64),
-        np.concatenate(x, axis=2).astype(np.float64),
-        z.astype(np.float64),
-        rows.code,
-        np.asarray(batch.y),
-        np.asarray(batch.weight),
-        effects.clusters,
-    )
 
 
 def start_of(layout: Layout, first: Mapping[str, Any]) -> np.ndarray:
@@ -163,7 +138,7 @@ def finish_tangent(
     if penalised(objective):
         pull = pull_on_effects(trained, guide, params, batch, objective, seed, batch_size)
         if pull is None:
-            effects = join(layout.effects, first, params["network"])
+            effects = join(layout.effects, first)
             pull = jax.tree.map(jnp.zeros_like, effects)
     scaled, bare = second_stage_inputs(batch, objective)
     draws = number_of_draws(spec, most)
@@ -238,11 +213,11 @@ def draw_tangent(
     batch = jax.tree.map(jnp.asarray, batch)
     basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
     layout = layout._replace(directions=basis.weights.shape[0])
-    evidence = LaplaceEvidence(
-        layout, tangent_rows(layout, network, batch, basis.features), objective
-    )
+    evidence = LaplaceEvidence(layout, lay_out(layout, network, batch, basis.features), objective)
     found = evidence.maximise(start_of(layout, first))
-    anchor = None if pull is None else _anchor(layout, network, batch, found, first, pull)
+    anchor = None
+    if pull is not None:
+        anchor = _anchor(layout, network, batch, objective, found, pull)
     free, log_weight = _propose(evidence, found, seed)
     smoothed, k = smooth(log_weight)
     generator = np.random.default_rng(seed)
@@ -255,7 +230,7 @@ def draw_tangent(
     dense, local = (np.concatenate(parts) for parts in zip(*each, strict=True))
     values = evidence.hyper_parameters(free[chosen])
     if anchor is not None:
-        dense, local = _moved(layout, dense, local, found.gaussian, anchor)
+        dense, local = _moved(layout, dense, local, found.mode.gaussian, anchor)
     r, m = layout.directions, layout.directions + layout.linear
     every = jax.vmap(partial(part, layout.effects))(jnp.asarray(dense[:, m:]), jnp.asarray(local))
     every = {name: np.asarray(value) for name, value in every.items()}
@@ -305,15 +280,13 @@ def _scales(
 
 
 def _anchor(
-    layout: Layout, network: Any, batch: Batch, found: Found, first: Any, pull: Any
+    layout: Layout, network: Any, batch: Batch, objective: Objective, found: Found, pull: Any
 ) -> Anchor:
     """Find the mode of the effects given the network, the scales and the penalties' pull."""
-    effects = layout.effects
-    hypers, _ = from_free(layout.hypers, jnp.asarray(found.free, jnp.float32))
-    rows = design_rows(effects, network, jax.device_put(batch))
-    start = join(effects, first, network)
-    _, (dense, local) = at_mode(effects, rows, hypers, start, jnp.zeros(0), pull)
-    return Anchor(np.asarray(dense), np.asarray(local))
+    own = Layout(layout.bare, layout.bare)
+    evidence = LaplaceEvidence(own, lay_out(own, network, batch), objective, pull)
+    mode = evidence.at_mode(found.free[len(layout.own) :])
+    return Anchor(mode.gaussian.dense, mode.gaussian.local)
 
 
 def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -342,7 +315,7 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
     values, vectors = np.linalg.eigh(-hessian)
     sd = 1 / np.sqrt(np.clip(values, MOST_SD**-2, LEAST_SD**-2))
     generator = np.random.default_rng(seed)
-    products = float(evidence.rows.x.shape[2]) ** 3
+    products = float(evidence.rows.size) ** 3
     pairs = int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2
     white = generator.normal(size=(pairs, size))
     tails = np.sqrt(generator.chisquare(DF, (pairs, 1)) / DF)

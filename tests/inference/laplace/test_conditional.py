@@ -5,15 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pyfairme.inference.laplace.conditional import condition, curvature, place, quadratic
-from pyfairme.inference.laplace.linear_predictor import (
-    LinearPredictor,
-    design_rows,
-    join,
-    known,
-    link,
-    whitening,
-)
+from pyfairme.inference.laplace.conditional import compiled, condition, place, quadratic
+from pyfairme.inference.laplace.laplace_evidence import Layout
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, whitening
+from pyfairme.inference.laplace.mixed_design import lay_out
+from pyfairme.inference.laplace.mixed_rows import link, sum_rows
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
 from pyfairme.model.networks import mlp_init
@@ -29,19 +25,12 @@ def two(factor):
 
 
 CASES = {
-    "normal": (ModelSpec(Normal(), 2, factors=(LOCAL, SMALL), last_layer=True), False),
-    "correlated": (
-        ModelSpec(
-            Normal(), 2, (4,), (RandomEffects("big", 7, slopes=(0, 1), correlated=True), SMALL)
-        ),
-        False,
+    "normal": ModelSpec(Normal(), 2, factors=(LOCAL, SMALL), last_layer=True),
+    "correlated": ModelSpec(
+        Normal(), 2, (4,), (RandomEffects("big", 7, slopes=(0, 1), correlated=True), SMALL)
     ),
-    "given": (ModelSpec(Normal(), 2, factors=(LOCAL, SMALL)), True),
-    "bernoulli": (ModelSpec(Bernoulli(), 2, factors=(LOCAL,), last_layer=True), False),
-    "classes": (
-        ModelSpec(Categorical(2), 2, factors=(two(LOCAL), two(SMALL)), last_layer=True),
-        False,
-    ),
+    "bernoulli": ModelSpec(Bernoulli(), 2, factors=(LOCAL,), last_layer=True),
+    "classes": ModelSpec(Categorical(2), 2, factors=(two(LOCAL), two(SMALL)), last_layer=True),
 }
 
 
@@ -65,64 +54,51 @@ class Problem:
     """One case: elimination's result, and the precision and mean of dense algebra."""
 
     def __init__(self, name):
-        spec, given = CASES[name]
-        self.layout = layout = LinearPredictor(spec, given)
-        outputs = spec.likelihood.outputs
+        spec = CASES[name]
+        self.layout = layout = LinearPredictor(spec)
+        outputs, likelihood = spec.likelihood.outputs, spec.likelihood
         network = mlp_init(jax.random.key(3), (spec.covariates, *spec.hidden, outputs))
         batch = make_rows(spec)
         batch = batch._replace(weight=jnp.linspace(0, 2, len(batch.y)))
         latents = make_latents(spec)
-        rows = design_rows(layout, network, batch)
-        dense, local = join(layout, latents, network)  # the point: far from the mode
-        fixed = known(layout, network)
+        rows = lay_out(Layout(spec, spec), network, batch)
+        dense, local = (np.asarray(part) for part in join(layout, latents))  # far from the mode
         hypers = make_latents(spec, seed=9)  # other scales than those at the point
         if "residual_sd" in hypers:
             hypers["residual_sd"] = jnp.float32(0.5)
-        sums = jax.jit(curvature, static_argnums=0)(layout, rows, latents, dense, local)
-        self.found = jax.jit(condition, static_argnums=0)(layout, sums, hypers, fixed)
-        self._dense(rows, latents, hypers, np.asarray(dense), np.asarray(local), fixed, batch)
-
-    def _dense(self, rows, latents, hypers, dense, local, fixed, batch):
-        layout = self.layout
-        size, likelihood = layout.dense, layout.spec.likelihood
-
-        @jax.jit
-        def eta(z):
-            return link(rows, z[:size], z[size:].reshape(local.shape)).ravel()
-
-        point = np.concatenate([dense, local.ravel()]).astype(np.float64)
-        nothing = eta(jnp.zeros(point.size))
-        columns = jax.jit(jax.vmap(eta))(jnp.eye(point.size)) - nothing  # it is linear
-        design = np.asarray(columns, np.float64).T
-        n, outputs = rows.base.shape
-        at = np.asarray(eta(jnp.asarray(point, jnp.float32)), np.float64)
-        g, w = by_hand(likelihood, at.reshape(n, outputs), np.asarray(batch.y), latents)
+        eta = link(rows, dense, local)
+        g, w = by_hand(likelihood, eta, rows.y, latents)
+        g, w = g * rows.weight[:, None], w * rows.weight[:, None, None]
+        pull = np.einsum("nkl,nl->nk", w, eta - rows.base) + g
+        before = float(likelihood.precision(latents))
+        self.tilt = 0.3 * np.ones(layout.dense), 0.2 * np.ones((layout.clusters, layout.width))
+        sums = compiled(sum_rows(rows, w, pull), before, self.tilt)
+        self.found = jax.jit(condition, static_argnums=0)(layout, sums, hypers)
         # the likelihood's precision changes with its own parameter
-        ratio = float(likelihood.precision(hypers)) / float(likelihood.precision(latents))
-        weight = ratio * np.asarray(batch.weight)
-        g, w = g * weight[:, None], w * weight[:, None, None]
-        full = np.zeros((n * outputs, n * outputs))
-        for i in range(n):
-            block = slice(i * outputs, (i + 1) * outputs)
-            full[block, block] = w[i]
-        free = slice(layout.known, None)
-        start = np.concatenate([fixed, np.zeros(point.size - layout.known)])
-        base = np.asarray(eta(jnp.asarray(start, jnp.float32)), np.float64)
-        scale, own = (np.asarray(v, np.float64) for v in whitening(layout, hypers))
-        covariance = np.zeros((point.size - layout.known,) * 2)
-        m = scale.shape[0]
+        ratio = float(likelihood.precision(hypers)) / before
+        self._dense(rows, ratio * w, ratio * pull, hypers)
+
+    def _dense(self, rows, w, pull, hypers):
+        m, (n, outputs, a) = rows.size, rows.z.shape
+        design = np.zeros((n, outputs, m + rows.clusters * a))
+        design[:, :, :m] = rows.x
+        for row, code in enumerate(rows.code):
+            design[row, :, m + a * code : m + a * (code + 1)] = rows.z[row]
+        scale, own = (np.asarray(v, np.float64) for v in whitening(self.layout, hypers))
+        covariance = np.zeros((design.shape[2],) * 2)
         covariance[:m, :m] = scale @ scale.T
-        covariance[m:, m:] = np.kron(np.eye(layout.clusters), own @ own.T)
-        design = design[:, free]
-        self.precision = design.T @ full @ design + np.linalg.inv(covariance)
-        pull = design.T @ (full @ (at - base) + g.ravel())
-        self.mean = np.linalg.solve(self.precision, pull)
+        covariance[m:, m:] = np.kron(np.eye(rows.clusters), own @ own.T)
+        self.precision = np.einsum("nka,nkl,nlb->ab", design, w, design)
+        self.precision += np.linalg.inv(covariance)
+        pulled = np.einsum("nka,nk->a", design, pull)
+        pulled += np.concatenate([self.tilt[0], self.tilt[1].ravel()])
+        self.mean = np.linalg.solve(self.precision, pulled)
 
     def placed(self, noise):
-        m = self.layout.dense - self.layout.known
+        m = self.layout.dense
         local = noise[m:].reshape(self.layout.clusters, self.layout.width)
         dense, local, volume = PLACE(self.found, noise[:m], local)
-        return jnp.concatenate([dense[self.layout.known :], local.ravel()]), volume
+        return jnp.concatenate([dense, local.ravel()]), volume
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -149,13 +125,6 @@ def test_the_volume_is_the_log_determinant(problem):
     assert float(volume) == pytest.approx(expected, rel=1e-4, abs=2e-3)
 
 
-def test_rows_may_be_summed_in_pieces(monkeypatch):
-    whole = Problem("normal").found
-    monkeypatch.setattr("pyfairme.inference.laplace.conditional.CHUNK_NUMBERS", 100)
-    for one, other in zip(Problem("normal").found, whole, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4)
-
-
 def test_curvature_is_never_negative():
     """An outlier bends Student's log density the other way."""
     from pyfairme.model.likelihoods import StudentT
@@ -168,16 +137,17 @@ def test_curvature_is_never_negative():
 
 
 def test_a_scale_of_zero_leaves_its_effects_at_zero():
-    spec, _ = CASES["normal"]
+    spec = CASES["normal"]
     layout, batch, latents = LinearPredictor(spec), make_rows(spec), make_latents(spec)
-    network = mlp_init(jax.random.key(3), (2, 1))
-    rows = design_rows(layout, network, batch)
+    rows = lay_out(Layout(spec, spec), mlp_init(jax.random.key(3), (2, 1)), batch)
+    w, pull = np.ones((len(rows.y), 1, 1)), np.ones((len(rows.y), 1))
+    nothing = np.zeros(layout.dense), np.zeros((7, 2))
+    sums = compiled(sum_rows(rows, w, pull), 1.0, nothing)
     hypers = latents | {"big_intercept_sd": jnp.zeros(1), "big_slopes_sd": jnp.zeros((1, 1))}
 
     @jax.jit
     def run(hypers):
-        sums = curvature(layout, rows, latents, *join(layout, latents, network))
-        found = condition(layout, sums, hypers, jnp.zeros(0))
+        found = condition(layout, sums, hypers)
         return place(found, jnp.ones(layout.dense), jnp.ones((7, 2)))[1]
 
     np.testing.assert_array_equal(run(hypers), 0)

@@ -4,12 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pyfairme.inference.laplace.importance_sampling import (
-    Weighed,
-    judged_clusters,
-    log_prior,
-    weigh,
-)
+from pyfairme.inference.laplace.hyper_parameters import log_prior
+from pyfairme.inference.laplace.importance_sampling import Weighed, judged_clusters, weigh
 from pyfairme.inference.laplace.psis import ENOUGH, RELIABLE
 from pyfairme.inference.laplace.second_stage import PosteriorWarning, _warn
 from tests.inference import one_way
@@ -33,11 +29,11 @@ def exact(rows):
 @pytest.fixture(scope="module")
 def weighed(rows):
     """Return what comes out for a changed Normal of the hyper-parameters."""
-    block, _, scaled, bare = one_way.fit_block(rows)
+    fitted = one_way.fit_one_way(rows)
 
     def run(shift=0.0, factor=1.0):
-        changed = block._replace(loc=block.loc + shift, scale_tril=factor * block.scale_tril)
-        return weigh(one_way.LAYOUT, changed, scaled, bare, DRAWS, seed=1)
+        changed = fitted._replace(loc=fitted.loc + shift, scale_tril=factor * fitted.scale_tril)
+        return weigh(changed, DRAWS, seed=1)
 
     return run
 
@@ -99,7 +95,7 @@ def test_seed_decides_the_draws(weighed):
 
 
 def test_log_prior_is_that_of_the_model():
-    spec, _ = CASES["crossed"]
+    spec = CASES["crossed"]
     hypers = {k: v for k, v in make_latents(spec).items() if k.endswith(("_sd", "_cholesky"))}
     objective = one_way.OBJECTIVE._replace(prior_scale=1.7)
     found = float(log_prior(spec, hypers, objective))

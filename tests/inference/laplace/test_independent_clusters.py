@@ -15,9 +15,8 @@ from pyfairme.inference.laplace.independent_clusters import (
     draw_widely,
     log_posterior,
     mode,
-    without_dense,
 )
-from pyfairme.inference.laplace.linear_predictor import DesignRows, link
+from pyfairme.inference.laplace.linear_predictor import DesignRows
 from pyfairme.model.likelihoods import Bernoulli, Normal, Poisson
 
 TAU = 1.3
@@ -140,15 +139,3 @@ def test_wide_draws_correct_a_gaussian_beside_the_posterior(width):
     assert np.exp(found.log_weight).mean() == pytest.approx(1.0, abs=0.1)  # of one at random
     assert (found.share > 0).all()
     assert (found.share <= 1 + 1e-5).all()
-
-
-def test_what_the_other_latents_explain_moves_into_the_base():
-    rng = np.random.default_rng(1)
-    rows = make_rows(Normal())._replace(x=jnp.asarray(rng.normal(size=(17, 3)), jnp.float32))
-    dense = jnp.array([1.0, -2.0, 0.5])
-    local = jnp.asarray(rng.normal(size=(4, 1)), jnp.float32)
-    found = without_dense(rows, dense)
-    assert found.x.shape == (17, 0)
-    np.testing.assert_allclose(
-        link(found, jnp.zeros(0), local), link(rows, dense, local), rtol=1e-5, atol=1e-5
-    )

@@ -11,9 +11,7 @@ from pyfairme.inference.laplace.linear_predictor import (
     DesignRows,
     LinearPredictor,
     cluster_scale,
-    design_rows,
     join,
-    known,
     link,
     part,
     sum_by_cluster,
@@ -21,29 +19,27 @@ from pyfairme.inference.laplace.linear_predictor import (
 )
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, Normal
-from pyfairme.model.networks import mlp_init
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, predictor
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec
 
 ROWS = 30
 BIG = RandomEffects("big", 7, column=0, slopes=(0, 1), correlated=True)
 SMALL = RandomEffects("small", 3, column=1)
 CASES = {
-    "crossed": (ModelSpec(Normal(), 2, factors=(SMALL, BIG), last_layer=True), False),
-    "given": (ModelSpec(Normal(), 2, factors=(BIG, SMALL)), True),
-    "network": (ModelSpec(Bernoulli(), 2, (4,), (BIG,)), False),
-    "hidden slopes": (
-        ModelSpec(Bernoulli(), 2, (4,), (RandomEffects("big", 7, hidden=4),), last_layer=True),
-        False,
+    "crossed": ModelSpec(Normal(), 2, factors=(SMALL, BIG), last_layer=True),
+    "linear": ModelSpec(Normal(), 2, factors=(BIG, SMALL)),
+    "network": ModelSpec(Bernoulli(), 2, (4,), (BIG,)),
+    "hidden slopes": ModelSpec(
+        Bernoulli(), 2, (4,), (RandomEffects("big", 7, hidden=4),), last_layer=True
     ),
-    "classes": (
-        ModelSpec(
-            Categorical(3), 2, (),
-            (RandomEffects("big", 7, outputs=3, slopes=(1,), intercept=False),),
-            last_layer=True,
+    "classes": ModelSpec(
+        Categorical(3), 2, (),
+        (
+            RandomEffects("big", 7, outputs=3, slopes=(1,), intercept=False),
+            RandomEffects("small", 3, column=1, outputs=3, slopes=(0,)),
         ),
-        False,
+        last_layer=True,
     ),
-    "no factor": (ModelSpec(Normal(), 2, last_layer=True), False),
+    "no factor": ModelSpec(Normal(), 2, last_layer=True),
 }  # fmt: skip
 
 
@@ -75,48 +71,32 @@ def make_latents(spec, seed=2):
 
 @pytest.fixture(params=CASES)
 def case(request):
-    spec, given = CASES[request.param]
-    outputs = spec.likelihood.outputs
-    network = mlp_init(jax.random.key(3), (spec.covariates, *spec.hidden, outputs))
-    return LinearPredictor(spec, given), network, make_latents(spec), make_rows(spec)
-
-
-def test_link_is_that_of_the_model(case):
-    layout, network, latents, batch = case
-    dense, local = join(layout, latents, network)
-    assert dense.shape == (layout.dense,)
-    assert local.shape == (layout.clusters, layout.width)
-
-    @jax.jit
-    def both(batch):
-        found = link(design_rows(layout, network, batch), dense, local)
-        return found, predictor(layout.spec, network, latents, batch).mixed
-
-    found, expected = both(batch)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    spec = CASES[request.param]
+    return LinearPredictor(spec), make_latents(spec)
 
 
 def test_part_undoes_join(case):
-    layout, network, latents, _ = case
+    layout, latents = case
     hypers = {latent.name for latent in layout.hypers}
-    found = part(layout, *join(layout, latents, network))
+    dense, local = join(layout, latents)
+    assert dense.shape == (layout.dense,)
+    assert local.shape == (layout.clusters, layout.width)
+    found = part(layout, dense, local)
     assert set(found) | hypers == set(latents)
     assert not set(found) & hypers
     for name, value in found.items():
         np.testing.assert_array_equal(value, latents[name], err_msg=name)
-    at = layout.known
-    np.testing.assert_array_equal(known(layout, network), join(layout, latents, network)[0][:at])
 
 
 def test_the_factor_with_the_most_effects_is_local():
-    spec, _ = CASES["crossed"]
+    spec = CASES["crossed"]
     assert LinearPredictor(spec).local == BIG
     assert LinearPredictor(spec).others == (SMALL,)
-    assert LinearPredictor(CASES["no factor"][0]).local is None
+    assert LinearPredictor(CASES["no factor"]).local is None
 
 
 def test_whitening_squares_to_the_prior_covariance():
-    spec, _ = CASES["crossed"]
+    spec = CASES["crossed"]
     latents = make_latents(spec)
     dense, local = whitening(LinearPredictor(spec), latents)
     tau = np.r_[latents["big_intercept_sd"], latents["big_slopes_sd"][:, 0]]
@@ -126,12 +106,6 @@ def test_whitening_squares_to_the_prior_covariance():
     small = float(latents["small_intercept_sd"][0]) ** 2
     expected = np.diag([*[LAST_LAYER_SCALE**2] * 3, *[small] * 3])
     np.testing.assert_allclose(dense @ dense.T, expected, rtol=1e-5)
-
-
-def test_a_given_layer_has_no_prior():
-    spec, given = CASES["given"]
-    dense, _ = whitening(LinearPredictor(spec, given), make_latents(spec))
-    assert dense.shape == (3, 3)  # the smaller factor's three effects
 
 
 def test_outputs_have_scales_and_correlations_of_their_own():
@@ -162,6 +136,20 @@ def test_products_of_few_clusters_are_gathers_and_sums(clusters):
     sums = np.zeros((clusters, 2, 2))
     np.add.at(sums, code, values)
     np.testing.assert_allclose(sum_by_cluster(rows, values, clusters), sums, atol=1e-4)
+
+
+@pytest.mark.parametrize("clusters", [1, 5])
+def test_rows_of_even_clusters_need_no_code(clusters):
+    rng = np.random.default_rng(2)
+    n, d, outputs = 20 * clusters, 3, 2
+    normal = lambda *shape: jnp.asarray(rng.normal(size=shape), jnp.float32)  # noqa: E731
+    code = jnp.repeat(jnp.arange(clusters), 20)
+    rows = DesignRows(normal(n, outputs), normal(n, 0), normal(n, d), code, normal(n), normal(n))
+    even, local, values = rows._replace(code=None), normal(clusters, d * outputs), normal(n, 2, 2)
+    expected = link(rows, jnp.zeros(0), local)
+    np.testing.assert_allclose(link(even, jnp.zeros(0), local), expected, atol=1e-5)
+    sums = sum_by_cluster(rows, values, clusters)
+    np.testing.assert_allclose(sum_by_cluster(even, values, clusters), sums, atol=1e-4)
 
 
 @pytest.mark.parametrize("clusters", [5, FEW_CLUSTERS + 1])

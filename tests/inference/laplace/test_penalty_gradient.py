@@ -7,18 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pyfairme.inference.laplace.linear_predictor import LinearPredictor, design_rows, join, link
+from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.penalty_gradient import pull_of_penalties
 from pyfairme.model.networks import mlp_init
 from pyfairme.model.penalties import AttributeCodes, penalties_of
-from pyfairme.model.program import Objective
+from pyfairme.model.program import Objective, predictor
 from tests.inference.laplace.test_linear_predictor import CASES, make_latents, make_rows
 
 
 def penalised(name, penalty, strength):
     """A case of the layout with one attribute, and a penalty of the mixed prediction."""
     spec = replace(
-        CASES[name][0], attributes=(AttributeCodes("s", 2),), penalties=penalties_of(penalty),
+        CASES[name], attributes=(AttributeCodes("s", 2),), penalties=penalties_of(penalty),
         views=("mixed",),
         criterion="demographic_parity", adversaries=(), fixed_loss=False,
     )  # fmt: skip
@@ -44,11 +44,11 @@ def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
     """- n / kl * strength * d gap / d effects, at draws that are all alike."""
     spec, batch, objective, network = penalised(name, "moment", 0.5)
     layout, latents = LinearPredictor(spec), make_latents(spec)
-    rows = design_rows(layout, network, batch)
-    effects = join(layout, latents, network)
+    effects = join(layout, latents)
 
     def gap(dense, local):
-        values = spec.likelihood.bounded(link(rows, dense, local))[:, 0]
+        mixed = predictor(spec, network, latents | part(layout, dense, local), batch).mixed
+        values = spec.likelihood.bounded(mixed)[:, 0]
         share = batch.weight / batch.weight.sum()
         inside = jnp.stack([batch.sensitive[:, 0] == level for level in (0, 1)]) * share
         means = (inside @ values) / inside.sum(axis=1)
@@ -64,8 +64,8 @@ def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
 
 def test_without_strength_there_is_no_pull_wherever_the_first_stage_ended():
     """The latents are nowhere near a mode: nothing but a penalty may hold them there."""
-    for part in pull(*penalised("crossed", "moment", 0.0), 10_000):
-        assert not np.asarray(part).any()
+    for pulled in pull(*penalised("crossed", "moment", 0.0), 10_000):
+        assert not np.asarray(pulled).any()
 
 
 def test_the_pull_of_batches_is_that_of_the_mean_batch():

@@ -55,7 +55,7 @@ def test_auto_takes_block_for_small_clusters_and_latent_fixed_effects(spec, rows
 
 @pytest.mark.parametrize(
     ("columns", "rows", "advice"),
-    [(10, 100_001, "give guide='block' .* or call refine"), (600, 3000, "cannot hold so many")],
+    [(10, 100_001, "give guide='block' .* or call refine"), (3000, 3000, "cannot hold so many")],
 )
 def test_latent_fixed_effects_without_block_are_warned_of(columns, rows, advice):
     spec = ModelSpec(Normal(), columns, last_layer=True)

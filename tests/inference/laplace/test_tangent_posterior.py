@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pyfairme.inference.laplace import tangent_posterior
-from pyfairme.inference.laplace.tangent_evidence import Layout
+from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.tangent_posterior import (
     check_tangent,
     draw_tangent,
