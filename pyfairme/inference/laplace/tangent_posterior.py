@@ -180,7 +180,7 @@ def _as_trained(
         found[tangent.WEIGHTS] = np.tile(_own_weights(network), (draws, 1))
         scales = 3
     else:
-        linear = np.concatenate([network[-1].weight, network[-1].bias[None]])
+        linear = _own_linear(network)
     found[tangent.LINEAR] = np.tile(linear, (draws, 1, 1))
     found[tangent.SCALES] = np.ones((draws, scales))
     names = [latent.name for latent in layout.spec.latents]
@@ -240,8 +240,10 @@ def draw_tangent(
     every |= _scales(layout, basis, values)
     order = generator.permutation(draws)
     every = {name: value[order] for name, value in every.items()}
-    if anchor is not None and layout.directions:
+    if anchor is not None and layout.spec.hidden:
         every[tangent.WEIGHTS] += _own_weights(network)
+    elif anchor is not None:
+        every[tangent.LINEAR] += _own_linear(network)
     names = [latent.name for latent in layout.spec.latents]
     return TangentDraws(
         {k: every[k].astype(np.float32) for k in names}, float(k), relative_ess(smoothed)
@@ -266,6 +268,11 @@ def _own_weights(network: Any) -> np.ndarray:
     found = np.zeros(tangent.weight_count(tangent.widths(network)), np.float32)
     found[len(found) // 2 - len(last) : len(found) // 2] = last
     return found
+
+
+def _own_linear(network: Any) -> np.ndarray:
+    """Return coefficients and constant (p + 1, K) of a network without hidden layers."""
+    return np.concatenate([network[-1].weight, network[-1].bias[None]])
 
 
 def _scales(

@@ -90,9 +90,12 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
     np.testing.assert_allclose(links.var(axis=0), variance, rtol=error * np.sqrt(2) + 0.02)
 
 
-def test_where_penalties_act_the_mean_is_the_trained_network():
-    bare = replace(BARE, hidden=(6,))
+@pytest.mark.parametrize("hidden", [(6,), ()])
+def test_where_penalties_act_the_mean_is_the_trained_network(hidden):
+    bare = replace(BARE, hidden=hidden)
     rows, network, layout = make_rows(), make_network(bare), layout_of(bare)
+    if not hidden:
+        network = (network[0]._replace(weight=jnp.full((1, 1), 0.8), bias=jnp.full(1, -2.0)),)
     rows = jax.tree.map(jnp.asarray, rows)
     pull = jnp.zeros(0), jnp.zeros((CLUSTERS, 1))
     found = draw_tangent(layout, network, rows, Objective(), FIRST, 4000, 0, pull).draws
