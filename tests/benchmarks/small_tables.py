@@ -36,14 +36,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "laplace, decay 3": PLAIN | {"network_posterior": "laplace", "weight_decay": 3.0},
 }
 FAIR: dict[str, dict[str, Any]] = {
-    f"fair {weight:g}{label}": {"fairness_weight": weight} | changes
+    f"fair {weight:g}{label}": {"fairness_weight": weight, "network_posterior": "none"} | changes
     for weight in (0.1, 0.3, 1.0)
     for label, changes in {"": {}, ", decay 3": {"weight_decay": 3.0}}.items()
 }
+FAIR |= {"default, fair 0.3": {"fairness_weight": 0.3}}
 LINEAR: dict[str, dict[str, Any]] = {
-    "linear fair 0.3": {"fairness_weight": 0.3, "hidden": ()},
-    "linear fair 0.3, decay 0": {"fairness_weight": 0.3, "hidden": (), "weight_decay": 0.0},
+    "linear fair 0.3": {"fairness_weight": 0.3, "hidden": (), "network_posterior": "none"},
 }
+LINEAR |= {"linear fair 0.3, decay 0": LINEAR["linear fair 0.3"] | {"weight_decay": 0.0}}
 
 
 class Table(NamedTuple):
