@@ -95,7 +95,8 @@ def terms(factor: RandomEffects, batch: Batch, last: Array) -> Array:
     """Return what multiplies a cluster's effects: (n, d)."""
     found = [jnp.ones((batch.x.shape[0], 1))] if factor.intercept else []
     if factor.terms:
-        found.append(slope_columns(factor, last if factor.hidden else batch.slopes))
+        own = last if factor.hidden else jnp.asarray(batch.slopes)
+        found.append(slope_columns(factor, own))
     return jnp.concatenate(found, axis=1)
 
 
