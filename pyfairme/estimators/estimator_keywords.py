@@ -199,12 +199,14 @@ def network_posteriors(
 ) -> tuple[str, ...]:
     """Return the value of ``network_posterior``; for "auto" what to try, the best one first.
 
-    An explicit guide is about the effects given the network, so "auto" leaves it to its work.
+    An explicit guide is about the effects given the network, so "auto" leaves it to its work. A
+    model without hidden layers stays the mixed model that lme4 fits, without a prior of
+    coefficients.
     """
     given = params["network_posterior"]
     if given != "auto":
         return (given,)
-    others = params["guide"] == "auto" and params["kl_weight"] > 0
+    others = params["guide"] == "auto" and params["kl_weight"] > 0 and tuple(params["hidden"])
     small = rows * likelihood.outputs <= AUTO_ROWS
     return ("laplace", "none") if others and small else ("none",)
 

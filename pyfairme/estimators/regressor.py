@@ -65,7 +65,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         functions over knots at their quantiles and most frequent values, which let it bend there.
         "auto": "piecewise" with hidden layers, "standard" without.
     network_posterior
-        "auto": "laplace" up to 10,000 rows (times outputs) unless a guide is named, else "none".
+        "auto": "laplace" for networks of up to 10,000 rows (times outputs), unless a guide is
+        named; else "none", as without hidden layers.
         "none": the network is a point estimate, cluster effects are conditional on it.
         "last_layer": the output layer's weights are latent, Normal(0, 2.5) on the standardised
         scale.

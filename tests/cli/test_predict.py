@@ -42,7 +42,10 @@ def test_policies_for_new_clusters(call, refused, model, later, out):
     assert "they are treated as average clusters" in " ".join(result.output.split())
     found = pd.read_csv(out)
     new = found.loc[~found["cluster_seen"]]
-    np.testing.assert_allclose(new["low"], new["high"], atol=1e-6)
+    call("predict", model, later, "--out", out, "--unseen", "sample")
+    drawn = pd.read_csv(out).loc[new.index]
+    widths = [(rows["high"] - rows["low"]).mean() for rows in (new, drawn)]
+    assert widths[0] < widths[1]  # of the network alone, and of the cluster besides
     text = refused("predict", model, later, "--out", out, "--unseen", "raise")
     assert "clusters that were not in the training rows, 1 in all: 'b9'" in text
     text = refused("predict", model, later, "--out", out, "--unseen", "guess")

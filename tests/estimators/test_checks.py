@@ -28,6 +28,7 @@ def expected(estimator):
 
 
 @pytest.mark.filterwarnings("ignore:class_weight moves the probabilities")  # a check of weights
+@pytest.mark.filterwarnings("ignore:Pareto.s k of the hyper-parameters")  # of targets without noise
 @parametrize_with_checks(
     [FairMixedEffectsClassifier(**QUICK), FairMixedEffectsRegressor(**QUICK)],
     expected_failed_checks=expected,
