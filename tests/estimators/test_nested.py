@@ -57,6 +57,14 @@ def test_scales_are_those_of_the_nested_anova(nested, table):
     assert components["residual"] == pytest.approx(exact["residual"], rel=0.05)
 
 
+def test_scales_beside_a_posterior_of_the_fixed_effects_are_those_too(table):
+    model = pf.FairMixedEffectsRegressor(
+        [("school", "class")], hidden=(), min_steps=1500, network_posterior="laplace",
+        random_state=0, progress=False,
+    )  # fmt: skip
+    test_scales_are_those_of_the_nested_anova(model.fit(*table), table)
+
+
 def test_each_class_of_each_school_is_a_cluster_of_its_own(nested):
     effects = nested.cluster_effects_
     assert list(effects["factor"].unique()) == ["school", "school:class"]

@@ -51,7 +51,7 @@ LOST = 1.0  # log density that a slope promises, and no step brings, where the m
 ITERATIONS = 25
 LEAST_FREE, MOST_FREE = -9.0, 7.0  # of real numbers behind hyper-parameters
 MOST_SD = 2.5  # the same of the fixed part's own scales
-GAIN = 1e-4  # relative gain of the evidence at which the search ends
+GAIN = 1e-5  # relative gain of the evidence at which the search ends
 
 
 class Layout(NamedTuple):
