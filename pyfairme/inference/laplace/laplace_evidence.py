@@ -487,12 +487,11 @@ class LaplaceEvidence:
     def around(self, found: Found) -> Callable[[np.ndarray], float]:
         """Return the log evidence plus log prior with that quadratic, up to a constant."""
         free32, known = _single(found.free), self.layout.known
-        _, g, w = self._by_row(self._terms.quadratic, free32, found.mode.eta)
+        each, g, w = self._by_row(self._terms.quadratic, free32, found.mode.eta)
         moved = np.concatenate([found.known, np.zeros(self.rows.size - known)])
-        log_p = self._by_row(self._terms.quadratic, free32, found.mode.eta)[0].sum()
         total_weight = float(self.rows.weight.sum())
         at = self.scales(found.free)
-        misfit = total_weight * at.log_peak - log_p  # of a quadratic: by the precision there
+        misfit = total_weight * at.log_peak - each.sum()  # of a quadratic: by the precision there
         away = found.mode.eta - link(self.rows, moved, np.zeros_like(self.local))
         constant = -np.sum(g * away) - 0.5 * np.einsum("nk,nkl,nl->", away, w, away, optimize=True)
 
