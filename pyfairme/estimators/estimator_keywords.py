@@ -33,7 +33,7 @@ from pyfairme.model.program import ModelSpec, Objective
 from pyfairme.notices import StateError, shown
 
 MOST_CORRELATED = 20  # effects of a cluster
-AUTO_ROWS = 10_000  # rows times outputs, up to which the network's posterior costs as much as a fit
+AUTO_ROWS = 10_000  # rows times outputs, up to which "auto" is "laplace"
 UNSEEN = ("infer", "population", "sample", "raise")
 
 

@@ -7,6 +7,8 @@ import pyfairme as pf
 from pyfairme.datasets import make_clustered
 from pyfairme.estimators import base, estimator_keywords
 from pyfairme.estimators.interval_kind import interval_kind
+from pyfairme.inference.laplace import tangent_posterior
+from pyfairme.inference.laplace.second_stage import PosteriorWarning
 from pyfairme.model.likelihoods import Bernoulli, Categorical
 
 QUICK = {"hidden": (16, 8), "min_steps": 300, "epochs": 1, "random_state": 0, "progress": False}
@@ -102,3 +104,18 @@ def test_a_fit_of_rare_classes_without_hidden_layer(table):
     model.fit(table.frame, rare.astype(int))
     assert model.predict_proba(table.frame)[:, 1].mean() == pytest.approx(rare.mean(), abs=0.02)
     assert model.diagnostics_["ok"].all()
+
+
+@pytest.mark.parametrize("hidden", [(16, 8), ()])
+def test_a_linear_model_that_breaks_down_leaves_the_trained_network(table, monkeypatch, hidden):
+    def broken(*arguments):
+        raise FloatingPointError("singular")
+
+    settings = QUICK | {"hidden": hidden, "network_posterior": "laplace"}
+    monkeypatch.setattr(tangent_posterior, "draw_tangent", broken)
+    model = pf.FairMixedEffectsClassifier("cluster", **settings)
+    with pytest.warns(PosteriorWarning, match=r"broke down \(singular\).*laplace-broke-down"):
+        model.fit(table.frame, table.target)
+    assert not model.diagnostics_["ok"].any()
+    true = 1 / (1 + np.exp(-table.truth.mixed))
+    assert np.corrcoef(model.predict_proba(table.frame)[:, 1], true)[0, 1] > 0.6
