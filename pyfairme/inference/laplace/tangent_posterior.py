@@ -13,7 +13,7 @@ that of the model without penalties.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -56,8 +56,9 @@ WORK = 1.5e10  # products that they may take
 DF = 5
 STEP = 0.15  # of the real numbers behind scales, for second differences
 CROSSED = 10  # hyper-parameters up to which their covariances are found, not variances alone
-LEAST_SD, MOST_SD = 0.05, 1.5
+LEAST_SD, MOST_SD = 0.05, 3.0
 START_SD = 0.7
+SIDE = 2.0  # SDs from the centre at which the two scales of an axis are found
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
 MOST_ROWS = 50_000
@@ -300,7 +301,8 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
     """Draw hyper-parameters around the maximum; return them with the logs of their weights.
 
     The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
-    a linear term that gives both the same maximum; for a Normal likelihood they are the same.
+    a linear term that gives both the same slope there; for a Normal likelihood they are the same.
+    Proposals are Student's t, split: each axis has a scale below and one above the maximum.
     """
     size, centre = len(found.free), found.free
     if not size:
@@ -321,16 +323,42 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
                 hessian[i, j] = hessian[j, i] = cross / STEP**2
     values, vectors = np.linalg.eigh(-hessian)
     sd = 1 / np.sqrt(np.clip(values, MOST_SD**-2, LEAST_SD**-2))
+    quadratic = evidence.layout.spec.likelihood.quadratic
+    away = np.zeros(size) if quadratic else slope - evidence.value_and_gradient(centre)[1]
+
+    def target(free: np.ndarray) -> np.ndarray:
+        return np.array([value(one) for one in free]) - (free - centre) @ away
+
+    sides = _sides(target, centre, sd, vectors)
     generator = np.random.default_rng(seed)
     products = float(evidence.rows.size) ** 3
     pairs = int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2
-    white = generator.normal(size=(pairs, size))
-    tails = np.sqrt(generator.chisquare(DF, (pairs, 1)) / DF)
-    white = np.concatenate([white / tails, -white / tails])
-    free = centre + (white * sd) @ vectors.T
+    white = np.abs(generator.normal(size=(pairs, size)))
+    white /= np.sqrt(generator.chisquare(DF, (pairs, 1)) / DF)
+    at = generator.random((pairs, size))
+    white, at = np.concatenate([white, white]), np.concatenate([at, 1 - at])
+    step = white * np.where(at < sides[0] / sides.sum(axis=0), -sides[0], sides[1])
+    free = centre + step @ vectors.T
     density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
-    target = np.array([value(one) for one in free]) - (free - centre) @ slope
-    return free, target - density
+    return free, target(free) - density
+
+
+def _sides(
+    target: Callable[[np.ndarray], np.ndarray],
+    centre: np.ndarray,
+    sd: np.ndarray,
+    vectors: np.ndarray,
+) -> np.ndarray:
+    """Return the scales (2, h) below and above the centre along each axis of the Gaussian.
+
+    Those of a split Normal that drops as far as the target does two SDs away (Rue, Martino & Chopin
+    2009, section 6.5, who go the square root of two): scales that few clusters tell reach further
+    down than up.
+    """
+    steps = (SIDE * sd * vectors).T
+    ends = target(np.concatenate([centre[None], centre - steps, centre + steps]))
+    drop = np.maximum(ends[0] - ends[1:], 1e-3).reshape(2, -1)
+    return np.clip(SIDE * sd / np.sqrt(2 * drop), LEAST_SD, MOST_SD)
 
 
 def _given_scales(
