@@ -10,6 +10,7 @@ from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegr
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.inference.adversary_skill import AdversaryWarning
 from pyfairme.inference.laplace.second_stage import PosteriorWarning
+from pyfairme.model.likelihoods import KnownErrors
 from pyfairme.notices import DataWarning
 from pyfairme.postprocessing.conformal_intervals import ConformalIntervals
 from pyfairme.postprocessing.conformal_sets import ConformalSets
@@ -31,6 +32,7 @@ __all__ = [
     "FairnessWarning",
     "GroupThresholds",
     "JointThresholds",
+    "KnownErrors",
     "PosteriorWarning",
     "Schema",
     "__version__",

@@ -45,8 +45,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     likelihood
         "normal"; "student_t", real with heavy tails, which outliers move less; "poisson", counts;
         "negative_binomial", counts with variance mean + mean^2 / concentration. The formulas and
-        priors stand in `pyfairme.model.likelihoods`. Or an object of your own, for positive amounts
-        too (docs/extending.md).
+        priors stand in `pyfairme.model.likelihoods`. `KnownErrors`, for estimates with known
+        standard errors. Or an object of your own, for positive amounts too (docs/extending.md).
     random_intercepts
         Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
         cluster still feeds the cluster adversary, the splits and the reports.
@@ -383,7 +383,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         super()._check_keywords()
 
     def _likelihood(self) -> Likelihood:
-        return likelihood_of(self.likelihood, self.target_.unit)
+        return likelihood_of(self.likelihood, self.target_.unit, self.target_.value_scale)
 
     @property
     def _target_kind(self) -> Any:

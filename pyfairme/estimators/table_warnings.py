@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pyfairme.data import Batch, Design
+from pyfairme.model.likelihoods import noise_is_known
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import DataWarning, warn
 
@@ -16,9 +17,10 @@ LEAST_DIFFERENCE = 20.0
 def warn_of_single_rows(spec: ModelSpec, training: Batch) -> None:
     """Warn where most rows are alone in their cluster: its effect and the row's noise are one.
 
-    Not of counts, for which an effect per row is a known way to let the variance be larger.
+    Not of counts, for which an effect per row is a known way to let the variance be larger, nor
+    where the noise is known.
     """
-    if spec.likelihood.target == "count":
+    if spec.likelihood.target == "count" or noise_is_known(spec.likelihood):
         return
     for factor in spec.factors:
         codes = training.cluster[:, factor.column]

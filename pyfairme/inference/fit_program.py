@@ -33,6 +33,7 @@ from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
+from pyfairme.model.likelihoods import noise_is_known
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
 from pyfairme.notices import DataWarning, warn
 
@@ -239,13 +240,14 @@ def _compare_with_null(
     """Refuse a fit that predicts worse than a constant; under penalties only warn of it.
 
     The loss of training is that of single draws. On a log link, as of large counts, it is far above
-    that of their mean as long as the guide is wide: there the predictive density decides.
+    that of their mean as long as the guide is wide: there the predictive density decides, and so it
+    does where the noise is known, of a row of any weight.
     """
     null = null_loss(spec.likelihood, training)
     loss, first = one.history[one.best]["mixed"], one.best == 0
     if not worse_than_null(loss, null, first):
         return
-    if TARGETS[spec.likelihood.target].log_link:
+    if TARGETS[spec.likelihood.target].log_link or noise_is_known(spec.likelihood):
         loss = _predictive_loss(spec, one, draws, training)
         if not worse_than_null(loss, null):
             return

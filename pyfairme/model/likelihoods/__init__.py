@@ -22,7 +22,10 @@ A regressor's likelihood stands in ``LIKELIHOODS`` below, or is a user's own obj
 (docs/extending.md). It may have a field ``unit``, the typical size of the encoded target, which
 `likelihood_of` fills in (1 for all but counts). Adversaries see predictions in multiples of it:
 linear where they are small, so that a mean residual of 0 stays 0, and bounded by ``BOUND`` units in
-both tails (a count's lower one is 0), or a few outlying rows would rule their loss.
+both tails (a count's lower one is 0), or a few outlying rows would rule their loss. A field
+``value_scale`` is filled in by what the target was divided by, for numbers in the units of y.
+
+Known standard errors per row: `KnownErrors`, with ``sample_weight=``.
 """
 
 from __future__ import annotations
@@ -33,13 +36,19 @@ from typing import Any
 
 from pyfairme.model.likelihoods.classes import Bernoulli, Categorical
 from pyfairme.model.likelihoods.counts import NegativeBinomial, Poisson
-from pyfairme.model.likelihoods.interface import Latent, Likelihood, saturate
-from pyfairme.model.likelihoods.real import Normal, StudentT
+from pyfairme.model.likelihoods.interface import (
+    Latent,
+    Likelihood,
+    noise_is_known,
+    saturate,
+)
+from pyfairme.model.likelihoods.real import KnownErrors, Normal, StudentT
 
 __all__ = [
     "LIKELIHOODS",
     "Bernoulli",
     "Categorical",
+    "KnownErrors",
     "Latent",
     "Likelihood",
     "NegativeBinomial",
@@ -47,6 +56,7 @@ __all__ = [
     "Poisson",
     "StudentT",
     "likelihood_of",
+    "noise_is_known",
     "saturate",
 ]
 
@@ -59,10 +69,13 @@ LIKELIHOODS: Mapping[str, type[Normal | StudentT | Poisson | NegativeBinomial]] 
 """Likelihoods of the regressor by name; a classifier's follows from its number of classes."""
 
 
-def likelihood_of(given: Any, unit: float) -> Likelihood:
-    """Return the likelihood of a name or an object, for a target of this typical size."""
-    if isinstance(given, str):
-        return LIKELIHOODS[given](unit=unit)
-    if "unit" in getattr(given, "__dataclass_fields__", ()):
-        return replace(given, unit=unit)
-    return given
+def likelihood_of(given: Any, unit: float, value_scale: float = 1.0) -> Likelihood:
+    """Return the likelihood of a name or an object, for a target of this typical size.
+
+    ``value_scale`` is by what the target was divided. Fields of these names are filled in.
+    """
+    chosen = LIKELIHOODS[given]() if isinstance(given, str) else given
+    known = {"unit": unit, "value_scale": value_scale}
+    own = getattr(chosen, "__dataclass_fields__", ())
+    filled: Any = {name: value for name, value in known.items() if name in own}
+    return replace(chosen, **filled) if filled else chosen

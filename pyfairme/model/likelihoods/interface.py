@@ -90,3 +90,8 @@ class Likelihood(Protocol):
 def saturate(value: Any, unit: float) -> Array:
     """Return value / unit where that is small against ``BOUND``, which it never exceeds."""
     return BOUND * jnp.tanh(value / (BOUND * unit))
+
+
+def noise_is_known(likelihood: Likelihood) -> bool:
+    """Tell whether a real target's noise has no parameter: it is given, row by row, by weights."""
+    return likelihood.target == "real" and not likelihood.latents()

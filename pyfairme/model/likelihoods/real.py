@@ -1,4 +1,4 @@
-"""Likelihoods of a standardised real target: Normal and Student t."""
+"""Likelihoods of a standardised real target: Normal, with known errors or not, and Student t."""
 
 from __future__ import annotations
 
@@ -47,6 +47,96 @@ class Normal:
 
     def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
         return values["residual_sd"] ** 2
+
+    def start(self, mean_y: Any) -> Array:
+        return mean_y[None]
+
+
+@dataclass(frozen=True)
+class KnownErrors:
+    """Estimates whose standard errors are known, such as those of studies in a meta-analysis.
+
+    y_i ~ Normal(eta_i, sd^2 / w_i): weights do not count rows here but state how precise each is.
+    Give ``sample_weight=(sd / error) ** 2``. As the SD is no parameter, a weighted log density is
+    that of the row's own standard error up to a constant, and every guide, `refine` and `adapt`
+    take it as it is. A new outcome, and the log density of one, are of a row of weight 1.
+
+    Parameters
+    ----------
+    sd
+        Standard error of a row of weight 1, in the units of y.
+    value_scale
+        By what the target was divided when it was standardised; `likelihood_of` fills it in.
+
+    Raises
+    ------
+    ValueError
+        When ``sd`` is not a positive finite number.
+
+    Examples
+    --------
+    Eight schools (Rubin 1981), each the cluster of its own estimate:
+
+    >>> import numpy as np, pandas as pd, pyfairme as pf
+    >>> schools = pd.DataFrame({"school": list("ABCDEFGH")})
+    >>> effect = np.array([28.0, 8, -3, 7, -1, 1, 18, 12])
+    >>> error = np.array([15.0, 10, 16, 11, 9, 11, 10, 18])
+    >>> model = pf.FairMixedEffectsRegressor(
+    ...     "school",
+    ...     likelihood=pf.KnownErrors(10.0),
+    ...     hidden=(),
+    ...     guide="block",
+    ...     network_posterior="last_layer",
+    ...     validation_fraction=0,
+    ...     unseen="population",
+    ...     random_state=0,
+    ... ).fit(schools, effect, sample_weight=(10.0 / error) ** 2)
+    >>> bool((model.predict(schools) < effect.max()).all())
+    True
+    """
+
+    sd: float
+    value_scale: float = 1.0
+    outputs: int = 1
+    effect_scale: float = 1.0
+    target: str = "real"
+    quadratic: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sd) and self.sd > 0):
+            raise ValueError(
+                f"Expected a positive standard error of a row of weight 1, got sd={self.sd}: give "
+                "a typical one, and sample_weight=(sd / error) ** 2. [bad-standard-error]"
+            )
+
+    @property
+    def residual_sd(self) -> float:
+        """The standard error of a row of weight 1 on the standardised target."""
+        return self.sd / self.value_scale
+
+    def latents(self) -> tuple[tuple[Latent, dist.Distribution], ...]:
+        return ()
+
+    def distribution(self, eta: Any, values: Mapping[str, Any]) -> Any:
+        return dist.Normal(eta[..., 0], self.residual_sd)
+
+    def mean(self, eta: Any, values: Mapping[str, Any]) -> Array:
+        return eta[..., 0]
+
+    def bounded(self, eta: Any) -> Array:
+        return saturate(eta, 1.0)
+
+    def outcome(self, y: Any) -> Array:
+        return saturate(jnp.asarray(y)[..., None], 1.0)
+
+    def strata(self, y: Any) -> Array | None:
+        return None
+
+    def precision(self, values: Mapping[str, Any]) -> Any:
+        return self.residual_sd**-2
+
+    def residual_variance(self, values: Mapping[str, Any], mean: float) -> Any:
+        return self.residual_sd**2
 
     def start(self, mean_y: Any) -> Array:
         return mean_y[None]
