@@ -21,18 +21,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular as solve_triangular_compiled
 from jaxtyping import Array
 from scipy.linalg import cho_solve, solve_triangular
 
 from pyfairme.compilation import per_structure
 from pyfairme.inference.laplace.block_guide import BlockFit
-from pyfairme.inference.laplace.hyper_parameters import from_free
+from pyfairme.inference.laplace.cluster_integrals import (
+    Together,
+    conditional_means,
+    conditional_on,
+    filled_rows,
+    links_without,
+)
 from pyfairme.inference.laplace.independent_clusters import (
     INNER,
     NODES,
-    Given,
-    Own,
     climb,
     draw_effects,
     draw_noise,
@@ -40,8 +43,8 @@ from pyfairme.inference.laplace.independent_clusters import (
     quadrature,
 )
 from pyfairme.inference.laplace.laplace_evidence import Layout
-from pyfairme.inference.laplace.linear_predictor import DesignRows, cluster_scale, part
-from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows, draw
+from pyfairme.inference.laplace.linear_predictor import DesignRows, part
+from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 
 MOST_PROPOSALS, FEWEST_PROPOSALS = 2000, 100
@@ -50,7 +53,6 @@ FACTOR_WORK = 3e10  # products that factorising precisions may take
 NUMBERS = 4e6  # numbers of rows held at once
 TOGETHER = 3e4  # numbers of rows that are worked on at once
 LARGEST = 2e7  # effects in all proposals together
-UNEVEN = 2.5  # rows when all clusters are filled up to the largest, over rows
 DF = 5
 FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
 MOST_BROKEN = 0.5  # share of proposals with a finite weight, below which the algebra broke down
@@ -93,15 +95,6 @@ class Components(NamedTuple):
 
     loc: np.ndarray  # (c, h)
     scale_tril: np.ndarray  # (c, h, h)
-
-
-class Together(NamedTuple):
-    """Proposals whose clusters' effects are integrated: (s, h), (s, n, K), (s, G, a, ...)."""
-
-    free: Any
-    base: Any
-    mean: Any
-    factor: Any
 
 
 def weigh(fitted: BlockFit, draws: int, seed: int) -> Weighed:
@@ -170,9 +163,9 @@ def _number(fitted: BlockFit) -> int:
     return int(np.clip(number, FEWEST_PROPOSALS, MOST_PROPOSALS))
 
 
-def _finite(value: Callable[[np.ndarray], float], free: np.ndarray) -> float:
+def _finite(value: Callable[[np.ndarray], tuple[float, Gaussian]], free: np.ndarray) -> float:
     try:
-        return value(free)
+        return value(free)[0]
     except np.linalg.LinAlgError:
         return float("nan")
 
@@ -241,7 +234,7 @@ class _Within:
         known = np.concatenate(
             [fitted.found.known, np.zeros(evidence.rows.size - self.layout.known)]
         )
-        self.rows, self.still = _filled(evidence.rows, known)
+        self.rows, self.still = filled_rows(evidence.rows, known)
         self.judged = judged_clusters(
             min(self.layout.effects.clusters, JUDGED), self.layout.effects.clusters
         )
@@ -267,10 +260,9 @@ class _Within:
         dense = gaussian.dense
         tilt = jnp.asarray(evidence.pull[1], jnp.float32)
         for _ in range(BIAS_STEPS):
-            some = Together(
-                free, self._base(dense[None])[0], _means(gaussian, dense[None])[0],
-                gaussian.local_factor,
-            )  # fmt: skip
+            base = links_without(self.rows, known, dense[None])[0]
+            mean = conditional_means(gaussian, dense[None])[0]
+            some = Together(free, base, mean, gaussian.local_factor)
             some = jax.tree.map(lambda v: np.asarray(v, np.float32), some)
             slope = np.asarray(_slope(self.layout)(some, self.still, tilt), np.float64).ravel()
             pull = np.concatenate([x.T @ slope, self.rows.crossed.T @ slope])
@@ -301,7 +293,7 @@ class _Within:
             weight += drawn @ evidence.pull[0][known:] + half + evidence.scales(one).log_prior
             weights.append(weight - density[index])
             dense.append(drawn)
-            means.append(_means(gaussian, drawn).astype(np.float32))
+            means.append(conditional_means(gaussian, drawn).astype(np.float32))
             factors.append(gaussian.local_factor.astype(np.float32))
             there.append(index)
         if len(there) < MOST_BROKEN * len(free):
@@ -323,7 +315,7 @@ class _Within:
         for first in range(0, len(dense), self.count):
             index = np.minimum(np.arange(first, first + self.count), len(dense) - 1)
             key, own = jax.random.split(key)
-            base = self._base(dense[index])
+            base = links_without(self.rows, self.layout.known, dense[index])
             batch = Together(some.free[index], base, some.mean[index], some.factor[index // 2])
             batch = jax.tree.map(lambda v: np.asarray(v, np.float32), batch)
             local, total, judged = self._run(batch, self.still, tilt, own)
@@ -331,14 +323,6 @@ class _Within:
             parts.append((np.asarray(local), total, np.asarray(judged[:, self.judged])))
         found = [np.concatenate(v)[: len(dense)] for v in zip(*parts, strict=True)]
         return found[0], found[1], found[2]
-
-    def _base(self, dense: np.ndarray) -> np.ndarray:
-        """Return what of the links does not depend on the clusters' effects, (s, n, K)."""
-        rows, known = self.rows, self.layout.known
-        columns = rows.x.shape[2] - known
-        flat = rows.x[:, :, known:].reshape(rows.base.size, columns)
-        fixed = flat @ dense[:, :columns].T + rows.crossed @ dense[:, columns:].T
-        return (rows.base.ravel()[:, None] + fixed).T.reshape(len(dense), *rows.base.shape)
 
 
 def judged_clusters(number: int, clusters: int) -> np.ndarray:
@@ -351,7 +335,7 @@ def _moved(gaussian: Gaussian, pull: np.ndarray) -> Gaussian:
     if not pull.any():
         return gaussian
     dense = gaussian.dense + cho_solve((gaussian.dense_factor, True), pull)
-    return gaussian._replace(dense=dense, local=_means(gaussian, dense[None])[0])
+    return gaussian._replace(dense=dense, local=conditional_means(gaussian, dense[None])[0])
 
 
 def _draw_dense(
@@ -366,37 +350,6 @@ def _draw_dense(
     return dense, weight - 0.5 * np.einsum("sm,mp,sp->s", dense, prior, dense)
 
 
-def _means(gaussian: Gaussian, dense: np.ndarray) -> np.ndarray:
-    """Return the clusters' means (s, G, a) given D (s, m)."""
-    if not dense.shape[1]:
-        return np.broadcast_to(gaussian.local, (len(dense), *gaussian.local.shape))
-    return gaussian.local - np.moveaxis(gaussian.lean.of((dense - gaussian.dense).T), 2, 0)
-
-
-def _filled(rows: MixedRows, known: np.ndarray) -> tuple[MixedRows, DesignRows]:
-    """Fill every cluster up to the rows of the largest, if that makes few more rows.
-
-    What is given goes into the base. Rows that fill up weigh nothing.
-    """
-    largest, n = int(np.diff(rows.starts).max(initial=1)), len(rows.y)
-    base = rows.base + (rows.x[:, :, : len(known)] @ known[: rows.x.shape[2]])
-    outputs = base.shape[1]
-    order, weight, code = np.arange(n), rows.weight, rows.code
-    if rows.clusters == 1 or rows.clusters * largest <= UNEVEN * n:
-        place = rows.starts[:-1, None] + np.arange(largest)
-        there = place < rows.starts[1:, None]
-        order = np.where(there, place, np.minimum(rows.starts[:-1, None], n - 1)).ravel()
-        weight, code = rows.weight[order] * there.ravel(), None
-    every = (order[:, None] * outputs + np.arange(outputs)).ravel()
-    found = rows._replace(
-        base=base[order], x=rows.x[order], crossed=rows.crossed[every], y=rows.y[order]
-    )
-    r = rows.z[order, 0, ::outputs]  # the same for every output
-    single: Any = [np.asarray(v, np.float32) for v in (found.base, np.zeros((len(order), 0)), r)]
-    rest: Any = (code, found.y, np.asarray(weight, np.float32))
-    return found, jax.device_put(DesignRows(*single, *rest))
-
-
 @per_structure()
 def _integrator(layout: Layout, batch: int) -> Callable[..., tuple[Array, Array, Array]]:
     """Return a function of proposals that draws u, and integrates it, for each."""
@@ -407,7 +360,7 @@ def _integrator(layout: Layout, batch: int) -> Callable[..., tuple[Array, Array,
         noise = draw_noise(likelihood, key, (len(some.free), *shape))
 
         def one(each: tuple[Together, Any]) -> tuple[Array, Array, Array]:
-            given, rows, start = _start(layout, each[0], still, tilt)
+            given, rows, start = conditional_on(layout, each[0], still, tilt)
             if shape[1] == 1:
                 return integrate(given, rows, start, each[1])
             return draw_effects(given, rows, climb(given, rows, start, steps=2), each[1])
@@ -422,22 +375,7 @@ def _slope(layout: Layout) -> Callable[..., Array]:
     """Return the gradient (n, K) of the log of all clusters' integrals by the links' base."""
 
     def total(base: Array, some: Together, still: DesignRows, tilt: Array) -> Array:
-        given, rows, start = _start(layout, some._replace(base=base), still, tilt)
+        given, rows, start = conditional_on(layout, some._replace(base=base), still, tilt)
         return quadrature(given, rows, start)[1].sum()
 
     return jax.jit(lambda some, still, tilt: jax.grad(total)(some.base, some, still, tilt))
-
-
-def _start(
-    layout: Layout, some: Together, still: DesignRows, tilt: Array
-) -> tuple[Given, DesignRows, Own]:
-    """Return what clusters' effects are conditional on, their rows and the Gaussian of each."""
-    hypers, _ = from_free(layout.hypers, some.free)
-    local = layout.effects.local
-    scale = jnp.eye(layout.effects.width) if local is None else cluster_scale(local, hypers)
-    half = jnp.swapaxes(some.factor, 1, 2) @ scale  # of the precision of whitened effects
-    own = jnp.linalg.cholesky(jnp.swapaxes(half, 1, 2) @ half)
-    white = solve_triangular_compiled(scale, some.mean.T, lower=True).T
-    given = Given(layout.spec.likelihood, hypers, scale, tilt)
-    start = Own(own, jnp.einsum("gba,gb->ga", own, white))
-    return given, still._replace(base=some.base), start

@@ -21,7 +21,7 @@ from pyfairme.inference.laplace.conditional import quadratic
 from pyfairme.inference.laplace.linear_predictor import DesignRows, link, sum_by_cluster
 from pyfairme.model.likelihoods import Likelihood
 
-NODES = 7  # of a quadrature over a cluster's only effect
+NODES = 7  # of a quadrature over each of a cluster's effects
 INNER = 16  # draws of each cluster's effects, of which one is kept in proportion to its weight
 HALVINGS = 12  # of a step that leads downhill; then the cluster stays where it is
 SLACK, RELATIVE_SLACK = 1e-3, 1e-5  # fall of the log posterior that single precision explains
@@ -142,8 +142,7 @@ def draw_effects(
     def one(noise: Array) -> tuple[Array, Array]:
         white = _solve(own.factor, own.shift + noise)
         found = _height(given, rows, white) - log_normal(noise, -1)
-        found = found - jnp.log(jnp.diagonal(own.factor, axis1=-2, axis2=-1)).sum(axis=-1)
-        return found, white @ given.scale.T
+        return found - _log_volume(own), white @ given.scale.T
 
     log_weight, effects = jax.vmap(one)(noise.normal)
     total = jax.nn.logsumexp(log_weight, axis=0) - jnp.log(log_weight.shape[0])
@@ -174,18 +173,29 @@ def integrate(
 
 
 def quadrature(given: Given, rows: DesignRows, own: Own) -> tuple[Array, Array]:
-    """Return log weights at the nodes (NODES, G), and log p(y_g | everything else) (G,)."""
+    """Return log weights at the nodes (s, G), and log p(y_g | everything else) (G,).
+
+    There are NODES of each effect, s = NODES^a.
+    """
     nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
-    volume = jnp.log(own.factor[:, 0, 0])
+    width = own.shift.shape[1]
+    places = np.stack(np.meshgrid(*[nodes] * width, indexing="ij"), axis=-1).reshape(-1, width)
+    shares = np.stack(np.meshgrid(*[weights / weights.sum()] * width, indexing="ij"), axis=-1)
+    share = jnp.asarray(shares.prod(axis=-1).ravel(), jnp.float32)
+    volume = _log_volume(own)
 
-    def one(node: Array) -> Array:
-        white = _solve(own.factor, own.shift + node)
-        return _height(given, rows, white) + 0.5 * node**2 - volume
+    def one(place: Array) -> Array:
+        white = _solve(own.factor, own.shift + place)
+        return _height(given, rows, white) - log_normal(place) - volume
 
-    each = jax.lax.map(one, jnp.asarray(nodes, jnp.float32))  # (NODES, G)
-    share = jnp.asarray(weights / weights.sum(), jnp.float32)
+    each = jax.lax.map(one, jnp.asarray(places, jnp.float32))
     total = jax.nn.logsumexp(each, axis=0, b=share[:, None])
     return each, total
+
+
+def laplace(given: Given, rows: DesignRows, own: Own) -> Array:
+    """Return log p(y_g | everything else) (G,) by Laplace's method, at the mean of ``own``."""
+    return _height(given, rows, _solve(own.factor, own.shift)) - _log_volume(own)
 
 
 class WideNoise(NamedTuple):
@@ -239,7 +249,7 @@ def draw_widely(given: Given, rows: DesignRows, own: Own, noise: WideNoise) -> D
     inner, clusters, a = noise.normal.shape
     first, last = _ends(inner)
     shares = jnp.array([first, last - first, inner - last]) / inner
-    volume = jnp.log(jnp.diagonal(own.factor, axis1=-2, axis2=-1)).sum(axis=-1)
+    volume = _log_volume(own)
     heavy = gammaln((DF + a) / 2) - gammaln(DF / 2) - a / 2 * jnp.log(DF / 2)
 
     def one(prior: Array, normal: Array, stretch: Array) -> tuple[Array, Array]:
@@ -259,6 +269,10 @@ def draw_widely(given: Given, rows: DesignRows, own: Own, noise: WideNoise) -> D
     at = jnp.arange(clusters)
     judged = log_weight[jnp.argmax(noise.gumbel, axis=0), at]  # one at random
     return Drawn(effects[chosen, at], share, judged - total + jnp.log(inner))
+
+
+def _log_volume(own: Own) -> Array:
+    return jnp.log(jnp.diagonal(own.factor, axis1=-2, axis2=-1)).sum(axis=-1)
 
 
 def log_posterior(given: Given, rows: DesignRows, effects: Array) -> Array:

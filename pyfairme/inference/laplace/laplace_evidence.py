@@ -484,8 +484,11 @@ class LaplaceEvidence:
             pull_dense=left.pull_dense - sums.dense[known:, :known] @ given, pull_local=local
         )
 
-    def around(self, found: Found) -> Callable[[np.ndarray], float]:
-        """Return the log evidence plus log prior with that quadratic, up to a constant."""
+    def around(self, found: Found) -> Callable[[np.ndarray], tuple[float, Gaussian]]:
+        """Return the log evidence plus log prior with that quadratic, up to a constant.
+
+        It comes with D and u given those hyper-parameters.
+        """
         free32, known = _single(found.free), self.layout.known
         each, g, w = self._by_row(self._terms.quadratic, free32, found.mode.eta)
         moved = np.concatenate([found.known, np.zeros(self.rows.size - known)])
@@ -495,7 +498,7 @@ class LaplaceEvidence:
         away = found.mode.eta - link(self.rows, moved, np.zeros_like(self.local))
         constant = -np.sum(g * away) - 0.5 * np.einsum("nk,nkl,nl->", away, w, away, optimize=True)
 
-        def value(free: np.ndarray) -> float:
+        def value(free: np.ndarray) -> tuple[float, Gaussian]:
             dense_prior, local_prior, half = self.priors(free)
             ratio = self.precision(free) / found.precision
             sums = self._given(found.mode.sums.times(ratio), found)
@@ -507,7 +510,7 @@ class LaplaceEvidence:
                 now = _single(free)
                 log_p = self._by_row(self._terms.quadratic, now, found.mode.eta)[0].sum()
             total = log_p + ratio * constant + 0.5 * total + half - solved.half_log_det
-            return float(total + self.scales(free).log_prior)
+            return float(total + self.scales(free).log_prior), solved
 
         return value
 

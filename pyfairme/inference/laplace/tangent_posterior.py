@@ -25,6 +25,7 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
+from pyfairme.inference.laplace.cluster_integrals import LaplaceError
 from pyfairme.inference.laplace.hyper_parameters import to_free
 from pyfairme.inference.laplace.laplace_evidence import (
     LINEAR_SD,
@@ -58,6 +59,7 @@ STEP = 0.15  # of the real numbers behind scales, for second differences
 CROSSED = 10  # hyper-parameters up to which their covariances are found, not variances alone
 LEAST_SD, MOST_SD = 0.05, 3.0
 START_SD = 0.7
+MOST_MOVE = 2.0  # SDs that the centre of proposals moves by, for what Laplace's method lacks
 SIDE = 2.0  # SDs from the centre at which the two scales of an axis are found
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
@@ -302,40 +304,49 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
 
     The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
     a linear term that gives both the same slope there; for a Normal likelihood they are the same.
+    Where clusters have few effects, quadrature replaces Laplace's method for these.
     Proposals are Student's t, split: each axis has a scale below and one above the maximum.
     """
     size, centre = len(found.free), found.free
     if not size:
         return np.zeros((1, 0)), np.zeros(1)
-    value = evidence.around(found)
+    around = evidence.around(found)
+    products = float(evidence.rows.size) ** 3
+    number = 2 * (int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2)
+    lack = LaplaceError(evidence, found, number)
+
+    def values(free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the evidence (s,), and what Laplace's method lacks in it."""
+        each = [around(one) for one in free]
+        return np.array([value for value, _ in each]), lack(free, [given for _, given in each])
+
     unit = STEP * np.eye(size)
-    middle, ups, downs = value(centre), [], []
-    for step in unit:
-        ups.append(value(centre + step))
-        downs.append(value(centre - step))
-    up, down = np.asarray(ups), np.asarray(downs)
+    middle = around(centre)[0]
+    ends, errors = values(np.concatenate([centre + unit, centre - unit]))
+    up, down = ends[:size], ends[size:]
     slope, bend = (up - down) / (2 * STEP), (up + down - 2 * middle) / STEP**2
     hessian = np.diag(bend)
     if size <= CROSSED:
         for i in range(size):
             for j in range(i):
-                cross = value(centre + unit[i] + unit[j]) - up[i] - up[j] + middle
-                hessian[i, j] = hessian[j, i] = cross / STEP**2
-    values, vectors = np.linalg.eigh(-hessian)
-    sd = 1 / np.sqrt(np.clip(values, MOST_SD**-2, LEAST_SD**-2))
+                corner = around(centre + unit[i] + unit[j])[0]
+                hessian[i, j] = hessian[j, i] = (corner - up[i] - up[j] + middle) / STEP**2
+    curvatures, vectors = np.linalg.eigh(-hessian)
+    sd = 1 / np.sqrt(np.clip(curvatures, MOST_SD**-2, LEAST_SD**-2))
     quadratic = evidence.layout.spec.likelihood.quadratic
     away = np.zeros(size) if quadratic else slope - evidence.value_and_gradient(centre)[1]
 
     def target(free: np.ndarray) -> np.ndarray:
-        return np.array([value(one) for one in free]) - (free - centre) @ away
+        value, error = values(free)
+        return value + error - (free - found.free) @ away
 
+    lean = vectors.T @ (errors[:size] - errors[size:]) / (2 * STEP)
+    centre = centre + vectors @ np.clip(sd**2 * lean, -MOST_MOVE * sd, MOST_MOVE * sd)
     sides = _sides(target, centre, sd, vectors)
     generator = np.random.default_rng(seed)
-    products = float(evidence.rows.size) ** 3
-    pairs = int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2
-    white = np.abs(generator.normal(size=(pairs, size)))
-    white /= np.sqrt(generator.chisquare(DF, (pairs, 1)) / DF)
-    at = generator.random((pairs, size))
+    white = np.abs(generator.normal(size=(number // 2, size)))
+    white /= np.sqrt(generator.chisquare(DF, (len(white), 1)) / DF)
+    at = generator.random(white.shape)
     white, at = np.concatenate([white, white]), np.concatenate([at, 1 - at])
     step = white * np.where(at < sides[0] / sides.sum(axis=0), -sides[0], sides[1])
     free = centre + step @ vectors.T
