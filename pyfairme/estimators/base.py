@@ -34,6 +34,7 @@ from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
 from pyfairme.estimators.fit_lock import of_one_model
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
+from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.progress_bar import progress_bar
 from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.rows_without_cluster import keep_placed
@@ -89,6 +90,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
+        prior: Prior = None,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "auto",
@@ -122,6 +124,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         self.random_slopes = random_slopes
         self.correlated = correlated
         self.prior_scale = prior_scale
+        self.prior = prior
         self.hidden = hidden
         self.numeric_encoding = numeric_encoding
         self.network_posterior = network_posterior

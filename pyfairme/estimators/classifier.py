@@ -22,6 +22,7 @@ from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.number_checks import is_number
+from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.inference.guides import GuideChoice
@@ -66,7 +67,14 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     correlated
         Let a cluster's intercept and slopes correlate, with an LKJ(2) prior on their correlations.
     prior_scale
-        Multiplies the scales of the priors of the random effects' standard deviations.
+        Multiplies the scales of the priors of the random effects' standard deviations, of those
+        that ``prior`` does not name.
+    prior
+        Priors in place of the model's own, by what they are of: ``{"sd": ("half_cauchy", 1.0)}``
+        for the standard deviations of all random effects, "intercept_sd" or "slopes_sd" for these,
+        "<cluster>_intercept_sd" for those of one factor (the closest name counts), "correlation",
+        "last_layer", "network_sd", "linear_sd", and the likelihood's own parameters. A real target
+        is standardised, and so are the numbers. All names, families and units: docs/priors.md.
     hidden
         Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
     numeric_encoding
@@ -225,6 +233,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
+        prior: Prior = None,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "auto",
@@ -263,6 +272,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             random_slopes=random_slopes,
             correlated=correlated,
             prior_scale=prior_scale,
+            prior=prior,
             hidden=hidden,
             numeric_encoding=numeric_encoding,
             network_posterior=network_posterior,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from pyfairme.notices import shown
 from pyfairme.persistence import as_of_a_file
 
 OBJECT = "object"  # key of an object's place in a saved state
-KEYWORDS = ("likelihood", "fairness", "guide")  # those that take objects
+KEYWORDS = ("likelihood", "fairness", "guide", "prior")  # those that take objects
 # of the history's columns and the program's sites
 _TERMS = ("mixed", "fixed", "random", "kl", "cluster_adversary", "disparity", "skill", "validation")
 RESERVED = frozenset((*_TERMS, "epoch", "fixed_loss", "joint", "member", "network", "rows", "y"))
@@ -70,7 +70,7 @@ def check_likelihood(given: Any) -> None:
     if not _is_object("likelihood", given, LIKELIHOODS):
         return
     check_value("likelihood", given)
-    _check_members("likelihood", given, Likelihood)
+    check_members("likelihood", given, Likelihood)
     kinds = [kind for kind in TARGETS if kind != "class"]
     if given.target not in kinds or given.outputs != 1:
         raise ValueError(
@@ -85,7 +85,7 @@ def check_guide(given: object) -> None:
     if _is_object("guide", given, ("auto", *GUIDES)):
         check_value("guide", given)
         check_name("guide", given, ("auto", *GUIDES))
-        _check_members("guide", given, GuideFamily)
+        check_members("guide", given, GuideFamily)
 
 
 def _is_object(keyword: str, given: object, names: Iterable[str]) -> bool:
@@ -101,7 +101,8 @@ def _is_object(keyword: str, given: object, names: Iterable[str]) -> bool:
     return False
 
 
-def _check_members(keyword: str, given: object, protocol: type) -> None:
+def check_members(keyword: str, given: object, protocol: type) -> None:
+    """Refuse an object that lacks members of what it is to be."""
     missing = [name for name in vars(protocol) if name[0] != "_" and not hasattr(given, name)]
     if missing:
         raise ValueError(
@@ -144,14 +145,18 @@ def rich_object(saved: Any, objects: Mapping[str, Any]) -> Any:
 
 def _needed(params: Mapping[str, Any]) -> list[SavedObject]:
     """Return the objects that saved keywords name."""
-    found = []
-    for keyword in KEYWORDS:
-        value = params.get(keyword)
-        every = value if isinstance(value, tuple | list) else [value]
-        found += [
-            _saved(one[OBJECT]) for one in every if isinstance(one, Mapping) and OBJECT in one
-        ]
-    return found
+    return [_saved(one) for keyword in KEYWORDS for one in _objects_in(params.get(keyword))]
+
+
+def _objects_in(value: Any) -> Iterator[Any]:
+    """Yield what a saved keyword holds of objects, in lists and dictionaries of them too."""
+    if isinstance(value, Mapping) and OBJECT in value:
+        yield value[OBJECT]
+    elif isinstance(value, Mapping):
+        yield from _objects_in(value.get("pairs"))
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _objects_in(one)
 
 
 def check_objects(path: PathLike, state: Any, objects: Mapping[str, Any] | None) -> None:

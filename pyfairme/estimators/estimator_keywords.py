@@ -16,6 +16,7 @@ from pyfairme.estimators.custom_objects import check_fairness, check_guide
 from pyfairme.estimators.decay_of_weights import check_decay, decay
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
+from pyfairme.estimators.prior_keyword import check_prior, families, numbers
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
 from pyfairme.inference.predictions import EFFECTS
@@ -94,6 +95,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
     check_decay(params["weight_decay"])
     for name in ("prior_scale", "learning_rate"):
         check_number(name, params[name], 0, above=True)
+    check_prior(params["prior"])
     for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
         check_count(name, params[name], low)
     if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
@@ -307,7 +309,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     )
     if params["guide"] == "block":
         check_size(spec)
-    return spec
+    return replace(spec, priors=families(params["prior"], spec))
 
 
 def _factors(
@@ -368,7 +370,14 @@ def objective(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Ob
         fairness=fairness,
         balance=_balance(spec, training),
         threshold=_threshold(params, spec, training),
+        priors=numbers(params["prior"], spec),
     )
+
+
+def prior_numbers(params: Mapping[str, Any], spec: ModelSpec) -> Objective:
+    """Return the numbers of the priors alone."""
+    given = numbers(params["prior"], spec)
+    return Objective(prior_scale=float(params["prior_scale"]), priors=given)
 
 
 def _threshold(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> float:

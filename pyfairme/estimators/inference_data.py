@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.data.input_types import Table
-from pyfairme.estimators import saved_state, table_inputs
+from pyfairme.estimators import estimator_keywords, saved_state, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.unseen_clusters import query
@@ -80,7 +80,8 @@ def to_arviz(
             f"most {int(MOST_NUMBERS * prior // held)}. [too-many-draws]"
         )
     if prior:
-        drawn = prior_draws(fit, estimator.prior_scale, prior, estimator._seed)
+        given = estimator_keywords.prior_numbers(estimator.get_params(deep=False), fit.spec)
+        drawn = prior_draws(fit, given, prior, estimator._seed)
         before = replace(fit, draws=drawn)
         said = attrs | {"kind": "prior", "guide": "none", "note": PRIOR_NOTE}
         groups["prior"] = posterior_draws.latent_group(before, labels, said)

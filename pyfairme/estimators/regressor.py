@@ -16,6 +16,7 @@ from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.interval_kind import interval_kind, named
+from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
@@ -57,7 +58,14 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     correlated
         Let a cluster's intercept and slopes correlate, with an LKJ(2) prior on their correlations.
     prior_scale
-        Multiplies the scales of the priors of the random effects' standard deviations.
+        Multiplies the scales of the priors of the random effects' standard deviations, of those
+        that ``prior`` does not name.
+    prior
+        Priors in place of the model's own, by what they are of: ``{"sd": ("half_cauchy", 1.0)}``
+        for the standard deviations of all random effects, "intercept_sd" or "slopes_sd" for these,
+        "<cluster>_intercept_sd" for those of one factor (the closest name counts), "correlation",
+        "last_layer", "network_sd", "linear_sd", and the likelihood's own parameters. A real target
+        is standardised, and so are the numbers. All names, families and units: docs/priors.md.
     hidden
         Widths of the fixed-effects network; () makes the fixed part linear, the model a GLMM.
     numeric_encoding
@@ -201,6 +209,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         random_slopes: Slopes | None = None,
         correlated: bool = False,
         prior_scale: float = 1.0,
+        prior: Prior = None,
         hidden: tuple[int, ...] = (64, 32),
         numeric_encoding: str = "auto",
         network_posterior: str = "auto",
@@ -235,6 +244,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             random_slopes=random_slopes,
             correlated=correlated,
             prior_scale=prior_scale,
+            prior=prior,
             hidden=hidden,
             numeric_encoding=numeric_encoding,
             network_posterior=network_posterior,

@@ -263,7 +263,7 @@ def _plain(name: str, value: Any) -> Any:
         return value.item()
     if name == "random_state" and not isinstance(value, int | None):
         return None
-    if name in KEYWORDS and not isinstance(value, str | None):
+    if name in KEYWORDS and not isinstance(value, str | int | float | None):
         return plain_object(name, value)
     return value
 

@@ -44,10 +44,12 @@ def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
     """Return, by name, what must be alike for one fit's parameters to serve another.
 
     Names of columns, clusters, groups and classes say what a parameter is about. Numbers of the
-    encoding (means, scales, knots) may move with the rows: the fit goes on from there.
+    encoding (means, scales, knots) may move with the rows, and priors may be others: the fit goes
+    on from there.
     """
     design = estimator.design_
-    found = {field.name: getattr(spec, field.name) for field in fields(spec)}
+    of_spec = (field.name for field in fields(spec) if field.name != "priors")
+    found = {name: getattr(spec, name) for name in of_spec}
     found |= {
         "penalties": tuple(
             name if PENALTIES.get(name) == one else object_text(one) for name, one in spec.penalties

@@ -414,7 +414,9 @@ def _evenly_normal(shape: tuple[int, ...]) -> Array:
 
 def _bare(spec: ModelSpec) -> ModelSpec:
     """Leave out what predictions do not depend on, so that models of one shape share their code."""
-    none: dict[str, Any] = dict.fromkeys(("adversaries", "attributes", "penalties", "views"), ())
+    none: dict[str, Any] = dict.fromkeys(
+        ("adversaries", "attributes", "penalties", "views", "priors"), ()
+    )
     return replace(spec, criterion="equalized_odds", fixed_loss=True, **none)
 
 

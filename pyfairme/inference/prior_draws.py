@@ -18,7 +18,7 @@ from pyfairme.model.program import ModelSpec, Objective, build, plain
 
 
 @with_numpyro
-def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[str, np.ndarray]:
+def prior_draws(fit: Fit, objective: Objective, number: int, seed: int) -> dict[str, np.ndarray]:
     """Draw the latents of a fit from their prior: name -> (members, draws, *shape).
 
     The model itself is run, so that there is one place where the prior stands. Its network is no
@@ -28,8 +28,8 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
     ----------
     fit
         Fitted program; its network and its structure are used, its draws for their names only.
-    prior_scale
-        Multiple of the scales of the random effects' priors.
+    objective
+        The numbers of the priors, ``prior_scale`` and ``priors``; the others do not matter.
     number
         Draws in all, spread over the members.
     seed
@@ -41,7 +41,7 @@ def prior_draws(fit: Fit, prior_scale: float, number: int, seed: int) -> dict[st
     each = -(-number // members)
     keys = jax.random.split(jax.random.key(seed), members * each)
     make_room((spec, tuple(fit.draws)), keys)
-    objective = Objective(prior_scale=prior_scale)
+    objective = Objective(prior_scale=objective.prior_scale, priors=objective.priors)
     drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), objective)
     return {
         name: np.asarray(value).reshape(members, each, *value.shape[1:])

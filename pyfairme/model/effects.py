@@ -3,18 +3,21 @@
     tau_0 ~ HalfNormal(s),  intercept_g ~ Normal(0, tau_0)
     tau_j ~ HalfNormal(s),  slope_gj    ~ Normal(0, tau_j)          for clusters g = 1..G
 
-with s = ``likelihood.effect_scale * prior_scale``. Correlated effects of a cluster have
+with s = ``likelihood.effect_scale * prior_scale``, unless a scale has another prior. Correlated
+effects of a cluster have
 
     (intercept_g, slope_g) ~ Normal(0, diag(tau) R diag(tau)),  R ~ LKJ(2)
 
-(Lewandowski, Kurowicka & Joe 2009), slopes drawn given the intercept. Sites carry the factor's
-name, so that several crossed factors stand side by side; effects lie in a plate of clusters.
+(Lewandowski, Kurowicka & Joe 2009) or as given, slopes drawn given the intercept. Sites carry the
+factor's name, so that several crossed factors stand side by side; effects lie in a plate of
+clusters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -86,37 +89,51 @@ class RandomEffects:
         return tuple(part[term] for term in self.sites for part in (scales, effects))
 
 
-def sample(factor: RandomEffects, scale: Array | float, plate: str | None = None) -> dict[str, Any]:
+def sample(
+    factor: RandomEffects,
+    scale: Array | float,
+    plate: str | None = None,
+    priors: Mapping[str, dist.Distribution] = MappingProxyType({}),
+) -> dict[str, Any]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites.
 
     Effects are drawn in the ``plate`` of its clusters, named after the factor if not given:
-    clusters are the first axis of their shape.
+    clusters are the first axis of their shape. ``priors`` holds, by site, those of scales and
+    correlations that are not the default.
     """
     clusters = numpyro.plate(plate or factor.name, factor.clusters, dim=-1)
     if factor.correlated:
-        return _sample_correlated(factor, scale, clusters)
+        return _sample_correlated(factor, scale, clusters, priors)
     drawn = {}
     for term in factor.sites:
         shape = factor.shape(term)
         tau = f"{factor.name}_{term}_sd"
-        drawn[tau] = numpyro.sample(tau, dist.HalfNormal(scale).expand(shape[1:]).to_event())
+        drawn[tau] = numpyro.sample(tau, priors.get(tau, _half_normal(scale, shape[1:])))
         prior = dist.Normal(0.0, jnp.broadcast_to(drawn[tau], shape)).to_event(len(shape) - 1)
         with clusters:
             drawn[f"{factor.name}_{term}"] = numpyro.sample(f"{factor.name}_{term}", prior)
     return drawn
 
 
+def _half_normal(scale: Array | float, shape: tuple[int, ...]) -> dist.Distribution:
+    return dist.HalfNormal(scale).expand(shape).to_event()
+
+
 def _sample_correlated(
-    factor: RandomEffects, scale: Array | float, clusters: numpyro.plate
+    factor: RandomEffects,
+    scale: Array | float,
+    clusters: numpyro.plate,
+    priors: Mapping[str, dist.Distribution],
 ) -> dict[str, Any]:
     drawn = {}
     for term in factor.sites:
         tau = f"{factor.name}_{term}_sd"
-        prior = dist.HalfNormal(scale).expand(factor.shape(term)[1:]).to_event()
-        drawn[tau] = numpyro.sample(tau, prior)
+        drawn[tau] = numpyro.sample(
+            tau, priors.get(tau, _half_normal(scale, factor.shape(term)[1:]))
+        )
     site = f"{factor.name}_cholesky"
     lkj = dist.LKJCholesky(factor.width, LKJ_CONCENTRATION).expand([factor.outputs]).to_event(1)
-    drawn[site] = numpyro.sample(site, lkj)
+    drawn[site] = numpyro.sample(site, priors.get(site, lkj))
     mean: Any = jnp.zeros(factor.shape("slopes"))
     first = int(factor.intercept)
     if factor.intercept:

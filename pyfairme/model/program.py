@@ -20,6 +20,7 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Latent, Likelihood
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
 from pyfairme.model.penalties import AttributeCodes, NamedPenalty, View, cluster_adversary
+from pyfairme.model.priors import PriorFamily
 
 LAST_LAYER = ("output_weight", "output_bias")
 LAST_LAYER_SCALE = 2.5
@@ -32,7 +33,9 @@ class ModelSpec:
     """Everything that decides the shape of the program; hashable, so that compiling is cached.
 
     ``penalties`` are objects with their names (see `pyfairme.model.penalties.penalties_of`);
-    ``views`` the predictions they act on, a subset of ("fixed", "random", "mixed").
+    ``views`` the predictions they act on, a subset of ("fixed", "random", "mixed"). ``priors`` are
+    families of priors in place of the default ones, by site: of `latents`, and of the scales of
+    `tangent` (`tangent.WEIGHT_SD` and `tangent.LINEAR_SD`).
     """
 
     likelihood: Likelihood
@@ -47,6 +50,7 @@ class ModelSpec:
     fixed_loss: bool = True
     last_layer: bool = False
     tangent: bool = False  # the fixed part is the network's linear model (see `tangent`)
+    priors: tuple[tuple[str, PriorFamily], ...] = ()
 
     @property
     def latents(self) -> tuple[Latent, ...]:
@@ -87,7 +91,8 @@ class Objective(NamedTuple):
     """The tuned numbers of the objective (eq. 11), traced: changing one compiles nothing.
 
     ``kl`` multiplies the prior's part of the ELBO, ``prior_scale`` the scales of the random
-    effects' priors; the others are the strengths of their terms.
+    effects' default priors; ``priors`` are the numbers of `ModelSpec.priors`, by site; the others
+    are the strengths of their terms.
     """
 
     fixed: Array | float = 0.0
@@ -97,6 +102,7 @@ class Objective(NamedTuple):
     fairness: Mapping[str, Mapping[str, Any]] = {}  # penalty -> view -> per attribute (A,)
     balance: tuple[Any, ...] = ()  # per attribute: weight of each level
     threshold: Array | float = 0.5  # probability from which the positive of two classes is decided
+    priors: Mapping[str, tuple[Any, ...]] = {}
 
 
 class Totals(NamedTuple):
@@ -234,20 +240,41 @@ def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
 def draw_latents(spec: ModelSpec, objective: Objective, totals: Totals) -> dict[str, Any]:
     """Draw every latent under the KL weight: losses are row means, so the KL is divided by n."""
     latents: dict[str, Any] = {}
+    priors = given_priors(spec, objective)
     with handlers.scale(scale=objective.kl / totals.rows):
-        for latent, prior in spec.likelihood.latents():
+        for latent, default in spec.likelihood.latents():
+            prior: dist.Distribution = priors.get(latent.name, default)
             latents[latent.name] = numpyro.sample(latent.name, prior)
         if spec.last_layer:
             for latent in spec.latents:
                 if latent.name in LAST_LAYER:
                     prior = dist.Normal(0.0, LAST_LAYER_SCALE).expand(latent.shape).to_event()
+                    prior = priors.get(latent.name, prior)
                     latents[latent.name] = numpyro.sample(latent.name, prior)
         if spec.tangent:
             latents |= tangent.sample(spec.sizes)
         scale = objective.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
-            latents |= effects.sample(factor, scale, spec.plate(factor))
+            latents |= effects.sample(factor, scale, spec.plate(factor), priors)
     return latents
+
+
+def given_priors(spec: ModelSpec, objective: Objective) -> dict[str, dist.Distribution]:
+    """Return, by site, the priors of latents that are not the default ones."""
+    families = dict(spec.priors)
+    return {
+        latent.name: families[latent.name].distribution(
+            latent.shape, *objective.priors[latent.name]
+        )
+        for latent in spec.latents
+        if latent.name in families
+    }
+
+
+def last_layer_scale(spec: ModelSpec, objective: Objective) -> Array | float:
+    """Return the SD of the Normal prior of a latent last layer."""
+    weight = LAST_LAYER[0]
+    return objective.priors[weight][0] if weight in dict(spec.priors) else LAST_LAYER_SCALE
 
 
 def _fixed_loss(

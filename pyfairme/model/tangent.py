@@ -32,6 +32,7 @@ from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer, mlp_apply
 
 WEIGHTS, LINEAR, SCALES = "tangent_weights", "tangent_linear", "tangent_sd"
+WEIGHT_SD, LINEAR_SD = "weight_sd", "linear_sd"  # scales by which the evidence knows them
 CONSTANT_SD = 10.0
 BLOCK_ROWS = 1024  # rows whose features are held at once
 

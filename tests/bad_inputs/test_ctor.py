@@ -133,6 +133,7 @@ PROGRAMS |= {
     ),
     "random_slopes=('x1', 'x1')": slopes_named_twice,
     "random_slopes=[]": same({"random_slopes": []}, {}),
+    "prior={}": same({"prior": {}}, {}),
     "prior_scale=np.float32(2.0)": same({"prior_scale": np.float32(2)}, {"prior_scale": 2}),
     "hidden=[8]": same({"hidden": [8]}, {"hidden": (8,)}),
     "hidden=array([8])": same({"hidden": np.array([8])}, {"hidden": (8,)}),

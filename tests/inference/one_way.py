@@ -3,6 +3,7 @@
 Given the scales everything is Gaussian, and the two scales are integrated over a grid.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -56,8 +57,18 @@ def make_rows() -> Batch:
     )
 
 
-def exact(rows: Batch, points: int = 80) -> Moments:
-    """Integrate over the scales on a grid of their logarithms; HalfNormal(1) priors."""
+def half_normals(residual_sd: float, sd: float) -> float:
+    """Log density of the two scales a priori, up to a constant."""
+    return -(residual_sd**2 + sd**2) / 2
+
+
+def exact(
+    rows: Batch,
+    points: int = 80,
+    log_prior: Callable[[float, float], float] = half_normals,
+    layer_scale: float = LAST_LAYER_SCALE,
+) -> Moments:
+    """Integrate over the scales on a grid of their logarithms."""
     design = np.column_stack([rows.x, np.ones(ROWS), np.eye(CLUSTERS)[rows.cluster[:, 0]]])
     y = np.asarray(rows.y, np.float64)
     inside, outside = np.log(0.25), np.log(1.6)
@@ -68,14 +79,14 @@ def exact(rows: Batch, points: int = 80) -> Moments:
     )
     log_density, first, second = [], [], []
     for s, t in zip(sigma.ravel(), tau.ravel(), strict=True):
-        prior = np.r_[np.full(2, LAST_LAYER_SCALE**2), np.full(CLUSTERS, t**2)]
+        prior = np.r_[np.full(2, layer_scale**2), np.full(CLUSTERS, t**2)]
         precision = design.T @ design / s**2 + np.diag(1 / prior)
         covariance = np.linalg.inv(precision)
         mean = covariance @ design.T @ y / s**2
         fit = y @ y / s**2 - mean @ precision @ mean
         volume = 2 * ROWS * np.log(s) + np.log(prior).sum() + np.linalg.slogdet(precision)[1]
-        log_prior = -(s**2 + t**2) / 2 + np.log(s) + np.log(t)  # of the logarithms
-        log_density.append(-0.5 * (fit + volume) + log_prior)
+        own = log_prior(s, t) + np.log(s) + np.log(t)  # of the logarithms
+        log_density.append(-0.5 * (fit + volume) + own)
         inner = np.r_[s, t, mean]
         first.append(inner)
         second.append(inner**2 + np.r_[0, 0, np.diag(covariance)])

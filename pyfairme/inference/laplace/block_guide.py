@@ -144,7 +144,7 @@ def _spread(evidence: LaplaceEvidence, found: Found) -> np.ndarray:
 def guide_for(fitted: BlockFit) -> BlockGuide:
     """Return q for compiled code, of a model whose network is not fitted on."""
     evidence, found = fitted.evidence, fitted.found
-    sums = compiled(found.mode.sums, found.precision, evidence.pull)
+    sums = compiled(found.mode.sums, found.precision, evidence.pull, evidence.layer)
     return BlockGuide(jnp.float32(fitted.loc), jnp.float32(fitted.scale_tril), sums)
 
 

@@ -34,7 +34,8 @@ class Curvature(NamedTuple):
     ``local`` (G, a, a), ``cross`` (G, M, a), ``dense`` (M, M); ``pull_local`` (G, a) and
     ``pull_dense`` (M,): design times (W (eta0 - base) + g). They scale with the likelihood's
     precision, which was ``precision`` there. ``tilt_local`` and ``tilt_dense`` are added as they
-    are: the pull of a penalty on the effects.
+    are: the pull of a penalty on the effects. ``layer_scale`` is the SD of the prior of a latent
+    last layer, a part of D.
     """
 
     local: Array
@@ -45,6 +46,7 @@ class Curvature(NamedTuple):
     precision: Array
     tilt_local: Array
     tilt_dense: Array
+    layer_scale: Array
 
 
 class Conditional(NamedTuple):
@@ -70,21 +72,23 @@ def quadratic(likelihood: Likelihood, eta: Array, y: Array, values: Any) -> tupl
     return gradient, jnp.maximum(w, 0.0) if eta.shape[1] == 1 else w
 
 
-def compiled(sums: Sums, precision: float, pull: tuple[np.ndarray, np.ndarray]) -> Curvature:
+def compiled(
+    sums: Sums, precision: float, pull: tuple[np.ndarray, np.ndarray], layer_scale: float
+) -> Curvature:
     """Return sums of `mixed_rows` for compiled code, with the pull of penalties."""
     cross = np.concatenate([
         sums.cross.full,
         sums.cross.crossed.toarray().reshape(*sums.cross.full.shape[:2], -1),
     ], axis=2)  # fmt: skip
     each = (sums.local, cross.swapaxes(1, 2), sums.dense, sums.pull_local, sums.pull_dense)
-    found = (*each, precision, pull[1], pull[0])
+    found = (*each, precision, pull[1], pull[0], layer_scale)
     return Curvature(*(jnp.asarray(value, jnp.float32) for value in found))
 
 
 def condition(layout: LinearPredictor, sums: Curvature, hypers: Mapping[str, Array]) -> Conditional:
     """Return the Gaussian of the effects given hyper-parameters."""
     ratio = layout.spec.likelihood.precision(hypers) / sums.precision
-    dense_scale, scale = whitening(layout, hypers)
+    dense_scale, scale = whitening(layout, hypers, sums.layer_scale)
     pull = (ratio * sums.pull_local + sums.tilt_local) @ scale
     inner = ratio * scale.T @ sums.local @ scale + jnp.eye(layout.width)
     factor = jnp.linalg.cholesky(inner)

@@ -40,9 +40,9 @@ from pyfairme.inference.laplace.mixed_rows import (
 from pyfairme.inference.svi import bucket
 from pyfairme.model import tangent
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective
+from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective, last_layer_scale
+from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 
-WEIGHT_SD, LINEAR_SD = "weight_sd", "linear_sd"  # of scaled weights (see `tangent_basis`)
 WEIGHT_PRIOR = 2.0  # times the likelihood's scale of effects: scale of the first one's HalfNormal
 NEWTON_STEPS = 50
 MOST_MOVES = 4  # of what is given, for one value of the hyper-parameters
@@ -109,9 +109,10 @@ class Layout(NamedTuple):
         places = {WEIGHT_SD: slice(0, self.directions), LINEAR_SD: slice(self.directions, last)}
         return {name: places[name] for name in self.own}
 
-    def precisions(self, own: Sequence[Any]) -> np.ndarray:
-        """Return the prior precisions of the fixed part, given its scales."""
-        found = np.full(self.fixed, LAST_LAYER_SCALE**-2)
+    def precisions(self, own: Sequence[Any], layer: float) -> np.ndarray:
+        """Return the prior precisions of the fixed part, given its scales and the last layer's."""
+        found = np.full(self.fixed, float(layer) ** -2)
+        found[: self.known] = LAST_LAYER_SCALE**-2
         found[self.directions : self.directions + self.linear] = tangent.CONSTANT_SD**-2
         for place, sd in zip(self.scaled().values(), own, strict=True):
             found[place] = sd**-2
@@ -201,6 +202,7 @@ class LaplaceEvidence:
         pull: tuple[Any, Any] | None = None,
     ) -> None:
         self.layout, self.rows, self.objective = layout, rows, objective
+        self.layer = float(last_layer_scale(layout.spec, objective))
         self._terms = _terms(layout._replace(directions=0))
         self.dense = np.zeros(rows.size)
         self.local = np.zeros((rows.clusters, rows.z.shape[2]))
@@ -215,7 +217,7 @@ class LaplaceEvidence:
         """Return prior precisions of D (m, m), of a cluster (a, a), half their log determinant."""
         own, factors, *_ = self.scales(free)
         layout = self.layout
-        diagonal = layout.precisions(own)
+        diagonal = layout.precisions(own, self.layer)
         half = 0.5 * np.log(diagonal[layout.known :]).sum()
         dense, local = np.zeros((self.rows.size,) * 2), np.eye(layout.spec.likelihood.outputs)
         at = layout.fixed
@@ -385,7 +387,7 @@ class LaplaceEvidence:
             return row_covariances(rows, mode.gaussian, root)
         layout, (own, factors, *_) = self.layout, self.scales(free)
         trace = float(layout.fixed - layout.known)
-        trace -= layout.precisions(own)[layout.known :] @ blocks.fixed
+        trace -= layout.precisions(own, self.layer)[layout.known :] @ blocks.fixed
         for factor, scale, covariance in zip(
             layout.bare.factors, factors, blocks.factors, strict=True
         ):
@@ -566,11 +568,9 @@ def _terms(layout: Layout) -> LikelihoodTerms:
         return total
 
     def log_prior_of(free: Array, objective: Objective) -> Any:
-        values, volume = from_free(hypers, free)
-        scale, total = likelihood.effect_scale, volume
+        values, total = from_free(hypers, free)
         for name in layout.own:
-            own = WEIGHT_PRIOR * scale if name == WEIGHT_SD else scale
-            total += dist.HalfNormal(own).log_prob(values.pop(name))
+            total += _own_prior(layout.spec, name, objective).log_prob(values.pop(name))
         return total + log_prior(bare, values, objective)
 
     def prior(free: Array, pieces: Pieces, counts: tuple[Array, ...], objective: Objective) -> Any:
@@ -586,6 +586,15 @@ def _terms(layout: Layout) -> LikelihoodTerms:
         jax.jit(jax.vmap(scales, (0, None))),
         jax.jit(jax.vmap(values_of)),
     )
+
+
+def _own_prior(spec: ModelSpec, name: str, objective: Objective) -> dist.Distribution:
+    """Return the prior of one of the fixed part's own scales."""
+    family = dict(spec.priors).get(name)
+    if family is not None:
+        return family.distribution((), *objective.priors[name])
+    scale = spec.likelihood.effect_scale
+    return dist.HalfNormal(WEIGHT_PRIOR * scale if name == WEIGHT_SD else scale)
 
 
 def _of_scale(sd: Array, square: Array, count: Array | float) -> Array:

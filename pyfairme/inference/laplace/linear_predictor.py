@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int
 from pyfairme.data import Batch
 from pyfairme.model.effects import RandomEffects, slope_columns
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import LAST_LAYER, LAST_LAYER_SCALE, ModelSpec
+from pyfairme.model.program import LAST_LAYER, ModelSpec
 
 FEW_CLUSTERS = 64  # up to which products of matrices are faster than gathers and scatters
 HUGE = 1e20  # stands for what is not finite, so that 0 times it is 0
@@ -147,11 +147,16 @@ def _finite(values: Array) -> Array:
     return jnp.nan_to_num(values, nan=-HUGE, posinf=HUGE, neginf=-HUGE)
 
 
-def whitening(layout: LinearPredictor, hypers: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return T of D (M, M) and of one local cluster (a, a)."""
+def whitening(
+    layout: LinearPredictor, hypers: Mapping[str, Array], layer_scale: Array | float
+) -> tuple[Array, Array]:
+    """Return T of D (M, M) and of one local cluster (a, a).
+
+    ``layer_scale`` is the SD of the prior of a latent last layer.
+    """
     blocks = []
     if layout.layer:
-        blocks.append(LAST_LAYER_SCALE * jnp.eye(layout.layer * layout.outputs))
+        blocks.append(layer_scale * jnp.eye(layout.layer * layout.outputs))
     for factor in layout.others:
         own = cluster_scale(factor, hypers)
         blocks.append(jnp.kron(jnp.eye(factor.clusters), own))

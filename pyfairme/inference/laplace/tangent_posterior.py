@@ -27,13 +27,7 @@ from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.cluster_integrals import LaplaceError
 from pyfairme.inference.laplace.hyper_parameters import to_free
-from pyfairme.inference.laplace.laplace_evidence import (
-    LINEAR_SD,
-    WEIGHT_SD,
-    Found,
-    LaplaceEvidence,
-    Layout,
-)
+from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.mixed_design import lay_out
 from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
@@ -50,6 +44,7 @@ from pyfairme.inference.laplace.second_stage import (
 from pyfairme.inference.laplace.tangent_basis import TangentBasis, find_basis
 from pyfairme.model import tangent
 from pyfairme.model.program import ModelSpec, Objective, plain
+from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 from pyfairme.notices import warn
 
 FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400

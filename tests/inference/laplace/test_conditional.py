@@ -71,8 +71,9 @@ class Problem:
         g, w = g * rows.weight[:, None], w * rows.weight[:, None, None]
         pull = np.einsum("nkl,nl->nk", w, eta - rows.base) + g
         before = float(likelihood.precision(latents))
+        self.layer = 1.7
         self.tilt = 0.3 * np.ones(layout.dense), 0.2 * np.ones((layout.clusters, layout.width))
-        sums = compiled(sum_rows(rows, w, pull), before, self.tilt)
+        sums = compiled(sum_rows(rows, w, pull), before, self.tilt, self.layer)
         self.found = jax.jit(condition, static_argnums=0)(layout, sums, hypers)
         # the likelihood's precision changes with its own parameter
         ratio = float(likelihood.precision(hypers)) / before
@@ -84,7 +85,7 @@ class Problem:
         design[:, :, :m] = rows.x
         for row, code in enumerate(rows.code):
             design[row, :, m + a * code : m + a * (code + 1)] = rows.z[row]
-        scale, own = (np.asarray(v, np.float64) for v in whitening(self.layout, hypers))
+        scale, own = (np.asarray(v, np.float64) for v in whitening(self.layout, hypers, self.layer))
         covariance = np.zeros((design.shape[2],) * 2)
         covariance[:m, :m] = scale @ scale.T
         covariance[m:, m:] = np.kron(np.eye(rows.clusters), own @ own.T)
@@ -142,7 +143,7 @@ def test_a_scale_of_zero_leaves_its_effects_at_zero():
     rows = lay_out(Layout(spec, spec), mlp_init(jax.random.key(3), (2, 1)), batch)
     w, pull = np.ones((len(rows.y), 1, 1)), np.ones((len(rows.y), 1))
     nothing = np.zeros(layout.dense), np.zeros((7, 2))
-    sums = compiled(sum_rows(rows, w, pull), 1.0, nothing)
+    sums = compiled(sum_rows(rows, w, pull), 1.0, nothing, 2.5)
     hypers = latents | {"big_intercept_sd": jnp.zeros(1), "big_slopes_sd": jnp.zeros((1, 1))}
 
     @jax.jit

@@ -98,7 +98,7 @@ def test_the_factor_with_the_most_effects_is_local():
 def test_whitening_squares_to_the_prior_covariance():
     spec = CASES["crossed"]
     latents = make_latents(spec)
-    dense, local = whitening(LinearPredictor(spec), latents)
+    dense, local = whitening(LinearPredictor(spec), latents, LAST_LAYER_SCALE)
     tau = np.r_[latents["big_intercept_sd"], latents["big_slopes_sd"][:, 0]]
     root = np.asarray(latents["big_cholesky"])[0]
     covariance = np.diag(tau) @ root @ root.T @ np.diag(tau)
