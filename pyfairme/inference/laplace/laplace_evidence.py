@@ -449,9 +449,19 @@ class LaplaceEvidence:
         their evidence.
         """
 
+        first: list[float] = []  # of the value, and of the slope's length, at the start
+
         def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = self.value_and_gradient(free)
-            return -value, -gradient
+            try:
+                value, gradient = self.value_and_gradient(free)
+            except (FloatingPointError, np.linalg.LinAlgError):
+                if not first:
+                    raise
+                return 2 * abs(first[0]) / first[1] + 1, np.zeros_like(free)  # too far: come back
+            if not first:  # the first step is as long as the slope: at most 1
+                most = max(abs(value), 1.0)
+                first.extend((value, float(np.clip(np.linalg.norm(gradient), 1.0, most))))
+            return -value / first[1], -gradient / first[1]
 
         own = len(self.layout.own)
         most = [MOST_SD] * own + [MOST_FREE] * (len(start) - own)
