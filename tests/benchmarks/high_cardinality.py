@@ -1,6 +1,6 @@
 """Random effects beside a network on the published folds of `wages` (Sigrist, arXiv 2307.02071).
 
-    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py --folds 0 [--slopes] [--steps]
+    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py --folds 0 [--slopes] [--posterior laplace]
 
 GPBoost's published errors are of a model with random slopes of t and t^2 for every woman beside her
 intercept (the authors' run_experiments.R): ``--slopes`` fits that. The peers' errors stand beside.
@@ -41,7 +41,7 @@ def judged(folder: Path, fold: int, slopes: bool, keywords: dict[str, Any]) -> d
     """Return test error, scales and processor seconds of one fold, and the peers' errors."""
     X, y, inside = read(folder, fold, slopes)
     model = pf.FairMixedEffectsRegressor(
-        "idcode", random_slopes=["t", "t2"] if slopes else None, fairness=None, guide="block",
+        "idcode", random_slopes=["t", "t2"] if slopes else None, fairness=None,
         unseen="population", progress=False, random_state=0, **keywords,
     )  # fmt: skip
     begin = time.process_time()
@@ -63,10 +63,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("PYFAIRME_DATA", "data"))
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--slopes", action="store_true", help="random slopes of t and t^2")
+    parser.add_argument("--posterior", default="none", help="network_posterior")
     parser.add_argument("--steps", type=int, default=2000, help="min_steps")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    keywords = {"network_posterior": "none", "min_steps": options.steps}
+    keywords = {"network_posterior": options.posterior, "min_steps": options.steps}
+    if options.posterior == "none":
+        keywords["guide"] = "block"
     lines = []
     for fold in options.folds:
         folder = Path(options.data) / "high_cardinality"

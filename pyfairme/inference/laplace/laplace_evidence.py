@@ -448,7 +448,6 @@ class LaplaceEvidence:
         It ends after so many ``iterations``, or when a thousand rows gain less than ``gain`` times
         their evidence.
         """
-
         first: list[float] = []  # of the value, and of the slope's length, at the start
 
         def loss(free: np.ndarray) -> tuple[float, np.ndarray]:

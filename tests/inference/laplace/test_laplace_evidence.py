@@ -162,6 +162,32 @@ def test_the_maximum_is_one():
             assert evidence.value_and_gradient(other)[0] < best + 0.05
 
 
+def test_a_search_comes_back_from_where_the_algebra_breaks_down(monkeypatch):
+    evidence, layout = make(Normal())
+    start = np.full(len(layout.hypers), -0.5)
+    best = evidence.maximise(start)
+    compute, places = evidence.value_and_gradient, []
+
+    def second_breaks(free):
+        places.append(free.copy())
+        if len(places) == 2:
+            raise np.linalg.LinAlgError
+        return compute(free)
+
+    monkeypatch.setattr(evidence, "value_and_gradient", second_breaks)
+    found = evidence.maximise(start)
+    assert compute(found.free)[0] == pytest.approx(compute(best.free)[0], abs=0.05)
+    steps = [np.linalg.norm(place - start) for place in places[1:3]]
+    assert steps[1] < steps[0] <= 1.0 + 1e-9  # it starts with a short step, and halves it
+
+    def first_breaks(free):
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(evidence, "value_and_gradient", first_breaks)
+    with pytest.raises(np.linalg.LinAlgError):
+        evidence.maximise(start)
+
+
 def test_quadratic_around_the_maximum_is_exact_for_a_normal_likelihood():
     evidence, layout = make(Normal())
     found = evidence.maximise(np.full(len(layout.hypers), -0.5))
