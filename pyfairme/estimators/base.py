@@ -47,6 +47,7 @@ from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.tangent_posterior import too_large
 from pyfairme.inference.predictions import Fit, Query
+from pyfairme.inference.prior_sensitivity import prior_sensitivity
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.row_order import warn_of_order
@@ -593,8 +594,14 @@ class FairMixedEffects(BaseEstimator, ABC):
         after `refine` R-hat, effective sample sizes (bulk, tails) and divergences; after `adapt`
         Pareto's k of the new clusters. Other guides have one line, whose column "note" says how to
         get diagnostics.
+
+        With these come lines "prior_sensitivity" of the hyper-parameters (power-scaling, limit
+        .05): above it the choice of the prior shows in the posterior, as it must with few clusters.
+        That is no fault of the draws, but a reason to say which prior it was (docs/priors.md).
         """
-        return diagnostics(labels=self._labels, fit=self.fit_)
+        numbers = estimator_keywords.prior_numbers(self.get_params(deep=False), self.fit_.spec)
+        matters = prior_sensitivity(self.fit_, numbers) if self.fit_.quality else {}
+        return diagnostics(self.fit_, self._labels, matters)
 
     # Fairness -------------------------------------------------------------------------------
 

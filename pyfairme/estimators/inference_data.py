@@ -22,6 +22,7 @@ from pyfairme.inference import posterior_draws, predictions
 from pyfairme.inference.arviz_groups import assemble, group
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.prior_draws import prior_draws
+from pyfairme.inference.prior_sensitivity import hyper_log_priors
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 MOST_NUMBERS = 5e8  # of 8 bytes each, over all groups that have rows
 PRIOR_NOTE = "Latent variables drawn from their prior, with the fitted network, which has none."
+LOG_PRIOR_NOTE = (
+    "Log prior densities of the hyper-parameters as in the program: of a standardised target, of "
+    "the Cholesky factor of correlations. Those of the effects given their scales are not here."
+)
 LIKELIHOOD_NOTE = (
     "log p(y | draw) of the mixed prediction, per unit of y, without row weights. Leaving a row "
     "out by these draws leaves what they are conditional on as it is, fitted to all rows."
@@ -67,7 +72,13 @@ def to_arviz(
     attrs = saved_state.posterior_attrs(estimator)
     kept = _kept(estimator.fit_, draws)
     fit = _thinned(estimator.fit_, kept)
+    given = estimator_keywords.prior_numbers(estimator.get_params(deep=False), fit.spec)
     groups = {"posterior": posterior_draws.latent_group(fit, labels, attrs)}
+    densities = hyper_log_priors(fit, given)
+    if densities:
+        each = {name: (("chain", "draw"), value) for name, value in densities.items()}
+        told = attrs | {"note": f"{attrs['note']} {LOG_PRIOR_NOTE}"}
+        groups["log_prior"] = group(each, {}, told)
     rows = None
     if X is not None:
         taken = {*groups["posterior"].variables, *groups["posterior"].dims}
@@ -80,7 +91,6 @@ def to_arviz(
             f"most {int(MOST_NUMBERS * prior // held)}. [too-many-draws]"
         )
     if prior:
-        given = estimator_keywords.prior_numbers(estimator.get_params(deep=False), fit.spec)
         drawn = prior_draws(fit, given, prior, estimator._seed)
         before = replace(fit, draws=drawn)
         said = attrs | {"kind": "prior", "guide": "none", "note": PRIOR_NOTE}

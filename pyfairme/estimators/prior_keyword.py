@@ -121,6 +121,13 @@ def families(prior: Prior, spec: ModelSpec) -> tuple[tuple[str, PriorFamily], ..
     return tuple(found)
 
 
+def of_posterior(prior: Prior, network_posterior: str) -> Prior:
+    """Return the priors of a fitted model: `refine` makes point estimates of networks again."""
+    if prior is None or network_posterior == "laplace":
+        return prior
+    return {key: entry for key, entry in prior.items() if key not in ("network_sd", "linear_sd")}
+
+
 def numbers(prior: Prior, spec: ModelSpec) -> dict[str, tuple[float, ...]]:
     """Return the numbers of the priors by site, for `Objective.priors`."""
     return {

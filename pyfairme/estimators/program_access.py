@@ -88,7 +88,11 @@ class FittedProgram:
         For a mini-batch say how much all rows weigh, and a batch on average: ``model(batch,
         objective, Totals(rows, batch))``, of `pyfairme.model.program`.
         """
-        return _inputs(self._estimator, X, y, sample_weight)
+        rows, objective = _inputs(self._estimator, X, y, sample_weight)
+        gains = self._estimator.fit_.gains
+        if gains is not None:
+            objective = objective._replace(gains=tuple(map(jnp.float32, gains[self.number])))
+        return rows, objective
 
     def member(self, number: int) -> FittedProgram:
         """Return the program of one member of an ensemble, from 0; they differ in parameters."""

@@ -32,6 +32,8 @@ def check_arrays(fit: Fit, design: Design) -> None:
     _names("likeness", fit.likeness, terms)
     for name, value in fit.likeness.items():
         checked(name, value, GRID.shape)
+    if fit.gains is not None:
+        checked("gains", fit.gains, (members, 2))
     for name, value in fit.quality.items():
         _quality(name, value, members)
 

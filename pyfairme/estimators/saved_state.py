@@ -12,7 +12,7 @@ import pandas as pd
 from pyfairme.data import TARGETS, Binned, ClassTarget, Design
 from pyfairme.data.design_state import rebuilt
 from pyfairme.data.target import Target
-from pyfairme.estimators import estimator_keywords, keywords_after_fit
+from pyfairme.estimators import estimator_keywords, keywords_after_fit, prior_keyword
 from pyfairme.estimators.custom_objects import KEYWORDS, OBJECT, plain_object, rich_object
 from pyfairme.estimators.saved_array_checks import check_arrays, checked, line
 from pyfairme.estimators.warm_start_state import Learned
@@ -117,6 +117,7 @@ def to_state(estimator: FairMixedEffects, secret: bytes | None = None) -> dict[s
         "quality": dict(fit.quality),
         "membership": [_layers(network) for network in fit.membership],
         "likeness": dict(fit.likeness),
+        "gains": fit.gains,
         "history": {name: estimator.history_[name].to_numpy() for name in estimator.history_},
         "n_iter": int(estimator.n_iter_),
         "n_features_in": int(estimator.n_features_in_),
@@ -191,6 +192,7 @@ def from_state(
         tuple(_unlayers(network) for network in state["membership"]),
         dict(state["quality"]),
         dict(state.get("likeness", {})),  # older files have none
+        state.get("gains"),  # as here
     )
     check_arrays(estimator.fit_, design)
     if state.get("learned") is not None:  # older files have none
@@ -217,6 +219,7 @@ def _spec(estimator: FairMixedEffects) -> ModelSpec:
     """Return the structure that the keywords and the design describe; it is not stored itself."""
     params = estimator.get_params(deep=False)
     params |= {"network_posterior": estimator.network_posterior_}
+    params |= {"prior": prior_keyword.of_posterior(params["prior"], params["network_posterior"])}
     return estimator_keywords.model_spec(params, estimator.design_, estimator._likelihood())
 
 

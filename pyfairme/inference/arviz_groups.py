@@ -64,6 +64,21 @@ def assemble(groups: Mapping[str, xr.Dataset]) -> Any:
     return az.InferenceData(**named)
 
 
+def power_scaling(data: Any) -> xr.Dataset:
+    """Return how much the posterior changes as the groups ``log_prior`` are power-scaled.
+
+    The gradient of the cumulative Jensen-Shannon distance of every variable of ``posterior``
+    (Kallioinen, Paananen, Buerkner & Vehtari 2024), as ArviZ computes it.
+    """
+    try:
+        from arviz_stats import psense  # type: ignore[import-not-found]
+    except ImportError:
+        from arviz import psens
+
+        return psens(data)
+    return psense(data)
+
+
 def _without_slashes(names: Sequence[str]) -> dict[str, str]:
     """Return a name without slashes for each, all different."""
     found = {name: name for name in names if "/" not in name}

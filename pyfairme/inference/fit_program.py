@@ -107,7 +107,7 @@ def train(
         trained, guide, training, validation, objective, schedule, seeds, report, start
     )
     ended = [dict(one.params) for one in fitted]
-    histories, draws, centres, qualities = [], [], [], []
+    histories, draws, centres, qualities, gains = [], [], [], [], []
     for member, one in enumerate(fitted):
         add_skill(one.history, chances, prefix)
         histories.append(pd.DataFrame(one.history).assign(member=member))
@@ -115,6 +115,7 @@ def train(
         found = _posterior(spec, guide, one, rows, objective, seeds[member], schedule.batch_size)
         one.params["network"] = found.network
         qualities.append(found.quality)
+        gains.append(found.gains)
         draws.append(_kept(found.draws, members))
         centres.append(_centre(spec, one.params["network"], draws[-1], training))
         _compare_with_null(spec, one, draws[-1], training, objective)
@@ -126,8 +127,9 @@ def train(
         for factor, there in zip(spec.factors, told_apart, strict=infer)
     )
     alike = likeness(spec, stacked, membership, training) if infer else {}
+    each = np.stack(gains) if spec.tangent else None
     return Result(
-        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities), alike),
+        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities), alike, each),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
         ended,
@@ -136,14 +138,15 @@ def train(
 
 def trained_networks(fit: Fit, training: Batch) -> Fit:
     """Return a fit without the linear model of its networks: they are point estimates again."""
-    spec = replace(fit.spec, tangent=False)
+    priors = tuple(one for one in fit.spec.priors if one[0] not in tangent.OWN_SCALES)
+    spec = replace(fit.spec, tangent=False, priors=priors)
     kept = {latent.name for latent in spec.latents}
     draws = {name: value for name, value in fit.draws.items() if name in kept}
     centres = [
         _centre(spec, jax.tree.map(lambda leaf, at=at: leaf[at], fit.network), {}, training)
         for at in range(len(fit.centre))
     ]
-    return replace(fit, spec=spec, draws=draws, centre=np.stack(centres))
+    return replace(fit, spec=spec, draws=draws, centre=np.stack(centres), gains=None)
 
 
 def _told_apart(spec: ModelSpec) -> tuple[bool, ...]:

@@ -39,7 +39,8 @@ class Fit:
     ``membership`` holds the layers of every factor's cluster classifier (none of one with too many
     clusters), or nothing; ``likeness`` what belonging to a cluster is worth (see `likeness`).
     ``quality`` says what the draws are worth, per member: Pareto's k after a block guide; R-hat,
-    effective sample size and divergences after NUTS.
+    effective sample size and divergences after NUTS. ``gains`` (members, 2) are those of a
+    network's linear model (`pyfairme.model.tangent`), None of other models and of older files.
     """
 
     spec: ModelSpec
@@ -49,6 +50,7 @@ class Fit:
     membership: tuple[Any, ...] = ()
     quality: Mapping[str, np.ndarray] = field(default_factory=dict)
     likeness: Mapping[str, np.ndarray] = field(default_factory=dict)
+    gains: np.ndarray | None = None
 
 
 class Query(NamedTuple):

@@ -41,7 +41,8 @@ def prior_draws(fit: Fit, objective: Objective, number: int, seed: int) -> dict[
     each = -(-number // members)
     keys = jax.random.split(jax.random.key(seed), members * each)
     make_room((spec, tuple(fit.draws)), keys)
-    objective = Objective(prior_scale=objective.prior_scale, priors=objective.priors)
+    gains = (1.0, 1.0) if fit.gains is None else tuple(fit.gains[0])
+    objective = Objective(prior_scale=objective.prior_scale, priors=objective.priors, gains=gains)
     drawn = _compiled(spec, tuple(fit.draws))(keys, network, _one_row(spec), objective)
     return {
         name: np.asarray(value).reshape(members, each, *value.shape[1:])

@@ -91,8 +91,8 @@ class Objective(NamedTuple):
     """The tuned numbers of the objective (eq. 11), traced: changing one compiles nothing.
 
     ``kl`` multiplies the prior's part of the ELBO, ``prior_scale`` the scales of the random
-    effects' default priors; ``priors`` are the numbers of `ModelSpec.priors`, by site; the others
-    are the strengths of their terms.
+    effects' default priors; ``priors`` are the numbers of `ModelSpec.priors`, by site; ``gains``
+    are those of `tangent`; the others are the strengths of their terms.
     """
 
     fixed: Array | float = 0.0
@@ -103,6 +103,7 @@ class Objective(NamedTuple):
     balance: tuple[Any, ...] = ()  # per attribute: weight of each level
     threshold: Array | float = 0.5  # probability from which the positive of two classes is decided
     priors: Mapping[str, tuple[Any, ...]] = {}
+    gains: tuple[Array | float, Array | float] = (1.0, 1.0)
 
 
 class Totals(NamedTuple):
@@ -252,7 +253,8 @@ def draw_latents(spec: ModelSpec, objective: Objective, totals: Totals) -> dict[
                     prior = priors.get(latent.name, prior)
                     latents[latent.name] = numpyro.sample(latent.name, prior)
         if spec.tangent:
-            latents |= tangent.sample(spec.sizes)
+            scales = {name: tangent_prior(spec, name, objective) for name in tangent.OWN_SCALES}
+            latents |= tangent.sample(spec.sizes, scales, objective.gains)
         scale = objective.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
             latents |= effects.sample(factor, scale, spec.plate(factor), priors)
@@ -269,6 +271,14 @@ def given_priors(spec: ModelSpec, objective: Objective) -> dict[str, dist.Distri
         for latent in spec.latents
         if latent.name in families
     }
+
+
+def tangent_prior(spec: ModelSpec, name: str, objective: Objective) -> dist.Distribution:
+    """Return the prior of one of the scales of `tangent`, in units of what it adds to the link."""
+    family = dict(spec.priors).get(name)
+    if family is None:
+        return tangent.scale_prior(name, spec.likelihood.effect_scale)
+    return family.distribution((), *objective.priors[name])
 
 
 def last_layer_scale(spec: ModelSpec, objective: Objective) -> Array | float:

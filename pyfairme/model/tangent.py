@@ -5,18 +5,23 @@ network of the same shape that was never trained, the fixed part is
 
     fixed = J(x) w + J'(x) w' + x . b + c + offset
     w ~ Normal(0, s_1),  w' ~ Normal(0, s_2),  b ~ Normal(0, s_3),  c ~ Normal(0, 10)
-    s ~ HalfNormal(1)
+    s_1 / g_1, s_2 / g_2 ~ HalfNormal(2 s),  s_3 ~ HalfNormal(s)
 
-Without a hidden layer there is only x . b + c. The trained network is one of these functions: its
-last layer is among w. Their posterior is the linearised Laplace approximation with the mode of the
-linear model (Khan et al. 2019; Immer, Korzepa & Bauer 2021; Antoran et al. 2022). The features of
-the trained network alone are those that it chose by the same rows: with them the linear model is
-too sure of itself; features that saw no row hold what training did not look for.
+or priors of a user's own, with s the scale of the likelihood's effects. The gains g are those with
+which J(x) w and J'(x) w' have the variance (s_1 / g_1)^2 and (s_2 / g_2)^2 at the mean row, so that
+these are the standard deviations of what the two networks add; `tangent_posterior`, which finds
+the posterior, has one of both. Without a hidden layer there is only x . b + c.
+
+The trained network is one of these functions: its last layer is among w. Their posterior is the
+linearised Laplace approximation with the mode of the linear model (Khan et al. 2019; Immer, Korzepa
+& Bauer 2021; Antoran et al. 2022). The features of the trained network alone are those that it
+chose by the same rows: with them the linear model is too sure of itself; features that saw no row
+hold what training did not look for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -27,13 +32,16 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
+from numpyro.distributions import constraints
 
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.networks import Layer, mlp_apply
 
 WEIGHTS, LINEAR, SCALES = "tangent_weights", "tangent_linear", "tangent_sd"
-WEIGHT_SD, LINEAR_SD = "weight_sd", "linear_sd"  # scales by which the evidence knows them
+OWN_SCALES = WEIGHT_SD, LINEAR_SD = "weight_sd", "linear_sd"  # scales, divided by their gains
+WEIGHT_PRIOR = 2.0  # times the likelihood's scale of effects: scale of the first one's HalfNormal
 CONSTANT_SD = 10.0
+LEAST_GAIN = 1e-12  # of a network whose output does not depend on its weights
 BLOCK_ROWS = 1024  # rows whose features are held at once
 
 
@@ -54,11 +62,56 @@ def latents(sizes: tuple[int, ...]) -> tuple[Latent, ...]:
     return tuple(found)
 
 
-def sample(sizes: tuple[int, ...]) -> dict[str, Any]:
-    """Draw the scales and the weights from the prior, as NumPyro sites."""
+def scale_prior(name: str, effect_scale: float) -> dist.Distribution:
+    """Return the default prior of the scale ``name``, in units of what it adds to the link."""
+    return dist.HalfNormal(WEIGHT_PRIOR * effect_scale if name == WEIGHT_SD else effect_scale)
+
+
+class ScalePriors(dist.Distribution):
+    """Independent scales, each with a prior of its own, times a gain.
+
+    Parameters
+    ----------
+    parts
+        The scales' priors, one number each.
+    gains
+        What their draws are multiplied by.
+    """
+
+    support = constraints.independent(constraints.positive, 1)  # type: ignore[assignment]
+
+    def __init__(self, parts: Sequence[dist.Distribution], gains: Sequence[Array | float]) -> None:
+        self.parts = tuple(parts)
+        self.gains = tuple(jnp.maximum(jnp.asarray(gain), LEAST_GAIN) for gain in gains)
+        super().__init__((), (len(self.parts),))
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        """Draw scales (*sample_shape, parts)."""
+        keys = jax.random.split(key, len(self.parts))
+        each = zip(keys, self.parts, self.gains, strict=True)
+        return jnp.stack([gain * part.sample(own, sample_shape) for own, part, gain in each], -1)
+
+    def log_prob(self, value: Array) -> Array:
+        """Return the log density of scales (..., parts)."""
+        each = zip(jnp.moveaxis(value, -1, 0), self.parts, self.gains, strict=True)
+        terms = [part.log_prob(own / gain) - jnp.log(gain) for own, part, gain in each]
+        return jnp.stack(terms).sum(axis=0)
+
+
+def sample(
+    sizes: tuple[int, ...],
+    priors: Mapping[str, dist.Distribution],
+    gains: tuple[Array | float, Array | float],
+) -> dict[str, Any]:
+    """Draw the scales and the weights from the prior, as NumPyro sites.
+
+    ``priors`` are those of `WEIGHT_SD` and `LINEAR_SD`.
+    """
     hidden = len(sizes) > 2
-    prior: Any = dist.HalfNormal(1.0).expand((3 if hidden else 1,)).to_event()
-    scales: Any = numpyro.sample(SCALES, prior)
+    parts, times = [priors[LINEAR_SD]], [1.0]
+    if hidden:
+        parts, times = [priors[WEIGHT_SD]] * 2 + parts, [*gains, *times]
+    scales: Any = numpyro.sample(SCALES, ScalePriors(parts, times))
     drawn = {SCALES: scales}
     if hidden:
         each = jnp.repeat(scales[:2], weight_count(sizes) // 2)

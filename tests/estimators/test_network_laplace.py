@@ -1,10 +1,15 @@
 """network_posterior="laplace" from the front door: intervals, clusters, files, what is refused."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import pyfairme as pf
 from pyfairme.datasets import make_clustered
+from pyfairme.estimators.estimator_keywords import prior_numbers
+from pyfairme.inference.prior_draws import prior_draws
+from pyfairme.model.program import predictor
 
 QUICK = {"hidden": (16, 8), "min_steps": 300, "epochs": 1, "random_state": 0, "progress": False}
 
@@ -86,7 +91,13 @@ def test_posterior_has_the_effects_and_not_the_weights(fitted):
     }
     assert "tangent" in posterior.posterior.attrs["conditional_on"]
     assert fitted.guide_ == "mean_field"
-    assert set(fitted.diagnostics_["measure"]) == {"pareto_k", "relative_ess"}
+    table = fitted.diagnostics_
+    assert set(table["measure"]) == {"pareto_k", "relative_ess", "prior_sensitivity"}
+    judged = table[table["measure"] == "prior_sensitivity"]
+    assert set(judged["parameter"]) == {
+        "cluster_intercept_sd", "cluster_slopes_sd", "network_sd", "linear_sd",
+    }  # fmt: skip
+    assert judged["value"].between(0, 1).all()
 
 
 def test_new_outcomes_and_their_densities(fitted, table):
@@ -158,3 +169,36 @@ def test_refused():
         model.refine()
     with pytest.raises(ValueError, match=r"weights of the network.*\[network-too-large\]"):
         make(hidden=(400, 400)).fit(data.frame, data.target)
+
+
+def prior_links(model, X):
+    """Fixed links (draws, rows) under the model's prior."""
+    spec = model.fit_.spec
+    numbers = prior_numbers(model.get_params(deep=False), spec)
+    drawn = prior_draws(model.fit_, numbers, 200, 0)
+    network = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), model.fit_.network)
+    batch, _ = model.program_.inputs(X)
+
+    @jax.jit
+    def links(draws):
+        return jax.lax.map(lambda u: predictor(spec, network, u, batch).fixed[:, 0], draws)
+
+    return np.asarray(links({name: jnp.asarray(value[0]) for name, value in drawn.items()}))
+
+
+def test_the_prior_of_the_network_is_on_the_scale_of_the_link(table, known):
+    """What a small prior lets the network add is small, a priori and in the posterior."""
+    X, y = (part[known].iloc[:300] for part in (table.frame, table.target))
+    spread, after = [], []
+    for scale in (0.05, 2.0):
+        own = {"network_sd": ("half_normal", scale), "linear_sd": ("half_normal", scale)}
+        model = make(prior=own, fairness=None, unseen="population").fit(X, y)
+        _, objective = model.program_.inputs(X, y)
+        np.testing.assert_allclose(objective.gains, model.fit_.gains[0])
+        links = prior_links(model, X)
+        spread.append(np.sqrt(links.var(axis=1).mean()) / scale)
+        after.append(model.predict_proba(X, effects="fixed")[:, 1].std())
+    # two networks of SD 1 and ten linear columns, whose means are in the constant's place
+    assert spread[0] == pytest.approx(spread[1], rel=1e-4)
+    assert 2 < spread[0] < (2 + model.fit_.spec.covariates) ** 0.5
+    assert after[0] < 0.85 * after[1]

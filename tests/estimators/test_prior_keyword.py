@@ -214,3 +214,32 @@ def test_a_latent_last_layer_has_a_normal_prior_only(real):
         for sd in (0.01, 2.0)
     )
     assert tight.abs().max() < 0.3 * wide.abs().max()
+
+
+@pytest.mark.arviz
+def test_arviz_finds_the_prior_sensitivity_of_the_table(real):
+    """Both ArviZ lines, on the same draws."""
+    keywords = {"guide": "block", "random_slopes": ["x1"], "correlated": True, "prior": CHOSEN}
+    model = regressor(**keywords).fit(real.X, real.y)
+    table = model.diagnostics_.query("measure == 'prior_sensitivity'").set_index("parameter")
+    data = model.to_arviz(real.X[:50], real.y[:50])
+    assert {*data["log_prior"].data_vars} == {
+        "residual_sd", "cluster_intercept_sd", "cluster_slopes_sd", "cluster_correlation",
+    }  # fmt: skip
+    names = ["cluster_intercept_sd", "cluster_slopes_sd", "residual_sd"]
+    found = power_scaled(data, names)
+    for name in names:
+        assert float(found[name].max()) == pytest.approx(table["value"][name], abs=1e-4)
+    assert list(table["ok"]) == list(table["value"] <= 0.05)
+
+
+def power_scaled(data, names):
+    try:
+        from arviz_stats import psense, psense_summary
+    except ImportError:
+        from arviz import psens
+
+        return psens(data, var_names=names)
+    summary = psense_summary(data, var_names=names)
+    assert {"prior", "likelihood", "diagnosis"} <= set(summary)
+    return psense(data, var_names=names)

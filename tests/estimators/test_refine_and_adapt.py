@@ -79,9 +79,11 @@ def test_refine_gives_chains_and_draws(refined, clf):
 def test_refine_reports_on_its_chains(refined, clf):
     table = refined[0].diagnostics_
     assert list(table.columns) == [
-        "parameter", "cluster", "member", "measure", "value", "limit", "ok",
+        "parameter", "cluster", "member", "measure", "value", "limit", "ok", "note",
     ]  # fmt: skip
-    assert set(table["measure"]) == {"divergences", "r_hat", "ess_bulk", "ess_tail"}
+    assert set(table["measure"]) == {
+        "divergences", "r_hat", "ess_bulk", "ess_tail", "prior_sensitivity",
+    }  # fmt: skip
     judged = table[table["measure"] == "r_hat"]
     assert set(judged["parameter"]) == {"cluster_intercept_sd", "cluster_intercept"}
     assert (judged["value"] < 1.2).all()

@@ -5,9 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from scipy import stats
 
 from pyfairme.model import tangent
+from pyfairme.model.likelihoods import Bernoulli
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init
+from pyfairme.model.priors import PRIORS
+from pyfairme.model.program import SUMS, ModelSpec, Objective, draw_latents
 
 SIZES = (3, 5, 4, 2)
 
@@ -72,3 +77,33 @@ def test_untrained_network_never_changes():
     first = tangent.untrained(SIZES)[0].weight
     assert first[0, 0] == pytest.approx(1.764052345967664 * (2 / 3) ** 0.5, rel=1e-6)
     assert tangent.untrained(SIZES) is tangent.untrained(SIZES)
+
+
+def test_scales_have_the_priors_of_the_evidence_times_their_gains():
+    """What a network adds at the mean row has the SD that the prior is of."""
+    spec = ModelSpec(Bernoulli(), 3, (5, 4), tangent=True)
+    seeded = handlers.seed(draw_latents, jax.random.key(0))
+    objective = Objective(gains=(0.2, 4.0))
+    site = handlers.trace(seeded).get_trace(spec, objective, SUMS)[tangent.SCALES]
+    at = np.array([0.3, 2.5, 0.7])
+    known = stats.halfnorm(scale=np.array([2 * 1.5 * 0.2, 2 * 1.5 * 4.0, 1.5]))
+    assert float(site["fn"].log_prob(at)) == pytest.approx(known.logpdf(at).sum(), abs=1e-4)
+    drawn = np.asarray(site["fn"].sample(jax.random.key(1), (2000,)))
+    assert drawn.shape == (2000, 3)
+    for index in range(3):
+        one = stats.halfnorm(scale=known.kwds["scale"][index])
+        assert stats.kstest(drawn[:, index], one.cdf).pvalue > 1e-3
+
+
+def test_scales_take_priors_of_ones_own():
+    priors = ((tangent.WEIGHT_SD, PRIORS["exponential"]), (tangent.LINEAR_SD, PRIORS["gamma"]))
+    spec = ModelSpec(Bernoulli(), 3, (5, 4), tangent=True, priors=priors)
+    numbers = {tangent.WEIGHT_SD: (2.0,), tangent.LINEAR_SD: (2.0, 3.0)}
+    objective = Objective(gains=(0.2, 4.0), priors=numbers)
+    seeded = handlers.seed(draw_latents, jax.random.key(0))
+    site = handlers.trace(seeded).get_trace(spec, objective, SUMS)[tangent.SCALES]
+    expected = stats.expon(scale=np.array([0.1, 2.0])).logpdf([0.3, 2.5]).sum()
+    expected += stats.gamma(2.0, scale=1 / 3).logpdf(0.7)
+    assert float(site["fn"].log_prob(np.array([0.3, 2.5, 0.7]))) == pytest.approx(
+        expected, abs=1e-4
+    )

@@ -44,10 +44,19 @@ def typical(latents: tuple[Latent, ...], draws: Mapping[str, np.ndarray]) -> dic
     return {name: np.asarray(value[distance.argmin()]) for name, value in draws.items()}
 
 
-def log_prior(spec: ModelSpec, hypers: Mapping[str, Array], objective: Objective) -> Array:
-    """Log prior density of the hyper-parameters."""
+def log_priors(
+    spec: ModelSpec, hypers: Mapping[str, Array], objective: Objective
+) -> dict[str, Array]:
+    """Log prior density of every hyper-parameter, by its site.
+
+    ``hypers`` holds latents of ``spec`` that are no effects given others.
+    """
     seeded = handlers.seed(draw_latents, jax.random.key(0))
     drawn = handlers.trace(handlers.substitute(seeded, data=dict(hypers)))
     sites = drawn.get_trace(spec, objective._replace(kl=1.0), SUMS)
-    terms = [sites[name]["fn"].log_prob(value).sum() for name, value in hypers.items()]
-    return sum(terms, start=jnp.zeros(()))
+    return {name: sites[name]["fn"].log_prob(value).sum() for name, value in hypers.items()}
+
+
+def log_prior(spec: ModelSpec, hypers: Mapping[str, Array], objective: Objective) -> Array:
+    """Log prior density of the hyper-parameters together."""
+    return sum(log_priors(spec, hypers, objective).values(), start=jnp.zeros(()))

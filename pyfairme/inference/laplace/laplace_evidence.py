@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from jaxtyping import Array
 from scipy.optimize import minimize
 
@@ -40,10 +39,15 @@ from pyfairme.inference.laplace.mixed_rows import (
 from pyfairme.inference.svi import bucket
 from pyfairme.model import tangent
 from pyfairme.model.likelihoods import Latent
-from pyfairme.model.program import LAST_LAYER_SCALE, ModelSpec, Objective, last_layer_scale
+from pyfairme.model.program import (
+    LAST_LAYER_SCALE,
+    ModelSpec,
+    Objective,
+    last_layer_scale,
+    tangent_prior,
+)
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 
-WEIGHT_PRIOR = 2.0  # times the likelihood's scale of effects: scale of the first one's HalfNormal
 NEWTON_STEPS = 50
 MOST_MOVES = 4  # of what is given, for one value of the hyper-parameters
 CLOSE = 1e-3  # gain of a step, in log density, below which the mode is found
@@ -579,7 +583,7 @@ def _terms(layout: Layout) -> LikelihoodTerms:
     def log_prior_of(free: Array, objective: Objective) -> Any:
         values, total = from_free(hypers, free)
         for name in layout.own:
-            total += _own_prior(layout.spec, name, objective).log_prob(values.pop(name))
+            total += tangent_prior(layout.spec, name, objective).log_prob(values.pop(name))
         return total + log_prior(bare, values, objective)
 
     def prior(free: Array, pieces: Pieces, counts: tuple[Array, ...], objective: Objective) -> Any:
@@ -595,15 +599,6 @@ def _terms(layout: Layout) -> LikelihoodTerms:
         jax.jit(jax.vmap(scales, (0, None))),
         jax.jit(jax.vmap(values_of)),
     )
-
-
-def _own_prior(spec: ModelSpec, name: str, objective: Objective) -> dist.Distribution:
-    """Return the prior of one of the fixed part's own scales."""
-    family = dict(spec.priors).get(name)
-    if family is not None:
-        return family.distribution((), *objective.priors[name])
-    scale = spec.likelihood.effect_scale
-    return dist.HalfNormal(WEIGHT_PRIOR * scale if name == WEIGHT_SD else scale)
 
 
 def _of_scale(sd: Array, square: Array, count: Array | float) -> Array:

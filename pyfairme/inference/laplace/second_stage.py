@@ -42,11 +42,15 @@ class PosteriorWarning(UserWarning):
 
 
 class Finished(NamedTuple):
-    """The network, draws (draws, ...), and what they are worth (see `importance_sampling`)."""
+    """The network, draws (draws, ...), and what they are worth (see `importance_sampling`).
+
+    ``gains`` are those of a network's linear model (2,), of others none.
+    """
 
     network: Any
     draws: dict[str, np.ndarray]
     quality: dict[str, np.ndarray]
+    gains: np.ndarray | None = None
 
 
 def check_size(spec: ModelSpec, sampled: bool = False) -> None:

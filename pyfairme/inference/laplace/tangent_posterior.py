@@ -65,11 +65,15 @@ MOST_EFFECTS = 50_000
 
 
 class TangentDraws(NamedTuple):
-    """Draws (draws, ...) by name, and what the weights of their hyper-parameters are worth."""
+    """Draws (draws, ...) by name, and what the weights of their hyper-parameters are worth.
+
+    ``gains`` are those of `tangent_basis.TangentBasis`.
+    """
 
     draws: dict[str, np.ndarray]
     k: float
     ess: float
+    gains: tuple[float, float]
 
 
 class Anchor(NamedTuple):
@@ -155,7 +159,8 @@ def finish_tangent(
         if layout.hypers:
             warn_of_scales(found.k, found.ess)
     quality = {"pareto_k": np.asarray(found.k), "relative_ess": np.asarray(found.ess)}
-    return Finished(params["network"], found.draws, quality if layout.hypers else {})
+    quality = quality if layout.hypers else {}
+    return Finished(params["network"], found.draws, quality, np.asarray(found.gains, np.float32))
 
 
 def _as_trained(
@@ -182,7 +187,7 @@ def _as_trained(
     found[tangent.LINEAR] = np.tile(linear, (draws, 1, 1))
     found[tangent.SCALES] = np.ones((draws, scales))
     names = [latent.name for latent in layout.spec.latents]
-    return TangentDraws({k: found[k].astype(np.float32) for k in names}, np.inf, 0.0)
+    return TangentDraws({k: found[k].astype(np.float32) for k in names}, np.inf, 0.0, (1.0, 1.0))
 
 
 def draw_tangent(
@@ -243,9 +248,8 @@ def draw_tangent(
     elif anchor is not None:
         every[tangent.LINEAR] += _own_linear(network)
     names = [latent.name for latent in layout.spec.latents]
-    return TangentDraws(
-        {k: every[k].astype(np.float32) for k in names}, float(k), relative_ess(smoothed)
-    )
+    kept = {k: every[k].astype(np.float32) for k in names}
+    return TangentDraws(kept, float(k), relative_ess(smoothed), basis.gains)
 
 
 def number_of_draws(spec: ModelSpec, most: int) -> int:

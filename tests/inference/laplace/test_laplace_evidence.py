@@ -17,7 +17,7 @@ from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Categorical, NegativeBinomial, Normal, StudentT
 from pyfairme.model.networks import Layer, mlp_init
 from pyfairme.model.program import ModelSpec, Objective
-from pyfairme.model.tangent import CONSTANT_SD
+from pyfairme.model.tangent import CONSTANT_SD, WEIGHT_PRIOR
 
 ROWS = 60
 BIG, SMALL = RandomEffects("big", 6, slopes=(0,)), RandomEffects("small", 3, column=1)
@@ -102,7 +102,7 @@ def test_evidence_of_a_normal_likelihood_is_exact(hidden):
     value, _ = evidence.value_and_gradient(free)
     scales = dict(zip(names, np.exp(free), strict=True))
     prior = sum(
-        halfnorm(scale=laplace_evidence.WEIGHT_PRIOR if name == "weight_sd" else 1).logpdf(one)
+        halfnorm(scale=WEIGHT_PRIOR if name == "weight_sd" else 1).logpdf(one)
         for name, one in scales.items()
     )
     assert value == pytest.approx(expected + prior + free.sum(), abs=0.02)
