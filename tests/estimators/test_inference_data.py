@@ -45,14 +45,15 @@ def effect(found, cluster, name="cluster_intercept"):
 
 def test_groups_are_those_that_the_arguments_allow(clf, binary):
     X, y = binary.test, binary.y_test
-    rows = {"posterior", "posterior_predictive", "constant_data"}
-    assert names(clf.to_arviz()) == {"posterior"}
+    always = {"posterior", "log_prior"}
+    rows = always | {"posterior_predictive", "constant_data"}
+    assert names(clf.to_arviz()) == always
     assert names(clf.to_arviz(X, draws=10)) == rows
     judged = rows | {"log_likelihood", "observed_data"}
     assert names(clf.to_arviz(X, y, draws=10)) == judged
     priors = {"prior", "prior_predictive"}
     assert names(clf.to_arviz(X, y, draws=10, prior_draws=10)) == judged | priors
-    assert names(clf.to_arviz(prior_draws=10)) == {"posterior", "prior"}
+    assert names(clf.to_arviz(prior_draws=10)) == always | {"prior"}
 
 
 def test_dims_are_named_and_rows_are_labelled(rich, binary):
