@@ -55,6 +55,7 @@ LOST = 1.0  # log density that a slope promises, and no step brings, where the m
 ITERATIONS = 25
 LEAST_FREE, MOST_FREE = -9.0, 7.0  # of real numbers behind hyper-parameters
 MOST_SD = 2.5  # the same of the fixed part's own scales
+FEW_NUMBERS = 10.0  # that a scale of the fixed part is known by
 GAIN = 1e-5  # relative gain of the evidence at which the search ends
 
 
@@ -444,6 +445,22 @@ class LaplaceEvidence:
             factors.append(_single(mean.T @ mean + spread + cross + cross.T))
         return Pieces(fixed, tuple(factors))
 
+    def _units(self) -> np.ndarray:
+        """Return about how far each real number may move: its SD, if what it rules were known.
+
+        A scale of c Normal numbers has the SD 1 / sqrt(2 c) of its logarithm. In these units the
+        search's first step is a good one.
+        """
+        numbers: dict[str, float] = {name: FEW_NUMBERS for name in self.layout.own}
+        for factor in self.layout.bare.factors:
+            for latent in factor.latents(1.0):
+                numbers[latent.name] = factor.clusters
+        each = [
+            np.full(int(np.prod(latent.free_shape)), numbers.get(latent.name, len(self.rows.y)))
+            for latent in self.layout.hypers
+        ]
+        return 1 / np.sqrt(2 * np.concatenate([np.zeros(0), *each]))
+
     def maximise(
         self, start: np.ndarray, iterations: int = ITERATIONS, gain: float = GAIN
     ) -> Found:
@@ -452,31 +469,31 @@ class LaplaceEvidence:
         It ends after so many ``iterations``, or when a thousand rows gain less than ``gain`` times
         their evidence.
         """
-        first: list[float] = []  # of the value, and of the slope's length, at the start
+        unit = self._units()
+        first: list[float] = []  # the value at the start
 
-        def loss(free: np.ndarray) -> tuple[float, np.ndarray]:
+        def loss(scaled: np.ndarray) -> tuple[float, np.ndarray]:
             try:
-                value, gradient = self.value_and_gradient(free)
+                value, gradient = self.value_and_gradient(scaled * unit)
             except (FloatingPointError, np.linalg.LinAlgError):
                 if not first:
                     raise
-                return 2 * abs(first[0]) / first[1] + 1, np.zeros_like(free)  # too far: come back
-            if not first:  # the first step is as long as the slope: at most 1
-                most = max(abs(value), 1.0)
-                first.extend((value, float(np.clip(np.linalg.norm(gradient), 1.0, most))))
-            return -value / first[1], -gradient / first[1]
+                return 2 * abs(first[0]) + 1, np.zeros_like(scaled)  # too far: come back
+            first.append(value)
+            return -value, -gradient * unit
 
         own = len(self.layout.own)
         most = [MOST_SD] * own + [MOST_FREE] * (len(start) - own)
-        bounds = [(LEAST_FREE, value) for value in most]
+        bounds = [(LEAST_FREE / u, value / u) for value, u in zip(most, unit, strict=True)]
         options = {"maxiter": iterations, "ftol": gain / max(1.0, len(self.rows.y) / 1000)}
         best = start
         if len(start):
-            best = minimize(
-                loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options
-            ).x
+            found = minimize(
+                loss, start / unit, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+            )
+            best = found.x * unit
         if self.layout.known:
-            loss(best)  # what is given goes where it is best
+            self.value_and_gradient(best)  # what is given goes where it is best
         mode = self.at_mode(best)
         return Found(best, mode, self.precision(best), self.dense[: self.layout.known].copy())
 

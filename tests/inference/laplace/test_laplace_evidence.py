@@ -178,7 +178,7 @@ def test_a_search_comes_back_from_where_the_algebra_breaks_down(monkeypatch):
     found = evidence.maximise(start)
     assert compute(found.free)[0] == pytest.approx(compute(best.free)[0], abs=0.05)
     steps = [np.linalg.norm(place - start) for place in places[1:3]]
-    assert steps[1] < steps[0] <= 1.0 + 1e-9  # it starts with a short step, and halves it
+    assert steps[1] < steps[0] < 3.0  # it does not start with a leap to the bounds, and comes back
 
     def first_breaks(free):
         raise np.linalg.LinAlgError
