@@ -1,6 +1,6 @@
 """Random effects beside a network on the published folds of `wages` (Sigrist, arXiv 2307.02071).
 
-    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py --folds 0 [--slopes] [--posterior laplace]
+    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py [--slopes --posterior laplace]
 
 GPBoost's published errors are of a model with random slopes of t and t^2 for every woman beside her
 intercept (the authors' run_experiments.R): ``--slopes`` fits that. The peers' errors stand beside.

@@ -451,7 +451,7 @@ class LaplaceEvidence:
         A scale of c Normal numbers has the SD 1 / sqrt(2 c) of its logarithm. In these units the
         search's first step is a good one.
         """
-        numbers: dict[str, float] = {name: FEW_NUMBERS for name in self.layout.own}
+        numbers: dict[str, float] = dict.fromkeys(self.layout.own, FEW_NUMBERS)
         for factor in self.layout.bare.factors:
             for latent in factor.latents(1.0):
                 numbers[latent.name] = factor.clusters
