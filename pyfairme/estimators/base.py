@@ -596,8 +596,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         get diagnostics.
 
         With these come lines "prior_sensitivity" of the hyper-parameters (power-scaling, limit
-        .05): above it the choice of the prior shows in the posterior, as it must with few clusters.
-        That is no fault of the draws, but a reason to say which prior it was (docs/priors.md).
+        .05): above it the choice of the prior shows in the posterior, as it often does with few
+        clusters. That is no fault of the draws, but a reason to say which prior it was
+        (docs/priors.md).
         """
         numbers = estimator_keywords.prior_numbers(self.get_params(deep=False), self.fit_.spec)
         matters = prior_sensitivity(self.fit_, numbers) if self.fit_.quality else {}

@@ -27,7 +27,7 @@ LIMITS = {
     PRIOR: SENSITIVE,
 }
 WHOLE = "hyper-parameters"  # whose weights are those of the proposals
-MATTERS = "the prior matters here, as with few clusters it must: no fault of the draws"
+MATTERS = "the prior matters here, as it often does with few clusters: no fault of the draws"
 WITHOUT = "this guide has no diagnostic: refine(), or guide='block', says what draws are worth"
 COLUMNS = ["parameter", "cluster", "member", "measure", "value", "limit", "ok"]
 
