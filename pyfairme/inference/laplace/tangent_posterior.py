@@ -13,7 +13,7 @@ that of the model without penalties.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -56,6 +56,7 @@ LEAST_SD, MOST_SD = 1e-3, 3.0
 START_SD = 0.7
 MOST_MOVE = 2.0  # SDs that the centre of proposals moves by, for what Laplace's method lacks
 SIDE = 2.0  # SDs from the centre at which the two scales of an axis are found
+KEPT = 2e7  # numbers of Gaussians that are kept from proposals to draws
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
 MOST_ROWS = 50_000
@@ -74,6 +75,17 @@ class TangentDraws(NamedTuple):
     k: float
     ess: float
     gains: tuple[float, float]
+
+
+class Proposed(NamedTuple):
+    """Hyper-parameters (s, h), the logs of their weights (s,), everything else given each.
+
+    That is None where it would take too much memory.
+    """
+
+    free: np.ndarray
+    log_weight: np.ndarray
+    given: Sequence[Gaussian | None]
 
 
 class Anchor(NamedTuple):
@@ -221,13 +233,16 @@ def draw_tangent(
     anchor = None
     if pull is not None:
         anchor = _anchor(layout, network, batch, objective, found, pull)
-    free, log_weight = _propose(evidence, found, seed)
-    smoothed, k = smooth(log_weight)
+    proposals = _propose(evidence, found, seed)
+    free = proposals.free
+    smoothed, k = smooth(proposals.log_weight)
     generator = np.random.default_rng(seed)
     chosen = resample(smoothed, draws, generator)
     chosen.sort()
     each = [
-        _given_scales(evidence.given(found, free[index]), int(count), generator)
+        _given_scales(
+            proposals.given[index] or evidence.given(found, free[index]), int(count), generator
+        )
         for index, count in zip(*np.unique(chosen, return_counts=True), strict=True)
     ]
     dense, local = (np.concatenate(parts) for parts in zip(*each, strict=True))
@@ -298,8 +313,8 @@ def _anchor(
     return Anchor(mode.gaussian.dense, mode.gaussian.local)
 
 
-def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw hyper-parameters around the maximum; return them with the logs of their weights.
+def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
+    """Draw hyper-parameters around the maximum.
 
     The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
     a linear term that gives both the same slope there; for a Normal likelihood they are the same.
@@ -308,20 +323,21 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
     """
     size, centre = len(found.free), found.free
     if not size:
-        return np.zeros((1, 0)), np.zeros(1)
+        return Proposed(np.zeros((1, 0)), np.zeros(1), [None])
     around = evidence.around(found)
     products = float(evidence.rows.size) ** 3
     number = 2 * (int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2)
     lack = LaplaceError(evidence, found, number)
 
-    def values(free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the evidence (s,), and what Laplace's method lacks in it."""
+    def values(free: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Gaussian]]:
+        """Return the evidence (s,), what Laplace's method lacks in it, and everything else."""
         each = [around(one) for one in free]
-        return np.array([value for value, _ in each]), lack(free, [given for _, given in each])
+        given = [one for _, one in each]
+        return np.array([value for value, _ in each]), lack(free, given), given
 
     unit = STEP * np.eye(size)
     middle = around(centre)[0]
-    ends, errors = values(np.concatenate([centre + unit, centre - unit]))
+    ends, errors, _ = values(np.concatenate([centre + unit, centre - unit]))
     up, down = ends[:size], ends[size:]
     slope, bend = (up - down) / (2 * STEP), (up + down - 2 * middle) / STEP**2
     hessian = np.diag(bend)
@@ -335,9 +351,9 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
     quadratic = evidence.layout.spec.likelihood.quadratic
     away = np.zeros(size) if quadratic else slope - evidence.value_and_gradient(centre)[1]
 
-    def target(free: np.ndarray) -> np.ndarray:
-        value, error = values(free)
-        return value + error - (free - found.free) @ away
+    def target(free: np.ndarray) -> tuple[np.ndarray, list[Gaussian]]:
+        value, error, given = values(free)
+        return value + error - (free - found.free) @ away, given
 
     lean = vectors.T @ (errors[:size] - errors[size:]) / (2 * STEP)
     centre = centre + vectors @ np.clip(sd**2 * lean, -MOST_MOVE * sd, MOST_MOVE * sd)
@@ -350,11 +366,13 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> tuple[np.nda
     step = white * np.where(at < sides[0] / sides.sum(axis=0), -sides[0], sides[1])
     free = centre + step @ vectors.T
     density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
-    return free, target(free) - density
+    log_p, given = target(free)
+    kept = given if number * evidence.rows.size**2 <= KEPT else [None] * number
+    return Proposed(free, log_p - density, kept)
 
 
 def _sides(
-    target: Callable[[np.ndarray], np.ndarray],
+    target: Callable[[np.ndarray], tuple[np.ndarray, list[Gaussian]]],
     centre: np.ndarray,
     sd: np.ndarray,
     vectors: np.ndarray,
@@ -366,7 +384,7 @@ def _sides(
     down than up.
     """
     steps = (SIDE * sd * vectors).T
-    ends = target(np.concatenate([centre[None], centre - steps, centre + steps]))
+    ends, _ = target(np.concatenate([centre[None], centre - steps, centre + steps]))
     drop = np.maximum(ends[0] - ends[1:], 1e-3).reshape(2, -1)
     return np.clip(SIDE * sd / np.sqrt(2 * drop), LEAST_SD, MOST_SD)
 
