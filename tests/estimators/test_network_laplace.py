@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 
 import pyfairme as pf
@@ -202,3 +203,25 @@ def test_the_prior_of_the_network_is_on_the_scale_of_the_link(table, known):
     assert spread[0] == pytest.approx(spread[1], rel=1e-4)
     assert 2 < spread[0] < (2 + model.fit_.spec.covariates) ** 0.5
     assert after[0] < 0.85 * after[1]
+
+
+@pytest.mark.filterwarnings("ignore:NUTS")  # a short chain
+def test_refine_leaves_the_priors_of_the_network_behind(table, known, tmp_path):
+    """Its network is a point estimate; the file of what it gives is read as any other."""
+    X, y = (part[known].iloc[:300] for part in (table.frame, table.target))
+    own = {"network_sd": ("exponential", 1.0), "sd": ("half_cauchy", 0.5)}
+    keywords = {"network_posterior": "auto", "prior": own, "ensemble": 2, "unseen": "population"}
+    model = make(fairness=None, **keywords).fit(X, y)
+    assert model.fit_.gains.shape == (2, 2)
+    refined = model.refine(draws=20, chains=1, warmup=50, progress=False)
+    assert [site for site, _ in refined.fit_.spec.priors] == ["cluster_intercept_sd"]
+    refined.save(tmp_path / "refined.pyfairme")
+    loaded = pf.load(tmp_path / "refined.pyfairme")
+    assert loaded.fit_.gains is None
+    assert loaded.prior.keys() == own.keys()
+    np.testing.assert_array_equal(loaded.predict_proba(X), refined.predict_proba(X))
+    model.save(tmp_path / "model.pyfairme")
+    again = pf.load(tmp_path / "model.pyfairme")
+    np.testing.assert_array_equal(again.fit_.gains, model.fit_.gains)
+    pd.testing.assert_frame_equal(again.diagnostics_, model.diagnostics_)
+    assert set(again.diagnostics_["member"]) == {0, 1}
