@@ -195,7 +195,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         One row per epoch (at least 100 steps): every named loss term, their validation values and
         the adversaries' skill, 1 - cross-entropy / chance.
     diagnostics_
-        What the posterior draws are worth: Pareto's k, or R-hat and effective sample size.
+        What the posterior draws are worth: Pareto's k, or R-hat and effective sample size; and
+        whether the prior matters.
     guide_
         The guide that was fitted.
     network_posterior_
