@@ -66,7 +66,7 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
 
     def propose(evidence, found, seed):
         given.update(evidence=evidence, found=found)
-        return found.free[None], np.zeros(1)
+        return tangent_posterior.Proposed(found.free[None], np.zeros(1), [None])
 
     monkeypatch.setattr(tangent_posterior, "_propose", propose)
     number = 4000
