@@ -139,6 +139,19 @@ def test_linear_fixed_effects_have_a_spread():
     np.testing.assert_allclose(one["sd"][slopes] / two["sd"][slopes], 1.0, atol=0.2)
 
 
+def test_a_target_without_noise():
+    """Its residual's scale has no posterior but an end; warnings would be errors."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "cluster": 0})
+    X["cluster"] = np.arange(60) % 6
+    y = 2 * X["a"] - X["b"] + 0.5 * X["cluster"]
+    model = make("normal").fit(X, y)
+    of_draws = model.diagnostics_.query("measure != 'prior_sensitivity'")
+    assert of_draws["ok"].all()
+    assert model.variance_components_["mean"].iloc[0] < 0.01 * y.std()
+    np.testing.assert_allclose(model.predict(X), y, atol=0.02 * y.std())
+
+
 def test_penalties_are_not_undone(table):
     def gap(model):
         p = model.predict_proba(table.frame, effects="fixed")[:, 1]

@@ -27,7 +27,7 @@ from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.cluster_integrals import LaplaceError
 from pyfairme.inference.laplace.hyper_parameters import to_free
-from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
+from pyfairme.inference.laplace.laplace_evidence import LEAST_FREE, Found, LaplaceEvidence, Layout
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.mixed_design import lay_out
 from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
@@ -55,6 +55,8 @@ CROSSED = 10  # hyper-parameters up to which their covariances are found, not va
 LEAST_SD, MOST_SD = 1e-3, 3.0
 START_SD = 0.7
 MOST_MOVE = 2.0  # SDs that the centre of proposals moves by, for what Laplace's method lacks
+CLOSE = 1e-3  # to the lower end of the real numbers behind scales
+BEYOND = 100.0  # nats that proposals lose where no search would go
 SIDE = 2.0  # SDs from the centre at which the two scales of an axis are found
 KEPT = 2e7  # numbers of Gaussians that are kept from proposals to draws
 DRAWN_NUMBERS = 5e6  # weights in all draws together
@@ -319,12 +321,24 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
     The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
     a linear term that gives both the same slope there; for a Normal likelihood they are the same.
     Where clusters have few effects, quadrature replaces Laplace's method for these.
+    Scales that the search took to their lower end (of a target without noise) stay there.
     Proposals are Student's t, split: each axis has a scale below and one above the maximum.
     """
-    size, centre = len(found.free), found.free
+    moving = found.free > LEAST_FREE + CLOSE
+    start = found.free[moving]
+    size, centre = len(start), start
     if not size:
-        return Proposed(np.zeros((1, 0)), np.zeros(1), [None])
-    around = evidence.around(found)
+        return Proposed(found.free[None], np.zeros(1), [None])
+    exact = evidence.around(found)
+
+    def whole(some: np.ndarray) -> np.ndarray:
+        every = np.tile(found.free, (len(some), 1))
+        every[:, moving] = np.maximum(some, LEAST_FREE)
+        return every
+
+    def around(one: np.ndarray) -> tuple[float, Gaussian]:
+        return exact(whole(one[None])[0])
+
     products = float(evidence.rows.size) ** 3
     number = 2 * (int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2)
     lack = LaplaceError(evidence, found, number)
@@ -333,7 +347,7 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
         """Return the evidence (s,), what Laplace's method lacks in it, and everything else."""
         each = [around(one) for one in free]
         given = [one for _, one in each]
-        return np.array([value for value, _ in each]), lack(free, given), given
+        return np.array([value for value, _ in each]), lack(whole(free), given), given
 
     unit = STEP * np.eye(size)
     middle = around(centre)[0]
@@ -349,11 +363,13 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
     curvatures, vectors = np.linalg.eigh(-hessian)
     sd = 1 / np.sqrt(np.clip(curvatures, MOST_SD**-2, LEAST_SD**-2))
     quadratic = evidence.layout.spec.likelihood.quadratic
-    away = np.zeros(size) if quadratic else slope - evidence.value_and_gradient(centre)[1]
+    away = (
+        np.zeros(size) if quadratic else slope - evidence.value_and_gradient(found.free)[1][moving]
+    )
 
     def target(free: np.ndarray) -> tuple[np.ndarray, list[Gaussian]]:
         value, error, given = values(free)
-        return value + error - (free - found.free) @ away, given
+        return value + error - (free - start) @ away, given
 
     lean = vectors.T @ (errors[:size] - errors[size:]) / (2 * STEP)
     centre = centre + vectors @ np.clip(sd**2 * lean, -MOST_MOVE * sd, MOST_MOVE * sd)
@@ -367,8 +383,9 @@ def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
     free = centre + step @ vectors.T
     density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
     log_p, given = target(free)
+    log_p[(free < LEAST_FREE).any(axis=1)] -= BEYOND
     kept = given if number * evidence.rows.size**2 <= KEPT else [None] * number
-    return Proposed(free, log_p - density, kept)
+    return Proposed(whole(free), log_p - density, kept)
 
 
 def _sides(
