@@ -2,7 +2,7 @@
 
 Clusters are independent there, so each integral has few dimensions. Laplace's method is off where a
 cluster has few rows of a class or of small counts: with five binary rows per cluster and a scale of
-1, scales come out some 6 % too small. Quadrature around each cluster's mode says by how much.
+1, scales come out some 5 % too small. Quadrature around each cluster's mode says by how much.
 """
 
 from __future__ import annotations

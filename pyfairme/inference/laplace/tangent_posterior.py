@@ -13,7 +13,7 @@ that of the model without penalties.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -25,13 +25,13 @@ import numpy as np
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
-from pyfairme.inference.laplace.cluster_integrals import LaplaceError
 from pyfairme.inference.laplace.hyper_parameters import to_free
-from pyfairme.inference.laplace.laplace_evidence import LEAST_FREE, Found, LaplaceEvidence, Layout
+from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.mixed_design import lay_out
 from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
+from pyfairme.inference.laplace.scale_proposals import propose
 from pyfairme.inference.laplace.second_stage import (
     MOST_WIDTH,
     Finished,
@@ -47,18 +47,7 @@ from pyfairme.model.program import ModelSpec, Objective, plain
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 from pyfairme.notices import warn
 
-FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
-WORK = 1.5e10  # products that they may take
-DF = 5
-STEP = 0.15  # of the real numbers behind scales, for second differences
-CROSSED = 10  # hyper-parameters up to which their covariances are found, not variances alone
-LEAST_SD, MOST_SD = 1e-3, 3.0
 START_SD = 0.7
-MOST_MOVE = 2.0  # SDs that the centre of proposals moves by, for what Laplace's method lacks
-CLOSE = 1e-3  # to the lower end of the real numbers behind scales
-BEYOND = 100.0  # nats that proposals lose where no search would go
-SIDE = 2.0  # SDs from the centre at which the two scales of an axis are found
-KEPT = 2e7  # numbers of Gaussians that are kept from proposals to draws
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
 MOST_ROWS = 50_000
@@ -77,17 +66,6 @@ class TangentDraws(NamedTuple):
     k: float
     ess: float
     gains: tuple[float, float]
-
-
-class Proposed(NamedTuple):
-    """Hyper-parameters (s, h), the logs of their weights (s,), everything else given each.
-
-    That is None where it would take too much memory.
-    """
-
-    free: np.ndarray
-    log_weight: np.ndarray
-    given: Sequence[Gaussian | None]
 
 
 class Anchor(NamedTuple):
@@ -235,7 +213,7 @@ def draw_tangent(
     anchor = None
     if pull is not None:
         anchor = _anchor(layout, network, batch, objective, found, pull)
-    proposals = _propose(evidence, found, seed)
+    proposals = propose(evidence, found, seed)
     free = proposals.free
     smoothed, k = smooth(proposals.log_weight)
     generator = np.random.default_rng(seed)
@@ -313,97 +291,6 @@ def _anchor(
     evidence = LaplaceEvidence(own, lay_out(own, network, batch), objective, pull)
     mode = evidence.at_mode(found.free[len(layout.own) :])
     return Anchor(mode.gaussian.dense, mode.gaussian.local)
-
-
-def _propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
-    """Draw hyper-parameters around the maximum.
-
-    The evidence of the quadratic log-likelihood at the mode takes the place of the whole one, with
-    a linear term that gives both the same slope there; for a Normal likelihood they are the same.
-    Where clusters have few effects, quadrature replaces Laplace's method for these.
-    Scales that the search took to their lower end (of a target without noise) stay there.
-    Proposals are Student's t, split: each axis has a scale below and one above the maximum.
-    """
-    moving = found.free > LEAST_FREE + CLOSE
-    start = found.free[moving]
-    size, centre = len(start), start
-    if not size:
-        return Proposed(found.free[None], np.zeros(1), [None])
-    exact = evidence.around(found)
-
-    def whole(some: np.ndarray) -> np.ndarray:
-        every = np.tile(found.free, (len(some), 1))
-        every[:, moving] = np.maximum(some, LEAST_FREE)
-        return every
-
-    def around(one: np.ndarray) -> tuple[float, Gaussian]:
-        return exact(whole(one[None])[0])
-
-    products = float(evidence.rows.size) ** 3
-    number = 2 * (int(np.clip(WORK / products, FEWEST_PROPOSALS, MOST_PROPOSALS)) // 2)
-    lack = LaplaceError(evidence, found, number)
-
-    def values(free: np.ndarray) -> tuple[np.ndarray, np.ndarray, list[Gaussian]]:
-        """Return the evidence (s,), what Laplace's method lacks in it, and everything else."""
-        each = [around(one) for one in free]
-        given = [one for _, one in each]
-        return np.array([value for value, _ in each]), lack(whole(free), given), given
-
-    unit = STEP * np.eye(size)
-    middle = around(centre)[0]
-    ends, errors, _ = values(np.concatenate([centre + unit, centre - unit]))
-    up, down = ends[:size], ends[size:]
-    slope, bend = (up - down) / (2 * STEP), (up + down - 2 * middle) / STEP**2
-    hessian = np.diag(bend)
-    if size <= CROSSED:
-        for i in range(size):
-            for j in range(i):
-                corner = around(centre + unit[i] + unit[j])[0]
-                hessian[i, j] = hessian[j, i] = (corner - up[i] - up[j] + middle) / STEP**2
-    curvatures, vectors = np.linalg.eigh(-hessian)
-    sd = 1 / np.sqrt(np.clip(curvatures, MOST_SD**-2, LEAST_SD**-2))
-    quadratic = evidence.layout.spec.likelihood.quadratic
-    away = (
-        np.zeros(size) if quadratic else slope - evidence.value_and_gradient(found.free)[1][moving]
-    )
-
-    def target(free: np.ndarray) -> tuple[np.ndarray, list[Gaussian]]:
-        value, error, given = values(free)
-        return value + error - (free - start) @ away, given
-
-    lean = vectors.T @ (errors[:size] - errors[size:]) / (2 * STEP)
-    centre = centre + vectors @ np.clip(sd**2 * lean, -MOST_MOVE * sd, MOST_MOVE * sd)
-    sides = _sides(target, centre, sd, vectors)
-    generator = np.random.default_rng(seed)
-    white = np.abs(generator.normal(size=(number // 2, size)))
-    white /= np.sqrt(generator.chisquare(DF, (len(white), 1)) / DF)
-    at = generator.random(white.shape)
-    white, at = np.concatenate([white, white]), np.concatenate([at, 1 - at])
-    step = white * np.where(at < sides[0] / sides.sum(axis=0), -sides[0], sides[1])
-    free = centre + step @ vectors.T
-    density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
-    log_p, given = target(free)
-    log_p[(free < LEAST_FREE).any(axis=1)] -= BEYOND
-    kept = given if number * evidence.rows.size**2 <= KEPT else [None] * number
-    return Proposed(whole(free), log_p - density, kept)
-
-
-def _sides(
-    target: Callable[[np.ndarray], tuple[np.ndarray, list[Gaussian]]],
-    centre: np.ndarray,
-    sd: np.ndarray,
-    vectors: np.ndarray,
-) -> np.ndarray:
-    """Return the scales (2, h) below and above the centre along each axis of the Gaussian.
-
-    Those of a split Normal that drops as far as the target does two SDs away (Rue, Martino & Chopin
-    2009, section 6.5, who go the square root of two): scales that few clusters tell reach further
-    down than up.
-    """
-    steps = (SIDE * sd * vectors).T
-    ends, _ = target(np.concatenate([centre[None], centre - steps, centre + steps]))
-    drop = np.maximum(ends[0] - ends[1:], 1e-3).reshape(2, -1)
-    return np.clip(SIDE * sd / np.sqrt(2 * drop), LEAST_SD, MOST_SD)
 
 
 def _given_scales(

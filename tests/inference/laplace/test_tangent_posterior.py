@@ -9,6 +9,7 @@ import pytest
 
 from pyfairme.inference.laplace import tangent_posterior
 from pyfairme.inference.laplace.laplace_evidence import Layout
+from pyfairme.inference.laplace.scale_proposals import Proposed
 from pyfairme.inference.laplace.tangent_posterior import (
     check_tangent,
     draw_tangent,
@@ -66,9 +67,9 @@ def test_draws_of_weights_give_the_links_of_the_gaussian(monkeypatch):
 
     def propose(evidence, found, seed):
         given.update(evidence=evidence, found=found)
-        return tangent_posterior.Proposed(found.free[None], np.zeros(1), [None])
+        return Proposed(found.free[None], np.zeros(1), [None])
 
-    monkeypatch.setattr(tangent_posterior, "_propose", propose)
+    monkeypatch.setattr(tangent_posterior, "propose", propose)
     number = 4000
     drawn = draw_tangent(layout, network, rows, Objective(), FIRST, number, 0).draws
     one = jax.jit(jax.vmap(lambda values: predictor(layout.spec, network, values, batch).mixed))
