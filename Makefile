@@ -25,7 +25,7 @@ FLAGS = for flag in $(QUICK_XLA); do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest test-arviz1 versions release notebooks bench format clean
+.PHONY: help demo test lint types pytest docs test-arviz1 versions release notebooks bench format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,10 @@ pytest: $(VENV)/.test
 	$(PYTEST) load $(PAGES)
 	$(PYTEST) loadfile $(addprefix --ignore=,$(FIRST) $(SECOND) $(PAGES))
 
+docs: $(VENV)/.docs  ## the documentation site in docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -c docs . docs/_build/html -d docs/_build/doctrees -q --fail-on-warning --keep-going
+	@echo "The site is docs/_build/html/index.html."
+
 test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with ArviZ 1.x
 	.venv312/bin/python -c 'import arviz; assert int(arviz.__version__.split(".")[0]) >= 1, arviz.__version__'
 	$(call TEST_ENV,.venv312) .venv312/bin/pytest -m "arviz and not slow and not gpu" -n $(WORKERS) --dist loadfile
@@ -77,7 +81,7 @@ format: $(VENV)/.test  ## fix what ruff can fix
 	$(BIN)/ruff format .
 
 clean:  ## remove the environments and every cache
-	rm -rf $(VENV) .venv312 .venv-* build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv312 .venv-* build dist docs/_build docs/reference .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # --- set-up: a stamp for each step, inside the environment -------------------------------------------
@@ -99,6 +103,10 @@ $(VENV)/.test: $(VENV)/.created pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group test
 	@$(call FLAGS,$(VENV))
 	touch $@ $(VENV)/.runtime
+
+$(VENV)/.docs: $(VENV)/.test pyproject.toml
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
 
 .venv312/.test: pyproject.toml
 	$(PYTHON312) -m venv .venv312

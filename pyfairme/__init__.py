@@ -19,6 +19,7 @@ from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.variants import VARIANTS
 
 __version__ = "0.1.0"
+"""The version, which model files and studies keep: give it when you report an error."""
 
 __all__ = [
     "VARIANTS",

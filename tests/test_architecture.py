@@ -305,6 +305,7 @@ def left_out(root: Path) -> list[str]:
         [*command, *folders], cwd=root, capture_output=True, text=True, check=True
     )
     caches = ("__pycache__", ".ipynb_checkpoints", ".hypothesis", ".DS_Store")
+    caches += ("docs/_build/", "docs/reference/")  # `make docs` writes them
     return [path for path in found.stdout.splitlines() if not any(c in path for c in caches)]
 
 

@@ -25,7 +25,7 @@ def conditional_demographic_disparity(
 ) -> float:
     """Compute the disparity of the mean prediction given the outcome.
 
-    Rows are cut into quantile bins b of the outcome, and
+    Rows are cut into quantile bins b of the outcome, and ::
 
         sum_b n_b / n * mean_{s < s'} |E[ŷ | s, b] - E[ŷ | s', b]|
 

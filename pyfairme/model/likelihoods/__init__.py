@@ -2,21 +2,34 @@
 
 A likelihood is a frozen dataclass with
 
-``outputs``              number of columns K of the link
-``effect_scale``         scale of the HalfNormal priors on the random effects' scales
-``target``               what y is: "class" (codes), "real" (standardised), "count" or "positive"
-                         (divided by a power of 2 near its mean; see `pyfairme.data.target`)
-``latents()``            its own scale parameters, latent variables with priors
-``distribution(eta, v)`` the NumPyro distribution of y given the link (n, K) and its latents
-``mean(eta, v)``         the mean: probabilities (n, classes) or a real prediction (n,)
-``bounded(eta)``         a bounded view of the prediction for adversaries and penalties (n, V)
-``outcome(y)``           the same for the target (n, V)
-``strata(y)``            one-hot (n, C) of the outcome classes, or None when y is not categorical
-``quadratic``            whether log p(y) is quadratic in the link: Gaussian effects are exact
-``precision(v)``         how the curvature of log p(y) in the link scales with its own latents
-``residual_variance(v, mean)``  variance on the link scale that is no effect's, for the intraclass
-                         correlation; ``mean`` is the mean count of the training rows
-``start(mean_y)``        link at which the output bias starts, from the mean of the encoded target
+``outputs``
+    number of columns K of the link
+``effect_scale``
+    scale of the HalfNormal priors on the random effects' scales
+``target``
+    what y is: "class" (codes), "real" (standardised), "count" or "positive"
+    (divided by a power of 2 near its mean; see `pyfairme.data.target`)
+``latents()``
+    its own scale parameters, latent variables with priors
+``distribution(eta, v)``
+    the NumPyro distribution of y given the link (n, K) and its latents
+``mean(eta, v)``
+    the mean: probabilities (n, classes) or a real prediction (n,)
+``bounded(eta)``
+    a bounded view of the prediction for adversaries and penalties (n, V)
+``outcome(y)``
+    the same for the target (n, V)
+``strata(y)``
+    one-hot (n, C) of the outcome classes, or None when y is not categorical
+``quadratic``
+    whether log p(y) is quadratic in the link: Gaussian effects are exact
+``precision(v)``
+    how the curvature of log p(y) in the link scales with its own latents
+``residual_variance(v, mean)``
+    variance on the link scale that is no effect's, for the intraclass
+    correlation; ``mean`` is the mean count of the training rows
+``start(mean_y)``
+    link at which the output bias starts, from the mean of the encoded target
 
 A regressor's likelihood stands in ``LIKELIHOODS`` below, or is a user's own object
 (docs/extending.md). It may have a field ``unit``, the typical size of the encoded target, which

@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, Int
 from pyfairme.model.networks import scale_gradient
 
 CRITERIA = ("equalized_odds", "demographic_parity", "equal_opportunity")
+"""Notions of fairness that a penalty can enforce: values of ``criterion=``."""
 
 
 class AttributeCodes(NamedTuple):

@@ -2,11 +2,14 @@
 
 A family is an object with
 
-``support``   what it is a prior of: "positive" (scales, degrees of freedom), "real" (weights of a
-              latent last layer) or "correlations" (their Cholesky factor)
-``values``    names of the numbers that choose one of its members, in the order in which they are
-              given; all but one called "loc" are positive
-``distribution(shape, *values)``  the NumPyro distribution of one latent variable of that shape
+``support``
+    what it is a prior of: "positive" (scales, degrees of freedom), "real" (weights of a
+    latent last layer) or "correlations" (their Cholesky factor)
+``values``
+    names of the numbers that choose one of its members, in the order in which they are
+    given; all but one called "loc" are positive
+``distribution(shape, *values)``
+    the NumPyro distribution of one latent variable of that shape
 
 The family is part of a model's structure, its numbers are traced: changing one compiles nothing.
 One line in ``PRIORS`` adds a family; one of a user's own is given as an object (docs/priors.md).
