@@ -19,6 +19,7 @@ _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
 _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
 _left_out: ContextVar[tuple[str, ...]] = ContextVar("left_out", default=())  # ends of messages
+_notes: ContextVar[tuple[list[str], ...]] = ContextVar("notes", default=())  # who keeps messages
 
 
 class DataWarning(UserWarning):
@@ -43,6 +44,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
         Class of the warning.
     """
     if not message.endswith(_left_out.get()):
+        for messages in _notes.get():
+            messages.append(message)
         warnings.warn(message, category, stacklevel=_level_of_user())
 
 
@@ -58,6 +61,17 @@ def unsaid(code: str | None = None) -> Iterator[None]:
         yield
     finally:
         _left_out.reset(before)
+
+
+@contextmanager
+def noted() -> Iterator[list[str]]:
+    """Keep what `warn` says in this thread in a list as well, whatever filters do with it."""
+    messages: list[str] = []
+    before = _notes.set((*_notes.get(), messages))
+    try:
+        yield messages
+    finally:
+        _notes.reset(before)
 
 
 def shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 
 import pyfairme as pf
 from pyfairme import notices
-from pyfairme.notices import DataWarning, shown, unsaid, warn
+from pyfairme.notices import DataWarning, noted, shown, unsaid, warn
 
 
 def test_the_line_of_the_caller_outside_is_named():
@@ -91,3 +91,16 @@ def test_what_one_thread_leaves_unsaid_another_says():
     with pytest.warns(UserWarning, match="again"):
         warn("again [code]")
     assert warnings.filters == filters
+
+
+def test_what_is_said_is_noted_whatever_filters_do():
+    with warnings.catch_warnings(), noted() as outer, noted() as inner:
+        warnings.simplefilter("ignore")
+        warn("odd [code]")
+        with unsaid("code"):
+            warn("left out [code]")
+    assert outer == inner == ["odd [code]"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warn("later [code]")
+    assert outer == ["odd [code]"]

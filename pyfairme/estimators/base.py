@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn import get_config
 from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
@@ -27,6 +28,7 @@ from pyfairme.estimators import (
     saved_state,
     table_inputs,
     table_warnings,
+    training_record,
     warm_start_state,
 )
 from pyfairme.estimators.check_fitted import check_fitted
@@ -81,6 +83,7 @@ class FairMixedEffects(BaseEstimator, ABC):
     _input_sd: np.ndarray
     _column_labels: Any
     _reading: dict[str, Any]
+    _record: training_record.TrainingRecord | None
 
     def __init__(
         self,
@@ -197,7 +200,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         frame, values = table_inputs.training_frame(
             self, X, y, allow_nan=self.missing == "category"
         )
-        weight = table_inputs.sample_weights(sample_weight, len(frame))
+        weight, given = table_inputs.sample_weights(sample_weight, len(frame)), len(frame)
         frame, y, weight = keep_placed(params, frame, values, weight)
         by_class = self._weights_of_classes(y, weight)
         weight = class_weights.times(by_class, y, weight)
@@ -256,6 +259,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         self._learned = warm_start_state.Learned(structure, result.params)
         self._fitted_params = keywords_after_fit.remember(self)
         refine_and_adapt.keep_training(self, training)
+        self._record = training_record.record_of(
+            self.design_, frame.iloc[rows], training, len(held), given
+        )
         self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
         self._slope_means = (training.weight @ training.slopes) / training.weight.sum()
         self._input_sd = np.asarray(training.x).std(axis=0)
@@ -687,6 +693,42 @@ class FairMixedEffects(BaseEstimator, ABC):
         """
         return random_part_disparity.random_disparity(self, X, attributes, by_cluster, level)
 
+    # What it shows of itself -----------------------------------------------------------------
+
+    def summary(self) -> Any:
+        """Return what was fitted, in words: roles of columns, rows, clusters, model, diagnostics.
+
+        Returns
+        -------
+        Facts
+            Text when printed, HTML in a notebook, as the estimator itself shows it there.
+        """
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def _html_repr(self) -> str:
+        from pyfairme.report.display.estimator_html import estimator_html
+
+        return estimator_html(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        """Return what a notebook shows: as scikit-learn does, with our facts when fitted."""
+        shown = {"text/plain": repr(self)}
+        return shown | {"text/html": self._html_repr()} if _as_diagram() else shown
+
+    def _repr_html_inner(self) -> str:
+        """Return the HTML that scikit-learn's property ``_repr_html_`` gives."""
+        return self._html_repr()
+
+    @property
+    def _get_fitted_attr_html(self) -> Any:
+        """Keep scikit-learn's diagram from computing every fitted attribute, as 1.9 does.
+
+        Ours are tables of the posterior, made when they are asked for.
+        """
+        raise AttributeError("fitted attributes are in the summary")
+
     # Files ----------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
@@ -743,3 +785,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         written = private_copy(self, secret) if private else self
         found = saved_state.to_state(written, secret)
         persistence.save_state(path, found, kind=type(self).__name__, key=secret)
+
+
+def _as_diagram() -> bool:
+    """Tell whether ``sklearn.set_config(display=...)`` asks for HTML."""
+    return get_config()["display"] == "diagram"

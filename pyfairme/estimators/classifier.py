@@ -24,6 +24,7 @@ from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.estimators.training_record import with_warnings
 from pyfairme.inference import predictions
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.predictions import Query
@@ -307,6 +308,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         self.prior_correction = prior_correction
 
     @one_at_a_time
+    @with_warnings
     def fit(
         self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> FairMixedEffectsClassifier:

@@ -18,6 +18,7 @@ from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.estimators.training_record import with_warnings
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import LIKELIHOODS, Likelihood, likelihood_of
@@ -276,6 +277,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         self.likelihood = likelihood
 
     @one_at_a_time
+    @with_warnings
     def fit(
         self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> FairMixedEffectsRegressor:

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import TARGETS, Binned, ClassTarget, Design
-from pyfairme.data.design_state import rebuilt
+from pyfairme.data.design_state import plain, rebuilt
 from pyfairme.data.target import Target
 from pyfairme.estimators import estimator_keywords, keywords_after_fit, prior_keyword
 from pyfairme.estimators.custom_objects import KEYWORDS, OBJECT, plain_object, rich_object
 from pyfairme.estimators.saved_array_checks import check_arrays, checked, line
+from pyfairme.estimators.training_record import TrainingRecord
 from pyfairme.estimators.warm_start_state import Learned
 from pyfairme.inference.posterior_draws import AxisLabels, term_name
 from pyfairme.inference.predictions import EFFECTS, Fit
@@ -128,6 +129,8 @@ def to_state(estimator: FairMixedEffects, secret: bytes | None = None) -> dict[s
     }
     if hasattr(estimator, "feature_names_in_"):
         found["feature_names_in"] = [str(name) for name in estimator.feature_names_in_]
+    if record := getattr(estimator, "_record", None):
+        found["record"] = plain(record)
     if reading := getattr(estimator, "_reading", None):  # of the command line: how gaps are spelled
         found["reading"] = dict(reading)
     return found
@@ -197,6 +200,8 @@ def from_state(
     check_arrays(estimator.fit_, design)
     if state.get("learned") is not None:  # older files have none
         estimator._learned = _rich_learned(state["learned"])
+    if "record" in state:  # older files have none
+        estimator._record = rebuilt(TrainingRecord, state["record"])
     estimator._reading = dict(state.get("reading", {}))
     for name, value in estimator._reading.items():
         rebuilt(_READING[name], value)

@@ -21,7 +21,8 @@ def private_copy(estimator: FairMixedEffects, key: bytes | None) -> Any:
     """Return a copy that predicts nearly alike, with hidden names in a random order.
 
     It has not where training ended (for ``warm_start``), nor what is known of each cluster's draws
-    (Pareto's k). docs/model_files.md says what it still has.
+    (Pareto's k), nor the record of its rows and warnings. docs/model_files.md says what it still
+    has.
     """
     found = copy.copy(estimator)
     random = np.random.default_rng(secrets.randbits(128))
@@ -33,6 +34,7 @@ def private_copy(estimator: FairMixedEffects, key: bytes | None) -> Any:
     found.design_ = replace(design, factors=tuple(factors))
     found.fit_ = _in_order(estimator.fit_, orders)
     found._learned = None
+    found._record = None
     return found
 
 

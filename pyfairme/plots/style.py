@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 # Okabe & Ito's palette without yellow, which is faint on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#666666"
+IN_A_CELL = 110  # dots per inch: 9 inches are a cell's width
 LONGEST = 40  # letters of a name in a picture
 
 
 def empty_figure(width: float, height: float) -> Figure:
     """Return a figure of that size in inches, laid out without overlaps, free of pyplot's state.
 
-    Its texts are drawn as they are: the name "$x$" is no formula.
+    A notebook shows it where a cell returns it, with or without ``%matplotlib inline``. Its texts
+    are drawn as they are: the name "$x$" is no formula.
     """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -35,6 +37,14 @@ def empty_figure(width: float, height: float) -> Figure:
                 for text in self.findobj(Text):
                     text.set_parse_math(False)
                 super().draw(renderer)
+
+        def _repr_png_(self) -> bytes:
+            """Show it in a notebook, which knows of pyplot's figures only."""
+            from io import BytesIO
+
+            file = BytesIO()
+            self.savefig(file, format="png", dpi=IN_A_CELL)
+            return file.getvalue()
 
     return Plain(figsize=(width, height), dpi=150, layout="constrained")
 

@@ -40,6 +40,11 @@ def test_the_forest_shows_means_and_intervals(effects):
     assert [label.get_text() for label in first.get_yticklabels()] == list("abc")
 
 
+def test_a_figure_shows_itself_in_a_notebook(effects):
+    png = plot_cluster_effects(effects)._repr_png_()
+    assert png.startswith(b"\x89PNG")
+
+
 def test_the_forest_shows_the_intercept_and_the_clearest_slopes(effects):
     figure = plot_cluster_effects(effects, slopes=2)  # |mean| / sd: 20 sex, 5 age, 2 hours
     titles = [axes.get_title() for axes in panels(figure)]
