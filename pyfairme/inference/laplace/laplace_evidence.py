@@ -49,6 +49,7 @@ from pyfairme.model.program import (
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 
 NEWTON_STEPS = 50
+LEAST_STEP = 1e-6  # along Newton's direction
 MOST_MOVES = 4  # of what is given, for one value of the hyper-parameters
 CLOSE = 1e-3  # gain of a step, in log density, below which the mode is found
 LOST = 1.0  # log density that a slope promises, and no step brings, where the mode was not found
@@ -255,15 +256,25 @@ class LaplaceEvidence:
         each = ([jax.tree.map(lambda v, i=i: v[i], many)] for i in range(len(free)))
         self._scales = {one.tobytes(): Scales(*own[0]) for one, own in zip(free, each, strict=True)}
 
-    def at_mode(self, free: np.ndarray) -> Mode:
-        """Find D's and u's mode by Newton's method, with the links' log density there.
+    def start_at(self, free: np.ndarray, eta: np.ndarray) -> None:
+        """Start the search for the mode at links (n, K), where their fit is better than zero.
 
-        Raises
-        ------
-        FloatingPointError
-            Where no step along Newton's direction gains anything, though the slope promises it.
+        From zero, Newton's first step is far too long where a count is in the thousands.
         """
-        dense_prior, local_prior, half = self.priors(free)
+        likelihood = self.layout.spec.likelihood
+        if likelihood.quadratic:
+            return
+        dense_prior, local_prior, _ = self.priors(free)
+        _, g, w = self._by_row(self._terms.quadratic, _single(free), eta)
+        still = self._sums(free, eta, np.zeros_like(g), w)
+        found = solve(still, dense_prior, local_prior)
+        judge = self._judge(free)
+        if judge(found.dense, found.local)[0] > judge(self.dense, self.local)[0]:
+            self.dense, self.local = found.dense, found.local
+
+    def _judge(self, free: np.ndarray) -> Callable[..., tuple[float, Any, np.ndarray]]:
+        """Return a function of D and u: their log density, its derivatives by row, and links."""
+        dense_prior, local_prior, _ = self.priors(free)
         free32 = _single(free)
 
         def judge(dense: np.ndarray, local: np.ndarray) -> tuple[float, Any, np.ndarray]:
@@ -274,13 +285,25 @@ class LaplaceEvidence:
             value += self.pull[0] @ dense + (self.pull[1] * local).sum()
             return (value if np.isfinite(value) else -np.inf), (g, w), eta
 
+        return judge
+
+    def at_mode(self, free: np.ndarray) -> Mode:
+        """Find D's and u's mode by Newton's method, with the links' log density there.
+
+        Raises
+        ------
+        FloatingPointError
+            Where no step along Newton's direction gains anything, though the slope promises it.
+        """
+        dense_prior, local_prior, half = self.priors(free)
+        judge = self._judge(free)
         value, at, eta = judge(self.dense, self.local)
         found, sums = None, None
         for _ in range(NEWTON_STEPS):
             sums = self._sums(free, eta, *at)
             found = solve(self._pulled(sums), dense_prior, local_prior)
             step, moved = 1.0, None
-            while step > 1e-3:
+            while step > LEAST_STEP:
                 dense = self.dense + step * (found.dense - self.dense)
                 local = self.local + step * (found.local - self.local)
                 moved = judge(dense, local)
@@ -289,14 +312,15 @@ class LaplaceEvidence:
                 step /= 2
             assert moved is not None
             gain = moved[0] - value
-            if gain < -CLOSE:  # rounding: stay
+            if gain < CLOSE and step < 1:  # by rounding, or the direction leads nowhere
                 slope = times_rows(self.rows, at[0])
                 pulled = slope[0] + self.pull[0] - dense_prior @ self.dense
                 rise = pulled @ (found.dense - self.dense)
                 pulled = slope[1] + self.pull[1] - self.local @ local_prior
                 if not rise + (pulled * (found.local - self.local)).sum() < LOST:
                     raise FloatingPointError("the mode of the linear model was not found")
-                break
+            if gain < -CLOSE:
+                break  # stay
             self.dense, self.local = dense, local
             value, at, eta = moved
             if gain < CLOSE or self.layout.spec.likelihood.quadratic:

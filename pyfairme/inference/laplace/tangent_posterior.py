@@ -29,7 +29,7 @@ from pyfairme.inference.laplace.hyper_parameters import to_free
 from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.mixed_design import lay_out
-from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
+from pyfairme.inference.laplace.mixed_rows import Gaussian, draw, link
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.inference.laplace.scale_proposals import propose
 from pyfairme.inference.laplace.second_stage import (
@@ -209,7 +209,9 @@ def draw_tangent(
     basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
     layout = layout._replace(directions=basis.weights.shape[0])
     evidence = LaplaceEvidence(layout, lay_out(layout, network, batch, basis.features), objective)
-    found = evidence.maximise(start_of(layout, first))
+    start = start_of(layout, first)
+    evidence.start_at(start, _trained_links(layout, network, batch, first))
+    found = evidence.maximise(start)
     anchor = None
     if pull is not None:
         anchor = _anchor(layout, network, batch, objective, found, pull)
@@ -281,6 +283,15 @@ def _scales(
         weight_sd = values.pop(WEIGHT_SD)
         each = [basis.gains[0] * weight_sd, basis.gains[1] * weight_sd, *each]
     return values | {tangent.SCALES: np.column_stack(each)}
+
+
+def _trained_links(
+    layout: Layout, network: Any, batch: Batch, first: Mapping[str, Any]
+) -> np.ndarray:
+    """Return the first stage's links (n, K), rows in the order of `lay_out`."""
+    own = Layout(layout.bare, layout.bare)
+    dense, local = (np.asarray(value, np.float64) for value in join(layout.effects, first))
+    return link(lay_out(own, network, batch), dense, local)
 
 
 def _anchor(

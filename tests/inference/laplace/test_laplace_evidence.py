@@ -14,7 +14,14 @@ from pyfairme.inference.laplace.laplace_evidence import LaplaceEvidence, Layout
 from pyfairme.inference.laplace.mixed_design import lay_out
 from pyfairme.inference.laplace.tangent_basis import find_basis
 from pyfairme.model.effects import RandomEffects
-from pyfairme.model.likelihoods import Bernoulli, Categorical, NegativeBinomial, Normal, StudentT
+from pyfairme.model.likelihoods import (
+    Bernoulli,
+    Categorical,
+    NegativeBinomial,
+    Normal,
+    Poisson,
+    StudentT,
+)
 from pyfairme.model.networks import Layer, mlp_init
 from pyfairme.model.program import ModelSpec, Objective
 from pyfairme.model.tangent import CONSTANT_SD, WEIGHT_PRIOR
@@ -197,6 +204,21 @@ def test_quadratic_around_the_maximum_is_exact_for_a_normal_likelihood():
         free = found.free + shift
         differences.append(around(free)[0] - evidence.value_and_gradient(free)[0])
     np.testing.assert_allclose(differences, differences[0], atol=0.02)
+
+
+@pytest.mark.parametrize(("largest", "started"), [(40_000, False), (5_000_000, True)])
+def test_mode_of_counts_that_one_row_dwarfs(largest, started):
+    """From a link of zero Newton's step is as long as the count: far too long."""
+    evidence, layout = make(Poisson(), factors=(BIG,))
+    counts = evidence.rows.y.copy()
+    counts[7] = largest
+    evidence.rows = evidence.rows._replace(y=counts)
+    free = np.full(len(layout.hypers), 0.5)
+    if started:  # where a trained network would be, who has half of it
+        evidence.start_at(free, 0.5 * np.log(counts + 0.5)[:, None])
+    mode = evidence.at_mode(free)
+    assert mode.eta[7, 0] == pytest.approx(np.log(largest), abs=0.01)
+    np.testing.assert_allclose(evidence.at_mode(free).eta, mode.eta, atol=0.01)
 
 
 def test_a_direction_that_leads_nowhere_is_an_error(monkeypatch):
