@@ -7,7 +7,7 @@ cluster has few rows of a class or of small counts: with five binary rows per cl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -26,7 +26,12 @@ from pyfairme.inference.laplace.independent_clusters import (
     laplace,
     quadrature,
 )
-from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
+from pyfairme.inference.laplace.laplace_evidence import (
+    AnyGaussian,
+    Found,
+    LaplaceEvidence,
+    Layout,
+)
 from pyfairme.inference.laplace.linear_predictor import DesignRows, cluster_scale
 from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows
 
@@ -127,7 +132,7 @@ class LaplaceError:
             self._together = int(np.clip(NUMBERS / self.rows.base.size, 1, MOST_TOGETHER))
             self._run = _errors(self.layout._replace(directions=0))
 
-    def __call__(self, free: np.ndarray, given: list[Gaussian]) -> np.ndarray:
+    def __call__(self, free: np.ndarray, given: Sequence[AnyGaussian]) -> np.ndarray:
         """Return it (s,) of hyper-parameters (s, h), where D and the effects have those Gaussians.
 
         D is at its mean.

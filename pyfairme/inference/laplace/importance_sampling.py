@@ -44,7 +44,7 @@ from pyfairme.inference.laplace.independent_clusters import (
 )
 from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.linear_predictor import DesignRows, part
-from pyfairme.inference.laplace.mixed_rows import Gaussian, draw
+from pyfairme.inference.laplace.mixed_rows import Gaussian
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 
 MOST_PROPOSALS, FEWEST_PROPOSALS = 2000, 100
@@ -163,7 +163,7 @@ def _number(fitted: BlockFit) -> int:
     return int(np.clip(number, FEWEST_PROPOSALS, MOST_PROPOSALS))
 
 
-def _finite(value: Callable[[np.ndarray], tuple[float, Gaussian]], free: np.ndarray) -> float:
+def _finite(value: Callable[[np.ndarray], tuple[float, Any]], free: np.ndarray) -> float:
     try:
         return value(free)[0]
     except np.linalg.LinAlgError:
@@ -179,7 +179,7 @@ def _given(
         gaussian = fitted.evidence.given(fitted.found, free[index])
         dense = generator.normal(size=(count, len(gaussian.dense)))
         local = generator.normal(size=(count, *gaussian.local.shape))
-        parts.append([v.astype(np.float32) for v in draw(gaussian, dense, local)])
+        parts.append([v.astype(np.float32) for v in gaussian.draw(dense, local)])
     dense, local = (np.concatenate(some) for some in zip(*parts, strict=True))
     return dense, local
 

@@ -36,6 +36,11 @@ from pyfairme.inference.laplace.mixed_rows import (
     sum_rows,
     times_rows,
 )
+from pyfairme.inference.laplace.rotated_sums import (
+    RotatedGaussian,
+    rotate,
+    rotation_pays,
+)
 from pyfairme.inference.svi import bucket
 from pyfairme.model import tangent
 from pyfairme.model.likelihoods import Latent
@@ -47,6 +52,8 @@ from pyfairme.model.program import (
     tangent_prior,
 )
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
+
+AnyGaussian = Gaussian | RotatedGaussian
 
 NEWTON_STEPS = 50
 LEAST_STEP = 1e-6  # along Newton's direction
@@ -540,7 +547,7 @@ class LaplaceEvidence:
             pull_dense=left.pull_dense - sums.dense[known:, :known] @ given, pull_local=local
         )
 
-    def around(self, found: Found) -> Callable[[np.ndarray], tuple[float, Gaussian]]:
+    def around(self, found: Found) -> Callable[[np.ndarray], tuple[float, AnyGaussian]]:
         """Return the log evidence plus log prior with that quadratic, up to a constant.
 
         It comes with D and u given those hyper-parameters.
@@ -554,21 +561,54 @@ class LaplaceEvidence:
         away = found.mode.eta - link(self.rows, moved, np.zeros_like(self.local))
         constant = -np.sum(g * away) - 0.5 * np.einsum("nk,nkl,nl->", away, w, away, optimize=True)
 
-        def value(free: np.ndarray) -> tuple[float, Gaussian]:
-            dense_prior, local_prior, half = self.priors(free)
+        solved = self._solver(found)
+
+        def value(free: np.ndarray) -> tuple[float, AnyGaussian]:
             ratio = self.precision(free) / found.precision
-            sums = self._given(found.mode.sums.times(ratio), found)
-            solved = solve(sums, dense_prior[known:, known:], local_prior)
-            total = sums.pull_dense @ solved.dense + (sums.pull_local * solved.local).sum()
+            gaussian, gain, half = solved(free, ratio)
             if self.layout.spec.likelihood.quadratic:
                 log_p = total_weight * self.scales(free).log_peak - ratio * misfit
             else:
                 now = _single(free)
                 log_p = self._by_row(self._terms.quadratic, now, found.mode.eta)[0].sum()
-            total = log_p + ratio * constant + 0.5 * total + half - solved.half_log_det
-            return float(total + self.scales(free).log_prior), solved
+            total = log_p + ratio * constant + 0.5 * gain + half - gaussian.half_log_det
+            return float(total + self.scales(free).log_prior), gaussian
 
         return value
+
+    def _solver(
+        self, found: Found
+    ) -> Callable[[np.ndarray, float], tuple[AnyGaussian, float, float]]:
+        """Return a function of hyper-parameters and the ratio of precisions.
+
+        It gives the Gaussian of D and u, its means times their pull, and half the log determinant
+        of the prior precision.
+        """
+        known, first = self.layout.known, self.layout.directions
+        sums = self._given(found.mode.sums, found)
+        pulled = any(np.any(value) for value in self.pull)
+        if not pulled and not known and rotation_pays(sums, first):
+            rotated = rotate(sums, first)
+
+            def of_rotated(free: np.ndarray, ratio: float) -> tuple[AnyGaussian, float, float]:
+                dense_prior, local_prior, half = self.priors(free)
+                prior = dense_prior[first:, first:]
+                gaussian = rotated.solve(ratio, float(dense_prior[0, 0]), prior, local_prior)
+                return gaussian, ratio * _product(sums, gaussian), half
+
+            return of_rotated
+
+        def of_sums(free: np.ndarray, ratio: float) -> tuple[AnyGaussian, float, float]:
+            dense_prior, local_prior, half = self.priors(free)
+            sums = self._given(found.mode.sums.times(ratio), found)
+            gaussian = solve(sums, dense_prior[known:, known:], local_prior)
+            return gaussian, _product(sums, gaussian), half
+
+        return of_sums
+
+
+def _product(sums: Sums, gaussian: AnyGaussian) -> float:
+    return float(sums.pull_dense @ gaussian.dense + (sums.pull_local * gaussian.local).sum())
 
 
 def _single(values: Any) -> np.ndarray:

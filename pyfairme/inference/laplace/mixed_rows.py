@@ -147,6 +147,21 @@ class Gaussian(NamedTuple):
         own = np.linalg.solve(self.local_factor.swapaxes(1, 2), lower)[..., 0]
         return first, own - self.lean.of(first[:, None])[..., 0]
 
+    @property
+    def held(self) -> int:
+        """How many numbers it holds, but for sparse ones."""
+        return self.dense_factor.size + self.local_factor.size + self.lean.full.size
+
+    def draw(self, dense: Array, local: Array) -> tuple[Array, Array]:
+        """Turn standard Normal numbers (s, m) and (s, G, a) into draws of D (s, m) and u."""
+        inverse = np.linalg.inv(self.local_factor)
+        noise = np.einsum("gba,sgb->sga", inverse, local)
+        if not dense.size:
+            return self.dense + dense, self.local + noise
+        moved = solve_triangular(self.dense_factor.T, dense.T, lower=False, check_finite=False)
+        leaned = np.moveaxis(self.lean.of(moved), 2, 0)
+        return self.dense + moved.T, self.local - leaned + noise
+
 
 def order_rows(
     base: Array, x: Array, crossed: Any, z: Array, code: Array, y: Array, weight: Array, number: int
@@ -248,17 +263,6 @@ def _leaning(rows: MixedRows, lean: Array, low: int, high: int) -> Array:
         if some.start < some.stop:
             found[some.start - first : some.stop - first] -= rows.z[some] @ lean[g - low]
     return found
-
-
-def draw(found: Gaussian, dense: Array, local: Array) -> tuple[Array, Array]:
-    """Turn standard Normal numbers (s, m) and (s, G, a) into draws of D (s, m) and u (s, G, a)."""
-    inverse = np.linalg.inv(found.local_factor)
-    noise = np.einsum("gba,sgb->sga", inverse, local)
-    if not dense.size:
-        return found.dense + dense, found.local + noise
-    moved = solve_triangular(found.dense_factor.T, dense.T, lower=False, check_finite=False)
-    leaned = np.moveaxis(found.lean.of(moved), 2, 0)
-    return found.dense + moved.T, found.local - leaned + noise
 
 
 def _flat(values: Array) -> Array:

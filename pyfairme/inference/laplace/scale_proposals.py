@@ -12,8 +12,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pyfairme.inference.laplace.cluster_integrals import LaplaceError
-from pyfairme.inference.laplace.laplace_evidence import LEAST_FREE, Found, LaplaceEvidence
-from pyfairme.inference.laplace.mixed_rows import Gaussian
+from pyfairme.inference.laplace.laplace_evidence import (
+    LEAST_FREE,
+    AnyGaussian,
+    Found,
+    LaplaceEvidence,
+)
 
 FEWEST_PROPOSALS, MOST_PROPOSALS = 64, 400
 WORK = 1.5e10  # products that they may take
@@ -36,7 +40,7 @@ class Proposed(NamedTuple):
 
     free: np.ndarray
     log_weight: np.ndarray
-    given: Sequence[Gaussian | None]
+    given: Sequence[AnyGaussian | None]
 
 
 class Axes(NamedTuple):
@@ -70,7 +74,7 @@ def propose(evidence: LaplaceEvidence, found: Found, seed: int) -> Proposed:
     density = -0.5 * (DF + size) * np.log1p((white**2).sum(axis=1) / DF)
     log_p, given = target(free)
     log_p[(free < LEAST_FREE).any(axis=1)] -= BEYOND
-    kept = given if number * evidence.rows.size**2 <= KEPT else [None] * number
+    kept = given if sum(one.held for one in given) <= KEPT else [None] * number
     return Proposed(target.whole(free), log_p - density, kept)
 
 
@@ -90,7 +94,7 @@ class _Target:
         self._around = evidence.around(found)
         self._lack = LaplaceError(evidence, found, number)
 
-    def __call__(self, free: np.ndarray) -> tuple[np.ndarray, list[Gaussian]]:
+    def __call__(self, free: np.ndarray) -> tuple[np.ndarray, list[AnyGaussian]]:
         """Return it (s,), with everything else given each; after `axes`."""
         values, given = self._evidence(free)
         lack = self._lack(self.whole(free), given)
@@ -124,8 +128,10 @@ class _Target:
         move = np.clip(sd**2 * lean, -MOST_MOVE * sd, MOST_MOVE * sd)
         return Axes(start + vectors @ move, vectors, sd)
 
-    def _evidence(self, free: np.ndarray) -> tuple[np.ndarray, list[Gaussian]]:
-        each = [self._around(one) for one in self.whole(free)]
+    def _evidence(self, free: np.ndarray) -> tuple[np.ndarray, list[AnyGaussian]]:
+        every = self.whole(free)
+        self.evidence.prepare(every)
+        each = [self._around(one) for one in every]
         return np.array([value for value, _ in each]), [given for _, given in each]
 
 

@@ -26,10 +26,15 @@ from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.hyper_parameters import to_free
-from pyfairme.inference.laplace.laplace_evidence import Found, LaplaceEvidence, Layout
+from pyfairme.inference.laplace.laplace_evidence import (
+    AnyGaussian,
+    Found,
+    LaplaceEvidence,
+    Layout,
+)
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join, part
 from pyfairme.inference.laplace.mixed_design import lay_out
-from pyfairme.inference.laplace.mixed_rows import Gaussian, draw, link
+from pyfairme.inference.laplace.mixed_rows import Gaussian, link
 from pyfairme.inference.laplace.psis import relative_ess, resample, smooth
 from pyfairme.inference.laplace.scale_proposals import propose
 from pyfairme.inference.laplace.second_stage import (
@@ -305,11 +310,11 @@ def _anchor(
 
 
 def _given_scales(
-    gaussian: Gaussian, count: int, generator: np.random.Generator
+    gaussian: AnyGaussian, count: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw D (s, m) and u (s, G, a) given hyper-parameters."""
     noise = generator.normal(size=(count, len(gaussian.dense)))
-    return draw(gaussian, noise, generator.normal(size=(count, *gaussian.local.shape)))
+    return gaussian.draw(noise, generator.normal(size=(count, *gaussian.local.shape)))
 
 
 def _moved(

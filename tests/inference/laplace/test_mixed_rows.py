@@ -7,7 +7,6 @@ from scipy.sparse import csr_array
 from pyfairme.inference.laplace import mixed_rows
 from pyfairme.inference.laplace.mixed_rows import (
     Coupling,
-    draw,
     link,
     order_rows,
     row_covariances,
@@ -98,7 +97,7 @@ def test_draws_have_the_covariance(columns):
     rng = np.random.default_rng(0)
     number = 40_000
     noise = rng.normal(size=(number, FIXED)), rng.normal(size=(number, CLUSTERS, 2))
-    dense, local = draw(found, *noise)
+    dense, local = found.draw(*noise)
     whole = dense_design(rows)[:, 0]
     drawn = np.concatenate([dense, local.reshape(number, -1)], axis=1) @ whole.T
     expected = row_covariances(rows, found, found.root())[:, 0, 0]
