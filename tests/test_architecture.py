@@ -44,6 +44,10 @@ RANK = {
 DELEGATES: set[tuple[str, str]] = {
     ("estimators/base.py", "pyfairme.report.display.estimator_html"),
     ("estimators/base.py", "pyfairme.report.display.shown"),
+    ("estimators/report_comparison.py", "pyfairme.plots.group_rates"),
+    ("estimators/report_comparison.py", "pyfairme.report.display.shown"),
+    ("estimators/report_table.py", "pyfairme.plots.group_points"),
+    ("estimators/report_table.py", "pyfairme.report.display.fairness_facts"),
     ("study/frontier/frontier_result.py", "pyfairme.plots.frontier_plot"),
 }
 

@@ -38,6 +38,7 @@ from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.progress_bar import progress_bar
+from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.rows_without_cluster import keep_placed
 from pyfairme.estimators.shareable_copy import private_copy
@@ -625,7 +626,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         min_group_size: int = 0,
         metrics: ChosenMetrics | None = None,
         intervals: Any = None,
-    ) -> pd.DataFrame:
+    ) -> FairnessReport:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
         Parameters
@@ -661,9 +662,11 @@ class FairMixedEffects(BaseEstimator, ABC):
 
         Returns
         -------
-        DataFrame
-            Tidy: effects, clusters ("seen", "unseen" or a cluster), attribute, group (a level or
-            "all"), class, metric, value, low, high, null, null_low, null_high, n, note.
+        FairnessReport
+            A tidy DataFrame that shows what it says, with ``summary()``, ``plot()`` and
+            ``compare(other)``. Columns effects, clusters ("seen", "unseen" or a cluster),
+            attribute, group (a level or "all"), class, metric, value, low, high, null, null_low,
+            null_high, n, note.
 
         Notes
         -----
@@ -727,7 +730,7 @@ class FairMixedEffects(BaseEstimator, ABC):
 
         Ours are tables of the posterior, made when they are asked for.
         """
-        raise AttributeError("fitted attributes are in the summary")
+        raise AttributeError
 
     # Files ----------------------------------------------------------------------------------
 

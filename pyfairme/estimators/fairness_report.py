@@ -26,6 +26,7 @@ from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
 from pyfairme.estimators.judged_intervals import read_intervals
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
+from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
@@ -293,7 +294,7 @@ def report(
     level: float,
     min_group_size: int = 0,
     metrics: ChosenMetrics | None = None,
-) -> pd.DataFrame:
+) -> FairnessReport:
     """Return the tidy fairness report of `FairMixedEffectsClassifier.fairness_report`.
 
     With more than two classes there is one block per class, against the rest.
@@ -320,7 +321,7 @@ def report(
     if len(judged.classes) == 2:
         positive = judged.classes[-1]
         frame.attrs["positive"] = positive.item() if isinstance(positive, np.generic) else positive
-    return frame
+    return FairnessReport.of(frame)
 
 
 def _warn_of_constant_decisions(judged: EvaluatedRows) -> None:

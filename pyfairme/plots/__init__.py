@@ -6,6 +6,7 @@ from pyfairme.plots.cluster_forest import plot_cluster_effects
 from pyfairme.plots.coverage_plot import plot_coverage
 from pyfairme.plots.frontier_plot import plot_frontier
 from pyfairme.plots.group_coverage import plot_group_coverage
+from pyfairme.plots.group_points import plot_group_points
 from pyfairme.plots.group_rates import plot_group_rates
 from pyfairme.plots.importance_bars import plot_importance
 from pyfairme.plots.pit_plot import plot_pit
@@ -22,6 +23,7 @@ __all__ = [
     "plot_coverage",
     "plot_frontier",
     "plot_group_coverage",
+    "plot_group_points",
     "plot_group_rates",
     "plot_importance",
     "plot_pit",

@@ -294,8 +294,7 @@ class ConformalSets(BaseEstimator):
         every = self.estimator.fairness_report(
             X, y, by_cluster, attributes, intervals=found, **options
         )
-        lines: Any = every[every["effects"] == self.effects].reset_index(drop=True)
-        return lines
+        return every.only(self.effects)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the object, and what it reads."""

@@ -23,6 +23,7 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.custom_objects import check_objects
 from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
@@ -205,7 +206,7 @@ def report(
     effects: str,
     decision: np.ndarray,
     **options: Any,
-) -> pd.DataFrame:
+) -> FairnessReport:
     """Report on ``rows`` with the policy's ``decision`` (n,), codes of classes.
 
     ``rows`` are X, y and sample_weight, ``options`` those of `fairness_report`. The lines of
@@ -218,7 +219,7 @@ def report(
     judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
     judged = replace(judged, decision={**judged.decision, effects: decision})
     every = fairness_report.report(judged, **options)
-    lines: Any = every[every["effects"] == effects].reset_index(drop=True)
+    lines = every.only(effects)
     gap = lines["metric"] == "counterfactual_gap"
     lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
     return lines

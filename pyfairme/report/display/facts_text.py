@@ -74,6 +74,9 @@ def _lines(part: Findings | Fields | Grid) -> Iterator[str]:
         case Fields():
             for name, text in part.items:
                 yield _wrapped(text, f"  {name:<{LABEL - 3}} ", " " * LABEL)
+        case Grid() if part.folded:
+            lines = "line" if len(part.rows) == 1 else "lines"
+            yield f"  {len(part.rows):,} {lines}, shown in a notebook"
         case Grid():
             yield from _table(part)
             if part.note:

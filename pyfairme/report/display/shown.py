@@ -6,11 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pyfairme.estimators.base import FairMixedEffects
+from pyfairme.estimators.report_comparison import ReportComparison
+from pyfairme.estimators.report_table import FairnessReport
+from pyfairme.report.display.comparison_facts import report_comparison_facts
 from pyfairme.report.display.estimator_facts import estimator_facts
 from pyfairme.report.display.facts import Facts
+from pyfairme.report.display.fairness_facts import fairness_facts
 
 KINDS: Mapping[type, Callable[[Any], Facts]] = {
     FairMixedEffects: estimator_facts,
+    FairnessReport: fairness_facts,
+    ReportComparison: report_comparison_facts,
 }
 
 

@@ -68,6 +68,7 @@ def facts():
                 note=HOSTILE[0],
             ),
             Grid("Nothing", ("name",), ()),
+            Grid("More", ("name",), (("b",), ("c",)), folded=True),
         ),
     )
 
@@ -102,4 +103,5 @@ def test_text_is_at_most_80_wide_in_sentences_and_fields(facts):
     assert lines[0] == HOSTILE[0]
     assert max(len(line) for line in lines if "xxx" not in line) <= 80
     assert "Nothing" not in str(facts)  # an empty part is left out
+    assert lines[-2:] == ["More", "  2 lines, shown in a notebook"]
     assert repr(facts) == str(facts)

@@ -1,0 +1,112 @@
+"""Rates of every group of one report: points with intervals, and the rows behind them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANELS = {
+    "tpr": ("true positive rate", "positives"),
+    "fpr": ("false positive rate", "negatives"),
+    "mse": ("mean squared error", "rows"),
+    "mean_residual": ("mean residual", "rows"),
+}
+
+
+def plot_group_points(
+    report: pd.DataFrame,
+    *,
+    effects: str = "mixed",
+    clusters: str = "seen",
+    label: Any = None,
+    title: str = "Rates by group",
+) -> Figure:
+    """Draw TPR and FPR (regression: error and mean residual) of every group of one report.
+
+    Parameters
+    ----------
+    report
+        Fairness report.
+    effects, clusters
+        Which predictions and rows of the report to draw.
+    label
+        Of more than two classes the one to draw against the rest; None: the first.
+    title
+        Heading of the figure.
+
+    Returns
+    -------
+    Figure
+        A row of panels per attribute, a point per group with the report's interval; n counts the
+        positives (negatives, rows) that the point rests on. Groups with fewer than 30 are grey. The
+        dotted line is the mean over groups.
+
+    Raises
+    ------
+    ValueError
+        When the report has no rates of groups for these effects, clusters and class.
+    """
+    lines = _group_lines(report, effects, clusters, label)
+    metrics = [metric for metric in PANELS if metric in set(lines["metric"])]
+    attributes = list(dict.fromkeys(lines["attribute"]))
+    sizes = [lines.loc[lines["attribute"] == name, "group"].nunique() for name in attributes]
+    figure = empty_figure(9.0, 1.1 + sum(0.3 * size + 0.35 for size in sizes))
+    panels = figure.subplots(
+        len(attributes), len(metrics), sharex="col", sharey="row", squeeze=False,
+        height_ratios=[size + 0.5 for size in sizes],
+    )  # fmt: skip
+    names = tick_names(attributes, blanks=True)
+    for row, attribute, shown in zip(panels, attributes, names, strict=True):
+        for axes, metric in zip(row, metrics, strict=True):
+            chosen = (lines["attribute"] == attribute) & (lines["metric"] == metric)
+            _points(axes, lines.loc[chosen])
+        row[0].set_ylabel(shown, fontsize=9)
+        row[0].invert_yaxis()
+    for axes, metric in zip(panels[0], metrics, strict=True):
+        name, counted = PANELS[metric]
+        axes.set_title(f"{name} (n = {counted})", fontsize=9)
+    figure.align_ylabels(panels[:, 0])
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def _group_lines(report: pd.DataFrame, effects: str, clusters: str, label: Any) -> pd.DataFrame:
+    chosen = (report["effects"] == effects) & (report["clusters"] == clusters)
+    chosen &= report["metric"].isin(list(PANELS)) & (report["group"] != "all")
+    lines = pd.DataFrame(report).loc[chosen]
+    if len(lines):
+        wanted = lines["class"].iloc[0] if label is None else label
+        lines = lines.loc[lines["class"] == wanted]
+    if lines.empty:
+        raise ValueError(
+            f"The report has no rates of groups for effects={effects!r}, clusters={clusters!r}, "
+            f"label={label!r}. It has effects {sorted(report['effects'].unique())} and clusters "
+            f"{sorted(report['clusters'].unique())[:10]}. [not-in-table]"
+        )
+    return lines
+
+
+def _points(axes: Axes, lines: pd.DataFrame) -> None:
+    place = np.arange(len(lines))
+    few = lines["n"].to_numpy() < 30
+    values = lines["value"].to_numpy(float)
+    colours = [GREY if small else COLOURS[0] for small in few]
+    axes.hlines(place, lines["low"], lines["high"], color=colours, linewidth=1.4)
+    axes.scatter(values, place, color=colours, s=26, zorder=3)
+    if np.isfinite(values).any():
+        axes.axvline(float(np.nanmean(values)), color=GREY, linewidth=0.8, linestyle=":")
+    for where, size in zip(place, lines["n"], strict=True):
+        axes.text(1.01, float(where), f"n = {size:,}", transform=axes.get_yaxis_transform(),
+                  va="center", fontsize=7, color=GREY)  # fmt: skip
+    axes.set_yticks(place, tick_names(lines["group"]))
+    axes.set_ylim(-0.6, len(lines) - 0.4)
+    axes.locator_params(axis="x", nbins=6)
+    finish_axes(axes, "x")

@@ -1,0 +1,127 @@
+"""A report's verdicts follow from its lines, and every number shown is one of them."""
+
+import math
+import pickle
+
+import pandas as pd
+import pytest
+
+from pyfairme.estimators.report_comparison import ReportComparison
+from pyfairme.estimators.report_table import FairnessReport
+from tests.made_reports import line, report
+from tests.report.display.test_facts import HOSTILE, Parsed
+
+
+@pytest.fixture
+def found(before):
+    table = FairnessReport.of(before)
+    table.attrs["positive"] = "paid"
+    return table
+
+
+def verdicts(table):
+    return {f.subject: f for f in table.summary().parts[0].items}
+
+
+def test_a_verdict_says_by_how_much_and_whether_more_than_chance(found):
+    said = verdicts(found)["sex"]
+    assert said.text == (
+        "true positive rates differ by .100, more than chance (.050) [Female .450 to Male .550]"
+    )
+    assert said.tone == "warn"
+    assert "1,234 rows of known clusters, mixed effects; the positive class is paid." in str(found)
+    fair = found.assign(value=found["value"].where(found["metric"] != "tpr_sd", 0.05))
+    said = verdicts(FairnessReport.of(fair))["sex"]
+    assert said.text == "true positive rates differ by .050, no more than chance (.050)"
+    assert said.tone == "plain"
+
+
+def test_a_constant_decision_and_small_groups_are_said():
+    note = "decides 0 for every row: no sign of fairness"
+    small = "small cell (4 positives, fewer than 30)"
+    lines = [
+        line("auroc", 0.5, attribute="all"),
+        line("tpr_sd", 0.0, null=(0, 0, 0.0), note=note),
+        line("tpr", 0.0, group="x", n=4, note=small),
+        line("tpr", 0.0, group="y", n=400),
+    ]
+    said = FairnessReport.of(report(lines)).summary().parts[0].items
+    assert said[0].text.startswith("every row is decided 0: equal rates are no sign of fairness")
+    assert said[-1].text == "fewer than 30 rows behind a rate: x 4"
+
+
+def test_every_number_shown_is_one_of_the_lines(found):
+    page = Parsed(found._repr_html_())
+    for shown, column in (("data-value", ["value", "null_high", "n"]), ("data-low", ["low"]),
+                          ("data-high", ["high"])):  # fmt: skip
+        numbers = {float(a[shown]) for a in page.attributes if shown in a}
+        known = set(pd.concat([found[c] for c in column]).astype(float))
+        assert {n for n in numbers if not math.isnan(n)} <= known
+    values = {float(a["data-value"]) for a in page.attributes if "data-value" in a}
+    assert set(found["value"]) <= values  # and every value is shown
+
+
+def test_it_is_a_data_frame_and_its_parts_are_plain(found, tmp_path):
+    part = found.query("metric == 'tpr'")
+    assert type(part) is type(found.frame) is pd.DataFrame
+    assert repr(part) == repr(found.frame.query("metric == 'tpr'"))
+    found.to_csv(tmp_path / "r.csv", index=False)
+    assert len(pd.read_csv(tmp_path / "r.csv")) == len(found)
+    for other in (pickle.loads(pickle.dumps(found)), found.copy()):
+        assert type(other) is FairnessReport
+        pd.testing.assert_frame_equal(other, found)
+        assert repr(other) == repr(found) == str(found.summary())
+    with pytest.raises(ValueError, match=r"no effects 'other'.*\[not-in-table\]"):
+        found.summary("other")
+
+
+def test_hostile_names_are_text():
+    lines = [line("auroc", 0.9, attribute="all")]
+    for name in HOSTILE:
+        lines += [line("tpr_sd", 0.2, attribute=name, null=(0, 0, 0.1))]
+        lines += [line("tpr", v, attribute=name, group=g) for v, g in ((0.1, name), (0.9, "b"))]
+    html = FairnessReport.of(report(lines))._repr_html_()
+    page = Parsed(html)
+    assert "script" not in page.tags
+    assert "".join(page.texts).count("<script>alert(1)</script>") >= 4
+
+
+def test_clusters_have_a_line_each(found):
+    lines = [
+        line(metric, value, clusters=c, attribute=a, null=(0, 0, chance), n=n)
+        for c, n in (("a", 10), ("b", 20))
+        for metric, value, a, chance in (("balanced_accuracy", 0.7, "all", None),
+                                         ("tpr_sd", 0.3, "sex", 0.4), ("tpr_sd", 0.2, "race", 0.1))
+    ]  # fmt: skip
+    grid = FairnessReport.of(report(lines)).summary().parts[0]
+    assert [(row[0], row[1].value, row[3], row[4].value) for row in grid.rows] == [
+        ("a", 10, "race", 0.2), ("b", 20, "race", 0.2)
+    ]  # fmt: skip
+
+
+def test_two_reports_side_by_side(found, after):
+    both = found.compare(after, names=("plain", "fair"))
+    assert isinstance(both, ReportComparison)
+    keyed = both.frame.query("group == 'all'").set_index("metric")
+    assert keyed.loc["tpr_sd", "change"] == pytest.approx(-0.07)
+    assert keyed["better"].to_dict() == {
+        "auroc": -1, "balanced_accuracy": -1, "tpr_sd": 1, "demographic_parity": -1,
+        "counterfactual_gap": -1, "worst_group_accuracy": 1,
+    }  # fmt: skip
+    assert both.frame.query("metric == 'tpr'")["better"].isna().all()
+    text = str(both)
+    assert "+ sex: true positive rates differ by .100 (plain), .030 (fair)" in text
+    assert "! accuracy: balanced accuracy .800 (plain), .780 (fair)" in text
+    assert Parsed(both._repr_html_()).tags.count("table") == 1
+    with pytest.raises(ValueError, match=r"no line in common.*\[reports-differ\]"):
+        found.compare(after.assign(attribute="other"))
+
+
+def test_one_report_is_drawn_with_its_intervals(found):
+    figure = found.plot()
+    left = figure.axes[0]
+    assert left.collections[1].get_offsets()[:, 0].tolist() == [0.55, 0.45]
+    assert left.collections[0].get_segments()[0][:, 0].tolist() == pytest.approx([0.54, 0.57])
+    assert found.compare(found).plot().axes
+    with pytest.raises(ValueError, match=r"no rates of groups.*\[not-in-table\]"):
+        found.plot(clusters="unseen")
