@@ -3,7 +3,7 @@
 Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datasets.load_adult`.
 """
 
-from pyfairme import datasets, metrics
+from pyfairme import datasets, explain, metrics
 from pyfairme.compilation import clear_caches
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
@@ -39,6 +39,7 @@ __all__ = [
     "__version__",
     "clear_caches",
     "datasets",
+    "explain",
     "load",
     "metrics",
 ]

@@ -30,6 +30,7 @@ RANK = {
     "persistence": 4,
     "variants": 4,
     "estimators": 5,
+    "explain": 6,
     "postprocessing": 6,
     "study": 7,
     "plots": 8,

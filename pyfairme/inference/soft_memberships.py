@@ -113,6 +113,21 @@ def alone(spec: ModelSpec, network: Any, draws: Any, batch: Batch, rows: Array, 
     return (sd.reshape(-1, *sd.shape[2:]) * z).sum(axis=-1)
 
 
+def own_sd(spec: ModelSpec, network: Any, draws: Any, batch: Batch, rows: Array) -> Array:
+    """SD of the own effect of rows that are each a cluster of their own, over all factors.
+
+    ``rows`` (n, factors) and the draws are those of `alone`; (members * draws, n, K).
+    """
+    variance = 0.0
+    for index in range(len(spec.factors)):
+        # the square of what one standard Normal number of this factor adds
+        one = jnp.zeros(len(spec.factors)).at[index].set(1.0)
+        size = next(iter(draws.values())).shape
+        z = jnp.broadcast_to(one, (size[0] * size[1], 1, spec.likelihood.outputs, len(one)))
+        variance = variance + alone(spec, network, draws, batch, rows, z) ** 2
+    return jnp.sqrt(variance)
+
+
 def _own_sd(factor: RandomEffects, latents: Mapping[str, Array], r: Array) -> Array:
     """SD (n, K) of intercept + r . slope of a new cluster, the part that it shares left out."""
     columns, scales = [], []

@@ -1,0 +1,20 @@
+"""Answers instead of coefficients: averages, comparisons and slopes of what a model predicts.
+
+Names follow the package marginaleffects. Every answer reads the posterior draw by draw and comes
+with an interval; see `Estimates`.
+"""
+
+from pyfairme.explain.adjusted_predictions import avg_predictions, predictions
+from pyfairme.explain.comparisons import avg_comparisons, comparisons
+from pyfairme.explain.estimates import Estimates
+from pyfairme.explain.marginal_slopes import avg_slopes, slopes
+
+__all__ = [
+    "Estimates",
+    "avg_comparisons",
+    "avg_predictions",
+    "avg_slopes",
+    "comparisons",
+    "predictions",
+    "slopes",
+]

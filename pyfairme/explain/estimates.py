@@ -1,0 +1,73 @@
+"""What an answer is: a tidy frame of estimates with posterior intervals, and the draws behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+MOST_ROWS = 60  # of an answer that shows itself
+OWN_COLUMNS = ("term", "contrast", "component", "class", "estimate", "sd", "low", "high", "n")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates:
+    """Estimates with posterior intervals; functions of `pyfairme.explain` return it.
+
+    Attributes
+    ----------
+    frame
+        Tidy: what each line is of (columns by which rows were grouped, term, contrast, class), then
+        estimate (posterior mean), sd, low, high (equal-tailed interval of level ``level``) and n,
+        the rows behind it. The columns' common name says what the interval is of, see
+        ``predict_interval``: "mean interval", or "cluster interval" where the network is a point
+        estimate; sd, low and high are NaN where the model has no draws of anything that varies.
+    draws
+        (lines, draws), in the order of the frame's lines. Draws of different lines, and of
+        different calls for one model, belong together: their differences are draws of the
+        difference.
+    effects
+        The kind of effects that was asked for.
+    level
+        Coverage of the intervals.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> data = pf.datasets.make_clustered(rows=600, clusters=6, random_state=0)
+    >>> clf = pf.FairMixedEffectsClassifier(
+    ...     "cluster",
+    ...     "group1",
+    ...     network_posterior="none",
+    ...     guide="mean_field",
+    ...     min_steps=100,
+    ...     random_state=0,
+    ... ).fit(data.frame, data.target)
+    >>> found = pf.explain.avg_predictions(clf, data.frame, by="group1", draws=200)
+    >>> found.frame.shape, found.draws.shape
+    ((2, 6), (2, 200))
+    """
+
+    frame: pd.DataFrame
+    draws: np.ndarray = field(repr=False)
+    effects: str
+    level: float
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        return self.frame.to_string(max_rows=MOST_ROWS, float_format="{:.3g}".format)
+
+    def _repr_html_(self) -> str:
+        return self.frame.to_html(max_rows=MOST_ROWS, float_format="{:.3g}".format, notebook=True)
+
+
+def summarised(draws: np.ndarray, level: float, *, spread: bool) -> dict[str, np.ndarray]:
+    """Return estimate, sd, low and high of draws (lines, draws); NaN but for the first without."""
+    found = {"estimate": draws.mean(axis=1)}
+    if not spread:
+        return found | dict.fromkeys(("sd", "low", "high"), np.full(len(draws), np.nan))
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    return found | {"sd": draws.std(axis=1), "low": low, "high": high}
