@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 
-from pyfairme import persistence
-from pyfairme.data.design_state import rebuilt
-from pyfairme.data.input_types import Attributes, PathLike, Table
-from pyfairme.estimators import saved_state
-from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
-from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, check_level
 from pyfairme.estimators.outcome_quantiles import outcome_quantiles
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
-from pyfairme.postprocessing import conformal_inputs, policy_inputs
-from pyfairme.postprocessing.calibrated_groups import CalibratedGroups
-from pyfairme.postprocessing.conformal_inputs import By
+from pyfairme.metrics.array_inputs import Floats
+from pyfairme.postprocessing.conformal_groups import By
+from pyfairme.postprocessing.conformal_predictor import ConformalPredictor
 from pyfairme.postprocessing.nested_intervals import PROBABILITIES, NestedIntervals
 
-KIND = "ConformalIntervals"
 
-
-class ConformalIntervals(BaseEstimator):
+class ConformalIntervals(ConformalPredictor):
     r"""Intervals that hold a new outcome as often as they say, in every group that is named.
 
     On top of a fitted regressor, which stays as it is. Held-out rows show how large the regressor's
@@ -97,6 +89,9 @@ class ConformalIntervals(BaseEstimator):
     ['mean', 'low', 'high', 'calibrated_on']
     """
 
+    _wanted = FairMixedEffectsRegressor
+    _others = "classes have ConformalSets."
+
     def __init__(
         self, estimator: FairMixedEffectsRegressor, by: By = None, *, effects: str = "mixed"
     ) -> None:
@@ -127,25 +122,17 @@ class ConformalIntervals(BaseEstimator):
         ValueError
             For bad keywords, an absent column, an attribute of one group, or bad rows.
         """
-        self._check()
-        frame = policy_inputs.frame_of(self.estimator, X)
-        policy_inputs.encode(self.estimator, y, frame)
+        return self._calibrate(X, y)
+
+    def _scored(
+        self, X: Table, y: ArrayLike, frame: pd.DataFrame, encoded: np.ndarray
+    ) -> tuple[Floats, Sequence[np.ndarray | slice]]:
         outcome = np.asarray(self.estimator.target_.observed(y), np.float64)
-        groups = conformal_inputs.learn_by(self.estimator, self.by, frame)
-        codes = conformal_inputs.group_codes(self.estimator, groups, frame)
-        _, nested = self._nested(X)
-        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
-        stacked = np.stack(codes) if codes else np.empty((0, len(frame)), np.intp)
-        self._calibrated = CalibratedGroups(groups, stacked, unit, nested.score(outcome))
-        self._of_fit, self.n_rows_ = self.estimator.fit_, len(frame)
-        return self
+        _, nested = self._predicted(X, frame)
+        return nested.score(outcome), [slice(None)]
 
-    def _check(self) -> None:
-        other = "classes have ConformalSets."
-        conformal_inputs.check_estimator(self.estimator, FairMixedEffectsRegressor, other)
-        check_choice("effects", self.effects, EFFECTS)
-
-    def _nested(self, X: Table) -> tuple[np.ndarray, NestedIntervals]:
+    def _predicted(self, X: Table, frame: pd.DataFrame) -> tuple[np.ndarray, NestedIntervals]:
+        """Return the means and the model's own intervals of every size."""
         with expecting_new_clusters():
             _, mean, found = outcome_quantiles(self.estimator, X, PROBABILITIES, self.effects)
         return mean, NestedIntervals.of(found, whole=self.estimator.target_.whole)
@@ -179,14 +166,7 @@ class ConformalIntervals(BaseEstimator):
             When rows get the quantile of all rows because their group has too few, or that of rows
             of known clusters because there are too few clusters like theirs.
         """
-        check_fitted(self, "n_rows_")
-        check_level(level)
-        conformal_inputs.check_same_fit(self.estimator, self._of_fit)
-        frame = policy_inputs.frame_of(self.estimator, X)
-        codes = conformal_inputs.group_codes(self.estimator, self._calibrated.attributes, frame)
-        mean, nested = self._nested(X)
-        unseen = conformal_inputs.unseen_units(self.estimator, frame, self.effects) >= 0
-        rows = self._calibrated.row_quantiles(codes, unseen, level)
+        frame, (mean, nested), (rows,) = self._row_quantiles(X, level)
         low, high = nested.at(rows.value)
         if self.estimator.target_.log_link:
             low = np.maximum(low, 0.0)
@@ -211,9 +191,8 @@ class ConformalIntervals(BaseEstimator):
             probability, over tables like this one), low and high (where the coverage lies, given
             this table, with probability .9: Beta's quantiles; NaN where clusters are the units).
         """
-        check_fitted(self, "n_rows_")
-        check_level(level)
-        return self._calibrated.table(level)
+        (table,) = self._tables(level)
+        return table
 
     def fairness_report(
         self,
@@ -244,69 +223,4 @@ class ConformalIntervals(BaseEstimator):
             Of the same form, with the lines of these ``effects`` only.
         """
         found = self.predict_interval(X, interval_level)
-        if attributes is None:
-            attributes = conformal_inputs.reported(self.estimator, self._calibrated.attributes)
-        every = self.estimator.fairness_report(
-            X, y, by_cluster, attributes, intervals={self.effects: found}, **options
-        )
-        return every.only(self.effects)
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Show the object, and what it reads."""
-        end = "" if self.by is None else "  # reads these columns when predicting"
-        return (
-            f"ConformalIntervals({type(self.estimator).__name__}, by={self.by!r}, "
-            f"effects={self.effects!r}){end}"
-        )
-
-    def __sklearn_clone__(self) -> ConformalIntervals:
-        """Copy the keywords; the fitted regressor is shared, as fitting leaves it."""
-        return type(self)(**self.get_params(deep=False))
-
-    # Files ----------------------------------------------------------------------------------
-
-    def save(self, path: PathLike, *, key: str | bytes | None = None) -> None:
-        """Write regressor and scores to one file, without pickle; `ConformalIntervals.load` reads.
-
-        With a ``key`` the file is signed, as by `FairMixedEffectsRegressor.save`. It holds a score
-        and the groups of every calibration row.
-        """
-        check_fitted(self, "n_rows_")
-        saved = {
-            "estimator": saved_state.to_state(self.estimator, persistence.secret_of(key)),
-            "keywords": {"effects": self.effects},
-            "calibrated": self._calibrated.to_state(),
-        }
-        persistence.save_state(path, saved, kind=KIND, key=key)
-
-    @classmethod
-    def load(
-        cls,
-        path: PathLike,
-        *,
-        key: str | bytes | None = None,
-        objects: Mapping[str, Any] | None = None,
-    ) -> ConformalIntervals:
-        """Read what `save` wrote: its intervals equal the saved one's.
-
-        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`, and
-        ``objects`` are those of its regressor.
-
-        Raises
-        ------
-        FileNotFoundError
-            When there is no such file.
-        ValueError
-            When the file is damaged, of a newer format, or holds something else.
-        """
-
-        def restored(saved: Mapping[str, Any], estimator: Any) -> ConformalIntervals:
-            calibrated = CalibratedGroups.from_state(saved["calibrated"])
-            by = conformal_inputs.by_of(calibrated.attributes)
-            found = cls(estimator, by, effects=rebuilt(str, saved["keywords"]["effects"]))
-            found._check()
-            found._calibrated, found.n_rows_ = calibrated, len(calibrated.score)
-            found._of_fit = estimator.fit_
-            return found
-
-        return policy_inputs.read(path, KIND, key, objects, restored, FairMixedEffectsRegressor)
+        return self._report(X, y, by_cluster, attributes, found, options)

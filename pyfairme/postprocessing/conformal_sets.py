@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator
 
-from pyfairme import persistence
 from pyfairme.data.design_state import rebuilt
-from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
-from pyfairme.estimators import saved_state
-from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.data.input_types import Attributes, Seed, Table
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
-from pyfairme.estimators.estimator_keywords import (
-    EFFECTS,
-    check_choice,
-    check_level,
-    check_seed,
-    seed_from,
-)
+from pyfairme.estimators.estimator_keywords import check_choice, check_seed, seed_from
 from pyfairme.estimators.judged_intervals import class_columns
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.notices import StateError
-from pyfairme.postprocessing import conformal_inputs, policy_inputs
+from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.calibrated_groups import ALL, CalibratedGroups
-from pyfairme.postprocessing.conformal_inputs import By
+from pyfairme.postprocessing.conformal_groups import By
+from pyfairme.postprocessing.conformal_predictor import ConformalPredictor
 from pyfairme.postprocessing.set_scores import aps_scores, lac_scores
 from pyfairme.postprocessing.threshold_rules import coins
 
-KIND = "ConformalSets"
 SCORES = ("lac", "aps")
 ROUNDING = 1e-12
 
 
-class ConformalSets(BaseEstimator):
+class ConformalSets(ConformalPredictor):
     r"""Sets of classes that hold the true one as often as they say, in every group that is named.
 
     On top of a fitted classifier, which stays as it is. The set of a row has every class whose
@@ -107,6 +97,11 @@ class ConformalSets(BaseEstimator):
     [0, 1, 'size', 'calibrated_on']
     """
 
+    _wanted = FairMixedEffectsClassifier
+    _others = "real targets and counts have ConformalIntervals."
+    classes_: np.ndarray
+    _seed: int
+
     def __init__(
         self,
         estimator: FairMixedEffectsClassifier,
@@ -145,33 +140,25 @@ class ConformalSets(BaseEstimator):
         ValueError
             For bad keywords, an absent column, an attribute of one group, or bad rows.
         """
-        self._check()
-        frame = policy_inputs.frame_of(self.estimator, X)
-        outcome = policy_inputs.encode(self.estimator, y, frame)
-        groups = conformal_inputs.learn_by(self.estimator, self.by, frame)
-        codes = conformal_inputs.group_codes(self.estimator, groups, frame)
-        self._seed = seed_from(self.random_state)
-        score = self._scores(X, frame)[np.arange(len(frame)), outcome]
-        unit = conformal_inputs.unseen_units(self.estimator, frame, self.effects)
-        stacked = np.stack(codes) if codes else np.empty((0, len(frame)), np.intp)
-        parts = [slice(None)]
-        if self.class_conditional:
-            parts = [np.flatnonzero(outcome == k) for k in range(len(self.estimator.classes_))]
-        self._calibrated = tuple(
-            CalibratedGroups(groups, stacked[:, rows], unit[rows], score[rows]) for rows in parts
-        )
-        self._of_fit = self.estimator.fit_
-        self.classes_, self.n_rows_ = self.estimator.classes_, len(frame)
+        self._calibrate(X, y)
+        self.classes_ = self.estimator.classes_
         return self
 
-    def _check(self) -> None:
-        other = "real targets and counts have ConformalIntervals."
-        conformal_inputs.check_estimator(self.estimator, FairMixedEffectsClassifier, other)
+    def _check_keywords(self) -> None:
         check_choice("conformity_score", self.conformity_score, SCORES)
         check_choice("class_conditional", self.class_conditional, (True, False))
-        check_choice("effects", self.effects, EFFECTS)
+        super()._check_keywords()
 
-    def _scores(self, X: Table, frame: pd.DataFrame) -> Floats:
+    def _scored(
+        self, X: Table, y: ArrayLike, frame: pd.DataFrame, encoded: np.ndarray
+    ) -> tuple[Floats, Sequence[np.ndarray | slice]]:
+        self._seed = seed_from(self.random_state)
+        score = self._predicted(X, frame)[np.arange(len(frame)), encoded]
+        if not self.class_conditional:
+            return score, [slice(None)]
+        return score, [np.flatnonzero(encoded == k) for k in range(len(self.estimator.classes_))]
+
+    def _predicted(self, X: Table, frame: pd.DataFrame) -> Floats:
         """Return the score of every class, (n, K)."""
         with expecting_new_clusters():
             p = self.estimator.predict_proba(X, effects=self.effects)
@@ -209,18 +196,7 @@ class ConformalSets(BaseEstimator):
         DataWarning
             As of `ConformalIntervals.predict_interval`.
         """
-        check_fitted(self, "n_rows_")
-        check_level(level)
-        conformal_inputs.check_same_fit(self.estimator, self._of_fit)
-        frame = policy_inputs.frame_of(self.estimator, X)
-        groups = self._calibrated[0].attributes
-        codes = conformal_inputs.group_codes(self.estimator, groups, frame)
-        scores = self._scores(X, frame)
-        unseen = conformal_inputs.unseen_units(self.estimator, frame, self.effects) >= 0
-        found = [
-            one.row_quantiles(codes, unseen, level, of)
-            for one, of in zip(self._calibrated, self._names(), strict=True)
-        ]
+        frame, scores, found = self._row_quantiles(X, level)
         quantile = np.stack([one.value for one in found], axis=1)  # (n, K) or (n, 1)
         inside = scores <= quantile + ROUNDING
         sets = pd.DataFrame(inside, index=frame.index, columns=class_columns(self.classes_))
@@ -229,7 +205,6 @@ class ConformalSets(BaseEstimator):
         return sets
 
     def _names(self) -> list[str]:
-        """Say whose scores each of the calibrations has, for messages."""
         if not self.class_conditional:
             return [""]
         return [f"Class {label!r}: " for label in self.classes_.tolist()]
@@ -249,14 +224,10 @@ class ConformalSets(BaseEstimator):
             `ConformalIntervals.calibration`; quantile is the largest score in a set: for "lac" 1
             minus the least probability of a class in it.
         """
-        check_fitted(self, "n_rows_")
-        check_level(level)
+        tables = self._tables(level)
         labels = self.classes_.tolist() if self.class_conditional else [ALL]
-        tables = []
-        for label, one, of in zip(labels, self._calibrated, self._names(), strict=True):
-            table = one.table(level, of)
+        for label, table in zip(labels, tables, strict=True):
             table.insert(0, "class", [label] * len(table))
-            tables.append(table)
         return pd.concat(tables, ignore_index=True)
 
     def fairness_report(
@@ -287,88 +258,34 @@ class ConformalSets(BaseEstimator):
         DataFrame
             Of the same form, with the lines of these ``effects`` only.
         """
-        found = {self.effects: self.predict_set(X, set_level)}
-        if attributes is None:
-            groups = self._calibrated[0].attributes
-            attributes = conformal_inputs.reported(self.estimator, groups)
-        every = self.estimator.fairness_report(
-            X, y, by_cluster, attributes, intervals=found, **options
-        )
-        return every.only(self.effects)
-
-    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        """Show the object, and what it reads."""
-        end = "" if self.by is None else "  # reads these columns when predicting"
-        return (
-            f"ConformalSets({type(self.estimator).__name__}, by={self.by!r}, "
-            f"conformity_score={self.conformity_score!r}, "
-            f"class_conditional={self.class_conditional!r}, effects={self.effects!r}){end}"
-        )
-
-    def __sklearn_clone__(self) -> ConformalSets:
-        """Copy the keywords; the fitted classifier is shared, as fitting leaves it."""
-        return type(self)(**self.get_params(deep=False))
+        found = self.predict_set(X, set_level)
+        return self._report(X, y, by_cluster, attributes, found, options)
 
     # Files ----------------------------------------------------------------------------------
 
-    def save(self, path: PathLike, *, key: str | bytes | None = None) -> None:
-        """Write classifier and scores to one file, without pickle; `ConformalSets.load` reads.
-
-        With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`. It holds a score
-        and the groups of every calibration row.
-        """
-        check_fitted(self, "n_rows_")
+    def _saved_keywords(self) -> dict[str, Any]:
         known = self.random_state if isinstance(self.random_state, int) else None
         names = ("conformity_score", "class_conditional", "effects")
-        saved = {
-            "estimator": saved_state.to_state(self.estimator, persistence.secret_of(key)),
-            "keywords": {name: getattr(self, name) for name in names} | {"random_state": known},
-            "seed": self._seed,
-            "calibrated": [one.to_state() for one in self._calibrated],
-        }
-        persistence.save_state(path, saved, kind=KIND, key=key)
+        return {name: getattr(self, name) for name in names} | {"random_state": known}
+
+    def _calibration_state(self) -> dict[str, Any]:
+        return {"seed": self._seed, "calibrated": [part.to_state() for part in self._parts]}
 
     @classmethod
-    def load(
-        cls,
-        path: PathLike,
-        *,
-        key: str | bytes | None = None,
-        objects: Mapping[str, Any] | None = None,
-    ) -> ConformalSets:
-        """Read what `save` wrote: its sets equal the saved one's.
+    def _calibrated(cls, saved: Mapping[str, Any], estimator: Any) -> tuple[CalibratedGroups, ...]:
+        parts = tuple(CalibratedGroups.from_state(one) for one in saved["calibrated"])
+        conditional = rebuilt(bool, saved["keywords"]["class_conditional"])
+        if len(parts) != (len(estimator.classes_) if conditional else 1):
+            raise StateError("calibrated: expected the scores of every class")
+        if len({one.attributes for one in parts}) > 1:
+            raise StateError("calibrated: expected the same groups of every class")
+        return parts
 
-        With a ``key`` a file that was not signed with it is refused, as by `pyfairme.load`, and
-        ``objects`` are those of its classifier.
-
-        Raises
-        ------
-        FileNotFoundError
-            When there is no such file.
-        ValueError
-            When the file is damaged, of a newer format, or holds something else.
-        """
-        return policy_inputs.read(
-            path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
-        )
-
-
-def _restored(
-    cls: type[ConformalSets], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
-) -> ConformalSets:
-    calibrated = tuple(CalibratedGroups.from_state(one) for one in saved["calibrated"])
-    conditional = rebuilt(bool, saved["keywords"]["class_conditional"])
-    if len(calibrated) != (len(estimator.classes_) if conditional else 1):
-        raise StateError("calibrated: expected the scores of every class")
-    if len({one.attributes for one in calibrated}) > 1:
-        raise StateError("calibrated: expected the same groups of every class")
-    by = conformal_inputs.by_of(calibrated[0].attributes)
-    found = cls(estimator, by, **saved["keywords"])
-    found._check()
-    found._calibrated, found._seed = calibrated, check_seed(saved["seed"])
-    found.classes_, found._of_fit = estimator.classes_, estimator.fit_
-    found.n_rows_ = sum(len(one.score) for one in calibrated)
-    return found
+    @classmethod
+    def _restored(cls, saved: Mapping[str, Any], estimator: Any) -> Self:
+        found = super()._restored(saved, estimator)
+        found._seed, found.classes_ = check_seed(saved["seed"]), estimator.classes_
+        return found
 
 
 def _joined(names: list[np.ndarray]) -> np.ndarray:

@@ -25,7 +25,7 @@ import pandas as pd
 
 import pyfairme as pf
 from pyfairme.estimators.outcome_quantiles import outcome_quantiles
-from pyfairme.postprocessing import conformal_inputs
+from pyfairme.postprocessing import conformal_groups
 from pyfairme.postprocessing.calibrated_groups import CalibratedGroups
 from pyfairme.postprocessing.nested_intervals import PROBABILITIES, NestedIntervals
 from pyfairme.postprocessing.set_scores import aps_scores, lac_scores
@@ -141,11 +141,11 @@ def lines(name: str) -> pd.DataFrame:
     start = time.time()
     held = (of_numbers if regress else of_classes)(model, X, y)
     print(f"{name}: predicted in {time.time() - start:.0f} s", flush=True)
-    unit = conformal_inputs.unseen_units(model, X, "mixed")
+    unit = conformal_groups.unseen_units(model, X, "mixed")
     print(f"{name}: {np.mean(unit >= 0):.3f} of the rows are of new clusters", flush=True)
     entries = [*problem.sensitive, problem.cluster]
-    groups = [conformal_inputs.learn_by(model, entry, X)[0] for entry in entries]
-    codes = np.stack([conformal_inputs.group_codes(model, (one,), X)[0] for one in groups])
+    groups = [conformal_groups.learn_by(model, entry, X)[0] for entry in entries]
+    codes = np.stack([conformal_groups.group_codes(model, (one,), X)[0] for one in groups])
     chosen = {"marginal": [], "several": list(range(len(problem.sensitive)))}
     chosen |= {one.name: [i] for i, one in enumerate(groups)}
     sums: dict[tuple[str, str], np.ndarray] = {}

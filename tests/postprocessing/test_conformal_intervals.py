@@ -9,6 +9,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import pyfairme as pf
+from pyfairme import persistence
 
 NOISE = {"g0": 0.3, "g1": 2.0}
 BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
@@ -296,16 +297,17 @@ def test_it_says_what_it_reads(reg):
     assert clone(by).estimator is reg
 
 
-def test_intervals_of_a_file_are_checked(reg, outcomes, tmp_path, monkeypatch):
-    found = intervals(reg, outcomes, "group1")
+def test_intervals_of_a_file_are_checked(reg, outcomes, tmp_path):
+    intervals(reg, outcomes, "group1").save(tmp_path / "whole")
+    kind, saved = persistence.load_state(tmp_path / "whole")
+    whole = saved["calibrated"]
     for name, value in (
-        ("codes", found._calibrated.codes + 5),
-        ("unit", found._calibrated.unit[1:]),
-        ("score", found._calibrated.score * np.nan),
+        ("codes", whole["codes"] + 5),
+        ("unit", whole["unit"][1:]),
+        ("score", whole["score"] * np.nan),
     ):
-        broken = found._calibrated.to_state() | {name: value}
-        monkeypatch.setattr(type(found._calibrated), "to_state", lambda _, state=broken: state)
-        found.save(tmp_path / "broken")
+        broken = saved | {"calibrated": whole | {name: value}}
+        persistence.save_state(tmp_path / "broken", broken, kind=kind)
         with pytest.raises(ValueError, match=rf"truncated or altered: {name}: expected"):
             pf.ConformalIntervals.load(tmp_path / "broken")
 

@@ -1,4 +1,4 @@
-"""What conformal intervals and sets share: groups and clusters of rows, and their files."""
+"""Groups that conformal intervals and sets calibrate, and clusters that training never saw."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.grouping_factors import read_clusters
 from pyfairme.data.schema import Binned, Sensitive, attribute_name, check_sensitive, components
-from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.metrics.array_inputs import Codes
 from pyfairme.notices import shown
 from pyfairme.postprocessing import policy_inputs
@@ -23,16 +22,6 @@ By = Sensitive | list[Sensitive] | None
 WHAT = "Quantiles"
 OTHERWISE = "leave it out of by and fit again."
 MOST_GROUPS = 300  # of a list of attributes together: a program each for what occurs of them
-
-
-def check_estimator(estimator: Any, wanted: type[FairMixedEffects], other: str) -> None:
-    """Raise unless ``estimator`` is fitted and of the class that is wanted."""
-    if not isinstance(estimator, wanted):
-        raise TypeError(
-            f"estimator must be a fitted {wanted.__name__}, got {type(estimator).__name__}; "
-            f"{other} [conformal-estimator]"
-        )
-    check_fitted(estimator)
 
 
 def learn_by(estimator: FairMixedEffects, by: By, frame: pd.DataFrame) -> tuple[Attribute, ...]:
@@ -56,16 +45,6 @@ def learn_by(estimator: FairMixedEffects, by: By, frame: pd.DataFrame) -> tuple[
             "groups. One attribute alone may have any number. [many-groups]"
         )
     return groups
-
-
-def check_same_fit(estimator: FairMixedEffects, calibrated: object) -> None:
-    """Raise when the estimator's fit is another than the one whose scores were ``calibrated``."""
-    if estimator.fit_ is not calibrated:
-        raise ValueError(
-            f"The {type(estimator).__name__} was fitted again, or replaced, after its scores were "
-            "kept, and they say nothing of another fit: call fit with held-out rows again. "
-            "[refitted-estimator]"
-        )
 
 
 def group_codes(
@@ -100,24 +79,6 @@ def unseen_units(estimator: FairMixedEffects, frame: pd.DataFrame, effects: str)
         units[alone] = start + len(labels.names) + np.arange(alone.sum())
         new |= here
     return units
-
-
-def reported(estimator: FairMixedEffects, groups: tuple[Attribute, ...]) -> tuple[Sensitive, ...]:
-    """Return the attributes of a report: the estimator's, and others that are calibrated.
-
-    Clusters are none: a report has lines of its own for them.
-    """
-    known = estimator.design_.schema.sensitive
-    names = [attribute_name(entry) for entry in known]
-    clusters = set(estimator.design_.schema.cluster_columns)
-    more = [one for one in groups if one.name not in names and not clusters & set(one.columns)]
-    return (*known, *(policy_inputs.entry_of(one) for one in more))
-
-
-def by_of(groups: tuple[Attribute, ...]) -> Any:
-    """Return the keyword ``by`` that groups of a file were learned for."""
-    entries = [policy_inputs.entry_of(one) for one in groups]
-    return (None, *entries)[-1] if len(entries) < 2 else entries
 
 
 def _entries(by: By) -> list[Any]:
