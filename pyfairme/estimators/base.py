@@ -13,10 +13,9 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
-from pyfairme.data import Batch, Design, Schema
+from pyfairme.data import Batch, Design
 from pyfairme.data.input_types import Attributes, Clusters, PathLike, Seed, Slopes, Strength, Table
 from pyfairme.estimators import (
-    class_weights,
     estimator_keywords,
     fairness_report,
     feature_importance,
@@ -26,36 +25,22 @@ from pyfairme.estimators import (
     random_part_disparity,
     refine_and_adapt,
     saved_state,
-    table_inputs,
-    table_warnings,
     training_record,
     warm_start_state,
 )
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
-from pyfairme.estimators.fit_lock import of_one_model
-from pyfairme.estimators.leakage_warnings import warn_of_copies
-from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
+from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
 from pyfairme.estimators.prior_keyword import Prior
-from pyfairme.estimators.progress_bar import progress_bar
 from pyfairme.estimators.report_table import FairnessReport
-from pyfairme.estimators.row_seeds import row_identity
-from pyfairme.estimators.rows_without_cluster import keep_placed
 from pyfairme.estimators.shareable_copy import private_copy
-from pyfairme.estimators.unseen_clusters import query, with_draws
-from pyfairme.estimators.validation_rows import split
-from pyfairme.inference import posterior_draws, posterior_tables, predictions
+from pyfairme.inference import posterior_draws, posterior_tables
 from pyfairme.inference.diagnostics import diagnostics
-from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.guides import GuideChoice
-from pyfairme.inference.laplace.tangent_posterior import too_large
-from pyfairme.inference.predictions import Fit, Query
+from pyfairme.inference.predictions import Fit
 from pyfairme.inference.prior_sensitivity import prior_sensitivity
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
-from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.likelihoods import Likelihood
-from pyfairme.model.object_names import object_name
 from pyfairme.model.penalties import Fairness
 from pyfairme.model.program import Objective
 
@@ -76,6 +61,7 @@ class FairMixedEffects(BaseEstimator, ABC):
     disparity_: pd.DataFrame  # of `adapt` and `refine`
     classes_: np.ndarray  # of a classifier, as the next
     threshold_: dict[str, float]
+    _fitted_params: dict[str, Any]
     _seed: int
     _class_weights: dict[Any, float] | None
     _training: Batch | None
@@ -189,183 +175,14 @@ class FairMixedEffects(BaseEstimator, ABC):
         """Return the objective's numbers as the subclass wants them."""
         return objective
 
-    # Fitting --------------------------------------------------------------------------------
-
-    def _fit(
-        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
-    ) -> tuple[Batch, Batch | None]:
-        """Fit, and return the training and the validation batch."""
-        params = self.get_params(deep=False)
-        self._check_keywords()
-        warn_of_order(X, "X", sample_weight=sample_weight)
-        frame, values = table_inputs.training_frame(
-            self, X, y, allow_nan=self.missing == "category"
-        )
-        weight, given = table_inputs.sample_weights(sample_weight, len(frame)), len(frame)
-        frame, y, weight = keep_placed(params, frame, values, weight)
-        by_class = self._weights_of_classes(y, weight)
-        weight = class_weights.times(by_class, y, weight)
-        frame, y, weight = table_inputs.of_some_weight(frame, y, weight)
-        learned = warm_start_state.taken(
-            self
-        )  # a refit that fails must not leave half of each model
-        strata = self._strata(y)
-        schema = Schema.infer(
-            frame,
-            cluster=estimator_keywords.as_tuple(self.cluster),
-            sensitive=estimator_keywords.as_tuple(self.sensitive),
-            task="regression" if strata is None else "classification",
-        )
-        self._seed, self._class_weights = estimator_keywords.seed_from(self.random_state), by_class
-        rows, held = split(frame, schema, strata, self.validation_fraction, self._seed)
-        self.target_ = self._fit_target(y[rows], table_inputs.offsets(frame, self.offset)[rows])
-        encoded = self.target_.encode(y)
-        for posterior in estimator_keywords.network_posteriors(
-            params, self._likelihood(), len(frame)
-        ):
-            params |= {"network_posterior": posterior}
-            self.design_ = self._fit_design(frame, rows, schema, shrunk=posterior == "laplace")
-            spec = estimator_keywords.model_spec(params, self.design_, self._likelihood())
-            if not (spec.tangent and too_large(spec, len(frame))):
-                break
-        self.network_posterior_ = params["network_posterior"]
-        table_inputs.warn_of_far_origins(self.design_)
-        training = self._encode(frame, encoded, weight, rows)
-        warn_of_nested_labels(self.design_, training)
-        warn_of_copies(self.design_, frame.iloc[rows], training)
-        validation = self._encode(frame, encoded, weight, held, quiet=True) if len(held) else None
-        table_warnings.warn_of_single_rows(spec, training)
-        table_warnings.warn_of_raw_exposure(spec, self.design_, training)
-        objective = self._objective(estimator_keywords.objective(params, spec, training), by_class)
-        schedule = estimator_keywords.schedule(
-            params, spec, len(training.weight), validation is not None
-        )
-        guide = estimator_keywords.guide(params, spec, training)
-        self.guide_ = guide if isinstance(guide, str) else object_name(guide)
-        structure = warm_start_state.structure(self, lean(spec, objective))
-        with progress_bar(self.progress, type(self).__name__) as report:
-            result = train(
-                spec,
-                guide,
-                training,
-                validation,
-                objective,
-                schedule,
-                seed=self._seed,
-                members=self.ensemble,
-                infer=self.unseen == "infer",
-                report=report,
-                start=warm_start_state.start(learned, structure),
-            )
-        self._learned = warm_start_state.Learned(structure, result.params)
-        self._fitted_params = keywords_after_fit.remember(self)
-        refine_and_adapt.keep_training(self, training)
-        self._record = training_record.record_of(
-            self.design_, frame.iloc[rows], training, len(held), given
-        )
-        self.fit_, self.history_, self.n_iter_ = result.fit, result.history, result.epochs
-        self._slope_means = (training.weight @ training.slopes) / training.weight.sum()
-        self._input_sd = np.asarray(training.x).std(axis=0)
-        return training, validation
-
-    def _fit_design(
-        self, frame: pd.DataFrame, rows: np.ndarray, schema: Schema, *, shrunk: bool
-    ) -> Design:
-        terms = estimator_keywords.slope_terms(self.random_slopes, schema.factor_names)
-        return Design.fit(
-            frame.iloc[rows],
-            schema,
-            known=frame,
-            slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
-            drop_sensitive=self.drop_sensitive,
-            drop_first=not tuple(self.hidden),
-            numeric_encoding=estimator_keywords.numeric_encoding(
-                self.numeric_encoding, self.hidden
-            ),
-            shrunk=shrunk,
-            move_origins=bool(self.random_intercepts),  # else clusters would be alike at the mean
-            missing=self.missing,
-            offset=self.offset,
-        )
-
-    def _encode(
-        self,
-        frame: pd.DataFrame,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        rows: np.ndarray,
-        quiet: bool = False,
-    ) -> Batch:
-        own = None if weight is None else weight[rows]
-        batch = self.design_.encode(frame.iloc[rows], y=y[rows], weight=own, quiet=quiet)
-        return self._in_standard_units(batch)
-
-    def _in_standard_units(self, batch: Batch) -> Batch:
-        """Divide the offset by the unit in which a real target is standardised."""
-        unit = float(self.target_.link_scale)
-        return batch._replace(offset=(np.float64(batch.offset) / unit).astype(np.float32))
-
-    # Predicting -----------------------------------------------------------------------------
+    # Use ------------------------------------------------------------------------------------
 
     def _check_use(self) -> None:
         """Raise unless the estimator is fitted, and to the keywords that it has now."""
         check_fitted(self)
         keywords_after_fit.check_unchanged(self)
 
-    @of_one_model
-    def _query(
-        self, X: Table, y: np.ndarray | None = None, effects: str = "mixed", *, joint: bool = False
-    ) -> tuple[pd.DataFrame, Query]:
-        self._check_use()
-        frame = table_inputs.new_frame(self, X, allow_nan=self.missing == "category")
-        fixed = effects == "fixed"  # these need no cluster, so its column may be absent
-        batch = self._in_standard_units(self.design_.encode(frame, y=y, clusters=not fixed))
-        there = set(self.design_.clusters) <= set(frame.columns)
-        policy = self.unseen if not fixed or (there and self.unseen == "raise") else "population"
-        return frame, query(self.fit_, self.design_, frame, batch, policy, self._seed, joint)
-
-    @of_one_model
-    def _means(self, X: Table, effects: str) -> tuple[pd.DataFrame, np.ndarray]:
-        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
-        frame, found = self._query(X, effects=effects)
-        warn_of_clusters(self, frame, effects)
-        return frame, predictions.means(found, effects)
-
-    @of_one_model
-    def _quantiles(
-        self, X: Table, level: float, kind: str, effects: str
-    ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
-        estimator_keywords.check_level(level)
-        frame, found = self._query(X, effects=effects)
-        warn_of_clusters(self, frame, effects)
-        at = ((1 - level) / 2, (1 + level) / 2)
-        of = "observation" if kind == "observation" else "mean"
-        bounds = predictions.quantiles(with_draws(found), effects, at, of, self._seed)
-        return frame, predictions.means(found, effects), bounds
-
-    @of_one_model
-    def _outcomes(self, X: Table, draws: int, effects: str) -> Any:
-        """Draws of new outcomes in the target's units, or codes: xarray (chain, draw, row)."""
-        inference_data.check_draws(draws)
-        estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
-        frame, found = self._query(X, effects=effects, joint=True)
-        warn_of_clusters(self, frame, effects)
-        inference_data.check_outcomes(len(frame), draws, self.fit_.spec.likelihood.outputs)
-        identity = row_identity(self.design_, frame, found.batch)
-        values = predictions.outcomes(
-            with_draws(found), effects, draws, self._seed, identity, self.target_.outcomes
-        )
-        return inference_data.outcome_array(values, found.centre.shape[0], draws, frame.index)
-
     # Posterior ------------------------------------------------------------------------------
-
-    @property
-    def _labels(self) -> posterior_draws.AxisLabels:
-        check_fitted(self)
-        return saved_state.labels(
-            self.design_, self.fit_, self.target_, self._slope_means, getattr(self, "classes_", ())
-        )
 
     @property
     def posterior_(self) -> Any:
@@ -380,7 +197,8 @@ class FairMixedEffects(BaseEstimator, ABC):
             When the model has no latent variable: nothing was drawn.
         """
         inference_data.refuse_without_latents(self, "posterior_")
-        return posterior_draws.to_arviz(self.fit_, self._labels, saved_state.posterior_attrs(self))
+        attrs = posterior_attrs(self)
+        return posterior_draws.to_arviz(self.fit_, posterior_labels(self), attrs)
 
     @property
     def program_(self) -> program_access.FittedProgram:
@@ -441,12 +259,12 @@ class FairMixedEffects(BaseEstimator, ABC):
     @property
     def cluster_effects_(self) -> pd.DataFrame:
         """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
-        return posterior_tables.cluster_effects(labels=self._labels, fit=self.fit_)
+        return posterior_tables.cluster_effects(labels=posterior_labels(self), fit=self.fit_)
 
     @property
     def variance_components_(self) -> pd.DataFrame:
         """Standard deviations between clusters and of the residual, and where they hold."""
-        return posterior_tables.variance_components(labels=self._labels, fit=self.fit_)
+        return posterior_tables.variance_components(labels=posterior_labels(self), fit=self.fit_)
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
@@ -455,7 +273,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         They are point estimates, with NaN as spread and a column "note", unless the model was
         fitted with ``network_posterior="last_layer"`` or "laplace".
         """
-        return posterior_tables.fixed_effects(labels=self._labels, fit=self.fit_)
+        return posterior_tables.fixed_effects(labels=posterior_labels(self), fit=self.fit_)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
@@ -471,7 +289,7 @@ class FairMixedEffects(BaseEstimator, ABC):
             factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
         """
         estimator_keywords.check_level(level)
-        return posterior_tables.icc(labels=self._labels, fit=self.fit_, level=level)
+        return posterior_tables.icc(labels=posterior_labels(self), fit=self.fit_, level=level)
 
     def feature_importance(
         self, X: Table, effects: str = "mixed", *, method: str = "permutation"
@@ -609,7 +427,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         """
         numbers = estimator_keywords.prior_numbers(self.get_params(deep=False), self.fit_.spec)
         matters = prior_sensitivity(self.fit_, numbers) if self.fit_.quality else {}
-        return diagnostics(self.fit_, self._labels, matters)
+        return diagnostics(self.fit_, posterior_labels(self), matters)
 
     # Fairness -------------------------------------------------------------------------------
 

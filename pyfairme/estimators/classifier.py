@@ -20,10 +20,12 @@ from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_cho
 from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
-from pyfairme.estimators.interval_kind import interval_kind, named
 from pyfairme.estimators.number_checks import is_number
+from pyfairme.estimators.prediction_intervals import probability_intervals
 from pyfairme.estimators.prior_keyword import Prior
+from pyfairme.estimators.table_fit import fit_table
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.estimators.table_predictions import table_means, table_outcomes
 from pyfairme.estimators.training_record import with_warnings
 from pyfairme.inference import predictions
 from pyfairme.inference.guides import GuideChoice
@@ -337,7 +339,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             When the loss stops being finite, or ends above that of an intercept alone.
         """
         self._order = class_order(y)
-        training, validation = self._fit(X, y, sample_weight)
+        training, validation = fit_table(self, X, y, sample_weight)
         self._correct_priors(training)
         self.threshold_ = self._thresholds(training, validation)
         return self
@@ -383,7 +385,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict classes (n,), from "fixed", "random" or "mixed" effects."""
-        _, probability = self._means(X, effects)
+        probability = table_means(self, X, effects)
         if len(self.classes_) == 2:
             probability = probability[:, 1]
         return self.classes_[self._decide(probability, effects)]
@@ -396,7 +398,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
 
     def predict_proba(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict posterior mean probabilities (n, K), columns in the order of ``classes_``."""
-        _, probability = self._means(X, effects)
+        probability = table_means(self, X, effects)
         if not self.target_.is_sorted:
             warn_of_scorers(self.target_.classes)
         return probability.astype(np.float64)
@@ -435,19 +437,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         ValueError
             For kind "mean" of a model whose network is a point estimate.
         """
-        self._check_use()
-        kind = interval_kind(kind, self.fit_.spec)
-        frame, mean, bounds = self._quantiles(X, level, kind, effects)
-        if len(self.classes_) > 2:
-            every = {"mean": mean, "low": bounds[0], "high": bounds[1]}
-            index = frame.index.repeat(len(self.classes_))
-            classes = np.tile(self.classes_, len(frame))
-            flat = {name: values.ravel().astype(np.float64) for name, values in every.items()}
-            return named(pd.DataFrame({"class": classes, **flat}, index=index), kind)
-        if kind != "observation":
-            bounds = bounds[..., 1]
-        found = {"mean": mean[:, 1], "low": bounds[0], "high": bounds[1]}
-        return named(pd.DataFrame(found, index=frame.index, dtype=np.float64), kind)
+        return probability_intervals(self, X, level, kind, effects)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
@@ -471,7 +461,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         xarray.DataArray
             Dims (chain, draw, row); values are 0, 1, ...: positions in ``classes_``.
         """
-        return self._outcomes(X, draws, effects)
+        return table_outcomes(self, X, draws, effects)
 
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> ClassTarget:
         target = ClassTarget.fit(y, self._order, self.pos_label)

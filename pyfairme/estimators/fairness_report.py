@@ -28,6 +28,7 @@ from pyfairme.estimators.judged_intervals import read_intervals
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
@@ -107,7 +108,7 @@ def collect(
     warn_of_order(X, "X", sample_weight=sample_weight)
     target = estimator.target_.encode(y)
     check_length(X, target)
-    frame, found = estimator._query(X, target)
+    frame, found = table_query(estimator, X, target)
     design: Design = estimator.design_
     if estimator.fit_.spec.factors:
         warn_of_unknown_labels(design.factors, frame)
@@ -158,7 +159,7 @@ def _predict(
         if not rows.any():
             continue
         part: Any = frame[rows]
-        _, query = estimator._query(part)
+        _, query = table_query(estimator, part)
         for effects, means in predictions.every_mean(query).items():
             if not classes:
                 means = estimator.target_.decode(means)

@@ -11,6 +11,7 @@ from pyfairme.data import Design
 from pyfairme.data.input_types import Table
 from pyfairme.data.terms import column_inputs, column_rates
 from pyfairme.estimators import estimator_keywords
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference.input_importance import (
     ImportanceInputs,
     mean_absolute_changes,
@@ -31,7 +32,7 @@ def feature_importance(
     """Rank the covariates; see the estimators' method of this name."""
     estimator_keywords.check_choice("effects", effects, estimator_keywords.EFFECTS)
     estimator_keywords.check_choice("method", method, METHODS)
-    frame, query = estimator._query(X, effects=effects)
+    frame, query = table_query(estimator, X, effects=effects)
     if method == "permutation":
         return _by_permutation(estimator.design_, query, effects, estimator._seed)
     return _by_gradient(estimator.design_, query, effects, frame, estimator._input_sd)

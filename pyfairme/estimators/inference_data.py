@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.data.input_types import Table
-from pyfairme.estimators import estimator_keywords, saved_state, table_inputs
+from pyfairme.estimators import estimator_keywords, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.encoded_rows import encoded_rows
+from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
 from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.unseen_clusters import query
 from pyfairme.inference import posterior_draws, predictions
@@ -66,10 +68,10 @@ def to_arviz(
 ) -> Any:
     """Return the ArviZ object of `FairMixedEffects.to_arviz`."""
     estimator._check_use()
-    labels: posterior_draws.AxisLabels = estimator._labels
+    labels = posterior_labels(estimator)
     refuse_without_latents(estimator, "to_arviz")
     _check_numbers(X, y, draws, prior)
-    attrs = saved_state.posterior_attrs(estimator)
+    attrs = posterior_attrs(estimator)
     kept = _kept(estimator.fit_, draws)
     fit = _thinned(estimator.fit_, kept)
     given = estimator_keywords.prior_numbers(estimator.get_params(deep=False), fit.spec)
@@ -182,7 +184,7 @@ def _rows(
     _check_size(len(frame), draws, prior, 1 if y is None else 2)
     warn_of_order(frame, "X", y=y)
     encoded = None if y is None else estimator.target_.encode(y)
-    batch = estimator._in_standard_units(estimator.design_.encode(frame, y=encoded))
+    batch = encoded_rows(estimator, frame, y=encoded)
     observed = None if y is None else estimator.target_.observed(y)
     name = getattr(y, "name", None)
     free = isinstance(name, str) and name and name not in taken | {"row", *frame.columns}

@@ -11,7 +11,9 @@ import pandas as pd
 from pyfairme.data.input_types import Table
 from pyfairme.estimators import estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
+from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.fit_lock import of_one_model
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.estimators.unseen_clusters import query
 from pyfairme.inference import predictions
 from pyfairme.inference.predictions import Query
@@ -51,7 +53,7 @@ def mean_draws(
     if effects == INTEGRATED:
         frame, found = _without_clusters(estimator, X)
     else:
-        frame, found = estimator._query(X, effects=effects, joint=True)
+        frame, found = table_query(estimator, X, effects=effects, joint=True)
         warn_of_clusters(estimator, frame, effects)
     classes = len(getattr(estimator, "classes_", ()))
 
@@ -73,6 +75,6 @@ def _without_clusters(estimator: FairMixedEffects, X: Table) -> tuple[pd.DataFra
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     columns = [column for factor in design.factors for column in factor.columns]
     bare = frame.drop(columns=columns, errors="ignore")
-    batch = estimator._in_standard_units(design.encode(bare, clusters=False))
+    batch = encoded_rows(estimator, bare, clusters=False)
     gaps = frame.assign(**dict.fromkeys(columns, None))
     return frame, query(estimator.fit_, design, gaps, batch, "sample", estimator._seed, joint=True)

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data import Batch
 from pyfairme.data.input_types import Table
 from pyfairme.estimators import estimator_keywords, refine_and_adapt, table_inputs
+from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.inference.fit_program import lean
 from pyfairme.inference.guides import GUIDES, Guide, free_size, guide_of
 from pyfairme.inference.jax_runtime import with_jax
@@ -191,7 +192,7 @@ def _inputs(
     frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
     if y is None:
         weight = table_inputs.sample_weights(sample_weight, len(frame))
-        rows = estimator._in_standard_units(estimator.design_.encode(frame, weight=weight))
+        rows = encoded_rows(estimator, frame, weight=weight)
     else:
         rows = refine_and_adapt.labelled_rows(estimator, frame, y, sample_weight)
     objective = _numbers(estimator, rows)

@@ -15,6 +15,7 @@ from pyfairme.data.columns import MISSING, natural_order
 from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference.predictions import Query
 from pyfairme.inference.random_part_by_group import MEASURES, cell_sums
 from pyfairme.metrics.names import ALL, apart
@@ -137,7 +138,7 @@ def random_disparity(
             "The model has no random effects, so there is no random part to evaluate: give "
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
-    frame, query = estimator._query(X, joint=True)
+    frame, query = table_query(estimator, X, joint=True)
     judged = fairness_report.attributes_to_judge(estimator, frame, attributes)
     if not judged:
         raise ValueError(

@@ -21,6 +21,7 @@ from pyfairme.data.input_types import Strength, Table
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
+from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.fairness_weight import update_strengths
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
 from pyfairme.inference import nuts, predictions
@@ -229,7 +230,7 @@ def labelled_rows(
     weight = table_inputs.sample_weights(sample_weight, len(frame))
     encoded = estimator.target_.encode(values)
     weight = class_weights.times(estimator._class_weights, values, weight)
-    return estimator._in_standard_units(estimator.design_.encode(frame, y=encoded, weight=weight))
+    return encoded_rows(estimator, frame, y=encoded, weight=weight)
 
 
 def _kl_weight(estimator: FairMixedEffects, method: str) -> float:

@@ -15,9 +15,11 @@ from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Streng
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
-from pyfairme.estimators.interval_kind import interval_kind, named
+from pyfairme.estimators.prediction_intervals import value_intervals
 from pyfairme.estimators.prior_keyword import Prior
+from pyfairme.estimators.table_fit import fit_table
 from pyfairme.estimators.table_inputs import check_length
+from pyfairme.estimators.table_predictions import table_means, table_outcomes
 from pyfairme.estimators.training_record import with_warnings
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.metrics.row_order import warn_of_order
@@ -305,7 +307,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        self._fit(X, y, sample_weight)
+        fit_table(self, X, y, sample_weight)
         return self
 
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -317,7 +319,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
 
     def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
         """Predict the posterior mean of E[y] (n,), from "fixed", "random" or "mixed" effects."""
-        _, mean = self._means(X, effects)
+        mean = table_means(self, X, effects)
         return self.target_.decode(mean)
 
     def predict_interval(
@@ -352,14 +354,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         ValueError
             For kind "mean" of a model whose network is a point estimate.
         """
-        self._check_use()
-        kind = interval_kind(kind, self.fit_.spec)
-        frame, mean, bounds = self._quantiles(X, level, kind, effects)
-        found = {"mean": mean, "low": bounds[0], "high": bounds[1]}
-        decoded = {name: self.target_.decode(values) for name, values in found.items()}
-        if kind == "observation" and self.target_.whole:
-            decoded |= {"low": np.floor(decoded["low"]), "high": np.ceil(decoded["high"])}
-        return named(pd.DataFrame(decoded, index=frame.index), kind)
+        return value_intervals(self, X, level, kind, effects)
 
     def sample_predictive(self, X: Table, draws: int = 1000, effects: str = "mixed") -> Any:
         """Draw new outcomes y from the likelihood.
@@ -383,7 +378,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         xarray.DataArray
             Dims (chain, draw, row), in the target's units; integers for counts.
         """
-        return self._outcomes(X, draws, effects)
+        return table_outcomes(self, X, draws, effects)
 
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
         kind = self._target_kind

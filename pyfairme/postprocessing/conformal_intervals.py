@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike
 
 from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
-from pyfairme.estimators.outcome_quantiles import outcome_quantiles
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
+from pyfairme.estimators.table_predictions import table_quantiles
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.postprocessing.conformal_groups import By
 from pyfairme.postprocessing.conformal_predictor import ConformalPredictor
@@ -134,8 +134,11 @@ class ConformalIntervals(ConformalPredictor):
     def _predicted(self, X: Table, frame: pd.DataFrame) -> tuple[np.ndarray, NestedIntervals]:
         """Return the means and the model's own intervals of every size."""
         with expecting_new_clusters():
-            _, mean, found = outcome_quantiles(self.estimator, X, PROBABILITIES, self.effects)
-        return mean, NestedIntervals.of(found, whole=self.estimator.target_.whole)
+            _, mean, found = table_quantiles(
+                self.estimator, X, PROBABILITIES, "observation", self.effects
+            )
+        target = self.estimator.target_
+        return target.decode(mean), NestedIntervals.of(target.decode(found), whole=target.whole)
 
     def predict_interval(self, X: Table, level: float = 0.9) -> pd.DataFrame:
         """Predict an interval for the outcome of each row of X.

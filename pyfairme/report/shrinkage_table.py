@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data.input_types import Table
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.inference.predictions import Query, mean_link
 from pyfairme.model.effects import RandomEffects
 from pyfairme.report.unpooled import KnownRows, unpooled_shifts
@@ -94,8 +95,7 @@ def _known_rows(
             f"X has {len(frame)} rows, y has {len(target)}: give one target per row. [other-length]"
         )
     weight = table_inputs.sample_weights(sample_weight, len(frame))
-    batch = estimator.design_.encode(frame, y=target, weight=weight)
-    batch = estimator._in_standard_units(batch)
+    batch = encoded_rows(estimator, frame, y=target, weight=weight)
     fit = estimator.fit_
     known = (batch.cluster[:, [factor.column for factor in fit.spec.factors]] >= 0).all(axis=1)
     if not known.any():

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.estimators.outcome_quantiles import outcome_quantiles
+from pyfairme.estimators.table_predictions import table_quantiles
 from pyfairme.postprocessing import conformal_groups
 from pyfairme.postprocessing.calibrated_groups import CalibratedGroups
 from pyfairme.postprocessing.nested_intervals import PROBABILITIES, NestedIntervals
@@ -108,8 +108,8 @@ def of_classes(model: Any, X: pd.DataFrame, y: pd.Series) -> Held:
 
 
 def of_numbers(model: Any, X: pd.DataFrame, y: pd.Series) -> Held:
-    _, _, found = outcome_quantiles(model, X, PROBABILITIES, "mixed")
-    nested = NestedIntervals.of(found, whole=model.target_.whole)
+    _, _, found = table_quantiles(model, X, PROBABILITIES, "observation", "mixed")
+    nested = NestedIntervals.of(model.target_.decode(found), whole=model.target_.whole)
 
     def ends(at: np.ndarray, quantile: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         part = NestedIntervals(nested.low[:, at], nested.high[:, at], nested.whole)

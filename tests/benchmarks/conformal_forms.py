@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.estimators.outcome_quantiles import outcome_quantiles
+from pyfairme.estimators.table_predictions import table_quantiles
 from pyfairme.postprocessing.conformal_quantile import CalibrationScores
 
 LEVELS = (0.8, 0.9, 0.95)
@@ -57,7 +57,10 @@ def main() -> None:
         ).fit(X[:2000], y[:2000])
         ours = pf.ConformalIntervals(model).fit(X[fit], y[fit])
         ends = [x for level in LEVELS for x in ((1 - level) / 2, (1 + level) / 2)]
-        of_fit, of_test = (outcome_quantiles(model, X[at], ends, "mixed")[2] for at in (fit, test))
+        of_fit, of_test = (
+            model.target_.decode(table_quantiles(model, X[at], ends, "observation", "mixed")[2])
+            for at in (fit, test)
+        )
         for place, level in enumerate(LEVELS):
             (low, high), (new_low, new_high) = (
                 (np.floor(q[0]), np.ceil(q[1])) if likelihood != "normal" else q

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpyro.infer.util import log_density
 
+from pyfairme.estimators.posterior_labels import posterior_labels
 from tests.benchmarks import nuts_oracle
 from tests.benchmarks.conformance_lines import Line, Source, posteriors
 from tests.benchmarks.guides_against_nuts import KEYS, quantities, read
@@ -75,7 +76,7 @@ def blackjax_lines(data: Path) -> list[Line]:
     reference = pd.DataFrame(every)
     print(f"BlackJAX: least effective sample size {reference['ess'].min()}")
     model = read("cbpp", folder).fit(guide="block", network_posterior="last_layer")
-    ours = quantities(model.fit_, model._labels)
+    ours = quantities(model.fit_, posterior_labels(model))
     both = reference.merge(ours, on=KEYS, suffixes=("", "_ours"), validate="1:1")
     both.index = both[KEYS].agg(" ".join, axis=1).str.split().str.join(" ")
     by = f"BlackJAX laplace_hmc, {DRAWS:,} draws, run here"

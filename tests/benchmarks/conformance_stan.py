@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats
 
 import pyfairme as pf
+from pyfairme.estimators.posterior_labels import posterior_labels
 from tests.benchmarks.conformance_lines import Line, Source, means_and_spreads
 from tests.benchmarks.guides_against_nuts import ORACLES, SETTINGS, named_draws
 
@@ -65,7 +66,10 @@ def eight_schools(which: str) -> Any:
 
 def schools_draws(model: Any, which: str) -> dict[str, np.ndarray]:
     """Return the draws of the reference's numbers: the schools' effects, their mean and SD."""
-    every = {name[:3]: values.ravel() for name, values in named_draws(model.fit_, model._labels)}
+    every = {
+        name[:3]: values.ravel()
+        for name, values in named_draws(model.fit_, posterior_labels(model))
+    }
     mu, tau = every["fixed", "", ""], every["scale", "school", ""]
     found = {school: mu + every["effect", "school", school] for school in SCHOOLS}
     spread = {"tau": tau} if which == "posteriordb" else {"log(tau)": np.log(tau)}
@@ -114,7 +118,9 @@ def radon_reference(which: str, folder: Path) -> pd.DataFrame:
 
 def radon_draws(model: Any, folder: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Return the draws of the reference's numbers, and their weights under its fixed effects."""
-    every = {name: values.ravel() for name, values in named_draws(model.fit_, model._labels)}
+    every = {
+        name: values.ravel() for name, values in named_draws(model.fit_, posterior_labels(model))
+    }
     fixed = {name[3]: values for name, values in every.items() if name[0] == "fixed"}
     mean = fixed["Intercept"]
     found = {

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference.predictions import log_density
 
 COVARIATES = ["x1", "x2", "x3", "x4", "x5"]  # the mean depends on four; slopes on one or all five
@@ -243,7 +244,7 @@ def centred(values: np.ndarray, axis: int) -> np.ndarray:
 
 def log_loss(fitted: Any, fresh: Simulated) -> float:
     """Minus the mean log posterior predictive density of fresh rows, per unit of y."""
-    _, query = fitted._query(fresh.frame, fitted.target_.encode(fresh.y))
+    _, query = table_query(fitted, fresh.frame, fitted.target_.encode(fresh.y))
     unit = np.log(getattr(fitted.target_, "scale", 1.0))
     return float(unit - log_density(query, "mixed").mean())
 

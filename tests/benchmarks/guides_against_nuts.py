@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
+from pyfairme.estimators.posterior_labels import posterior_labels
 from pyfairme.inference.laplace.hyper_parameters import to_free
 from pyfairme.inference.laplace.laplace_evidence import LaplaceEvidence, Layout
 from pyfairme.inference.laplace.mixed_design import lay_out
@@ -143,7 +144,7 @@ def against_oracle(estimator: Any, name: str) -> pd.DataFrame:
     """
     path = ORACLES / f"{name}.csv"
     oracle = pd.read_csv(path, dtype={"cluster": str}, keep_default_na=False)
-    ours = quantities(estimator.fit_, estimator._labels)
+    ours = quantities(estimator.fit_, posterior_labels(estimator))
     both = oracle.merge(ours, on=KEYS, how="left", suffixes=("", "_ours"), validate="1:1")
     if both["mean_ours"].isna().any():
         lost = both.loc[both["mean_ours"].isna(), KEYS].to_dict("records")[:3]
@@ -215,7 +216,7 @@ def items(folder: Path) -> pd.DataFrame:
     stem = folder / "reference" / REFERENCES["verbagg"]
     blups = pd.read_csv(f"{stem}_ranef.csv", dtype={"grp": str}).set_index(["grpvar", "grp"])
     scales = pd.read_csv(f"{stem}_varcorr.csv").set_index("grp")["sdcor"]
-    fit, labels = fitted.fit_, fitted._labels.clusters["item"]
+    fit, labels = fitted.fit_, posterior_labels(fitted).clusters["item"]
     layout = Layout(plain(fit.spec), plain(fit.spec))
     network = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), fit.network)
     rows = lay_out(layout, network, fitted._training)

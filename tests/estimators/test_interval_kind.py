@@ -5,7 +5,7 @@ import pytest
 
 import pyfairme as pf
 from pyfairme.datasets import make_clustered
-from pyfairme.estimators import base, estimator_keywords
+from pyfairme.estimators import estimator_keywords, table_fit
 from pyfairme.estimators.interval_kind import interval_kind
 from pyfairme.inference.laplace import tangent_posterior
 from pyfairme.inference.laplace.second_stage import PosteriorWarning
@@ -42,7 +42,7 @@ def test_auto_is_a_posterior_for_small_tables_whose_guide_is_not_named():
 
 
 def test_auto_gives_way_where_the_linear_model_is_too_large(small, table, monkeypatch):
-    monkeypatch.setattr(base, "too_large", lambda spec, rows: "1 of something; at most 0")
+    monkeypatch.setattr(table_fit, "too_large", lambda spec, rows: "1 of something; at most 0")
     other = pf.FairMixedEffectsClassifier("cluster", **QUICK).fit(table.frame, table.target)
     assert other.network_posterior_ == "none"
     assert other.guide_ == "block"

@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import clone
 
 from pyfairme.estimators import saved_state
+from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference.cluster_classifier import memberships
 from pyfairme.inference.predictions import mean_link
 from pyfairme.notices import DataWarning
@@ -267,7 +268,7 @@ def test_a_model_file_of_before_keeps_the_plain_mixture(clf, binary):
     """Without a likeness effects of known clusters count in full, and nothing is drawn."""
     old = {key: value for key, value in saved_state.to_state(clf).items() if key != "likeness"}
     loaded = saved_state.from_state(clone(clf), old)
-    _, query = loaded._query(binary.unseen)
+    _, query = table_query(loaded, binary.unseen)
     soft = memberships(clf.fit_.membership, clf.fit_.spec.factors, query.batch)[0]
     effects = clf.fit_.draws["cluster_intercept"].mean(axis=(0, 1))[:, 0]
     fixed = mean_link(query, "fixed")[:, 0]
