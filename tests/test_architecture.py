@@ -43,13 +43,24 @@ RANK = {
 # The only imports that may point forward: inside a function, to plots or report, one line each:
 # (file below pyfairme/, imported module).
 DELEGATES: set[tuple[str, str]] = {
+    ("data/schema.py", "pyfairme.report.display.shown"),
+    ("datasets/dataset.py", "pyfairme.report.display.shown"),
     ("estimators/base.py", "pyfairme.report.display.estimator_html"),
     ("estimators/base.py", "pyfairme.report.display.shown"),
     ("estimators/report_comparison.py", "pyfairme.plots.group_rates"),
     ("estimators/report_comparison.py", "pyfairme.report.display.shown"),
     ("estimators/report_table.py", "pyfairme.plots.group_points"),
     ("estimators/report_table.py", "pyfairme.report.display.fairness_facts"),
+    ("postprocessing/group_thresholds.py", "pyfairme.report.display.policy_html"),
+    ("postprocessing/joint_thresholds.py", "pyfairme.report.display.policy_html"),
+    ("study/comparison/compare.py", "pyfairme.report.display.shown"),
+    ("study/crossval/cross_validate.py", "pyfairme.report.display.shown"),
+    ("study/crossval/cross_validate.py", "pyfairme.report.display.study_facts"),
+    ("study/frontier/frontier_choice.py", "pyfairme.report.display.shown"),
     ("study/frontier/frontier_result.py", "pyfairme.plots.frontier_plot"),
+    ("study/frontier/frontier_result.py", "pyfairme.report.display.shown"),
+    ("study/frontier/frontier_result.py", "pyfairme.report.display.study_facts"),
+    ("study/tuning/tuning_result.py", "pyfairme.report.display.shown"),
 }
 
 BANNED = {"haiku", "flax", "equinox", "pickle", "cloudpickle", "dill"}

@@ -222,6 +222,15 @@ class Schema:
         categorical = tuple(name for name in covariates if kinds[name] != "numeric")
         return cls(target, task, clusters, entries, numeric, categorical)
 
+    def summary(self) -> Any:
+        """Return the roles of the columns: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     @property
     def factor_names(self) -> tuple[str, ...]:
         """Names of the grouping factors: of nested ones such as "school:class"."""

@@ -77,6 +77,18 @@ class Dataset:
         """Return the weights of some rows by their position, or None where rows count alike."""
         return None if self.weight is None else np.asarray(self.weight, np.float64)[rows]
 
+    def summary(self) -> Any:
+        """Return roles, rows of levels and ranges of numbers: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def describe(self) -> pd.DataFrame:
         """Summarise the columns, as tables 1 and 2 of the paper do.
 

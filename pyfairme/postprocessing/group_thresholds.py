@@ -330,6 +330,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         end = f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows."
         return "\n".join([head, *lines, end])
 
+    def _html_repr(self) -> str:
+        from pyfairme.report.display.policy_html import policy_html
+
+        return policy_html(self)
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the policy, and that it reads S."""
         need = "needs S when predicting" if self.needs_sensitive else "one threshold, no S"

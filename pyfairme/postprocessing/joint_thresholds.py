@@ -468,6 +468,11 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             return [key if isinstance(key, str) else attribute_name(key) for key in self.limits]
         return ["every attribute"]
 
+    def _html_repr(self) -> str:
+        from pyfairme.report.display.policy_html import policy_html
+
+        return policy_html(self)
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the policy, and whether it reads S."""
         return (

@@ -265,7 +265,11 @@ def test_it_says_that_it_needs_the_group(odds, clf, binary):
     chances = np.unique(odds.predict_proba(binary.test)[binary.test["group1"] == "g1", 1])
     line = next(line for line in odds.describe().splitlines() if line.startswith("- g1 ("))
     assert all(f"{chance:.3g}" in line for chance in chances)
+    html = odds._html_repr()
+    assert all(f'data-value="{n!r}"' in html for n in odds.thresholds_["above"].tolist())
+    assert "NEEDS THE SENSITIVE ATTRIBUTE" in html
     one = pf.GroupThresholds(clf, criterion=None)
+    assert 'class="pyfairme"' not in one._html_repr()
     assert "no S" in repr(one)
     assert "Not fitted yet" in one.describe()
 

@@ -1,5 +1,5 @@
 """Reports made for tests."""
 
-from tests.made_reports import after, before
+from tests.made_reports import after, before, comparisons, replicates, runs
 
-__all__ = ["after", "before"]
+__all__ = ["after", "before", "comparisons", "replicates", "runs"]

@@ -45,6 +45,18 @@ class Comparisons:
 
     frame: pd.DataFrame
 
+    def summary(self) -> Any:
+        """Return differences from the baseline with their tests: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
 
 class _How(NamedTuple):
     dataset: str

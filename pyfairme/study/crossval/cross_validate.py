@@ -81,6 +81,22 @@ class CrossValidation:
     level: float = 0.9
     metrics: ChosenMetrics = None
 
+    def summary(self) -> Any:
+        """Compute the metrics, and return those of every model: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def __repr__(self) -> str:
+        from pyfairme.report.display.study_facts import cheap_facts
+
+        return str(cheap_facts(self))
+
+    def _repr_html_(self) -> str:
+        from pyfairme.report.display.study_facts import cheap_facts
+
+        return cheap_facts(self)._repr_html_()
+
     @cached_property
     def replicates(self) -> Replicates:
         """Every metric of every model with its bootstrap draws, made once for frame and tests."""

@@ -52,6 +52,15 @@ class FrontierChoice:
     unfair: pd.Series = field(repr=False)
     note: str
 
+    def summary(self) -> Any:
+        """Return what was chosen, and what it costs: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def __str__(self) -> str:
         """Say weight, worst spread before and after, and the cost, on the reported seeds."""
         found = self.point

@@ -57,6 +57,22 @@ class Frontier:
     choosing_seeds: tuple[int, ...]
     path: bool = False
 
+    def summary(self) -> Any:
+        """Compute the points, and return them with their costs: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def __repr__(self) -> str:
+        from pyfairme.report.display.study_facts import cheap_facts
+
+        return str(cheap_facts(self))
+
+    def _repr_html_(self) -> str:
+        from pyfairme.report.display.study_facts import cheap_facts
+
+        return cheap_facts(self)._repr_html_()
+
     @property
     def reported_seeds(self) -> tuple[int, ...]:
         """Seeds that the figures come from: those not used for choosing, if there are any."""

@@ -62,6 +62,18 @@ class Tuning:
     problem: Problem = field(repr=False)
     unfair: FairMixedEffects = field(repr=False)
 
+    def summary(self) -> Any:
+        """Return the best keywords and the first trials: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
     def judge(
         self, *, n_boot: int = 200, level: float = 0.9, metrics: ChosenMetrics = None
     ) -> pd.DataFrame:

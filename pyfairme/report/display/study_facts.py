@@ -1,0 +1,196 @@
+"""What studies found: cross-validations, comparisons, frontiers, choices, searches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.data.columns import label_of
+from pyfairme.metrics.metric import metric_label
+from pyfairme.metrics.names import ALL, listed
+from pyfairme.report.display.facts import Amount, Cell, Facts, Fields, Finding, Findings, Grid, Span
+from pyfairme.report.display.short_number import short_number
+from pyfairme.study.comparison.compare import Comparisons
+from pyfairme.study.crossval.cross_validate import CrossValidation
+from pyfairme.study.frontier.frontier_choice import FrontierChoice
+from pyfairme.study.frontier.frontier_result import Frontier
+from pyfairme.study.tuning.tuning_result import Tuning
+
+ACCURACY = ("balanced_accuracy", "auroc", "r2", "mse")
+SPREADS = ("tpr_sd", "fpr_sd", "residual_sd", "mse_sd")
+LATER = "Metrics are computed when they are asked for: summary(), or .frame."
+MOST_TRIALS = 10
+
+
+def cross_validation_facts(study: CrossValidation, *, compute: bool = True) -> Facts:
+    """Gather what a cross-validation found.
+
+    Parameters
+    ----------
+    study
+        Of `cross_validate`.
+    compute
+        Compute the metrics, which takes time, unless that has been done.
+    """
+    variants = listed(dict.fromkeys(variant for variant, _ in study.runs))
+    seeds = dict.fromkeys(seed for _, seed in study.runs)
+    items = (
+        ("data set", ", ".join(listed([study.dataset]))),
+        ("models", ", ".join(variants)),
+        ("fits", f"{study.turns} of {study.folds} folds for {len(seeds)} seeds"),
+        ("clusters", ", ".join(listed(study.seen)) + " seen" if study.seen else "all seen"),
+    )
+    known = compute or "frame" in vars(study)
+    found = study.warnings if study.configurations else pd.DataFrame()
+    warnings = [
+        Finding(str(line["variant"]), f"{line['warning']} ({line['fits']} fits)", "warn")
+        for line in found.to_dict("records")
+    ]
+    tables = _of_models(study.frame) if known else []
+    parts = (Findings("Warnings", tuple(warnings)), Fields("", items), *tables)
+    return Facts("Cross-validation", "" if known else LATER, parts)
+
+
+def _of_models(frame: pd.DataFrame) -> Iterator[Grid]:
+    """Yield for known and new clusters a line per model and effects: accuracy and spreads."""
+    lines: Any = frame.loc[frame["group"] == ALL]
+    for clusters, block in lines.groupby("clusters", sort=False):
+        there = set(block["metric"])
+        overall = [m for m in ACCURACY if m in there]
+        attributes = [a for a in dict.fromkeys(block["attribute"]) if a != ALL]
+        spreads = [(m, a) for a in attributes for m in SPREADS if m in there]
+        wanted = [*((m, ALL) for m in overall), *spreads]
+        classes = block["class"].nunique() if "class" in block else 1
+        head = ["model", "effects", *(["class"] if classes > 1 else [])]
+        columns = [metric_label(m) if a == ALL else f"{metric_label(m)} {a}" for m, a in wanted]
+        rows: list[tuple[Cell, ...]] = []
+        keys = ["variant", "effects", *(["class"] if classes > 1 else [])]
+        for key, mine in block.groupby(keys, sort=False):
+            values = mine.set_index(["metric", "attribute"])["value"].to_dict()
+            cells = [Amount(float(values.get(pair, np.nan))) for pair in wanted]
+            rows.append((*map(label_of, key), *cells))
+        yield Grid(f"Means over seeds, {clusters} clusters", (*head, *columns), tuple(rows))
+
+
+def comparisons_facts(found: Comparisons) -> Facts:
+    """Gather what a comparison found: the mixed predictions of every model and its baseline."""
+    frame: Any = found.frame
+    lines: Any = (
+        frame.loc[frame["effects"] == "mixed"] if "mixed" in set(frame["effects"]) else frame
+    )
+    several = lines["class"].nunique() > 1
+    rows = [
+        (str(line["variant"]), str(line["baseline"]), str(line["clusters"]),
+         "" if line["attribute"] == ALL else str(line["attribute"]),
+         *([label_of(line["class"])] if several else []),
+         metric_label(str(line["metric"])), Amount(float(line["baseline_value"])),
+         Amount(float(line["value"])), Amount(float(line["difference"])),
+         Span(float(line["low"]), float(line["high"])),
+         Amount(float(line["p_bootstrap_holm"])), Amount(float(line["p_nadeau_bengio_holm"])))
+        for line in lines.to_dict("records")
+    ]  # fmt: skip
+    columns = (
+        *("model", "baseline", "clusters", "attribute", *(["class"] if several else []), "measure"),
+        *("baseline", "model", "difference", "interval", "p (rows)", "p (fits)"),
+    )
+    note = (
+        "p (rows): paired bootstrap; p (fits): corrected resampled t-test; both with Holm's "
+        "correction for several tests."
+    )
+    models = ", ".join(listed(dict.fromkeys(lines["variant"])))
+    return Facts("Comparison with a baseline", models, (Grid("", columns, tuple(rows), note),))
+
+
+def frontier_facts(frontier: Frontier, *, compute: bool = True) -> Facts:
+    """Gather the points of a frontier.
+
+    Parameters
+    ----------
+    frontier
+        Of `frontier`.
+    compute
+        Compute the metrics, which takes time, unless that has been done.
+    """
+    items = (
+        ("weights", ", ".join(listed(frontier.weights))),
+        ("chosen on", f"seeds {', '.join(map(str, frontier.choosing_seeds)) or 'none'}"),
+        ("reported on", f"seeds {', '.join(map(str, frontier.reported_seeds))}"),
+    )
+    known = compute or "points" in vars(frontier)
+    tables = _points(frontier.points) if known else ()
+    lead = "Accuracy against the worst difference between groups, point by point."
+    return Facts("Frontier", lead if known else LATER, (Fields("", items), *tables))
+
+
+def _points(points: Any) -> Iterator[Grid]:
+    accuracy = "balanced_accuracy" if "balanced_accuracy" in points else "r2"
+    for (effects, clusters), block in points.groupby(["effects", "clusters"], sort=False):
+        rows = tuple(
+            (str(line["variant"]), Amount(float(line[accuracy])), Amount(float(line["cost"])),
+             Span(float(line["cost_low"]), float(line["cost_high"])),
+             Amount(float(line["worst_sd"])),
+             Span(float(line["worst_sd_low"]), float(line["worst_sd_high"])),
+             str(line["worst_sd_of"]), "yes" if line["non_dominated"] else "")
+            for line in block.to_dict("records")
+        )  # fmt: skip
+        columns = ("weight", metric_label(accuracy), "cost", "interval", "worst SD", "interval",
+                   "of", "on the frontier")  # fmt: skip
+        mixed = effects == "mixed"
+        yield Grid(f"{effects} effects, {clusters} clusters", columns, rows, folded=not mixed)
+
+
+def choice_facts(choice: FrontierChoice) -> Facts:
+    """Gather what was chosen on a frontier, and what it costs."""
+    found: Any = choice.point
+    before: Any = choice.unfair
+    accuracy = "balanced_accuracy" if "balanced_accuracy" in found else "r2"
+    rows = tuple(
+        (name, Amount(float(line[accuracy])), Amount(float(line["worst_sd"])),
+         str(line["worst_sd_of"]))
+        for name, line in (("without fairness", before), ("chosen", found))
+    )  # fmt: skip
+    notes = (Finding("", choice.note, "warn"),) if choice.note else ()
+    lead = (
+        f"fairness_weight {choice.variant}, at a cost of {short_number(float(found['cost']))} "
+        f"({short_number(float(found['cost_low']))} to {short_number(float(found['cost_high']))})."
+    )
+    columns = ("", metric_label(accuracy), "worst SD", "of")
+    parts = (Findings("", notes), Grid("On the reported seeds", columns, rows))
+    return Facts("Choice on a frontier", lead, parts)
+
+
+def tuning_facts(tuning: Tuning) -> Facts:
+    """Gather what a search found: the best keywords, and its best trials."""
+    frame: Any = tuning.frame
+    best = tuple((name, str(value)) for name, value in tuning.best.items())
+    states = frame["state"].value_counts()
+    lead = ", ".join(f"{n} {state}" for state, n in states.items()) + " trials."
+    numbers = [c for c in ("accuracy", "worst_sd", "loss") if c in frame]
+    done = frame.loc[frame["state"] == "complete"]
+    order = [c for c in ("worst_sd", "loss") if c in done]
+    ranked = done.sort_values(["best", *order], ascending=[False, *([True] * len(order))])
+    rows = tuple(
+        (str(line["number"]), *(Amount(float(line[c])) for c in numbers),
+         "best" if line["best"] else "on the frontier" if line["on_frontier"] else "")
+        for line in ranked.head(MOST_TRIALS).to_dict("records")
+    )  # fmt: skip
+    columns = ("trial", *map(metric_label, numbers), "")
+    base = tuple((metric_label(k), short_number(float(v))) for k, v in tuning.baseline.items())
+    return Facts(
+        "Search",
+        lead,
+        (
+            Fields("Best keywords", best),
+            Fields("The unfair model on the same folds", base),
+            Grid("First trials", columns, rows, "All are in .frame; judge() uses untouched rows."),
+        ),
+    )
+
+
+def cheap_facts(study: Any) -> Facts:
+    """Gather what is known of a study without computing metrics, for its repr."""
+    gather: Any = frontier_facts if isinstance(study, Frontier) else cross_validation_facts
+    return gather(study, compute=False)
