@@ -46,9 +46,18 @@ def test_every_page_and_notebook_is_on_the_site():
     assert missing == [], "list it in docs/user_guide.md, concepts.md, evidence.md or gallery.md"
 
 
-def test_every_public_name_has_a_docstring():
+def test_every_public_name_has_a_docstring_and_an_example():
     names = public_names.public_names()
     assert [one.path for one in names if not one.docstring] == []
+    assert public_names.without_example() == [], "show it in the docstring, or on a page"
+
+
+def test_a_name_without_example_is_found(monkeypatch):
+    monkeypatch.setattr(public_names, "uses", lambda: {one.path: [] for one in known})
+    known = public_names.public_names()
+    missing = set(public_names.without_example())
+    assert {"pyfairme.load", "pyfairme.VARIANTS", "pyfairme.study.Frontier"} <= missing
+    assert not missing & {"pyfairme.Binned", "pyfairme.model.priors.PRIORS"}
 
 
 def test_what_pages_import_from_packages_is_public():

@@ -50,7 +50,7 @@ def shown_uses(one: PublicName, used: list[Use]) -> str:
     """Return an example from a page where the docstring has none, and links to the pages."""
     on_site = [use for use in used if use.page != "README.md"]
     parts = []
-    if used and "Examples\n---" not in one.docstring:
+    if used and not one.has_example:
         use = min(on_site or used, key=lambda use: len(use.code))
         where = f", from :doc:`{place(use.page)}`" if use in on_site else ""
         code = textwrap.indent(use.code.strip("\n"), "   ")

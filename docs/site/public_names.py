@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 FENCE = re.compile(r"^(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)\s*?$", re.M | re.S)
+EXAMPLES = "Examples\n--------\n"
 MODULE = re.compile(r"^\| \[`(pyfairme[a-z_.]*)`\]", re.M)
 
 
@@ -43,6 +44,14 @@ class PublicName(NamedTuple):
         if self.kind != "data":
             return inspect.getdoc(self.value) or ""
         return data_docstrings().get(self.name, "")
+
+    @property
+    def has_example(self) -> bool:
+        """Whether its docstring has an example; data may have theirs in that of the module."""
+        if self.kind != "data":
+            return EXAMPLES in self.docstring
+        _, _, shown = (importlib.import_module(self.module).__doc__ or "").partition(EXAMPLES)
+        return self.name in shown
 
 
 class Use(NamedTuple):
@@ -134,6 +143,13 @@ def resolved(path: str) -> Any:
         return None
 
 
+def returned(value: Any) -> str:
+    """Return the name of what a function returns: who calls it has one."""
+    notes = getattr(value, "__annotations__", {}) if inspect.isfunction(value) else {}
+    kind = notes.get("return", "")
+    return getattr(kind, "__name__", str(kind))
+
+
 def uses() -> dict[str, list[Use]]:
     """Return, by the full name of each public name, the blocks of pages that use it."""
     known = public_names()
@@ -146,7 +162,7 @@ def uses() -> dict[str, list[Use]]:
                     continue
                 last, value = path.rpartition(".")[2], resolved(path)
                 for one in known:
-                    if one.name == last and one.value is value:
+                    if (one.name == last and one.value is value) or one.name == returned(value):
                         found[one.path].append(Use(page, code))
     return found
 
@@ -154,8 +170,4 @@ def uses() -> dict[str, list[Use]]:
 def without_example() -> list[str]:
     """List the public names that neither a docstring nor a page shows in use."""
     used = uses()
-    return [
-        one.path
-        for one in public_names()
-        if "Examples\n---" not in one.docstring and not used[one.path]
-    ]
+    return [one.path for one in public_names() if not one.has_example and not used[one.path]]

@@ -1,4 +1,10 @@
-"""A table becomes numbers: roles of columns, learned encodings, batches of arrays."""
+"""A table becomes numbers: roles of columns, learned encodings, batches of arrays.
+
+Examples
+--------
+>>> sorted(TARGETS)
+['class', 'count', 'positive', 'real']
+"""
 
 from pyfairme.data.design import Batch, Design
 from pyfairme.data.frame import as_frame

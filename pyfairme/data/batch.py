@@ -25,6 +25,15 @@ class Batch(NamedTuple):
         float32[n].
     offset
         float32[n], added on the link scale.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pyfairme.data import Design, Schema
+    >>> frame = pd.DataFrame({"school": ["a", "b"], "score": [1.0, 3.0]})
+    >>> batch: Batch = Design.fit(frame, Schema.infer(frame, cluster="school")).encode(frame)
+    >>> batch.cluster.ravel(), batch.x.shape
+    (array([0, 1], dtype=int32), (2, 1))
     """
 
     # NumPy on the host; the same tuple holds JAX arrays on the device, hence no array type here.

@@ -48,6 +48,13 @@ class Design:
         Name of the column added on the link scale, or None.
     drop_sensitive
         Whether sensitive columns are kept out of x.
+
+    Examples
+    --------
+    >>> frame = pd.DataFrame({"school": ["a", "b", "b"], "score": [1.0, 3.0, 2.0]})
+    >>> design = Design.fit(frame, Schema.infer(frame, cluster="school"))
+    >>> design.clusters
+    {'school': ('a', 'b')}
     """
 
     schema: Schema

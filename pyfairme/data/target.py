@@ -245,6 +245,12 @@ class RealTarget:
     ----------
     mean, scale
         Mean and SD (ddof = 0) of the training values; the scale of a constant target is 1.
+
+    Examples
+    --------
+    >>> target = RealTarget.fit([1.0, 3.0])
+    >>> target.encode([2.0, 3.0])
+    array([0., 1.], dtype=float32)
     """
 
     encoded: ClassVar[type] = np.float32
@@ -324,6 +330,11 @@ class CountTarget:
     unit
         Their typical size: the mean or, if larger, the SD, rounded to a power of 2 so that folds of
         one table agree on it.
+
+    Examples
+    --------
+    >>> CountTarget.fit([0, 2, 4]).mean
+    2.0
     """
 
     encoded: ClassVar[type] = np.int32

@@ -100,6 +100,11 @@ def load_acs_income(path: Paths | pd.DataFrame | None = None, *, groups: str = "
     ----------
     Ding, F., Hardt, M., Miller, J. & Schmidt, L. (2021). Retiring Adult: New Datasets for Fair
     Machine Learning. NeurIPS 34.
+
+    Examples
+    --------
+    >>> data = load_acs_income("folder/of/the/files")  # doctest: +SKIP
+    >>> data.describe()  # doctest: +SKIP
     """
     check_groups(groups)
     table = path if isinstance(path, pd.DataFrame) else _read_files(path)

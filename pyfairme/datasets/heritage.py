@@ -123,6 +123,11 @@ def load_heritage(path: Paths | None = None) -> Dataset:
         When files are missing: says where to get them, under which terms, and where to put them.
     ValueError
         For columns or values that the published files do not have.
+
+    Examples
+    --------
+    >>> data = load_heritage("folder/of/the/files")  # doctest: +SKIP
+    >>> data.describe()  # doctest: +SKIP
     """
     files = _files(files_of(ORIGIN, path))
     if RAW[0] in files:

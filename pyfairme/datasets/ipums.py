@@ -95,6 +95,11 @@ def load_ipums(path: Paths | None = None, *, groups: str = "major") -> Dataset:
     References
     ----------
     IPUMS USA, University of Minnesota, www.ipums.org; the codebook's citation is in `attribution`.
+
+    Examples
+    --------
+    >>> data = load_ipums("folder/of/the/files")  # doctest: +SKIP
+    >>> data.describe()  # doctest: +SKIP
     """
     ddi, data = _pair(path)
     extract = _read(ddi, data, USED)

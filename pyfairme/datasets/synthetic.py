@@ -40,6 +40,12 @@ class Truth:
         that carries the level (None if there is none), and `proxy_shift`, by how much.
     probes
         Names of the probe columns.
+
+    Examples
+    --------
+    >>> truth = make_clustered(rows=200, clusters=4, random_state=0).truth
+    >>> truth.unfairness["attribute"].unique().tolist()
+    ['group1', 'group2']
     """
 
     intercepts: pd.Series

@@ -114,6 +114,12 @@ def worst_group_calibration_error(
     -------
     float
         In [0, 1].
+
+    Examples
+    --------
+    >>> groups = ["a", "a", "b", "b"]
+    >>> round(worst_group_calibration_error([1, 0, 1, 1], [0.5] * 4, sensitive_features=groups), 2)
+    0.5
     """
     y_true = as_positive(y_true, pos_label, "y_true")
     error = calibration_error_by_group(

@@ -106,6 +106,13 @@ def fpr_sd_corrected(
     ------
     ValueError
         When lengths differ, values are not 0 or 1, or a label is missing.
+
+    Examples
+    --------
+    >>> groups = ["a"] * 50 + ["b"] * 50
+    >>> decisions = [0] * 40 + [1] * 10 + [0] * 20 + [1] * 30
+    >>> round(fpr_sd_corrected([0] * 100, decisions, sensitive_features=groups), 3)
+    0.195
     """
     y_true, y_pred = as_decisions(y_true, y_pred, pos_label)
     return float(_corrected_fpr_sd(_sums(y_true, y_pred, sensitive_features, sample_weight)))

@@ -42,6 +42,14 @@ class PredictedRows(NamedTuple):
         ``None``.
     width
         Shape ``(n,)``: width of the interval, or number of classes in the set; or ``None``.
+
+    Examples
+    --------
+    >>> rows = PredictedRows(
+    ...     np.array([1.0, 0.0]), np.array([1.0, 1.0]), np.array([0, 1]), levels=("a", "b")
+    ... )
+    >>> rows.levels[rows.group[1]]
+    'b'
     """
 
     y_true: Floats
@@ -71,6 +79,11 @@ class Table(NamedTuple):
         Shape ``(n,)``: sample weights, or ``None``. The sums of a weighted table have one column
         more, the last one: the squared weights, from which `effective_rows` tells how many equally
         weighted rows are as informative.
+
+    Examples
+    --------
+    >>> Table(np.array([0, 1, 1]), np.ones((3, 1)), shape=(2,)).shape
+    (2,)
     """
 
     cell: Codes
@@ -95,6 +108,13 @@ def make_table(cell: Codes, shape: tuple[int, ...], *values: Floats) -> Table:
         Axes of the cells.
     *values
         Each of shape ``(n,)``.
+
+    Examples
+    --------
+    >>> table = make_table(np.array([0, 1, 1]), (2,), np.array([5.0, 1.0, 2.0]))
+    >>> totals(table)
+    array([[1., 5.],
+           [2., 3.]])
     """
     return Table(cell, np.column_stack([np.ones(len(cell)), *values]), shape)
 

@@ -48,6 +48,13 @@ class MetricParts:
         the first axis of P, such as those of the groups, or of TPR and FPR.
     few
         Whether one or two groups decide alone, as on a range or a maximum.
+
+    Examples
+    --------
+    >>> rate = lambda sums: sums[..., 1] / sums[..., 0]
+    >>> parts = MetricParts(of=rate, combine=lambda rates: rates.std(-1))
+    >>> round(float(parts.combine(np.array([0.5, 0.7]))), 2)
+    0.1
     """
 
     of: Callable[[Floats], Floats]

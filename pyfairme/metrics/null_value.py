@@ -28,6 +28,13 @@ class NullValue(NamedTuple):
         Mean over the draws.
     low, high
         Quantiles that leave ``(1 - level) / 2`` of the draws outside on each side.
+
+    Examples
+    --------
+    >>> null = NullValue(mean=0.02, low=0.0, high=0.05)
+    >>> tpr_sd = 0.04
+    >>> tpr_sd > null.high  # equal groups would show as much by chance
+    False
     """
 
     mean: float

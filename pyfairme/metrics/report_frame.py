@@ -220,6 +220,14 @@ def regression_report_frame(
     ------
     ValueError
         When lengths differ, values are not finite, or a label is missing.
+
+    Examples
+    --------
+    >>> sex = {"sex": ["m", "m", "w", "w"]}
+    >>> frame = regression_report_frame([1, 2, 3, 4], [1, 2, 3, 6], sensitive=sex, rng=0, n_boot=0)
+    >>> lines = frame.query("metric == 'mse'")
+    >>> dict(zip(lines["group"], lines["value"], strict=True))
+    {'all': 1.0, 'm': 0.0, 'w': 2.0}
     """
     sampling, chosen = _check_sampling(rng, n_boot, level), chosen_metrics(metrics)
     warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)

@@ -55,6 +55,11 @@ def plot_disparities(
     ------
     ValueError
         When the results have no disparities of both models.
+
+    Examples
+    --------
+    >>> figure = plot_disparities(found.results.frame, pair=("medl", "medl_adb"))  # doctest: +SKIP
+    >>> figure.savefig("disparities.png")  # doctest: +SKIP
     """
     chosen: Any = results[(results["effects"] == effects) & (results["group"] == "all")]
     before, after = (_lines(chosen, name) for name in pair)

@@ -61,6 +61,10 @@ def write_figures(
     -------
     dict
         Name of each PNG file, with what it shows.
+
+    Examples
+    --------
+    >>> write_figures(found.results.frame, found.importance, Path("figures"))  # doctest: +SKIP
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = {}

@@ -160,6 +160,11 @@ def reproduce(
     -------
     Reproduction
         Metrics, tests, importance.
+
+    Examples
+    --------
+    >>> found = reproduce(PLANS["adult"], "runs/adult", n_jobs=2)  # doctest: +SKIP
+    >>> found.results.frame  # doctest: +SKIP
     """
     dataset = some_rows(plan.load(path), plan.rows)
     models = _models(plan, dataset)

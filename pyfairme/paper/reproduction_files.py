@@ -31,6 +31,10 @@ def write_reproduction(found: Reproduction, folder: Path, warning: str = "") -> 
     -------
     dict
         Name of each file, relative to the folder, with what it holds.
+
+    Examples
+    --------
+    >>> write_reproduction(found, Path("runs/adult/tables"))  # doctest: +SKIP
     """
     folder.mkdir(parents=True, exist_ok=True)
     frames: dict[str, tuple[pd.DataFrame, str]] = {

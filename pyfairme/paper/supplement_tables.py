@@ -72,6 +72,10 @@ def write_tables(
     ------
     ValueError
         When a frame lacks a column, or holds several classes of one cell.
+
+    Examples
+    --------
+    >>> write_tables(found.results.frame, found.tests, Path("tables"))  # doctest: +SKIP
     """
     folder.mkdir(parents=True, exist_ok=True)
     said = f"**{warning}**\n\n" if warning else ""

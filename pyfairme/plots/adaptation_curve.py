@@ -50,6 +50,14 @@ def plot_adaptation(
     ------
     ValueError
         When the frame is empty or lacks a column, or no metric is given.
+
+    Examples
+    --------
+    >>> lines = [("fair", "adapt", 1, 0.5), ("fair", "adapt", 10, 0.4)]
+    >>> frame = pd.DataFrame(lines, columns=["model", "method", "rows", "loss"])
+    >>> figure = plot_adaptation(frame, {"loss": "log loss"})
+    >>> len(figure.axes)
+    1
     """
     _check(frame, metrics)
     models = list(dict.fromkeys(frame["model"]))

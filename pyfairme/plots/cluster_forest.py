@@ -49,6 +49,23 @@ def plot_cluster_effects(
     ------
     ValueError
         When the frame is empty, or has effects of several factors.
+
+    Examples
+    --------
+    >>> effects = pd.DataFrame(
+    ...     {
+    ...         "factor": "school",
+    ...         "cluster": ["a", "b"],
+    ...         "term": "Intercept",
+    ...         "mean": [-0.4, 0.5],
+    ...         "sd": 0.2,
+    ...         "low": [-0.7, 0.2],
+    ...         "high": [-0.1, 0.8],
+    ...     }
+    ... )
+    >>> figure = plot_cluster_effects(effects)  # estimator.cluster_effects_
+    >>> figure.axes[0].get_title()
+    'intercept'
     """
     factors = list(cluster_effects["factor"].unique())
     if len(factors) != 1:

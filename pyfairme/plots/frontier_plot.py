@@ -83,6 +83,11 @@ def plot_frontier(
     ------
     ValueError
         When there are no such points, the chosen one is not among them, or peers lack a column.
+
+    Examples
+    --------
+    >>> found = pyfairme.study.frontier(estimator, dataset, weights=[0, 0.1, 1])  # doctest: +SKIP
+    >>> plot_frontier(found.points)  # doctest: +SKIP
     """
     mine: Any = points[(points["effects"] == effects) & (points["clusters"] == clusters)]
     if mine.empty:

@@ -54,6 +54,25 @@ def plot_importance(
     ------
     ValueError
         When a model has no features, or a column is missing.
+
+    Examples
+    --------
+    >>> importance = pd.DataFrame(
+    ...     {
+    ...         "dataset": "adult",
+    ...         "variant": "medl",
+    ...         "effects": "fixed",
+    ...         "feature": ["age", "noise"],
+    ...         "probe": [False, True],
+    ...         "share": [0.8, 0.2],
+    ...         "share_sd": 0.0,
+    ...         "rank": [1.0, 2.0],
+    ...         "rank_sd": 0.0,
+    ...     }
+    ... )
+    >>> figure = plot_importance(importance, dataset="adult", panels=(("medl", "fixed"),))
+    >>> len(figure.axes)
+    1
     """
     drawn = [_chosen(importance, dataset, *panel, top) for panel in panels]
     rows = max(len(lines) for lines in drawn)

@@ -58,6 +58,20 @@ def comparison_text(
     str
         Lines of at most 118 ASCII characters (unless a label has others). A metric that is neither
         one of the package nor given is listed last, and counts neither as better nor as worse.
+
+    Examples
+    --------
+    >>> from pyfairme.metrics import regression_report_frame
+    >>> from pyfairme.study import before_after
+    >>> def report(predictions):
+    ...     sex = {"sex": ["m", "m", "w", "w"]}
+    ...     y = [1, 2, 3, 4]
+    ...     lines = regression_report_frame(y, predictions, sensitive=sex, rng=0, n_boot=0)
+    ...     return lines.assign(clusters="seen", effects="mixed")
+    >>> both = before_after(report([1, 2, 4, 6]), report([1, 2, 3, 5]))
+    >>> text = comparison_text(both, names=("plain", "fair"))
+    >>> print([line for line in text.splitlines() if line.startswith("MSE SD")][0])
+    MSE SD                  1.25 .250  -80% .943~=
     """
     known = {metric.name: metric for metric in chosen_metrics(metrics)}
     parts = [_legend(names)]

@@ -39,6 +39,11 @@ both tails (a count's lower one is 0), or a few outlying rows would rule their l
 ``value_scale`` is filled in by what the target was divided by, for numbers in the units of y.
 
 Known standard errors per row: `KnownErrors`, with ``sample_weight=``.
+
+Examples
+--------
+>>> sorted(LIKELIHOODS)
+['negative_binomial', 'normal', 'poisson', 'student_t']
 """
 
 from __future__ import annotations
@@ -86,6 +91,11 @@ def likelihood_of(given: Any, unit: float, value_scale: float = 1.0) -> Likeliho
     """Return the likelihood of a name or an object, for a target of this typical size.
 
     ``value_scale`` is by what the target was divided. Fields of these names are filled in.
+
+    Examples
+    --------
+    >>> likelihood_of("poisson", unit=4.0)
+    Poisson(unit=4.0, outputs=1, effect_scale=1.0, target='count', quadratic=False)
     """
     chosen = LIKELIHOODS[given]() if isinstance(given, str) else given
     known = {"unit": unit, "value_scale": value_scale}

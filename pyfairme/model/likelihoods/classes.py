@@ -21,7 +21,13 @@ GUMBEL_VARIANCE = float(np.pi**2 / 6)  # of the latent error behind each link of
 
 @dataclass(frozen=True)
 class Bernoulli:
-    """Binary target in {0, 1} with a logit link: P(y = 1) = 1 / (1 + exp(-eta))."""
+    """Binary target in {0, 1} with a logit link: P(y = 1) = 1 / (1 + exp(-eta)).
+
+    Examples
+    --------
+    >>> Bernoulli().mean(jnp.zeros((1, 1)), {})
+    Array([[0.5, 0.5]], dtype=float32)
+    """
 
     outputs: int = 1
     effect_scale: float = 1.5
@@ -65,6 +71,11 @@ class Categorical:
     All K links are free: adding one number to all of them changes nothing, and the Normal priors of
     the effects (the initial values of a network) settle it. An effect is to be read against the
     other classes', not against 0.
+
+    Examples
+    --------
+    >>> Categorical(3).mean(jnp.zeros((1, 3)), {}).shape
+    (1, 3)
     """
 
     outputs: int

@@ -18,7 +18,13 @@ LARGEST_LOG_MEAN = 20.0  # exp of it is a count that int32 and float32 still hol
 
 @dataclass(frozen=True)
 class Poisson:
-    """Counts: y ~ Poisson(exp(eta)), with the log of the exposure as an offset in eta."""
+    """Counts: y ~ Poisson(exp(eta)), with the log of the exposure as an offset in eta.
+
+    Examples
+    --------
+    >>> Poisson().distribution(jnp.array([[0.0]]), {}).mean
+    Array([1.], dtype=float32)
+    """
 
     unit: float = 1.0
     outputs: int = 1
@@ -60,6 +66,12 @@ class NegativeBinomial:
 
     ``concentration`` has the prior 1 / sqrt(concentration) ~ HalfNormal(1): its mode is the Poisson
     limit, so that overdispersion is found only where the counts show it.
+
+    Examples
+    --------
+    >>> counts = NegativeBinomial().distribution(jnp.array([[0.0]]), {"concentration": 2.0})
+    >>> counts.mean, counts.variance
+    (Array([1.], dtype=float32), Array([1.5], dtype=float32))
     """
 
     unit: float = 1.0

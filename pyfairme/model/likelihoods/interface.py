@@ -22,6 +22,11 @@ class Latent(NamedTuple):
     ``in_units`` says that it is in the units in which the target was standardised,
     ``correlations`` that it is a Cholesky factor (..., d, d) of correlations. ``plate`` is that of
     its clusters, the first axis; the others belong to one value.
+
+    Examples
+    --------
+    >>> Latent("residual_sd", shape=(), positive=True, start=0.7, in_units=True).name
+    'residual_sd'
     """
 
     name: str
@@ -66,7 +71,15 @@ class Latent(NamedTuple):
 
 @runtime_checkable
 class Likelihood(Protocol):
-    """The interface described at the top of this folder."""
+    """The interface described at the top of this folder.
+
+    Examples
+    --------
+    >>> from pyfairme.model.likelihoods import Normal
+    >>> own: Likelihood = Normal()  # or a class of your own with these attributes
+    >>> own.target, own.outputs
+    ('real', 1)
+    """
 
     @property
     def outputs(self) -> int: ...
@@ -88,10 +101,23 @@ class Likelihood(Protocol):
 
 
 def saturate(value: Any, unit: float) -> Array:
-    """Return value / unit where that is small against ``BOUND``, which it never exceeds."""
+    """Return value / unit where that is small against ``BOUND``, which it never exceeds.
+
+    Examples
+    --------
+    >>> saturate(jnp.array([0.0, 1000.0]), unit=1.0)
+    Array([0., 3.], dtype=float32)
+    """
     return BOUND * jnp.tanh(value / (BOUND * unit))
 
 
 def noise_is_known(likelihood: Likelihood) -> bool:
-    """Tell whether a real target's noise has no parameter: it is given, row by row, by weights."""
+    """Tell whether a real target's noise has no parameter: it is given, row by row, by weights.
+
+    Examples
+    --------
+    >>> from pyfairme.model.likelihoods import KnownErrors, Normal
+    >>> noise_is_known(Normal()), noise_is_known(KnownErrors(1.0))
+    (False, True)
+    """
     return likelihood.target == "real" and not likelihood.latents()

@@ -16,7 +16,13 @@ from pyfairme.model.likelihoods.interface import Latent, saturate
 
 @dataclass(frozen=True)
 class Normal:
-    """Real target, standardised, with residual SD ``residual_sd`` ~ HalfNormal(1)."""
+    """Real target, standardised, with residual SD ``residual_sd`` ~ HalfNormal(1).
+
+    Examples
+    --------
+    >>> [latent.name for latent, prior in Normal().latents()]
+    ['residual_sd']
+    """
 
     unit: float = 1.0
     outputs: int = 1
@@ -149,6 +155,13 @@ class StudentT:
     ``residual_scale`` ~ HalfNormal(1); ``df`` ~ Gamma(2, 0.1) (Juarez & Steel 2010), which reaches
     from Cauchy-like tails to nearly Normal ones. The prediction is the location eta, which is the
     mean for df > 1.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> reg = pf.FairMixedEffectsRegressor("school", likelihood=StudentT())  # or "student_t"
+    >>> [latent.name for latent, prior in reg.likelihood.latents()]
+    ['residual_scale', 'df']
     """
 
     unit: float = 1.0

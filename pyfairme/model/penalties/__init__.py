@@ -10,6 +10,14 @@ read in the history whatever its weight, and a weight of 0 equals the model with
 more penalty is one more file and its line in ``PENALTIES``; a user's own is given as an object and
 needs neither (docs/extending.md). ``needs_classes`` says that it looks at decisions, so that the
 target must have classes.
+
+Examples
+--------
+>>> sorted(PENALTIES)
+['adversarial', 'correlation', 'decision', 'decision_adversarial', 'decision_only_adversarial',
+ 'kernel', 'moment']
+>>> CRITERIA
+('equalized_odds', 'demographic_parity', 'equal_opportunity')
 """
 
 from __future__ import annotations
@@ -72,7 +80,13 @@ Fairness = str | Penalty | Sequence[str | Penalty] | None  # a keyword ``fairnes
 
 
 class NamedPenalty(NamedTuple):
-    """A penalty and the name of its terms and weights."""
+    """A penalty and the name of its terms and weights.
+
+    Examples
+    --------
+    >>> NamedPenalty("own", Kernel()).adversarial
+    False
+    """
 
     name: str
     penalty: Penalty
@@ -103,7 +117,13 @@ def penalties_of(fairness: Any) -> tuple[NamedPenalty, ...]:
 
 
 def penalty_names(fairness: Any) -> tuple[str, ...]:
-    """Return the names of the penalties of a keyword ``fairness``, whether they exist or not."""
+    """Return the names of the penalties of a keyword ``fairness``, whether they exist or not.
+
+    Examples
+    --------
+    >>> penalty_names(("adversarial", Kernel()))
+    ('adversarial', 'kernel')
+    """
     return tuple(one if isinstance(one, str) else object_name(one) for one in _given(fairness))
 
 

@@ -32,6 +32,13 @@ class Adversarial:
     `Decision`): what separates the groups there is what TPR and FPR are made of. Without
     ``scores`` it reads decisions only: predictions far from the threshold stay as they are,
     and with them what is unfair in the scores themselves.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> clf = pf.FairMixedEffectsClassifier("school", ["sex"], fairness=Adversarial(width=32))
+    >>> clf.fairness.needs_classes
+    False
     """
 
     width: int = 16
@@ -114,6 +121,15 @@ def cluster_adversary(
 
     Above ``HASHED_CLASSES`` clusters it predicts ``code mod HASHED_CLASSES``, which keeps a step's
     cost bounded; features that tell clusters apart tell such buckets apart.
+
+    Examples
+    --------
+    >>> from numpyro import handlers
+    >>> hidden, codes, share = jnp.ones((4, 2)), jnp.array([0, 0, 1, 1]), jnp.full(4, 0.25)
+    >>> with handlers.seed(rng_seed=0), handlers.trace() as sites:
+    ...     cluster_adversary("school", 2, hidden, codes, share, jnp.asarray(1.0))
+    >>> sorted(sites)
+    ['adversary_cluster_school', 'cluster_adversary/school']
     """
     classes = min(clusters, HASHED_CLASSES)
     sizes = (hidden.shape[1], width, classes)

@@ -24,6 +24,13 @@ class Correlation:
     With ``criterion="demographic_parity"`` this is eq. 10 as printed; with ``"equalized_odds"``
     the correlation is taken within each outcome class and averaged over them, or is that of the
     residual where the outcome is real.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> clf = pf.FairMixedEffectsClassifier("school", ["sex"], fairness=Correlation())
+    >>> clf.fairness == Correlation()
+    True
     """
 
     def __call__(

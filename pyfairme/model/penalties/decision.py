@@ -23,6 +23,13 @@ class Decision:
     more classes become ``p ** sharpness`` over its sum. The penalty is then the mean over groups of
     abs(group's rate - overall rate), within each outcome class for equalized odds. It moves only
     predictions near the threshold, where a change of a decision costs least.
+
+    Examples
+    --------
+    >>> rates = Decision(sharpness=4.0).soft(jnp.array([[0.5], [0.9]]), 0.5)
+    >>> rates.round(2)
+    Array([[0.5],
+           [1. ]], dtype=float32)
     """
 
     needs_classes: ClassVar[bool] = True

@@ -28,6 +28,13 @@ class Kernel:
     between the groups' distributions, not of their means alone. Within each outcome class for
     equalized odds; of the residual where the outcome is real. Memory and time are quadratic in the
     batch.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> clf = pf.FairMixedEffectsClassifier("school", ["sex"], fairness=Kernel())
+    >>> clf.fairness == Kernel()
+    True
     """
 
     def __call__(

@@ -15,6 +15,13 @@ class Moment:
 
     For equalized odds the rates are taken within each outcome class; for a real target, whose
     outcome has no classes, the residual replaces the prediction.
+
+    Examples
+    --------
+    >>> import pyfairme as pf
+    >>> clf = pf.FairMixedEffectsClassifier("school", ["sex"], fairness=Moment())
+    >>> clf.fairness == Moment()
+    True
     """
 
     def __call__(

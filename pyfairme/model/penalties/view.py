@@ -16,7 +16,13 @@ CRITERIA = ("equalized_odds", "demographic_parity", "equal_opportunity")
 
 
 class AttributeCodes(NamedTuple):
-    """Static description of one sensitive attribute."""
+    """Static description of one sensitive attribute.
+
+    Examples
+    --------
+    >>> AttributeCodes("sex", levels=2)
+    AttributeCodes(name='sex', levels=2)
+    """
 
     name: str
     levels: int
@@ -29,6 +35,24 @@ class View(NamedTuple):
     ``(share * term).sum()`` is the batch's estimate of the mean over all training rows.
     ``balance`` holds one weight per level of each attribute (inverse frequency, mean 1 over rows).
     ``threshold`` is the probability from which the positive of two classes is decided.
+
+    Examples
+    --------
+    >>> rows = View(
+    ...     "mixed",
+    ...     prediction=jnp.array([[0.9], [0.7], [0.3], [0.1]]),
+    ...     outcome=jnp.array([[1.0], [1.0], [0.0], [0.0]]),
+    ...     strata=None,
+    ...     sensitive=jnp.array([[0], [0], [1], [1]]),
+    ...     share=jnp.full(4, 0.25),
+    ...     balance=(jnp.ones(2),),
+    ...     strength=jnp.ones(1),
+    ... )
+    >>> compared(rows, "equalized_odds").round(1)  # a real outcome: residuals
+    Array([[-0.1],
+           [-0.3],
+           [ 0.3],
+           [ 0.1]], dtype=float32)
     """
 
     name: str
@@ -44,7 +68,14 @@ class View(NamedTuple):
 
 @runtime_checkable
 class Penalty(Protocol):
-    """The interface described at the top of the package."""
+    """The interface described at the top of the package.
+
+    Examples
+    --------
+    >>> from pyfairme.model.penalties import Kernel
+    >>> isinstance(Kernel(), Penalty)  # a class of your own needs no more than the call
+    True
+    """
 
     def __call__(
         self, name: str, view: View, attributes: tuple[AttributeCodes, ...], criterion: str
@@ -91,7 +122,24 @@ def compared(view: View, criterion: str) -> Float[Array, "n v"]:
 def group_gaps(
     view: View, index: int, attribute: AttributeCodes, criterion: str
 ) -> tuple[Float[Array, "c l v"], Float[Array, "c l v"]]:
-    """Return abs(group mean - overall mean) per row set, level and output, and what cells exist."""
+    """Return abs(group mean - overall mean) per row set, level and output, and what cells exist.
+
+    Examples
+    --------
+    >>> rows = View(
+    ...     "mixed",
+    ...     prediction=jnp.array([[0.9], [0.7], [0.3], [0.1]]),
+    ...     outcome=jnp.array([[1.0], [1.0], [0.0], [0.0]]),
+    ...     strata=None,
+    ...     sensitive=jnp.array([[0], [0], [1], [1]]),
+    ...     share=jnp.full(4, 0.25),
+    ...     balance=(jnp.ones(2),),
+    ...     strength=jnp.ones(1),
+    ... )
+    >>> gaps, exists = group_gaps(rows, 0, AttributeCodes("sex", 2), "demographic_parity")
+    >>> gaps.round(1).ravel()  # each group's mean, .8 and .2, from .5
+    Array([0.3, 0.3], dtype=float32)
+    """
     groups = members(view, index, attribute)
     quantity = compared(view, criterion)
     gaps, exists = [], []

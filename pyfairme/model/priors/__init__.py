@@ -13,6 +13,12 @@ A family is an object with
 
 The family is part of a model's structure, its numbers are traced: changing one compiles nothing.
 One line in ``PRIORS`` adds a family; one of a user's own is given as an object (docs/priors.md).
+
+Examples
+--------
+>>> sorted(PRIORS)
+['exponential', 'gamma', 'half_cauchy', 'half_normal', 'half_student_t', 'inverse_gamma', 'lkj',
+ 'log_normal', 'normal', 'uniform']
 """
 
 from __future__ import annotations

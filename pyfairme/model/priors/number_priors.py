@@ -19,7 +19,13 @@ from jaxtyping import Array
 
 @dataclass(frozen=True)
 class NumberPrior:
-    """Independent numbers of one distribution: ``scalar(*values)`` is that of one number."""
+    """Independent numbers of one distribution: ``scalar(*values)`` is that of one number.
+
+    Examples
+    --------
+    >>> POSITIVE["half_cauchy"].distribution((3,), 1.0).event_shape
+    (3,)
+    """
 
     support: str
     values: tuple[str, ...]

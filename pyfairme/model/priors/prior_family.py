@@ -12,6 +12,13 @@ class PriorFamily(Protocol):
     """The interface described at the top of this folder; hashable, as programs are compiled for it.
 
     The distribution has no batch shape: ``shape`` is that of one event.
+
+    Examples
+    --------
+    >>> from pyfairme.model.priors import PRIORS
+    >>> family: PriorFamily = PRIORS["half_normal"]  # or an object of your own
+    >>> family.support, family.values
+    ('positive', ('scale',))
     """
 
     @property

@@ -28,6 +28,12 @@ class Rotation(NamedTuple):
         Rows of the fold after the test fold (of the first one after the last).
     test
         Rows of one fold.
+
+    Examples
+    --------
+    >>> first, *_ = rotations([0, 1] * 10, folds=5, seed=0)
+    >>> first.test.shape
+    (4,)
     """
 
     training: np.ndarray
