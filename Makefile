@@ -56,7 +56,7 @@ pytest: $(VENV)/.test
 	$(PYTEST) loadfile $(addprefix --ignore=,$(FIRST) $(SECOND) $(PAGES))
 
 docs: $(VENV)/.docs  ## the documentation site in docs/_build/html; a warning is an error
-	$(BIN)/sphinx-build -c docs . docs/_build/html -d docs/_build/doctrees -q --fail-on-warning --keep-going
+	$(BIN)/sphinx-build -c docs . docs/_build/html -d docs/_build/doctrees -q -j $(WORKERS) --fail-on-warning --keep-going
 	@echo "The site is docs/_build/html/index.html."
 
 test-arviz1: .venv312/.test  ## the tests that touch ArviZ, on Python 3.12 with ArviZ 1.x

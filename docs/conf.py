@@ -22,6 +22,7 @@ extensions = [
     "numpydoc",
     "sphinx_design",
     "api_pages",
+    "long_tables",
     "section_pages",
 ]
 root_doc = "docs/README"
@@ -40,6 +41,7 @@ autodoc_preserve_defaults = True
 autosummary_generate = False  # docs/site/api_pages.py writes a page for each public name
 numpydoc_show_class_members = False
 toc_object_entries_show_parents = "hide"
+maximum_signature_line_length = 88  # of more, each parameter has its own line
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"pyfairme {version}"
@@ -52,6 +54,7 @@ html_theme_options = {
     "logo": {"text": "pyfairme"},
     "header_links_before_dropdown": 7,
     "navbar_align": "left",
+    "collapse_navigation": True,  # each page has its own branch of the contents, not all
     "show_toc_level": 2,
     "show_prev_next": False,
     "footer_start": ["copyright"],

@@ -101,3 +101,11 @@ def test_uses_are_found_by_what_was_imported(code, name):
 
 def test_data_have_the_text_below_them():
     assert "by variant" in public_names.data_docstrings()["VARIANTS"]
+
+
+@pytest.mark.parametrize(
+    ("row", "times", "folded"),
+    [(["a", ".5"], 21, True), (["a", ".5"], 20, False), (["many", "words"], 999, False)],
+)
+def test_long_tables_of_numbers_are_folded(row, times, folded):
+    assert part("long_tables").is_long([["name", "value"], *[row] * times]) is folded

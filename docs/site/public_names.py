@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -87,6 +88,7 @@ def public_names() -> list[PublicName]:
     return found
 
 
+@cache
 def data_docstrings() -> dict[str, str]:
     """Return the text below each assignment at the top of a module, by the name it is of."""
     found = {}
