@@ -53,6 +53,16 @@ def plot_group_points(
     ------
     ValueError
         When the report has no rates of groups for these effects, clusters and class.
+
+    Examples
+    --------
+    >>> from pyfairme.metrics import regression_report_frame
+    >>> sex = {"sex": ["m", "m", "w", "w"]}
+    >>> lines = regression_report_frame([1, 2, 3, 4], [1, 2, 3, 6], sensitive=sex, rng=0, n_boot=9)
+    >>> lines = lines.assign(**{"effects": "mixed", "clusters": "seen", "class": ""})
+    >>> figure = plot_group_points(lines)  # of an estimator: what `fairness_report` returns
+    >>> [axes.get_title() for axes in figure.axes]
+    ['mean squared error (n = rows)', 'mean residual (n = rows)']
     """
     lines = _group_lines(report, effects, clusters, label)
     metrics = [metric for metric in PANELS if metric in set(lines["metric"])]
