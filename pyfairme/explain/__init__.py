@@ -7,7 +7,9 @@ with an interval; see `Estimates`.
 from pyfairme.explain.adjusted_predictions import avg_predictions, predictions
 from pyfairme.explain.comparisons import avg_comparisons, comparisons
 from pyfairme.explain.estimates import Estimates
+from pyfairme.explain.gap_decomposition import gap_decomposition
 from pyfairme.explain.marginal_slopes import avg_slopes, slopes
+from pyfairme.explain.partial_dependence import partial_dependence
 
 __all__ = [
     "Estimates",
@@ -15,6 +17,8 @@ __all__ = [
     "avg_predictions",
     "avg_slopes",
     "comparisons",
+    "gap_decomposition",
+    "partial_dependence",
     "predictions",
     "slopes",
 ]

@@ -79,7 +79,7 @@ def avg_predictions(
     asked = Question.ask(estimator, X, effects, draws, level, sample_weight)
     groups = RowGroups.read(estimator, asked.frame, by)
     keys, values = [], []
-    for chosen, frame in _settings(asked, variables, groups.keys):
+    for chosen, frame in settings(asked, variables, groups.keys):
         keys.append(groups.keys.assign(**chosen))
         values.append(asked.averages(groups, frame, loud=not values))
     n = np.tile(groups.counts, len(keys))
@@ -117,16 +117,16 @@ def predictions(
     """
     asked = Question.ask(estimator, X, effects, draws, level)
     each = RowGroups.each(len(asked.frame))
-    settings = list(_settings(asked, variables, each.keys))
-    asked.check_size(len(asked.frame) * len(settings))
+    every = list(settings(asked, variables, each.keys))
+    asked.check_size(len(asked.frame) * len(every))
     keys, values = [], []
-    for chosen, frame in settings:
+    for chosen, frame in every:
         keys.append(each.keys.set_axis(asked.frame.index).assign(**chosen))
         values.append(asked.averages(each, frame, loud=not values))
     return asked.answer(pd.concat(keys), np.concatenate(values), None)
 
 
-def _settings(
+def settings(
     asked: Question, variables: Any, keys: pd.DataFrame
 ) -> Iterator[tuple[dict[str, Any], pd.DataFrame | None]]:
     """Yield every combination of values, by the name of a column of the answer, with its rows."""

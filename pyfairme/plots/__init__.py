@@ -9,6 +9,7 @@ from pyfairme.plots.group_coverage import plot_group_coverage
 from pyfairme.plots.group_points import plot_group_points
 from pyfairme.plots.group_rates import plot_group_rates
 from pyfairme.plots.importance_bars import plot_importance
+from pyfairme.plots.partial_dependence_plot import plot_partial_dependence
 from pyfairme.plots.pit_plot import plot_pit
 from pyfairme.plots.predictive_check import plot_predictive_check
 from pyfairme.plots.random_disparity_plot import plot_random_disparity
@@ -26,6 +27,7 @@ __all__ = [
     "plot_group_points",
     "plot_group_rates",
     "plot_importance",
+    "plot_partial_dependence",
     "plot_pit",
     "plot_predictive_check",
     "plot_random_disparity",
