@@ -5,6 +5,7 @@ import weakref
 
 import jax
 import numpy as np
+import pytest
 
 import pyfairme as pf
 from pyfairme.compilation import HELD, Compiled
@@ -103,8 +104,11 @@ def test_a_fit_of_other_rows_compiles_few_programs() -> None:
     assert HELD.programs - first == 3  # start, training, posterior
 
 
-def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs() -> None:
+def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pf.clear_caches()
+    monkeypatch.setattr(HELD, "limit", 40)
     held = []
     for rows in range(64, 120, 4):
         model = tiny.fit(tiny.rows()[:rows], tiny.target()[:rows])
