@@ -27,6 +27,15 @@ MODELS = {
     "verbagg": "r2 ~ Anger + Gender + btype + situ + (1 | id) + (1 | item)",
     "insteval": "y ~ service + (1 | s) + (1 | d) + (1 | dept)",
 }
+BLOCK: dict[str, Any] = {"network_posterior": "none", "guide": "block"}
+LAPLACE: dict[str, Any] = {"network_posterior": "laplace"}
+SLOPES, CORRELATED = "and random slopes of t, t^2", "and the correlations of these"
+WAGES = {  # model, ours by: slopes, keywords
+    ("random intercepts", "block"): (False, BLOCK),
+    (SLOPES, "block"): (True, BLOCK),
+    (SLOPES, "laplace"): (True, LAPLACE),
+    (CORRELATED, "laplace"): (True, LAPLACE | {"correlated": True}),
+}
 STEMS = {**REFERENCES, "insteval": "insteval_lmer_REML"}
 
 
@@ -108,17 +117,19 @@ def nuts_lines(data: Path) -> list[Line]:
 
 def wages_lines(data: Path) -> list[Line]:
     """Return the part "wages": squared errors of five published folds, GPBoost's beside ours."""
-    folder = data / "high_cardinality"
-    by = "GPBoost, arXiv 2307.02071: res_wages_gpboost.csv"
-    found = []
-    for slopes, model in ((False, "random intercepts"), (True, "and random slopes of t, t^2")):
+    folder, found = data / "high_cardinality", []
+    for model, (slopes, keywords) in WAGES.items():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a fold's tables are what they are
-            keywords = {"network_posterior": "none", "guide": "block"}
             folds = [high_cardinality.judged(folder, fold, slopes, keywords) for fold in range(5)]
-        table = pd.DataFrame(folds)[["gpboost", "mse"]].set_axis(["reference", "ours"], axis=1)
-        table["difference"] = 100 * (table["ours"] / table["reference"] - 1)
-        source = Source("wages", model, by, "block")
-        line = average(source, "squared error of 5 folds", table, "%", ERRORS)
-        found.append(line._replace(one_sided=True))
+        found.append(of_wages(model, folds))
     return found
+
+
+def of_wages(model: tuple[str, str], folds: list[dict[str, float]]) -> Line:
+    """Return the line of one model, of what `high_cardinality.judged` says of its folds."""
+    table = pd.DataFrame(folds)[["gpboost", "mse"]].set_axis(["reference", "ours"], axis=1)
+    table["difference"] = 100 * (table["ours"] / table["reference"] - 1)
+    source = Source("wages", model[0], "GPBoost, arXiv 2307.02071: res_wages_gpboost.csv", model[1])
+    line = average(source, "squared error of 5 folds", table, "%", ERRORS)
+    return line._replace(one_sided=True)

@@ -1,9 +1,11 @@
 """Random effects beside a network on the published folds of `wages` (Sigrist, arXiv 2307.02071).
 
-    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py [--slopes --posterior laplace]
+    PYFAIRME_DATA=<data> python tests/benchmarks/high_cardinality.py \\
+        [--slopes --correlated --posterior laplace]
 
 GPBoost's published errors are of a model with random slopes of t and t^2 for every woman beside her
-intercept (the authors' run_experiments.R): ``--slopes`` fits that. The peers' errors stand beside.
+intercept (the authors' run_experiments.R), independent of each other: ``--slopes`` fits that, and
+``--correlated`` estimates their correlations too. The peers' errors stand beside.
 """
 
 from __future__ import annotations
@@ -63,11 +65,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("PYFAIRME_DATA", "data"))
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--slopes", action="store_true", help="random slopes of t and t^2")
+    parser.add_argument("--correlated", action="store_true", help="a woman's effects correlate")
     parser.add_argument("--posterior", default="none", help="network_posterior")
     parser.add_argument("--steps", type=int, default=2000, help="min_steps")
+    parser.add_argument("--ensemble", type=int, default=1, help="networks of the mixture")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     keywords = {"network_posterior": options.posterior, "min_steps": options.steps}
+    keywords |= {"ensemble": options.ensemble, "correlated": options.correlated}
     if options.posterior == "none":
         keywords["guide"] = "block"
     lines = []
