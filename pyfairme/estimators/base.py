@@ -29,6 +29,7 @@ from pyfairme.estimators import (
     warm_start_state,
 )
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.chosen_groups import Exclude, Merge, choose_groups
 from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.report_table import FairnessReport
@@ -444,6 +445,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         min_group_size: int = 0,
         metrics: ChosenMetrics | None = None,
         intervals: Any = None,
+        exclude: Exclude = None,
+        merge: Merge = None,
     ) -> FairnessReport:
         """Report accuracy and fairness of fixed, random and mixed predictions.
 
@@ -477,6 +480,13 @@ class FairMixedEffects(BaseEstimator, ABC):
             `ConformalSets` return, or ``predict_interval(X, kind="observation")`` of a regressor.
             They are judged beside mixed predictions, or those that a dictionary {effects: frame}
             names.
+        exclude
+            Levels that are no group of people, by attribute: ``{"race": ["Unknown"]}``. Groups are
+            compared without their rows, which count for accuracy and for other attributes. Notes
+            say what was left out.
+        merge
+            Levels to put together, by attribute and new name:
+            ``{"race": {"other": ["Amer-Indian-Eskimo", "Other"]}}``.
 
         Returns
         -------
@@ -499,6 +509,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen_metrics(metrics)
         judged = fairness_report.collect(self, X, y, attributes, sample_weight, intervals)
+        judged = choose_groups(judged, exclude, merge)
         return fairness_report.report(judged, **options)
 
     def random_disparity(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,14 +34,16 @@ from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.names import ALL, apart, join_names
+from pyfairme.metrics.report_notes import joined
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.metrics.small_groups import enough, merge_small_groups
+from pyfairme.metrics.small_groups import SMALL_GROUPS, enough, merge_small_groups
 from pyfairme.notices import DataWarning, unsaid, warn
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 BLOCKS = ("seen", "unseen")
+NOT_OF_ROWS = ("classes", "seed", "regrouped")
 FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
 BY_DECISION = {  # disparities that compare decisions
     "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
@@ -65,7 +68,8 @@ class EvaluatedRows:
     bootstrap; ``weight`` (n,) how much each row counts, None: alike. ``alone`` (n,) marks rows
     that lack a cluster, or one of several; None: no row. ``covered`` and ``width`` (n,) say, for
     the effects whose prediction intervals or sets are judged, whether a row's holds its outcome,
-    and how wide it is, or how many classes it has.
+    and how wide it is, or how many classes it has. ``left_out`` (n,) marks by attribute the rows
+    that its groups are compared without, ``regrouped`` says in words what was chosen.
     """
 
     y: np.ndarray
@@ -82,6 +86,8 @@ class EvaluatedRows:
     alone: np.ndarray | None = None
     covered: dict[str, np.ndarray] = field(default_factory=dict)
     width: dict[str, np.ndarray] = field(default_factory=dict)
+    left_out: dict[str, np.ndarray] = field(default_factory=dict)
+    regrouped: dict[str, str] = field(default_factory=dict)
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the clusters of some rows for a bootstrap, None where a row is alone."""
@@ -280,9 +286,7 @@ def pool(parts: Iterable[EvaluatedRows]) -> EvaluatedRows:
             return {k: joined(lambda part, k=k: pick(part)[k]) for k in picked[0]}
         return np.concatenate(picked)
 
-    arrays = [
-        field.name for field in fields(EvaluatedRows) if field.name not in ("classes", "seed")
-    ]
+    arrays = [field.name for field in fields(EvaluatedRows) if field.name not in NOT_OF_ROWS]
     pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
     return EvaluatedRows(**pooled, classes=first.classes, seed=first.seed)
 
@@ -304,12 +308,16 @@ def report(
     blocks = []
     for name, rows in _large_blocks(judged, by_cluster, min_group_size):
         groups = {name: label[rows] for name, label in judged.sensitive.items()}
+        left = {name: gone[rows] for name, gone in judged.left_out.items() if name in groups}
         if min_group_size > 1 and groups:
             outcome = judged.y[rows] if judged.classes else None
             groups = merge_small_groups(groups, outcome, min_group_size)
+            left = {n: gone & (np.asarray(groups[n]) != SMALL_GROUPS) for n, gone in left.items()}
+        groups = {n: labels for n, labels in groups.items() if not (n in left and left[n].all())}
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
-                part = _one(one, effects, rows, groups, (n_boot, level, metrics))
+                options = (n_boot, level, metrics)
+                part = _said(_one(one, effects, rows, groups, options, left), judged.regrouped)
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
                 part.insert(0, "effects", effects)
@@ -351,6 +359,14 @@ def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label:
     if len(judged.classes) > 2 and not decided[0]:
         what = f"another class than {label}"
     return f"decides {what} for every row: no sign of fairness"
+
+
+def _said(part: pd.DataFrame, regrouped: Mapping[str, str]) -> pd.DataFrame:
+    """Note on lines about an attribute which of its groups were left out or put together."""
+    for name, said in regrouped.items():
+        lines = (part["attribute"] == apart(name, (ALL,))) & (part["group"] == "all")
+        part.loc[lines, "note"] = [joined(said, note) for note in part.loc[lines, "note"]]
+    return part
 
 
 def _with_note(part: pd.DataFrame, said: str) -> pd.DataFrame:
@@ -443,6 +459,7 @@ def _one(
     rows: np.ndarray,
     groups: Mapping[str, Any],
     options: tuple[int, float, Any],
+    left: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> pd.DataFrame:
     gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
@@ -450,8 +467,9 @@ def _one(
     shared: dict[str, Any] = {
         "metrics": metrics,
         "sensitive": groups,
+        "left_out": {name: gone for name, gone in left.items() if name in groups},
         "cluster": judged.units(rows),
-        "gap": {name: gap for name, gap in gaps.items() if np.isfinite(gap).all()},
+        "gap": {n: gap for n, gap in gaps.items() if n in groups and np.isfinite(gap).all()},
         "rng": np.random.default_rng(judged.seed),
         "n_boot": n_boot,
         "level": level,

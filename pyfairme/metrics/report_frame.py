@@ -64,6 +64,7 @@ def classification_report_frame(
     metrics: Any = None,
     covered: ArrayLike | None = None,
     width: ArrayLike | None = None,
+    left_out: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a binary classifier as one tidy table.
 
@@ -109,6 +110,9 @@ def classification_report_frame(
         coverage out.
     width
         Shape ``(n,)``: number of outcomes in the set; ``None`` leaves its lines out.
+    left_out
+        For some attributes a bool per row, shape ``(n,)``: rows that the attribute's groups are
+        compared without, such as those of "Unknown". They count for all else.
 
     Returns
     -------
@@ -147,7 +151,9 @@ def classification_report_frame(
     sensitive = _of_size(sensitive, outcome, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(probability, sensitive, flipped, gap)
-    sections = _sections("classification", rows, sensitive, gaps, clusters, chosen)
+    sections = _sections(
+        "classification", rows, (sensitive, left_out or {}), gaps, clusters, chosen
+    )
     return _frame(sections, sampling)
 
 
@@ -168,6 +174,7 @@ def regression_report_frame(
     metrics: Any = None,
     covered: ArrayLike | None = None,
     width: ArrayLike | None = None,
+    left_out: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Compute all metrics of a regression as one tidy table.
 
@@ -210,6 +217,8 @@ def regression_report_frame(
         leaves the coverage out.
     width
         Shape ``(n,)``: width of the interval; ``None`` leaves its lines out.
+    left_out
+        As of `classification_report_frame`.
 
     Returns
     -------
@@ -242,7 +251,9 @@ def regression_report_frame(
     sensitive = _of_size(sensitive, None, min_group_size)
     clusters = _cluster_codes(cluster, n)
     gaps = _gaps(rows.y_pred, sensitive, flipped, gap)
-    return _frame(_sections("regression", rows, sensitive, gaps, clusters, chosen), sampling)
+    return _frame(
+        _sections("regression", rows, (sensitive, left_out or {}), gaps, clusters, chosen), sampling
+    )
 
 
 def _check_sampling(rng: object, n_boot: object, level: object) -> Sampling:
@@ -274,19 +285,38 @@ def _cluster_codes(cluster: ArrayLike | None, n: int) -> Codes:
 def _sections(
     task: Task,
     rows: PredictedRows,
-    sensitive: Mapping[str, Any],
+    labelled: tuple[Mapping[str, Any], Mapping[str, Any]],
     gaps: Mapping[Any, Floats],
     cluster: Codes,
     metrics: tuple[Metric, ...],
 ) -> list[ReportSection]:
     overall = ReportSection(ALL, rows, task, False, resampling_design(cluster), metrics)
-    sections = [overall]
+    sections, (sensitive, left_out) = [overall], labelled
     names = distinct_names(sensitive)
     for name, (key, labels) in zip(names, sensitive.items(), strict=True):
-        grouped = _group(rows, name, labels, gaps.get(key))
-        design = resampling_design(cluster, grouped.group)
+        part, gap, units = rows, gaps.get(key), cluster
+        if key in left_out:
+            kept = ~np.asarray(left_out[key], bool)
+            part, units, gap = _of(rows, kept), cluster[kept], None if gap is None else gap[kept]
+            labels = _used(pd.Series(labels).reset_index(drop=True)[kept])
+        grouped = _group(part, name, labels, gap)
+        design = resampling_design(units, grouped.group)
         sections.append(ReportSection(apart(name, (ALL,)), grouped, task, True, design, metrics))
     return sections
+
+
+def _used(labels: pd.Series) -> pd.Series:
+    """Return labels without the categories that no row has."""
+    ordered = isinstance(labels.dtype, pd.CategoricalDtype)
+    return labels.cat.remove_unused_categories() if ordered else labels
+
+
+def _of(rows: PredictedRows, kept: np.ndarray) -> PredictedRows:
+    """Return some of the rows, before they are grouped."""
+    every = {
+        name: value[kept] for name, value in rows._asdict().items() if isinstance(value, np.ndarray)
+    }
+    return rows._replace(**every)
 
 
 def _gaps(

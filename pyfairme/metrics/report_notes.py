@@ -8,6 +8,8 @@ from pyfairme.metrics.array_inputs import Floats
 from pyfairme.metrics.metric import Metric
 from pyfairme.metrics.null_value import NullValue
 
+TINY = 5  # people, whose rate says next to nothing of their group
+SHIFT = 0.1  # of a standard deviation over groups, which a tiny group may not move in silence
 SMALL = 30  # rows below which a group's rate has a standard error up to .09
 
 
@@ -46,6 +48,7 @@ def note(
     if metric.scope == "attribute":
         about = [*(_left_out(word, levels, each) for word, each in sizes.items()), *about]
         about.append(_decided_by_few(metric, levels, sizes, parts))
+        about.append(_moved_by_tiny(metric, levels, sizes, parts))
     return joined(*about)
 
 
@@ -87,6 +90,26 @@ def _decided_by_few(
             if not np.isclose(metric.parts.combine(without), whole, atol=1e-12):
                 found.append(f"{levels[group]} ({size:.0f} {word})")
     return f"decided by a small group: {', '.join(found)}" if found else ""
+
+
+def _moved_by_tiny(
+    metric: Metric, levels: Sequence[str], sizes: Mapping[str, Floats], parts: Floats | None
+) -> str:
+    """Say what a standard deviation would be without groups of fewer than 5, where it matters."""
+    if not metric.is_sd or metric.parts is None or parts is None:
+        return ""
+    (word, each), *more = sizes.items()
+    tiny = (each > 0) & (each < TINY)
+    if more or not tiny.any():
+        return ""
+    whole = float(metric.parts.combine(parts))
+    rest = float(metric.parts.combine(np.where(tiny, np.nan, parts)))
+    if not abs(rest - whole) <= SHIFT * whole:  # NaN: one group or none is left
+        names = [f"{level} ({n:.0f} {word})" for level, n in zip(levels, each, strict=True)
+                 if 0 < n < TINY]  # fmt: skip
+        without = f"{rest:.3g} without" if np.isfinite(rest) else "not defined without"
+        return f"moved by tiny groups: {', '.join(names)}: {without}"
+    return ""
 
 
 def _undefined(metric: Metric, value: float) -> str:

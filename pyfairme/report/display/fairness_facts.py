@@ -136,6 +136,7 @@ def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
         yield from _verdict(subject, lines.loc[here])
     if len(classes) > MOST_CLASSES:
         yield Finding("", f"{len(classes) - MOST_CLASSES} more classes are in the lines.")
+    yield from dict.fromkeys(_chosen(spread))
     yield from _small(lines)
 
 
@@ -160,9 +161,25 @@ def _verdict(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
             unequal |= more
             text += f", {'more than' if more else 'no more than'} chance ({short_number(chance)})"
             text += _ends(lines.loc[lines["metric"] == own]) if more else ""
-        said.append(text)
+        said.append(f"{text}{_tiny(str(line['note']))}")
     if said:
         yield Finding(subject, "; ".join(said), "warn" if unequal else "plain")
+
+
+def _tiny(note: str) -> str:
+    """Return what a note says of groups of a few people that move the value."""
+    start = "moved by tiny groups: "
+    found = [part for part in note.split("; ") if part.startswith(start)]
+    return f", {found[0]}" if found else ""
+
+
+def _chosen(spread: pd.DataFrame) -> Iterator[Finding]:
+    """Say which groups were left out or put together by choice."""
+    starts = ("left out by choice: ", "put together as ")
+    for attribute, note in _in_turn(spread, ["attribute", "note"]):
+        said = [part for part in note.split("; ") if part.startswith(starts)]
+        if said:
+            yield Finding(listed_name(attribute), "; ".join(said))
 
 
 def _ends(lines: pd.DataFrame) -> str:
