@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MOST_LABELS = 60  # clusters that are named; more of them are ranks
+MOST_LABELS = 60  # clusters that are named; of more only the extremes
+EXTREMES = 5  # at each end
+APART = 0.035  # of the axis, between two names
 
 
 def plot_caterpillar(
@@ -23,6 +26,7 @@ def plot_caterpillar(
     factor: str | None = None,
     top: int | None = None,
     *,
+    pick: Iterable[str] = (),
     unit: str = "linear predictor",
     title: str = "Cluster effects",
 ) -> Figure:
@@ -39,6 +43,8 @@ def plot_caterpillar(
         Grouping factor; needed where the frame has several.
     top
         Draw only that many of the smallest and as many of the largest effects.
+    pick
+        Clusters to mark in orange and to name whatever their rank.
     unit
         Unit of the effect.
     title
@@ -48,12 +54,14 @@ def plot_caterpillar(
     -------
     Figure
         Points are posterior means, lines reach from ``low`` to ``high`` (90 % by default), coloured
-        where they exclude 0. Clusters are named up to 60 of them; beyond, the axis counts ranks.
+        where they exclude 0. Clusters are named up to 60 of them; beyond, the five smallest and
+        largest effects and those of ``pick``, and the axis counts ranks.
 
     Raises
     ------
     ValueError
-        When the factor or the term is unknown or has to be named, or ``top`` is below 1.
+        When the factor or the term is unknown or has to be named, ``top`` is below 1, or ``pick``
+        names a cluster that is not there.
     """
     lines, name = one_factor(cluster_effects, factor)
     if term not in set(lines["term"]):
@@ -68,11 +76,12 @@ def plot_caterpillar(
     lines = lines[lines["term"] == term].sort_values("mean", kind="stable")
     number = len(lines)
     rank = np.arange(1, number + 1)
-    shown = rank > 0 if top is None else (rank <= top) | (rank > number - top)
+    picked = lines["cluster"].isin(_known(pick, lines["cluster"])).to_numpy()
+    shown = rank > 0 if top is None else (rank <= top) | (rank > number - top) | picked
     height = 0.19 * shown.sum() if shown.sum() <= MOST_LABELS else 4.5
     figure = empty_figure(5.5, 1.3 + height)
     axes = figure.subplots()
-    _draw(axes, lines[shown], rank[shown])
+    _draw(axes, lines[shown], rank[shown], picked[shown])
     of_term, of_factor = tick_names([term, name], blanks=True)
     effect = "intercept" if term == INTERCEPT else f"slope of {of_term}"
     axes.set_xlabel(f"{effect} ({unit})", fontsize=8)
@@ -82,11 +91,21 @@ def plot_caterpillar(
     return figure
 
 
-def _draw(axes: Any, lines: pd.DataFrame, rank: np.ndarray) -> None:
+def _known(pick: Iterable[str], clusters: pd.Series) -> list[str]:
+    wanted = [pick] if isinstance(pick, str) else [str(name) for name in pick]
+    if unknown := sorted(set(wanted) - set(clusters)):
+        raise ValueError(
+            f"pick names {', '.join(map(repr, unknown[:3]))}, which the frame does not have. "
+            "[not-in-table]"
+        )
+    return wanted
+
+
+def _draw(axes: Any, lines: pd.DataFrame, rank: np.ndarray, picked: np.ndarray) -> None:
     named = len(lines) <= MOST_LABELS
     place = np.arange(1, len(lines) + 1) if named else rank
     clear = (lines["low"] > 0) | (lines["high"] < 0)
-    colours = np.where(clear, COLOURS[0], GREY)
+    colours = np.where(picked, COLOURS[1], np.where(clear, COLOURS[0], GREY))
     axes.axvline(0, color="black", linewidth=0.8)
     width, size = (1.6, 14) if named else (0.5, 1.5)
     # thousands of opaque ticks would be one block, in which the means cannot be seen
@@ -99,6 +118,29 @@ def _draw(axes: Any, lines: pd.DataFrame, rank: np.ndarray) -> None:
     else:
         axes.set_ylabel("rank of the cluster", fontsize=8)
         axes.margins(y=0.01)
+        _name_some(axes, lines, place, picked)
     finish_axes(axes, "x")
     if named and (gap := np.flatnonzero(np.diff(rank) > 1)).size:
         axes.axhline(gap[0] + 1.5, color=GREY, linewidth=0.8, linestyle=":")
+
+
+def _name_some(axes: Any, lines: pd.DataFrame, place: np.ndarray, picked: np.ndarray) -> None:
+    """Name the extremes and the picked clusters in the right margin, apart from each other."""
+    order = np.arange(len(lines))
+    chosen = np.flatnonzero(picked | (order < EXTREMES) | (order >= len(lines) - EXTREMES))
+    room = APART * (place[-1] - place[0])
+    heights = place[chosen].astype(float)
+    for i in range(1, len(heights)):  # from below, at least so far apart
+        heights[i] = max(heights[i], heights[i - 1] + room)
+    heights[-1] = min(heights[-1], place[-1])
+    for i in range(len(heights) - 2, -1, -1):  # and from above
+        heights[i] = min(heights[i], heights[i + 1] - room)
+    names = tick_names(lines["cluster"].iloc[chosen])
+    at = axes.get_yaxis_transform()
+    for row, height, name in zip(chosen, heights, names, strict=True):
+        colour = COLOURS[1] if picked[row] else "black"
+        axes.annotate(
+            name, (lines["high"].iloc[row], place[row]), xytext=(1.02, height), textcoords=at,
+            fontsize=7, va="center", color=colour,
+            arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.4, "shrinkB": 0},
+        )  # fmt: skip

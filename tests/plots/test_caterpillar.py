@@ -93,3 +93,21 @@ def test_what_to_draw_must_be_clear():
     classes = pd.concat([frame.assign(**{"class": label}) for label in ("no", "yes")])
     with pytest.raises(ValueError, match=r"an effect for each class, \['no', 'yes'\]"):
         plot_caterpillar(classes)
+
+
+def test_of_many_clusters_the_extremes_and_the_picked_are_named():
+    frame = effects(75)
+    axes = plot_caterpillar(frame, pick=["c3"]).axes[0]
+    order = frame[frame["term"] == "Intercept"].sort_values("mean")["cluster"].tolist()
+    expected = [*order[:5], *order[-5:]]
+    expected += ["c3"] * ("c3" not in expected)
+    assert sorted(text.get_text() for text in axes.texts) == sorted(expected)
+    heights = [text.xyann[1] for text in axes.texts]
+    assert np.diff(heights).min() > 2
+    rank = order.index("c3")
+    colours = axes.collections[0].get_colors()
+    assert (colours != colours[rank]).any(axis=1).sum() == 74  # it alone is orange
+    few = plot_caterpillar(frame, top=2, pick=["c3"]).axes[0]
+    assert {"c3", order[0], order[-1]} <= {label.get_text() for label in few.get_yticklabels()}
+    with pytest.raises(ValueError, match=r"pick names 'c99'.*\[not-in-table\]"):
+        plot_caterpillar(frame, pick=["c99"])
