@@ -10,6 +10,8 @@ from pyfairme.explain.estimates import Estimates
 from pyfairme.explain.gap_decomposition import gap_decomposition
 from pyfairme.explain.marginal_slopes import avg_slopes, slopes
 from pyfairme.explain.partial_dependence import partial_dependence
+from pyfairme.explain.permutation_importance import permutation_importance
+from pyfairme.explain.shap_adapter import shap_values
 
 __all__ = [
     "Estimates",
@@ -19,6 +21,8 @@ __all__ = [
     "comparisons",
     "gap_decomposition",
     "partial_dependence",
+    "permutation_importance",
     "predictions",
+    "shap_values",
     "slopes",
 ]

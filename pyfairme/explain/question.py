@@ -49,13 +49,7 @@ class Question:
         sample_weight: ArrayLike | None = None,
     ) -> Question:
         """Check what was asked; raise ValueError or TypeError where it cannot be meant."""
-        if not isinstance(estimator, FairMixedEffects):
-            raise TypeError(
-                "Expected a fitted FairMixedEffectsClassifier or FairMixedEffectsRegressor, got "
-                f"{shown(estimator)}: of a Pipeline give its last step, and X as the steps before "
-                "hand it on. [no-fitted-model]"
-            )
-        check_fitted(estimator)
+        check_model(estimator)
         estimator_keywords.check_choice("effects", effects, MEAN_EFFECTS)
         estimator_keywords.check_level(level)
         check_count(draws, "draws", 1)
@@ -137,6 +131,17 @@ class Question:
         if n is not None:
             frame = frame.assign(n=np.repeat(np.asarray(n, int), many))
         return Estimates(named(frame, self.kind), flat, self.effects, self.level)
+
+
+def check_model(estimator: object) -> None:
+    """Refuse what is no fitted estimator of this package."""
+    if not isinstance(estimator, FairMixedEffects):
+        raise TypeError(
+            "Expected a fitted FairMixedEffectsClassifier or FairMixedEffectsRegressor, got "
+            f"{shown(estimator)}: of a Pipeline give its last step, and X as the steps before "
+            "hand it on. [no-fitted-model]"
+        )
+    check_fitted(estimator)
 
 
 class _GroupSums:

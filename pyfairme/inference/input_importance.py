@@ -6,7 +6,7 @@ By permutation: when a covariate takes the value of another row. By gradient: fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -107,6 +107,62 @@ def mean_absolute_changes(
             found[number] += np.abs(_outputs(moved, effects) - own).sum(axis=1).mean()
         x[:, at], r[:, beside] = query.batch.x[:, at], query.batch.slopes[:, beside]
     return found / len(others)
+
+
+class Exchanged(NamedTuple):
+    """Predicted means (n, ...) when one feature of every row is another row's."""
+
+    feature: str
+    repeat: int
+    mean: np.ndarray
+
+
+def exchanged_means(
+    query: Query,
+    effects: str,
+    columns: Mapping[str, Sequence[int]],
+    slopes: Sequence[int],
+    factors: Mapping[str, int],
+    repeats: int,
+    seed: int,
+) -> Iterator[Exchanged]:
+    """Yield predicted means with each feature taken from another row, ``repeats`` times.
+
+    The first, of the feature "", is of rows as they are. Random effects are at their posterior
+    mean. ``columns`` and ``slopes`` are those of `mean_absolute_changes`; ``factors`` the positions
+    in the spec of the grouping factors that are exchanged too, with all that is known of a row's
+    cluster. Every feature is exchanged between the same rows.
+    """
+    averaged = {k: v.mean(axis=1, keepdims=True) for k, v in query.draws.items()}
+    query = query._replace(draws=averaged)
+    batch = query.batch
+    yield Exchanged("", 0, means(query, effects))
+    generator = np.random.default_rng(seed)
+    others = [_partners(len(batch.x), generator) for _ in range(repeats)]
+    for feature, places in columns.items():
+        at, beside = list(places), [i for i, place in enumerate(slopes) if place in set(places)]
+        for repeat, other in enumerate(others):
+            x, r = batch.x.copy(), batch.slopes.copy()
+            x[:, at], r[:, beside] = batch.x[other][:, at], batch.slopes[other][:, beside]
+            moved = query._replace(batch=batch._replace(x=x, slopes=r))
+            yield Exchanged(feature, repeat, means(moved, effects))
+    for feature, position in factors.items():
+        for repeat, other in enumerate(others):
+            moved = _with_clusters_of(query, position, other)
+            yield Exchanged(feature, repeat, means(moved, effects))
+
+
+def _with_clusters_of(query: Query, position: int, other: np.ndarray) -> Query:
+    """Give every row another one's cluster of a factor, or what is known of it."""
+    codes, column = query.batch.cluster.copy(), query.spec.factors[position].column
+    codes[:, column] = codes[other, column]
+    soft, lone = query.membership, query.alone
+    if soft is not None:
+        soft = tuple(m[other] if i == position else m for i, m in enumerate(soft))
+    if lone is not None:
+        lone = lone.copy()
+        lone[:, position] = lone[other, position]
+    return query._replace(batch=query.batch._replace(cluster=codes), membership=soft, alone=lone)
 
 
 def _outputs(query: Query, effects: str) -> np.ndarray:
