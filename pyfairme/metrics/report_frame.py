@@ -298,7 +298,7 @@ def _sections(
         if key in left_out:
             kept = ~np.asarray(left_out[key], bool)
             part, units, gap = _of(rows, kept), cluster[kept], None if gap is None else gap[kept]
-            labels = _used(pd.Series(labels).reset_index(drop=True)[kept])
+            labels = _used(pd.Series(labels).reset_index(drop=True).loc[kept])
         grouped = _group(part, name, labels, gap)
         design = resampling_design(units, grouped.group)
         sections.append(ReportSection(apart(name, (ALL,)), grouped, task, True, design, metrics))
