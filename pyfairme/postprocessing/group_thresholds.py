@@ -331,9 +331,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return "\n".join([head, *lines, end])
 
     def _html_repr(self) -> str:
-        from pyfairme.report.display.policy_html import policy_html
+        from pyfairme.report.display.estimator_html import estimator_html
 
-        return policy_html(self)
+        return estimator_html(self, "n_rows_")
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the policy, and that it reads S."""

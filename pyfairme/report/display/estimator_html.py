@@ -1,26 +1,23 @@
-"""An estimator in a notebook: our facts when it is fitted, and scikit-learn's own diagram."""
+"""An estimator or policy in a notebook: our facts when it is fitted, scikit-learn's diagram."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pyfairme.estimators.base import FairMixedEffects
+from typing import Any
 
 
-def estimator_html(estimator: FairMixedEffects) -> str:
+def estimator_html(estimator: Any, fitted: str = "fit_") -> str:
     """Return the HTML of an estimator.
 
     Parameters
     ----------
     estimator
         Fitted or not. An unfitted one has scikit-learn's diagram of parameters alone.
+    fitted
+        The attribute that fitting sets.
     """
     from sklearn.utils import estimator_html_repr
 
     from pyfairme.report.display.shown import facts_of
 
-    diagram = estimator_html_repr(estimator)
-    if not hasattr(estimator, "fit_"):
-        return diagram
-    return f"{facts_of(estimator)._repr_html_()}{diagram}"
+    shown = facts_of(estimator)._repr_html_() if hasattr(estimator, fitted) else ""
+    return shown + estimator_html_repr(estimator)
