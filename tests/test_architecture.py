@@ -45,6 +45,7 @@ RANK = {
 DELEGATES: set[tuple[str, str]] = {
     ("data/schema.py", "pyfairme.report.display.shown"),
     ("datasets/dataset.py", "pyfairme.report.display.shown"),
+    ("estimators/base.py", "pyfairme.report.card.fairness_card"),
     ("estimators/base.py", "pyfairme.report.display.estimator_html"),
     ("estimators/base.py", "pyfairme.report.display.shown"),
     ("estimators/report_comparison.py", "pyfairme.plots.group_rates"),

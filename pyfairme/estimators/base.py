@@ -512,6 +512,40 @@ class FairMixedEffects(BaseEstimator, ABC):
         judged = choose_groups(judged, exclude, merge)
         return fairness_report.report(judged, **options)
 
+    def card(
+        self,
+        X: Table,
+        y: ArrayLike,
+        attributes: Attributes | None = None,
+        *,
+        intended_use: str = "",
+        n_boot: int = 200,
+        level: float = 0.9,
+        sample_weight: ArrayLike | None = None,
+    ) -> Any:
+        """Return the fairness card: what the model is, does to every group, and should not do.
+
+        Parameters
+        ----------
+        X, y
+            Rows to judge, (n, columns) and (n,), best held out.
+        attributes, n_boot, level, sample_weight
+            As of `fairness_report`.
+        intended_use
+            What the model is for, and what it is not for: no table tells.
+
+        Returns
+        -------
+        FairnessCard
+            With the sections of a model card (Mitchell et al. 2019). ``save("card.html")`` writes
+            one page that loads nothing, ``"card.md"`` and ``"card.json"`` the same content;
+            ``facts`` has its parts, ``tables`` the tidy frames. A notebook shows the page.
+        """
+        from pyfairme.report.card.fairness_card import fairness_card
+
+        options: Any = {"n_boot": n_boot, "level": level, "sample_weight": sample_weight}
+        return fairness_card(self, X, y, attributes, intended_use=intended_use, **options)
+
     def random_disparity(
         self,
         X: Table,

@@ -96,6 +96,17 @@ class EvaluatedRows:
             found[self.alone[rows]] = None
         return found
 
+    def only(self, rows: np.ndarray) -> EvaluatedRows:
+        """Return what is known of some rows, a mask or positions."""
+
+        def picked(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: picked(part) for name, part in value.items()}
+            return None if value is None else value[rows]
+
+        arrays = [each.name for each in fields(self) if each.name not in NOT_OF_ROWS]
+        return replace(self, **{name: picked(getattr(self, name)) for name in arrays})
+
 
 def collect(
     estimator: FairMixedEffects,

@@ -64,7 +64,7 @@ def estimator_facts(estimator: FairMixedEffects) -> Facts:
     try:
         check_unchanged(estimator)
     except ValueError as error:  # what was fitted can no longer be told from what was set
-        return Facts(name, "", (Findings("", (_of_message(str(error)),)),))
+        return Facts(name, "", (Findings("", (message_finding(str(error)),)),))
     record: TrainingRecord | None = getattr(estimator, "_record", None)
     diagnostics = estimator.diagnostics_
     return Facts(
@@ -295,7 +295,7 @@ def _spread(table: pd.DataFrame) -> Grid:
 def _findings(
     estimator: FairMixedEffects, record: TrainingRecord | None, table: pd.DataFrame
 ) -> Iterator[Finding]:
-    yield from map(_of_message, record.warnings if record else ())
+    yield from map(message_finding, record.warnings if record else ())
     for attribute in estimator.design_.attributes:
         small = [
             (level, int(n))
@@ -323,7 +323,7 @@ def _findings(
         )
 
 
-def _of_message(message: str) -> Finding:
+def message_finding(message: str) -> Finding:
     """Return a warning or an error as a finding about its code."""
     found = re.fullmatch(r"(.*?)\s*\[([a-z0-9-]+)\]", message, re.DOTALL)
     text, code = found.groups() if found else (message, "")

@@ -35,17 +35,18 @@ def facts_html(facts: Facts) -> str:
 @cache
 def environment() -> Environment:
     """Return the templates' environment: everything is escaped unless a template says otherwise."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
+    rooms = ("pyfairme.report.display", "pyfairme.report.card")
     made = Environment(
-        loader=PackageLoader("pyfairme.report.display"),
+        loader=ChoiceLoader([PackageLoader(room) for room in rooms]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     made.filters["cell"] = cell_text
-    made.filters["plain"] = _without_controls
+    made.filters["plain"] = visible
     made.filters["whole"] = _attributes
     made.tests["numeric"] = lambda cell: not isinstance(cell, str)
     made.tests["findings"] = lambda part: isinstance(part, Findings)
@@ -53,7 +54,7 @@ def environment() -> Environment:
     return made
 
 
-def _without_controls(text: str) -> str:
+def visible(text: str) -> str:
     """Write signs that HTML may not hold, or that nobody can see, as escapes (emoji apart)."""
     return "".join(
         mark if mark.isprintable() or mark in "\n\u200d" else mark.encode("unicode_escape").decode()

@@ -1,0 +1,140 @@
+"""What a card rests on: reports, calibration, random parts and effects as tidy frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from pyfairme.data.input_types import Attributes, Table
+from pyfairme.estimators import fairness_report
+from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.fairness_report import EvaluatedRows
+from pyfairme.estimators.keywords_after_fit import check_unchanged
+from pyfairme.estimators.random_part_disparity import random_disparity
+from pyfairme.estimators.report_table import FairnessReport
+from pyfairme.metrics.array_inputs import check_count, check_share
+from pyfairme.notices import noted, unsaid
+from pyfairme.report.card.group_calibration import group_calibration
+from pyfairme.report.display.estimator_facts import estimator_facts
+from pyfairme.report.display.facts import Facts, Part
+
+if TYPE_CHECKING:
+    from pyfairme.estimators.base import FairMixedEffects
+
+MOST_CLUSTERS = 20  # judged one by one: those with most rows
+OF_CLASSES = ("balanced_accuracy", "tpr", "fpr", "tpr_sd", "fpr_sd")
+OF_NUMBERS = ("mse", "mean_residual", "mse_sd", "residual_sd")
+
+
+@dataclass(frozen=True)
+class CardEvidence:
+    """What a card rests on.
+
+    Parameters
+    ----------
+    estimator, facts
+        The fitted model, and what it shows of itself.
+    judged
+        Rows with their predictions.
+    report, by_cluster
+        Reports of all rows, and of the mixed predictions in the largest clusters one by one.
+    calibration, random_parts
+        Frames of `group_calibration` and of ``random_disparity``; empty where there is nothing.
+    warnings
+        What was warned of meanwhile, with codes.
+    n_boot, level
+        Bootstrap replicates, and coverage of the intervals.
+    """
+
+    estimator: FairMixedEffects
+    facts: Facts
+    judged: EvaluatedRows
+    report: FairnessReport
+    by_cluster: pd.DataFrame
+    calibration: pd.DataFrame
+    random_parts: pd.DataFrame
+    warnings: tuple[str, ...]
+    n_boot: int
+    level: float
+
+    def part(self, heading: str) -> Part:
+        """Return the part of the model's facts with a heading."""
+        return next(part for part in self.facts.parts if part.heading == heading)
+
+    @property
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tidy frames by name; those without a line are left out."""
+        found = {
+            "fairness_report": self.report.frame,
+            "fairness_by_cluster": self.by_cluster,
+            "calibration": self.calibration,
+            "random_disparity": self.random_parts,
+            "cluster_effects": self.estimator.cluster_effects_,
+            "variance_components": self.estimator.variance_components_,
+            "diagnostics": self.estimator.diagnostics_,
+        }
+        return {name: frame for name, frame in found.items() if len(frame)}
+
+
+def gather(
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    attributes: Attributes | None = None,
+    *,
+    n_boot: int = 200,
+    level: float = 0.9,
+    sample_weight: ArrayLike | None = None,
+) -> CardEvidence:
+    """Compute what a card rests on; parameters as of ``fairness_report``.
+
+    Raises
+    ------
+    NotFittedError
+        When the estimator is not fitted.
+    ValueError
+        For rows, attributes or numbers that ``fairness_report`` refuses.
+    """
+    check_fitted(estimator)
+    check_unchanged(estimator)
+    check_count(n_boot, "n_boot")
+    check_share(level)
+    options: Any = {"n_boot": n_boot, "level": level}
+    with noted() as messages:
+        judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
+        report = fairness_report.report(judged, by_cluster=False, **options)
+        clustered = bool(estimator.fit_.spec.factors)
+        by_cluster = _by_cluster(judged, options) if clustered else pd.DataFrame()
+        random_parts = pd.DataFrame()
+        if clustered and judged.sensitive:
+            with unsaid():  # the report has said it of the same rows
+                random_parts = random_disparity(estimator, X, attributes, level=level)
+    return CardEvidence(
+        estimator=estimator,
+        facts=estimator_facts(estimator),
+        judged=judged,
+        report=report,
+        by_cluster=by_cluster,
+        calibration=group_calibration(judged, level),
+        random_parts=random_parts,
+        warnings=tuple(dict.fromkeys(messages)),
+        **options,
+    )
+
+
+def _by_cluster(judged: EvaluatedRows, options: Any) -> pd.DataFrame:
+    """Report the mixed predictions in each of the clusters with most rows."""
+    names, codes, sizes = np.unique(judged.cluster, return_inverse=True, return_counts=True)
+    if len(names) < 2:
+        return pd.DataFrame()
+    largest = np.argsort(-sizes, kind="stable")[:MOST_CLUSTERS]
+    rows = judged.only(np.isin(codes, largest))
+    metrics = OF_CLASSES if judged.classes else OF_NUMBERS
+    with unsaid():
+        found = fairness_report.report(rows, by_cluster=True, metrics=list(metrics), **options)
+    frame = found.frame
+    return frame.loc[frame["effects"] == "mixed"].reset_index(drop=True)
