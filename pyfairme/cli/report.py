@@ -1,6 +1,7 @@
 """``pyfairme report``: accuracy and fairness of a saved model on the rows of a table."""
 
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,12 +21,13 @@ from pyfairme.cli.roles import (
     role_names,
 )
 from pyfairme.cli.saved_models import Model, load_model, read_for_model, rows_for_model, set_unseen
-from pyfairme.cli.table_files import check_columns, check_folder
+from pyfairme.cli.table_files import check_columns, check_folder, check_output
 from pyfairme.data.columns import label_of
 from pyfairme.data.schema import Sensitive
 from pyfairme.file_names import free_name, readable_part
 from pyfairme.metrics.names import short_names
 from pyfairme.plots import plot_cluster_effects, plot_group_rates, plot_training
+from pyfairme.report.card.fairness_card import check_suffix
 from pyfairme.report.writing import write_csv, write_figure
 
 if TYPE_CHECKING:
@@ -65,6 +67,10 @@ def report(
     min_group_size: Annotated[
         int, option("NUMBER", "Rows below which groups are put together; see the docs.", min=0)
     ] = 0,
+    html: Annotated[
+        Path | None,
+        option("FILE", "Also write the fairness card, one page (or the same as .md or .json)."),
+    ] = None,
     encoding: Encoding = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -81,9 +87,12 @@ def report(
       pyfairme report loans.pyfairme last_year.csv --target repaid
       pyfairme report loans.pyfairme last_year.csv --target repaid \\
           --attribute sex --attribute "sex*region" --by-cluster --out last_year
+      pyfairme report loans.pyfairme last_year.csv --target repaid --html card.html
     """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
     with one_line_errors():
         check_folder(out)
+        if html is not None:
+            _check_card(html, min_group_size, (model, table))
         fitted = set_unseen(load_model(model), unseen)
         classes = getattr(fitted, "classes_", ())
         every = read_for_model(
@@ -141,7 +150,24 @@ def report(
         typer.echo(f"\nIn {out.resolve()}:")
         for name, meaning in _write(out, fitted, found, tables).items():
             typer.echo(f"  {name:<30} {meaning}")
+        if html is not None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the report has said them; the card holds them
+                options: Any = {"n_boot": n_boot, "level": level, "sample_weight": counted}
+                card = fitted.card(X, y, attributes, **options)
+            typer.echo(f"\nFairness card: {card.save(html).resolve()}")
         _say_no_groups(fitted, attributes)
+
+
+def _check_card(path: Path, min_group_size: int, inputs: Iterable[Path]) -> None:
+    """Refuse a card that cannot be written, or would show what is to be hidden."""
+    if min_group_size > 1:
+        raise ValueError(
+            "A card shows groups and clusters of any size: leave out --html or --min-group-size. "
+            "[card-shows-all]"
+        )
+    check_suffix(path)
+    check_output(path, "--html", table=False, inputs=inputs)
 
 
 def _are_text(classes: Iterable[Any]) -> bool:

@@ -1,5 +1,8 @@
 """``pyfairme report``: tables, pictures and what is said on the screen."""
 
+import json
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -85,6 +88,20 @@ def test_beside_small_groups_left_out_no_total_is_written(call, model, later, tm
     }  # fmt: skip
     found = set(pd.read_csv(tmp_path / "fairness_by_cluster.csv")["clusters"])
     assert found == set(counts.index[counts >= least])
+
+
+def test_a_card_is_written_beside_the_report(call, refused, model, later, tmp_path):
+    page = tmp_path / "cards" / "card.json"
+    command = ["report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0"]
+    result = call(*command, "--html", page)
+    assert result.exit_code == 0, result.output
+    assert f"Fairness card: {page.resolve()}" in result.output.replace("\n", "")
+    told = json.loads(page.read_text("utf-8"))["tables"]["fairness_report"]
+    found = pd.read_csv(tmp_path / "fairness_report.csv")
+    assert [line["metric"] for line in told] == found["metric"].tolist()
+    np.testing.assert_allclose([line["value"] or 0 for line in told], found["value"].fillna(0))
+    assert "[card-suffix]" in refused(*command, "--html", tmp_path / "card.pdf")
+    assert "[card-shows-all]" in refused(*command, "--html", page, "--min-group-size", "5")
 
 
 def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):

@@ -25,7 +25,7 @@ from pyfairme.report.display.facts import Facts, Findings
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-SUFFIXES = (".html", ".md", ".json")
+WRITTEN = {".html": "html", ".md": "markdown", ".json": "json"}  # by suffix
 
 
 @dataclass(frozen=True, repr=False)
@@ -96,14 +96,7 @@ class FairnessCard:
             When the file cannot be written; an older one is then as it was.
         """
         target = Path(path)
-        suffix = target.suffix.lower()
-        if suffix not in SUFFIXES:
-            raise ValueError(
-                f"A card is written as {', '.join(SUFFIXES)}; got the name {target.name!r}. "
-                "[card-suffix]"
-            )
-        texts = {".html": "html", ".md": "markdown", ".json": "json"}
-        write_text(target, getattr(self, texts[suffix]))
+        write_text(target, getattr(self, WRITTEN[check_suffix(target)]))
         return target
 
     def __repr__(self) -> str:
@@ -121,6 +114,16 @@ class FairnessCard:
         page = escape(self.html, quote=True)
         style = "width: 100%; height: 46em; border: 1px solid rgba(128, 128, 128, .4)"
         return f'<iframe srcdoc="{page}" title="Fairness card" style="{style}"></iframe>'
+
+
+def check_suffix(path: Path) -> str:
+    """Return the suffix of a card's file; raise ValueError for one that is no card's."""
+    suffix = path.suffix.lower()
+    if suffix not in WRITTEN:
+        raise ValueError(
+            f"A card is written as {', '.join(WRITTEN)}; got the name {path.name!r}. [card-suffix]"
+        )
+    return suffix
 
 
 def fairness_card(

@@ -137,7 +137,7 @@ def _evaluation(evidence: CardEvidence) -> Iterator[Part]:
     if judged.classes:
         counts = np.bincount(judged.y.astype(int), minlength=len(judged.classes))
         names = listed(map(label_of, judged.classes))
-        each = [f"{name} {c:,} ({c / n:.1%})" for name, c in zip(names, counts, strict=True)]
+        each = [f"{name}: {c:,} ({c / n:.1%})" for name, c in zip(names, counts, strict=True)]
         fields.append(("outcome", ", ".join(each)))
     else:
         low, middle, high = (short_number(float(q)) for q in np.quantile(judged.y, [0, 0.5, 1]))
