@@ -101,8 +101,9 @@ def cramers_v(table: np.ndarray) -> float:
 
     Examples
     --------
-    >>> cramers_v(np.array([[20, 0], [0, 20]])), cramers_v(np.array([[10, 10], [10, 10]]))
-    (1.0, 0.0)
+    >>> tables = [[20, 0], [0, 20]], [[10, 10], [10, 10]]
+    >>> [round(cramers_v(np.array(table)), 3) for table in tables]
+    [1.0, 0.0]
     """
     counts = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0].astype(float)
     n, (r, c) = counts.sum(), counts.shape
