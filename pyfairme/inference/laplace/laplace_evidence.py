@@ -268,20 +268,20 @@ class LaplaceEvidence:
 
         From zero, Newton's first step is far too long where a count is in the thousands.
         """
-        likelihood = self.layout.spec.likelihood
-        if likelihood.quadratic:
+        if self.layout.spec.likelihood.quadratic:
             return
         dense_prior, local_prior, _ = self.priors(free)
         _, g, w = self._by_row(self._terms.quadratic, _single(free), eta)
         still = self._sums(free, eta, np.zeros_like(g), w)
         found = solve(still, dense_prior, local_prior)
-        judge = self._judge(free)
+        judge = self._judge(free, dense_prior, local_prior)
         if judge(found.dense, found.local)[0] > judge(self.dense, self.local)[0]:
             self.dense, self.local = found.dense, found.local
 
-    def _judge(self, free: np.ndarray) -> Callable[..., tuple[float, Any, np.ndarray]]:
+    def _judge(
+        self, free: np.ndarray, dense_prior: np.ndarray, local_prior: np.ndarray
+    ) -> Callable[..., tuple[float, Any, np.ndarray]]:
         """Return a function of D and u: their log density, its derivatives by row, and links."""
-        dense_prior, local_prior, _ = self.priors(free)
         free32 = _single(free)
 
         def judge(dense: np.ndarray, local: np.ndarray) -> tuple[float, Any, np.ndarray]:
@@ -303,7 +303,7 @@ class LaplaceEvidence:
             Where no step along Newton's direction gains anything, though the slope promises it.
         """
         dense_prior, local_prior, half = self.priors(free)
-        judge = self._judge(free)
+        judge = self._judge(free, dense_prior, local_prior)
         value, at, eta = judge(self.dense, self.local)
         found, sums = None, None
         for _ in range(NEWTON_STEPS):
