@@ -87,7 +87,8 @@ def report(
       pyfairme report loans.pyfairme last_year.csv --target repaid
       pyfairme report loans.pyfairme last_year.csv --target repaid \\
           --attribute sex --attribute "sex*region" --by-cluster --out last_year
-      pyfairme report loans.pyfairme last_year.csv --target repaid --html card.html
+      pyfairme report loans.pyfairme last_year.csv --target repaid \\
+          --html card.html
     """  # noqa: D301 (\b is click's mark for lines that are not to be wrapped)
     with one_line_errors():
         check_folder(out)
