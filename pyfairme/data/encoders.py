@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ FAR = 5.0  # standard deviations that a number must lie beyond the training rang
 FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
 VERY_FAR = 10.0  # times that distance, where a single row is
 MANY_LEVELS = 50
+MOSTLY = 0.8  # of the levels
+DECIMAL = re.compile(r"[-+]?\d+([.,]\d+)?")
 FEW_ROWS = 20  # a level, in the median: with fewer, many levels cost more than they tell
 
 
@@ -210,7 +213,8 @@ class CategoricalTerm:
         if len(levels) > 50 and len(levels) > len(series) / 2:
             raise ValueError(
                 f"Column {series.name!r} has {len(levels)} levels in {len(series)} training rows: "
-                "it looks like an identifier; drop it or make it a cluster. [identifier]"
+                "it looks like an identifier; drop it or make it a cluster."
+                f"{_if_numbers(labels)} [identifier]"
             )
         _warn_of_many_levels(series.name, labels)
         numbers = _holds_numbers(series, labels)
@@ -258,9 +262,21 @@ def _warn_of_many_levels(column: object, labels: Labels) -> None:
             f"The covariate {column!r} has {len(labels.names)} levels, half of them with "
             f"{rows:.0f} training rows or fewer: the network learns noise from them. Make it a "
             f"cluster (cluster=[..., {column!r}]), whose effects are held back where rows are "
-            "few, join levels, or drop it. [many-levels]",
+            f"few, join levels, or drop it.{_if_numbers(labels)} [many-levels]",
             DataWarning,
         )
+
+
+def _if_numbers(labels: Labels) -> str:
+    """Return what to do where most labels are text that reads as a decimal number, or nothing."""
+    decimal = [name for name in labels.names if DECIMAL.fullmatch(name.strip())]
+    if len(decimal) < MOSTLY * len(labels.names):
+        return ""
+    mark = next((name for name in decimal if "," in name), None)
+    cure = "pandas.to_numeric(..., errors='coerce')"
+    if mark is not None:
+        cure = "pandas.read_csv(..., decimal=',')"
+    return f" If it holds numbers, such as {mark or decimal[0]!r}, read it as such: {cure}."
 
 
 def _holds_numbers(series: pd.Series, labels: Labels) -> bool:

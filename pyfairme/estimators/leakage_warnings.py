@@ -16,10 +16,11 @@ THERE = 0.95  # share of rows in which a copy has a value
 EXACT = 1 - 1e-9  # correlation with a real target
 ENCODED = 0.995  # correlation with the clusters' mean targets
 CLUSTERS_TO_CORRELATE = 8
+FEWEST_OF_CLASS = 20  # rows of each class, before a number that parts them is no chance
 
 
 def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None:
-    """Warn of a column that is one-to-one with the target or a cluster, or the cluster's mean y.
+    """Warn of columns that tell the target or a cluster, hold a mean of y, or number the rows.
 
     ``frame`` are the training rows, ``training`` the same encoded.
     """
@@ -38,8 +39,24 @@ def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None
             "[target-copy]",
             DataWarning,
         )
+    others = [name for name in found if name not in copies]
+    parting = [name for name in others if _parts_classes(pick(frame, name), y, design.schema.task)]
+    if parting:
+        warn(
+            f"{_named(parting)} as good as the target: one cut of its values parts the classes "
+            "without an error. Is it known only once the outcome is? Then leave it out of X. "
+            "[target-copy]",
+            DataWarning,
+        )
+    counting = [name for name in others if _numbers_rows(pick(frame, name))]
+    if counting:
+        warn(
+            f"{_named(counting)} a count of the rows (whole numbers with hardly a gap, none of "
+            "them twice): the network takes an identifier for a quantity. Leave it out of X, "
+            "unless it is one. [row-number]",
+            DataWarning,
+        )
     for factor, codes in zip(design.factors, training.cluster.T, strict=True):
-        others = [name for name in found if name not in copies]
         names = [name for name in others if _is_cluster(pick(frame, name), codes)]
         if names:
             warn(
@@ -76,6 +93,32 @@ def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
     if len(np.unique(y[there])) < FEWEST_CLUSTERS:
         return bool(_one_to_one(pd.factorize(values)[0], y))
     return _correlation(values[there], y[there]) > EXACT
+
+
+def _parts_classes(series: pd.Series, y: np.ndarray, task: str) -> bool:
+    """Whether all values of one class lie above all values of the other."""
+    classes, codes = np.unique(y, return_inverse=True)
+    if task != "classification" or len(classes) != 2 or column_kind(series) != "numeric":
+        return False
+    values = read_numbers(series)
+    there = ~np.isnan(values)
+    one, two = (values[there & (codes == k)] for k in (0, 1))
+    if there.mean() < THERE or min(len(one), len(two)) < FEWEST_OF_CLASS:
+        return False
+    return bool(one.max() < two.min() or two.max() < one.min())
+
+
+def _numbers_rows(series: pd.Series) -> bool:
+    """Whether the values are distinct whole numbers that leave out less than half of their range.
+
+    Rows that were held out or dropped leave gaps.
+    """
+    if column_kind(series) != "numeric":
+        return False
+    values = read_numbers(series)
+    if np.isnan(values).any() or (values % 1 != 0).any():
+        return False
+    return len(np.unique(values)) == len(values) > np.ptp(values) / 2
 
 
 def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:

@@ -184,6 +184,9 @@ def test_covariates_of_many_rare_levels_are_named():
         DataWarning, match=r"^The covariate 'post' has 60 levels, half .*many-levels\]$"
     ):
         fit(table[:900], sensitive=())  # 15 rows a level
+    comma = table[:900].assign(post=table["post"].str[1:] + ",5")
+    with pytest.warns(DataWarning, match=r"such as '\d+,5', read it .*decimal=','\)\. \[many-lev"):
+        fit(comma, sensitive=())
     common = table[:900].assign(post=table["post"].where(table["post"] < "p5", "other"))
     fit(common, sensitive=())  # fewer levels
 

@@ -100,10 +100,11 @@ def copies(X: pd.DataFrame, y: pd.Series) -> dict[str, pd.Series]:
         "target-copy": y.map({0: "n", 1: "p"}),
         "cluster-copy": pd.Series(pd.factorize(g)[0]),
         "target-encoded": y.groupby(g.to_numpy()).transform("mean"),
+        "row-number": pd.Series(np.random.default_rng(0).permutation(900)[: len(y)] + 4000),
     }
 
 
-@pytest.mark.parametrize("code", ["target-copy", "cluster-copy", "target-encoded"])
+@pytest.mark.parametrize("code", ["target-copy", "cluster-copy", "target-encoded", "row-number"])
 def test_copies_are_named(made, code):
     X, y = made
     with pytest.warns(DataWarning, match=rf"'spy'.*\[{code}\]"):
@@ -117,6 +118,15 @@ def test_a_real_target_in_other_units_is_a_copy(made):
         check(X, y, ["cluster"])
 
 
+def test_an_amount_that_only_one_class_has_is_as_good_as_the_target(made):
+    X, y = made
+    paid = y.to_numpy() * np.random.default_rng(0).uniform(5, 90, len(y))
+    with pytest.warns(DataWarning, match=r"^Column 'paid' is as good as .*\[target-copy\]$"):
+        check(X.assign(paid=paid), y, ["cluster"])
+    paid[np.flatnonzero(y)[0]] = 0  # one who did not pay
+    silent(X.assign(paid=paid), y, ["cluster"])
+
+
 def test_what_differs_between_clusters_by_right_is_silent(made):
     X, y = made
     r = np.random.default_rng(1)
@@ -124,7 +134,8 @@ def test_what_differs_between_clusters_by_right_is_silent(made):
     size = X["cluster"].map(dict(zip(names, r.integers(100, 900, len(names)), strict=True)))
     pair = X["cluster"].map(dict(zip(names, ["rural", "urban"] * 6, strict=True)))
     noisy = np.where(r.random(len(y)) < 0.05, 1 - y, y)
-    silent(X.assign(size=size, place=pair, near=noisy), y, ["cluster"])
+    sparse = 7 * np.arange(len(y))  # distinct, but no count
+    silent(X.assign(size=size, place=pair, near=noisy, number=sparse), y, ["cluster"])
 
 
 def test_a_missing_level_is_called_missing():
