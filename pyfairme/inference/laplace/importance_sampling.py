@@ -142,7 +142,7 @@ def weigh(fitted: BlockFit, draws: int, seed: int) -> Weighed:
         cluster_k = np.full(min(layout.effects.clusters, JUDGED), -np.inf)
     else:
         dense, local = found.dense[chosen], found.local[chosen]
-        cluster_k = smooth(found.judged[chosen].T)[1]  # where the posterior is
+        cluster_k = smooth(found.judged[np.unique(chosen)].T)[1]  # where the posterior is
     every = jax.vmap(partial(part, layout.effects))(jnp.asarray(dense), jnp.asarray(local))
     every |= evidence.hyper_parameters(found.free[chosen])
     order = generator.permutation(draws)
