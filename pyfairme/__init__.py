@@ -5,6 +5,7 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 
 from pyfairme import datasets, explain, metrics
 from pyfairme.compilation import clear_caches
+from pyfairme.compiled_files import keep_compiled
 from pyfairme.data import Binned, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
@@ -40,6 +41,7 @@ __all__ = [
     "clear_caches",
     "datasets",
     "explain",
+    "keep_compiled",
     "load",
     "metrics",
 ]

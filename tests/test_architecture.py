@@ -20,6 +20,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 RANK = {
     "atomic": -1,
     "compilation": -1,
+    "compiled_files": -1,
     "file_names": -1,
     "notices": -1,
     "metrics": 0,

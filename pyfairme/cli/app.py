@@ -11,6 +11,7 @@ from pyfairme.cli.predict import predict
 from pyfairme.cli.report import report
 from pyfairme.cli.reproduce import reproduce
 from pyfairme.cli.tune import tune
+from pyfairme.compiled_files import keep_compiled_unasked
 
 app = typer.Typer(
     help="Fair mixed-effects deep learning for clustered data.",
@@ -45,3 +46,4 @@ def main(
 
     Start with "pyfairme demo", or with a table of your own: fit, predict, report.
     """
+    keep_compiled_unasked()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from joblib import wrap_non_picklable_objects
 
+from pyfairme.compiled_files import Kept, keep_compiled_unasked, kept
 from pyfairme.datasets import Dataset
 from pyfairme.study.crossval.fits import FitPart, JudgedRows, fits_in_turn
 from pyfairme.study.crossval.store import Key, Store
@@ -119,7 +120,7 @@ def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:
     whole = wrap_non_picklable_objects(study, keep_wrapper=False)
     context = multiprocessing.get_context("spawn")  # a forked JAX hangs
     with ProcessPoolExecutor(
-        min(n_jobs, len(jobs)), context, initializer=_receive, initargs=(whole,)
+        min(n_jobs, len(jobs)), context, initializer=_receive, initargs=(whole, kept())
     ) as pool:
         waiting = [pool.submit(_run_received, job) for job in jobs]
         try:
@@ -166,7 +167,8 @@ def _run(study: _Study, job: Job) -> Iterator[Key]:
 _RECEIVED: list[_Study] = []  # of a worker process: the study it works for
 
 
-def _receive(study: _Study) -> None:
+def _receive(study: _Study, compiled: Kept) -> None:
+    keep_compiled_unasked(compiled)
     _RECEIVED[:] = [study]
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
