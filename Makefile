@@ -48,6 +48,7 @@ PYTEST = $(call TEST_ENV,$(VENV)) $(BIN)/pytest -n $(WORKERS) --nbmake --duratio
 FIRST := tests/estimators tests/postprocessing
 SECOND := tests/inference tests/model tests/study
 PAGES := tests/test_docs.py notebooks pyfairme
+NOTEBOOKS ?= $(wildcard notebooks/*.py)
 
 pytest: $(VENV)/.test
 	$(PYTEST) loadfile $(FIRST)
@@ -69,9 +70,8 @@ versions:  ## tests with the lowest versions that pyproject.toml allows, and wit
 release:  ## wheel, source archive and bill of materials in dist/; licences and advisories are checked
 	.ci/release
 
-notebooks: $(VENV)/.test  ## execute the notebooks and store their output
-	$(BIN)/jupytext --sync notebooks/*.ipynb
-	$(call TEST_ENV,$(VENV)) $(BIN)/pytest --nbmake --overwrite notebooks
+notebooks: $(VENV)/.test  ## execute the notebooks at full size and store their outputs
+	$(BIN)/python tests/notebook_outputs.py $(NOTEBOOKS)
 
 bench: $(VENV)/.test  ## training speed and compile time, printed
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

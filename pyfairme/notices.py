@@ -15,6 +15,12 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+with warnings.catch_warnings():
+    # NumPyro imports it too. In Jupyter without ipywidgets it would greet every user with a
+    # warning, though its bars are drawn as text there.
+    warnings.simplefilter("ignore")
+    import tqdm.auto  # noqa: F401
+
 _OURS = str(Path(__file__).parent)
 _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's line and ours
 _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows

@@ -1,11 +1,15 @@
 """Every page is on the site, every public name has an example; the site itself is `make docs`."""
 
 import ast
+import base64
 import importlib.util
+import io
+import json
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -85,6 +89,30 @@ def test_lists_become_cards_and_other_text_stays(tmp_path):
     assert ":link: a\n:link-type: doc\n\nfirst\n:::" in shown
     assert shown.startswith("before\n")
     assert shown.endswith("::::\n\n\nafter\n\n")
+
+
+def test_a_card_has_the_picture_of_the_tagged_cell(tmp_path):
+    def cell(colour: str, *tags: str):
+        file = io.BytesIO()
+        Image.new("RGB", (30, 30), colour).save(file, "png")
+        data = {"image/png": base64.b64encode(file.getvalue()).decode()}
+        return {"metadata": {"tags": [*tags]}, "outputs": [{"data": data}]}
+
+    for name, cells in {
+        "last": [cell("red"), cell("blue")],
+        "tagged": [cell("red", "thumbnail"), cell("blue")],
+    }.items():
+        (tmp_path / f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
+        assert section_pages.thumbnail(tmp_path / "gallery.md", f"{name}.ipynb").endswith(
+            f"_build/thumbnails/{name}.png\n"
+        )
+    colours = []
+    for name in ("last", "tagged"):
+        shown = Image.open(tmp_path / "_build" / "thumbnails" / f"{name}.png")
+        assert shown.size == section_pages.CARD
+        assert shown.getpixel((0, 0)) == (255, 255, 255)
+        colours.append(shown.getpixel((300, 180)))
+    assert colours == [(0, 0, 255), (255, 0, 0)]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 A page with the comment ``<!-- contents -->`` is the parent of the pages that the lines of its lists
 and tables name first, by headings; with ``<!-- cards -->`` the lists become cards besides, those of
-notebooks with their last picture. On a code host comments are not seen, and lists are lists.
+notebooks with a picture of theirs: that of the cell with the tag "thumbnail", else the last. On a
+code host comments are not seen, and lists are lists.
 """
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import posixpath
 import re
@@ -17,6 +19,8 @@ from typing import Any
 CONTENTS, CARDS = "<!-- contents -->", "<!-- cards -->"
 ENTRY = re.compile(r"^(?:\||- ).*?\[(?P<title>[^\]]+)\]\((?P<target>[^)#\s]+)\.(?:md|ipynb)\)")
 ITEM = re.compile(r"^- \[(?P<title>[^\]]+)\]\((?P<target>[^)\s]+)\)(?:: (?P<text>.*))?$")
+
+CARD = (600, 360)  # pixels of a card's picture
 
 FIRST_PAGE = """<!doctype html>
 <html lang="en">
@@ -57,12 +61,24 @@ def toctrees(text: str) -> str:
 
 
 def picture(notebook: Path) -> bytes | None:
-    """Return the last picture in a notebook's outputs."""
-    for cell in reversed(json.loads(notebook.read_text(encoding="utf-8"))["cells"]):
+    """Return a notebook's picture for its card: of the cell tagged "thumbnail", else the last."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    tagged = [cell for cell in cells if "thumbnail" in cell["metadata"].get("tags", [])]
+    for cell in [*tagged, *reversed(cells)]:
         for output in reversed(cell.get("outputs", [])):
             if image := output.get("data", {}).get("image/png"):
                 return base64.b64decode("".join(image))
     return None
+
+
+def fitted(image: bytes) -> bytes:
+    """Return a picture within `CARD` pixels, on white, so that cards are of one height."""
+    from PIL import Image, ImageOps
+
+    shown = ImageOps.pad(Image.open(io.BytesIO(image)).convert("RGB"), CARD, color="white")
+    file = io.BytesIO()
+    shown.save(file, "png")
+    return file.getvalue()
 
 
 def thumbnail(page: Path, target: str) -> str:
@@ -71,7 +87,7 @@ def thumbnail(page: Path, target: str) -> str:
         return ""
     path = page.parent / "_build" / "thumbnails" / f"{Path(target).stem}.png"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(image)
+    path.write_bytes(fitted(image))
     return f":img-top: {posixpath.relpath(path, page.parent)}\n"
 
 

@@ -5,8 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-__all__ = ["before_after"]
-
 KEYS = ["clusters", "effects", "attribute", "metric"]
 COLUMNS = [
     *KEYS,
@@ -40,6 +38,18 @@ def before_after(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     ------
     ValueError
         When the two reports do not cover the same clusters, effects, attributes and metrics.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from pyfairme.study import before_after
+    >>> line = {"clusters": "seen", "effects": "mixed", "attribute": "sex", "group": "all"}
+    >>> line |= {"metric": "tpr_sd", "value": 0.08, "low": 0.05, "high": 0.11, "note": "", "n": 900}
+    >>> line |= {"null": 0.01, "null_low": 0.0, "null_high": 0.03}
+    >>> before, after = pd.DataFrame([line]), pd.DataFrame([{**line, "value": 0.02}])
+    >>> before_after(before, after)[["metric", "before", "after", "change_percent", "note"]]
+       metric  before  after  change_percent                          note
+    0  tpr_sd    0.08   0.02           -75.0  after: inside its null band
     """
     first, second = _overall(before), _overall(after)
     if set(first.index) != set(second.index):
