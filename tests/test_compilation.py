@@ -104,6 +104,15 @@ def test_a_fit_of_other_rows_compiles_few_programs() -> None:
     assert HELD.programs - first == 3  # start, training, posterior
 
 
+def test_a_default_fit_of_hardly_fewer_rows_compiles_nothing() -> None:
+    data = pf.datasets.make_clustered(400, 5, random_state=0)
+    model = pf.FairMixedEffectsClassifier("cluster", hidden=(4,), progress=False, random_state=0)
+    model.fit(data.frame, data.target)
+    before = HELD.programs
+    model.fit(data.frame[:-3], data.target[:-3])
+    assert HELD.programs - before <= 2  # zeros of the rows
+
+
 def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

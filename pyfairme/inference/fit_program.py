@@ -100,7 +100,8 @@ def train(
     if spec.tangent:
         check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
-    make_room((trained, guide, members, schedule.batch_size), training, validation)
+    sizes = tuple(bucket(len(rows.weight)) for rows in (training, validation) if rows is not None)
+    make_room((trained, guide, members, schedule.batch_size, sizes), training.x[:1])
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_members(

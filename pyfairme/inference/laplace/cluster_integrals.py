@@ -34,6 +34,7 @@ from pyfairme.inference.laplace.laplace_evidence import (
 )
 from pyfairme.inference.laplace.linear_predictor import DesignRows, cluster_scale
 from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows
+from pyfairme.inference.svi import bucket
 
 UNEVEN = 2.5  # rows when all clusters are filled up to the largest, over rows
 MOST_EFFECTS = 2  # of a cluster: the quadrature has NODES to this power
@@ -74,12 +75,14 @@ def conditional_means(gaussian: Gaussian, dense: np.ndarray) -> np.ndarray:
 def filled_rows(rows: MixedRows, known: np.ndarray) -> tuple[MixedRows, DesignRows]:
     """Fill every cluster up to the rows of the largest, if that makes few more rows.
 
-    What is given goes into the base. Rows that fill up weigh nothing.
+    What is given goes into the base. Rows that fill up weigh nothing; they are so many that tables
+    of nearly the same size share compiled code.
     """
-    largest, n = int(np.diff(rows.starts).max(initial=1)), len(rows.y)
+    largest, n = bucket(int(np.diff(rows.starts).max(initial=1))), len(rows.y)
     base = rows.base + (rows.x[:, :, : len(known)] @ known[: rows.x.shape[2]])
     outputs = base.shape[1]
-    order, weight, code = np.arange(n), rows.weight, rows.code
+    order = np.minimum(np.arange(bucket(n)), n - 1)
+    weight, code = np.pad(rows.weight, (0, len(order) - n)), rows.code[order]
     if rows.clusters == 1 or rows.clusters * largest <= UNEVEN * n:
         place = rows.starts[:-1, None] + np.arange(largest)
         there = place < rows.starts[1:, None]

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
+from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.linear_predictor import terms
 from pyfairme.inference.laplace.mixed_rows import MixedRows, order_rows
+from pyfairme.inference.svi import bucket
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.networks import Layer, mlp_apply
 
@@ -31,8 +34,9 @@ def lay_out(
     if effects.layer:
         shape = (effects.inputs, outputs)
         network = (*network[:-1], Layer(jnp.zeros(shape), jnp.zeros(outputs)))
-    fixed, hidden = mlp_apply(network, jnp.asarray(batch.x))
-    last = hidden[-1] if hidden else jnp.asarray(batch.x)
+    x = np.pad(np.asarray(batch.x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
+    fixed, hidden = jax.tree.map(lambda value: np.asarray(value)[:n], _layers()(network, x))
+    last = hidden[-1] if hidden else np.asarray(batch.x)
     base = np.asarray(batch.offset, np.float64)[:, None] + np.zeros((n, outputs))
     if not layout.spec.tangent:
         base = base + np.asarray(fixed)
@@ -87,3 +91,8 @@ def _crossed(factor: RandomEffects, batch: Batch, last: Any) -> Any:
     pointers = np.arange(n * outputs + 1) * width
     shape = (n * outputs, factor.clusters * width * outputs)
     return csr_array((values.ravel(), columns.ravel(), pointers), shape=shape)
+
+
+@per_structure()
+def _layers() -> Any:
+    return jax.jit(mlp_apply)

@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 from scipy.linalg import blas, solve_triangular
 
 from pyfairme.compilation import per_structure
+from pyfairme.inference.svi import bucket
 from pyfairme.model import tangent
 
 LEFT = 1e-3  # share of the kernel's trace that may be left out
@@ -82,9 +82,11 @@ def find_basis(network: Any, x: Array | np.ndarray, seed: int) -> TangentBasis:
 
 def tangents(network: Any, x: Array | np.ndarray) -> tuple[Tangents, tuple[float, float]]:
     """Return the tangents of both networks, of unit mean variance each, and their gains."""
-    both, gains = [], []
+    both, gains, n = [], [], len(x)
+    filled = np.pad(np.asarray(x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
     for layers in (network, tangent.untrained(tangent.widths(network))):
-        own = Tangents(*jax.tree.map(np.asarray, _sensitivities()(layers, jnp.asarray(x))))
+        found = _sensitivities()(layers, filled)
+        own = Tangents(*jax.tree.map(lambda value: np.asarray(value)[:n], found))
         mean = float(variances(own).mean())
         gain = mean**-0.5 if mean > 0 else 0.0
         gains.append(gain)
