@@ -1,12 +1,13 @@
 """Sensitive attributes: their levels in the training rows, codes, and flips for counterfactuals."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.chosen_levels import ChosenLevels
 from pyfairme.data.columns import (
     MISSING,
     column_kind,
@@ -21,6 +22,7 @@ from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, 
 from pyfairme.metrics.names import join_names
 
 MOST_NUMERIC_LEVELS = 20
+EVERY_LEVEL = ChosenLevels()
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Attribute:
         Its parts: one, or several for an intersection.
     picks
         For each level the level of each component.
+    chosen
+        What penalties leave out and put together.
     """
 
     name: str
@@ -125,10 +129,13 @@ class Attribute:
     counts: tuple[float, ...]
     components: tuple[Component, ...]
     picks: tuple[tuple[int, ...], ...]
+    chosen: ChosenLevels = EVERY_LEVEL
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, entry: Sensitive) -> "Attribute":
-        """Learn from the training rows; raise ValueError when they have one level only."""
+    def fit(
+        cls, frame: pd.DataFrame, entry: Sensitive, chosen: ChosenLevels | None = None
+    ) -> "Attribute":
+        """Learn from the training rows; raise ValueError when they have one group only."""
         name = attribute_name(entry)
         parts = tuple(Component.fit(frame, part) for part in components(entry))
         shape = tuple(len(part.levels) for part in parts)
@@ -147,7 +154,38 @@ class Attribute:
             )
         columns = tuple(source(part) for part in components(entry))
         picked = tuple(tuple(int(i) for i in cell) for cell in cells)
-        return cls(name, tuple(levels), columns, tuple(map(float, counts)), parts, picked)
+        found = cls(name, tuple(levels), columns, tuple(map(float, counts)), parts, picked)
+        return found if chosen is None else found._with(chosen)
+
+    def _with(self, chosen: ChosenLevels) -> "Attribute":
+        chosen.check(self.name, self.levels)
+        found = replace(self, chosen=chosen)
+        if len(found.groups) < 2:
+            raise ValueError(
+                f"exclude and merge leave {len(found.groups)} group of {self.name!r} to compare, "
+                "and at least two are needed: name fewer levels, or leave the attribute out of "
+                "sensitive. [one-group]"
+            )
+        return found
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Groups that penalties compare: the levels, but for what was chosen."""
+        return self.chosen.groups(self.levels)[0]
+
+    @property
+    def group_counts(self) -> tuple[float, ...]:
+        """Training rows of each of the groups."""
+        names, codes = self.chosen.groups(self.levels)
+        return tuple(
+            sum(n for n, code in zip(self.counts, codes, strict=True) if code == group)
+            for group in range(len(names))
+        )
+
+    def group_codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return int32[n] codes of groups, -1 for what is left out and for unknown levels."""
+        codes = np.array([*self.chosen.groups(self.levels)[1], -1], dtype=np.int32)
+        return codes[self.encode(frame)]
 
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """Return int32[n] codes, -1 for a level that training rows do not have."""

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.batch import Batch, row_values, row_weights
 from pyfairme.data.checks import check_options, check_present, check_rows
+from pyfairme.data.chosen_levels import ChosenLevels, Exclude, Merge, read_choice
 from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.design_state import check_design, plain, rebuilt
 from pyfairme.data.encoders import CategoricalTerm, Column
@@ -23,6 +24,7 @@ from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.standardising import check_offset
 from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
+from pyfairme.metrics.names import listed
 from pyfairme.notices import DataWarning, warn
 
 
@@ -81,6 +83,8 @@ class Design:
         missing: str = "category",
         offset: str | None = None,
         known: Any = None,
+        exclude: Exclude = None,
+        merge: Merge = None,
     ) -> Design:
         """Learn a design from the training rows.
 
@@ -114,13 +118,17 @@ class Design:
             Rows whose clusters and groups are known by name, the training rows among them: those
             that have no training row have codes too, though nothing was learned of them. None: the
             training rows. All else is learned from the training rows, and from no others.
+        exclude, merge
+            Levels that penalties leave out, {attribute: levels}, and that they put together,
+            {attribute: {new name: levels}}.
 
         Raises
         ------
         ValueError
             For columns that are absent, without any value, infinite or look like an identifier; a
             factor with one cluster; a sensitive attribute with one level; slopes on columns that
-            are unknown or constant; missing values under "raise".
+            are unknown or constant; missing values under "raise"; attributes and levels in
+            ``exclude`` or ``merge`` that are not there.
 
         Warns
         -----
@@ -137,7 +145,7 @@ class Design:
         check_rows(frame, used, missing, offset)
         hidden = {offset, *(schema.sensitive_columns if drop_sensitive else ())}
         every = frame if known is None else as_frame(known)
-        attributes = tuple(Attribute.fit(every, entry) for entry in schema.sensitive)
+        attributes = _attributes(every, schema, read_choice(exclude, merge))
         terms = fit_terms(
             frame,
             schema,
@@ -334,7 +342,7 @@ class Design:
     def _groups(self, attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
         if not set(attribute.columns) <= set(frame.columns):
             return np.full(len(frame), -1)
-        return attribute.encode(frame)
+        return attribute.group_codes(frame)
 
     def _offset(self, frame: pd.DataFrame) -> np.ndarray:
         if self.offset is None:
@@ -342,6 +350,19 @@ class Design:
         values = read_numbers(pick(frame, self.offset))
         check_offset(values, frame.index, self.offset)
         return values.astype(np.float32)
+
+
+def _attributes(
+    frame: pd.DataFrame, schema: Schema, chosen: Mapping[str, ChosenLevels]
+) -> tuple[Attribute, ...]:
+    names = schema.attribute_names
+    if unknown := [name for name in chosen if name not in names]:
+        raise ValueError(
+            f"exclude and merge name {unknown[0]!r}, which is no sensitive attribute. Attributes "
+            f"are {', '.join(listed(names)) or 'none'}. [unknown-attribute]"
+        )
+    entries = zip(schema.sensitive, names, strict=True)
+    return tuple(Attribute.fit(frame, entry, chosen.get(name)) for entry, name in entries)
 
 
 def _warn_of_doubled_labels(design: Design) -> None:

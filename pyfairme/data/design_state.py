@@ -133,6 +133,9 @@ def check_attribute(attribute: Attribute) -> None:
         _require(len(pick) == len(sizes), f"{attribute.name!r}: a level of other components")
         inside = all(0 <= i < size for i, size in zip(pick, sizes, strict=True))
         _require(inside, f"{attribute.name!r}: a level of no component")
+    known, named = set(levels), attribute.chosen.levels
+    _require(set(named) <= known, f"{attribute.name!r}: a choice of no level")
+    _require(len(set(named)) == len(named), f"{attribute.name!r}: a level chosen twice")
 
 
 def _check_term(term: NumericTerm | CategoricalTerm) -> None:

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator
 
 from pyfairme import persistence
 from pyfairme.data import Batch, Design
+from pyfairme.data.chosen_levels import Exclude, Merge
 from pyfairme.data.input_types import Attributes, Clusters, PathLike, Seed, Slopes, Strength, Table
 from pyfairme.estimators import (
     estimator_keywords,
@@ -29,7 +30,7 @@ from pyfairme.estimators import (
     warm_start_state,
 )
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.chosen_groups import Exclude, Merge, choose_groups
+from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.report_table import FairnessReport
@@ -91,6 +92,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         fairness_weight: Strength = 0.3,
         fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
+        exclude: Exclude = None,
+        merge: Merge = None,
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
@@ -125,6 +128,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         self.fairness_weight = fairness_weight
         self.fairness_on = fairness_on
         self.criterion = criterion
+        self.exclude = exclude
+        self.merge = merge
         self.drop_sensitive = drop_sensitive
         self.cluster_weight = cluster_weight
         self.fixed_weight = fixed_weight
@@ -486,7 +491,8 @@ class FairMixedEffects(BaseEstimator, ABC):
             say what was left out.
         merge
             Levels to put together, by attribute and new name:
-            ``{"race": {"other": ["Amer-Indian-Eskimo", "Other"]}}``.
+            ``{"race": {"other": ["Amer-Indian-Eskimo", "Other"]}}``. Where neither is given, both
+            are those of the estimator; ``exclude={}`` reports every level.
 
         Returns
         -------
@@ -509,7 +515,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         options |= {"min_group_size": min_group_size, "metrics": metrics}
         chosen_metrics(metrics)
         judged = fairness_report.collect(self, X, y, attributes, sample_weight, intervals)
-        judged = choose_groups(judged, exclude, merge)
+        judged = groups_to_compare(self, judged, exclude, merge)
         return fairness_report.report(judged, **options)
 
     def card(

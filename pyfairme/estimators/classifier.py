@@ -12,6 +12,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
+from pyfairme.data.chosen_levels import Exclude, Merge
 from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
@@ -110,6 +111,13 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         dictionary of multipliers. Without random effects only "fixed" exists.
     criterion
         "equalized_odds", "demographic_parity" or "equal_opportunity" (of the last class).
+    exclude
+        Levels that are no group of people, by attribute: ``{"race": ["Unknown"]}``. Penalties, and
+        `fairness_report` unless it is told otherwise, compare the other groups; the rows count for
+        all else. Studies and searches judge every level.
+    merge
+        Levels that both put together, by attribute and new name:
+        ``{"race": {"other": ["Amer-Indian-Eskimo", "Other"]}}``.
     drop_sensitive
         Hide sensitive columns (and the source of a `Binned`) from the network; adversaries and
         metrics still see them.
@@ -246,6 +254,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         fairness_weight: Strength = 0.3,
         fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
+        exclude: Exclude = None,
+        merge: Merge = None,
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
@@ -285,6 +295,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             fairness_weight=fairness_weight,
             fairness_on=fairness_on,
             criterion=criterion,
+            exclude=exclude,
+            merge=merge,
             drop_sensitive=drop_sensitive,
             cluster_weight=cluster_weight,
             fixed_weight=fixed_weight,

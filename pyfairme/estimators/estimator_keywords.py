@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Binned, Design
+from pyfairme.data.chosen_levels import read_choice
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
 from pyfairme.estimators.custom_objects import check_fairness, check_guide
@@ -175,6 +176,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
             f"fairness names {adversaries}, and one adversary per attribute is enough: "
             "'decision_adversarial' sees all that the others see. [two-adversaries]"
         )
+    read_choice(params["exclude"], params["merge"])
     for view, multiplier in multipliers(params["fairness_on"]).items():
         check_choice("fairness_on", view, EFFECTS)
         check_number(f"fairness_on[{view!r}]", multiplier, 0)
@@ -276,7 +278,7 @@ def model_spec(params: Mapping[str, Any], design: Design, likelihood: Likelihood
     hidden = tuple(params["hidden"]) if design.columns else ()
     cluster = tuple(design.clusters)
     factors = _factors(params, design, likelihood.outputs, hidden)
-    attributes = tuple(AttributeCodes(a.name, len(a.levels)) for a in design.attributes)
+    attributes = tuple(AttributeCodes(a.name, len(a.groups)) for a in design.attributes)
     penalties = penalties_of(params["fairness"]) if attributes else ()
     if likelihood.target != "class" and params["criterion"] == "equal_opportunity" and penalties:
         raise ValueError(

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.checks import check_present
+from pyfairme.data.chosen_levels import ChosenLevels
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.input_types import Attributes, Table
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 BLOCKS = ("seen", "unseen")
-NOT_OF_ROWS = ("classes", "seed", "regrouped")
+NOT_OF_ROWS = ("classes", "seed", "chosen")
 FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
 BY_DECISION = {  # disparities that compare decisions
     "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
@@ -69,7 +70,7 @@ class EvaluatedRows:
     that lack a cluster, or one of several; None: no row. ``covered`` and ``width`` (n,) say, for
     the effects whose prediction intervals or sets are judged, whether a row's holds its outcome,
     and how wide it is, or how many classes it has. ``left_out`` (n,) marks by attribute the rows
-    that its groups are compared without, ``regrouped`` says in words what was chosen.
+    that its groups are compared without, ``chosen`` says what was left out or put together.
     """
 
     y: np.ndarray
@@ -87,7 +88,7 @@ class EvaluatedRows:
     covered: dict[str, np.ndarray] = field(default_factory=dict)
     width: dict[str, np.ndarray] = field(default_factory=dict)
     left_out: dict[str, np.ndarray] = field(default_factory=dict)
-    regrouped: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, ChosenLevels] = field(default_factory=dict)
 
     def units(self, rows: np.ndarray) -> np.ndarray:
         """Return the clusters of some rows for a bootstrap, None where a row is alone."""
@@ -299,7 +300,8 @@ def pool(parts: Iterable[EvaluatedRows]) -> EvaluatedRows:
 
     arrays = [field.name for field in fields(EvaluatedRows) if field.name not in NOT_OF_ROWS]
     pooled = {name: joined(lambda part, name=name: getattr(part, name)) for name in arrays}
-    return EvaluatedRows(**pooled, classes=first.classes, seed=first.seed)
+    kept: Any = {"classes": first.classes, "seed": first.seed, "chosen": first.chosen}
+    return EvaluatedRows(**pooled, **kept)
 
 
 def report(
@@ -316,6 +318,11 @@ def report(
     With more than two classes there is one block per class, against the rest.
     """
     _warn_of_constant_decisions(judged)
+    hidden = min_group_size > 1  # a number of rows left out would show a group by subtraction
+    words = {
+        name: one.words(None if hidden else judged.sensitive[name])
+        for name, one in judged.chosen.items()
+    }
     blocks = []
     for name, rows in _large_blocks(judged, by_cluster, min_group_size):
         groups = {name: label[rows] for name, label in judged.sensitive.items()}
@@ -328,7 +335,7 @@ def report(
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
                 options = (n_boot, level, metrics)
-                part = _said(_one(one, effects, rows, groups, options, left), judged.regrouped)
+                part = _said(_one(one, effects, rows, groups, options, left), words)
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
                 part.insert(0, "effects", effects)
@@ -372,9 +379,9 @@ def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label:
     return f"decides {what} for every row: no sign of fairness"
 
 
-def _said(part: pd.DataFrame, regrouped: Mapping[str, str]) -> pd.DataFrame:
+def _said(part: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
     """Note on lines about an attribute which of its groups were left out or put together."""
-    for name, said in regrouped.items():
+    for name, said in chosen.items():
         lines = (part["attribute"] == apart(name, (ALL,))) & (part["group"] == "all")
         part.loc[lines, "note"] = [joined(said, note) for note in part.loc[lines, "note"]]
     return part

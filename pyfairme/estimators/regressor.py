@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from pyfairme.data import TARGETS
+from pyfairme.data.chosen_levels import Exclude, Merge
 from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
@@ -98,6 +99,13 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         dictionary of multipliers. Without random effects only "fixed" exists.
     criterion
         "equalized_odds", "demographic_parity" or "equal_opportunity".
+    exclude
+        Levels that are no group of people, by attribute: ``{"race": ["Unknown"]}``. Penalties, and
+        `fairness_report` unless it is told otherwise, compare the other groups; the rows count for
+        all else. Studies and searches judge every level.
+    merge
+        Levels that both put together, by attribute and new name:
+        ``{"race": {"other": ["Amer-Indian-Eskimo", "Other"]}}``.
     drop_sensitive
         Hide sensitive columns (and the source of a `Binned`) from the network; adversaries and
         metrics still see them.
@@ -222,6 +230,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         fairness_weight: Strength = 0.3,
         fairness_on: str | Sequence[str] | Mapping[str, float] = ("fixed", "mixed"),
         criterion: str = "equalized_odds",
+        exclude: Exclude = None,
+        merge: Merge = None,
         drop_sensitive: bool = False,
         cluster_weight: float = 0.1,
         fixed_weight: float = 0.5,
@@ -257,6 +267,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             fairness_weight=fairness_weight,
             fairness_on=fairness_on,
             criterion=criterion,
+            exclude=exclude,
+            merge=merge,
             drop_sensitive=drop_sensitive,
             cluster_weight=cluster_weight,
             fixed_weight=fixed_weight,

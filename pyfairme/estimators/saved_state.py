@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,6 +203,12 @@ def _plain(name: str, value: Any) -> Any:
     """Turn a keyword's value into plain data; dictionaries become pairs, as keys may be tuples."""
     if isinstance(value, Binned):
         return {"binned": [value.column, list(value.edges), value.name]}
+    if (
+        name in ("exclude", "merge")
+        and isinstance(value, Iterable)
+        and not isinstance(value, str | tuple | list | Mapping)
+    ):
+        value = list(value)  # an index, an array or a set of levels
     if isinstance(value, Mapping):
         return {"pairs": [[_plain(name, k), _plain(name, v)] for k, v in value.items()]}
     if isinstance(value, tuple | list):

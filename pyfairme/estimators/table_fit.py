@@ -96,6 +96,8 @@ def fit_table(
     warn_of_copies(estimator.design_, frame.iloc[rows], training)
     validation = _encode(estimator, frame, encoded, weight, held, quiet=True) if len(held) else None
     table_warnings.warn_of_single_rows(spec, training)
+    if estimator_keywords.penalised_views(params, spec):
+        table_warnings.warn_of_tiny_groups(estimator.design_, training)
     table_warnings.warn_of_raw_exposure(spec, estimator.design_, training)
     objective = estimator._objective(estimator_keywords.objective(params, spec, training), by_class)
     schedule = estimator_keywords.schedule(
@@ -154,6 +156,8 @@ def _fit_design(
         move_origins=bool(estimator.random_intercepts),  # else clusters would be alike at the mean
         missing=estimator.missing,
         offset=estimator.offset,
+        exclude=estimator.exclude,
+        merge=estimator.merge,
     )
 
 

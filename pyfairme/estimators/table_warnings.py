@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from pyfairme.data import Batch, Design
+from pyfairme.metrics.names import listed, listed_name
+from pyfairme.metrics.report_notes import TINY
 from pyfairme.model.likelihoods import noise_is_known
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import DataWarning, warn
 
+MOST_TINY = 8  # groups that are named
 MOST_SINGLE = 0.5  # of the rows, alone in their cluster
 CLEARLY = 0.8  # a deviance below this share of another is clearly lower, beside this difference
 LEAST_DIFFERENCE = 20.0
@@ -34,6 +37,27 @@ def warn_of_single_rows(spec: ModelSpec, training: Batch) -> None:
                 "cluster, or leave it out. [one-row-per-cluster]",
                 DataWarning,
             )
+
+
+def warn_of_tiny_groups(design: Design, training: Batch) -> None:
+    """Warn of groups of a few people, which a penalty weighs as much as large ones."""
+    found = []
+    for index, attribute in enumerate(design.attributes):
+        codes = np.asarray(training.sensitive)[:, index]
+        sizes = np.bincount(codes[codes >= 0], minlength=len(attribute.groups))
+        names = zip(listed(attribute.groups), sizes, strict=True)
+        tiny = [f"{name} {n}" for name, n in names if 0 < n < TINY]
+        more = f" and {len(tiny) - MOST_TINY} more" if len(tiny) > MOST_TINY else ""
+        if tiny:
+            found.append(f"{listed_name(attribute.name)}: {', '.join(tiny[:MOST_TINY])}{more}")
+    if found:
+        warn(
+            f"Groups with fewer than {TINY} training rows ({'; '.join(found)}) count in the "
+            "fairness penalty as much as large ones: a few people decide part of it. Leave them "
+            "out with exclude={attribute: levels}, or put them together with merge={attribute: "
+            "{name: levels}}. [tiny-groups]",
+            DataWarning,
+        )
 
 
 def warn_of_raw_exposure(spec: ModelSpec, design: Design, training: Batch) -> None:

@@ -58,7 +58,7 @@ def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
         "columns": tuple(column.name for column in design.columns),
         "slopes": tuple(_slope(column) for column in design.slope_columns),
         "clusters": tuple(design.clusters.items()),
-        "groups": tuple((one.name, tuple(one.levels)) for one in design.attributes),
+        "groups": tuple((one.name, tuple(one.groups)) for one in design.attributes),
         "classes": getattr(estimator.target_, "classes", ()),
         "guide": estimator.guide_,
         "ensemble": estimator.ensemble,

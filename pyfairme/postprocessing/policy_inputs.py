@@ -20,6 +20,7 @@ from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness_report, saved_state, table_inputs
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.custom_objects import check_objects
 from pyfairme.estimators.estimator_keywords import check_choice
@@ -217,6 +218,7 @@ def report(
     check_share(options["level"])
     X, y, sample_weight = rows
     judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
+    judged = groups_to_compare(estimator, judged, None, None)
     judged = replace(judged, decision={**judged.decision, effects: decision})
     every = fairness_report.report(judged, **options)
     lines = every.only(effects)

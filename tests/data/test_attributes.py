@@ -127,3 +127,32 @@ def test_unknown_attribute(frame):
         fit(frame, "sex").flip(frame, "race")
     with pytest.raises(ValueError, match="'sex' is not in the frame"):
         fit(frame, "sex").flip(frame.drop(columns="sex"), "sex")
+
+
+def test_groups_are_what_is_left_out_and_put_together(frame):
+    chosen = {"exclude": {"code": [1]}, "merge": {"bracket": {"up to 45": ["<=30", "(30, 45]"]}}}
+    design = fit(frame, "code", BRACKET, **chosen)
+    code, bracket = design.attributes
+    assert code.levels == ("1", "2", "3")
+    assert (code.groups, code.group_counts) == (("2", "3"), (3.0, 2.0))
+    assert (bracket.groups, bracket.group_counts) == (("up to 45", ">45"), (6.0, 2.0))
+    new = frame.assign(code=[1, 2, 3, 9, 2, 3, 1, 2])
+    encoded = design.encode(new, quiet=True).sensitive
+    assert encoded[:, 0].tolist() == [-1, 0, 1, -1, 0, 1, -1, 0]
+    assert encoded[:, 1].tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert Design.from_state(design.to_state()) == design
+
+
+def test_a_choice_of_what_is_not_there_is_refused(frame):
+    for options, message in (
+        ({"exclude": {"race": "A"}}, r"'race', which is no sensitive attribute.*\[unknown-attr"),
+        ({"exclude": {"sex": "X"}}, r"No row has the level 'X' of 'sex'.*F, M\. \[unknown-level"),
+        ({"exclude": {"sex": "F"}}, r"leave 1 group of 'sex'.*\[one-group\]"),
+        ({"merge": {"sex": {"all": ["F", "M"]}}}, r"leave 1 group of 'sex'.*\[one-group\]"),
+        ({"exclude": "F"}, r"Invalid value of exclude: 'F'.*\[chosen-levels\]"),
+        ({"merge": {"sex": ["F"]}}, r"Invalid value of merge.*\[chosen-levels\]"),
+        ({"exclude": {"sex": [None]}}, r"Invalid value of exclude.*\[chosen-levels\]"),
+        ({"exclude": {"sex": "F"}, "merge": {"sex": {"a": "F"}}}, r"named twice.*\[given-twice\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            fit(frame, "sex", **options)

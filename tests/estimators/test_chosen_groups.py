@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 
+import pyfairme as pf
 from pyfairme.metrics import classification_report_frame
 
 KEYS = ["effects", "clusters", "attribute", "group", "metric"]
@@ -80,3 +82,54 @@ def test_a_tiny_group_does_not_move_a_spread_in_silence():
     rates = np.array([0.75, 0.75, 0.0])
     assert found.loc["tpr_sd", "value"] == pytest.approx(rates.std())
     assert "moved by tiny groups: c (2 positives): 0 without" in found.loc["tpr_sd", "note"]
+
+
+@pytest.fixture(scope="module")
+def merged(classifier, binary):
+    """An estimator whose penalty and report put two groups together."""
+    merge = {"group2": {"rest": pd.Index(["g1", "g2"])}}
+    clf = classifier(sensitive="group2", merge=merge, drop_sensitive=True)
+    return clf.fit(binary.X, binary.y)
+
+
+def test_a_penalty_on_levels_put_together_is_that_of_a_table_made_so_by_hand(
+    merged, classifier, binary
+):
+    def by_hand(X):
+        return X.assign(group2=X["group2"].replace({"g1": "rest", "g2": "rest"}))
+
+    clf = classifier(sensitive="group2", drop_sensitive=True).fit(by_hand(binary.X), binary.y)
+    np.testing.assert_array_equal(
+        merged.predict_proba(binary.test), clf.predict_proba(by_hand(binary.test))
+    )
+    ours = merged.fairness_report(binary.test, binary.y_test, n_boot=0)
+    theirs = clf.fairness_report(by_hand(binary.test), binary.y_test, n_boot=0)
+    pd.testing.assert_series_equal(values(ours, "group2"), values(theirs, "group2"))
+    assert "put together as rest: g1, g2" in str(ours)
+    assert "2 groups (group2)" in str(merged.summary())
+    assert "put together as rest: g1, g2" in str(merged.summary())
+
+
+def test_the_choice_is_kept_by_clones_and_files(merged, binary, tmp_path):
+    merged.save(tmp_path / "m.pyfairme")
+    loaded = pf.load(tmp_path / "m.pyfairme")
+    assert loaded.merge == {"group2": {"rest": ["g1", "g2"]}}
+    assert loaded.design_ == merged.design_
+    assert clone(merged).get_params()["merge"]["group2"]["rest"].tolist() == ["g1", "g2"]
+    asked = {"X": binary.test, "y": binary.y_test, "n_boot": 0}
+    every = loaded.fairness_report(**asked, exclude={})
+    assert set(every[every["attribute"] == "group2"]["group"]) == {"all", "g0", "g1", "g2"}
+    few = asked | {"X": binary.test.assign(group2="g0"), "attributes": ["group1"]}
+    assert set(loaded.fairness_report(**few)["attribute"]) == {"all", "group1"}  # not reported
+    with pytest.raises(ValueError, match=r"merge .*\[changed-after-fit\]"):
+        loaded.set_params(merge=None).save(tmp_path / "n.pyfairme")
+
+
+def test_a_penalty_on_a_few_people_is_warned_of(binary, classifier):
+    few = binary.X.assign(group1=binary.X["group1"].to_numpy(copy=True))
+    few.iloc[:3, few.columns.get_loc("group1")] = "unknown"
+    said = r"fewer than 5 training rows \(group1: unknown [1-3]\).*\[tiny-groups\]"
+    with pytest.warns(pf.DataWarning, match=said):
+        classifier(epochs=1, min_steps=1).fit(few, binary.y)
+    classifier(epochs=1, min_steps=1, exclude={"group1": "unknown"}).fit(few, binary.y)
+    classifier(epochs=1, min_steps=1, fairness_weight=0).fit(few, binary.y)

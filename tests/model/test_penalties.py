@@ -232,3 +232,19 @@ def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
     plain = jax.grad(lambda h: loss(h, jnp.array(-1.0), params)[0])(hidden)
     found = jax.grad(lambda h: loss(h, jnp.array(0.2), params)[0])(hidden)
     np.testing.assert_allclose(found, -0.2 * plain, rtol=1e-5, atol=1e-10)
+
+
+@pytest.mark.parametrize("criterion", ["equalized_odds", "demographic_parity"])
+@pytest.mark.parametrize("penalty", list(PENALTIES))
+def test_rows_of_no_group_count_for_nothing(penalty, criterion):
+    """As if the rows were not there, but for the adversaries' share of each row."""
+    out = np.arange(60) % 3 == 0
+    view = _view()
+    codes = np.array(view.sensitive)
+    codes[out, 1] = -1
+    fewer = {name: getattr(view, name)[~out] for name in ("prediction", "outcome", "strata")}
+    rest = view._replace(**fewer, sensitive=view.sensitive[~out], share=view.share[~out])
+    params, found = _run(penalty, view._replace(sensitive=jnp.asarray(codes)), criterion)
+    _, expected = _run(penalty, rest, criterion, params)
+    name = f"{penalty}/mixed/race"
+    np.testing.assert_allclose(found[name], expected[name], rtol=2e-4, atol=1e-6)

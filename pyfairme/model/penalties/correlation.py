@@ -40,7 +40,9 @@ class Correlation:
         for index, attribute in enumerate(attributes):
             groups = members(view, index, attribute)
             quantity = compared(view, criterion)
-            terms = [_correlation(quantity, groups, rows) for rows in row_sets(view, criterion)]
+            terms = [
+                _correlation(quantity, groups, rows) for rows in row_sets(view, criterion, groups)
+            ]
             plain_factor(name, view, index, attribute, jnp.stack(terms).mean())
 
 

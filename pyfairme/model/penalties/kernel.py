@@ -44,7 +44,7 @@ class Kernel:
         quantity = compared(view, criterion)
         for index, attribute in enumerate(attributes):
             groups = members(view, index, attribute) * jnp.sqrt(view.balance[index])
-            terms = [_alignment(quantity, groups, w) for w in row_sets(view, criterion)]
+            terms = [_alignment(quantity, groups, w) for w in row_sets(view, criterion, groups)]
             plain_factor(name, view, index, attribute, jnp.stack(terms).mean())
 
 

@@ -91,7 +91,7 @@ def positive(view: View) -> Array:
 
 
 def members(view: View, index: int, attribute: AttributeCodes) -> Float[Array, "n l"]:
-    """One-hot levels; a row whose level training never saw (-1) belongs to none."""
+    """One-hot groups; a row of none (-1), as its level is left out or new, belongs to none."""
     return jax.nn.one_hot(view.sensitive[:, index], attribute.levels)
 
 
@@ -103,13 +103,19 @@ def plain_factor(
     numpyro.factor(f"{name}/{view.name}/{attribute.name}", -weighted)
 
 
-def row_sets(view: View, criterion: str) -> list[Float[Array, " n"]]:
-    """Row weights of each set of rows in which the criterion compares the groups."""
+def row_sets(
+    view: View, criterion: str, groups: Float[Array, "n l"] | None = None
+) -> list[Float[Array, " n"]]:
+    """Row weights of each set of rows in which the criterion compares the groups.
+
+    Rows that belong to none of the ``groups``, see `members`, weigh nothing.
+    """
+    share = view.share if groups is None else view.share * (groups > 0).any(axis=1)
     if criterion == "equal_opportunity":
-        return [view.share * positive(view)]
+        return [share * positive(view)]
     if criterion == "equalized_odds" and view.strata is not None:
-        return [view.share * view.strata[:, c] for c in range(view.strata.shape[1])]
-    return [view.share]
+        return [share * view.strata[:, c] for c in range(view.strata.shape[1])]
+    return [share]
 
 
 def compared(view: View, criterion: str) -> Float[Array, "n v"]:
@@ -143,7 +149,7 @@ def group_gaps(
     groups = members(view, index, attribute)
     quantity = compared(view, criterion)
     gaps, exists = [], []
-    for weight in row_sets(view, criterion):
+    for weight in row_sets(view, criterion, groups):
         mass = weight @ groups
         mean = ((weight[:, None] * groups).T @ quantity) / jnp.maximum(mass, 1e-12)[:, None]
         overall = (weight @ quantity) / jnp.maximum(weight.sum(), 1e-12)

@@ -81,7 +81,7 @@ def estimator_facts(estimator: FairMixedEffects) -> Facts:
 
 def _lead(estimator: FairMixedEffects, record: TrainingRecord | None) -> str:
     factors = [f"{len(f.levels):,} clusters ({_names([f.column])})" for f in _factors(estimator)]
-    groups = [f"{len(a.levels)} groups ({_names([a.name])})" for a in estimator.design_.attributes]
+    groups = [f"{len(a.groups)} groups ({_names([a.name])})" for a in estimator.design_.attributes]
     rows = [f"{record.rows:,} training rows"] if record else []
     return ", ".join([*rows, *factors, *groups]) + "."
 
@@ -155,7 +155,8 @@ def _groups(attribute: Any, entry: Any) -> str:
         for p in cut
     ]
     (name,) = listed([attribute.name])
-    return f"{'; '.join([name, *edges])}: {shown}{more}"
+    chosen = attribute.chosen.words()
+    return f"{'; '.join([name, *edges])}: {shown}{more}{'; ' * bool(chosen)}{chosen}"
 
 
 def _dropped(estimator: FairMixedEffects) -> list[str]:
@@ -299,7 +300,7 @@ def _findings(
     for attribute in estimator.design_.attributes:
         small = [
             (level, int(n))
-            for level, n in zip(attribute.levels, attribute.counts, strict=True)
+            for level, n in zip(attribute.groups, attribute.group_counts, strict=True)
             if n < SMALL
         ]
         if small:
