@@ -10,7 +10,15 @@ import pandas as pd
 from pyfairme.cli.problems import WIDTH
 from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
-from pyfairme.metrics.names import listed, short_names
+from pyfairme.metrics.names import listed, listed_name, short_names
+from pyfairme.report.display.facts import Finding
+from pyfairme.report.display.report_remarks import (
+    CONSTANT,
+    chosen_groups,
+    constant_decisions,
+    small_groups,
+    tiny_groups,
+)
 
 ACCURACY = (
     *("auroc", "balanced_accuracy", "log_loss", "brier"),
@@ -22,9 +30,7 @@ DISPARITIES = (  # on the screen; the file has all
 )
 MOST_CLASSES = 6
 MOST_CLUSTERS = 20
-MOST_GROUPS = 8
 FAIR = "0 is fair. "
-CONSTANT = "for every row: no sign of fairness"  # as the notes of a report say
 LEGEND = {
     "classification": (
         "TPR SD, FPR SD: standard deviation between groups of the true-positive and the "
@@ -141,30 +147,28 @@ def _unclear(line: pd.Series) -> bool:
 
 def _remarks(block: pd.DataFrame, spread: pd.DataFrame) -> Iterator[str]:
     """Say how much cannot be resolved, and which groups are too small to tell."""
-    for said in spread.loc[spread["note"].str.contains(CONSTANT), "note"].head(1):
-        what = said.partition(" for every row")[0].removeprefix("decides ")
-        text = (
-            f"Every row is decided {what}: spreads of 0 are no sign of fairness here. Try "
-            "--threshold balanced_accuracy when fitting."
-        )
-        yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
+    said = [*constant_decisions(spread, "--threshold balanced_accuracy when fitting")]
+    yield from map(_remark, [*said, *chosen_groups(spread)])
     shown = spread.loc[spread["metric"].isin(DISPARITIES) & spread["null_high"].notna()]
     unclear = sum(_unclear(line) for _, line in shown.iterrows())
     if unclear:
         yield f"Not resolvable (~): {unclear} of the {len(shown)} values that chance is known of."
-    cells = block.loc[block["note"].str.contains("small cell|empty cell") & (block["n"] < 30)]
-    cells = cells.loc[cells["attribute"] != "all"]
+    for attribute, label, note in spread[["attribute", "metric", "note"]].itertuples(index=False):
+        if label in DISPARITIES and (tiny := tiny_groups(note)):
+            yield _remark(Finding(listed_name(attribute), f"{metric_label(label)} {tiny}"))
+    yield from map(_remark, small_groups(block))
     names = short_names(spread["attribute"], WIDTH, blanks=True)
-    for attribute in dict.fromkeys(cells["attribute"]):
-        groups = list(dict.fromkeys(cells.loc[cells["attribute"] == attribute, "group"]))
-        more = f", {len(groups) - MOST_GROUPS} more" if len(groups) > MOST_GROUPS else ""
-        text = f"Few rows (a rate rests on fewer than 30): {names[attribute]} "
-        text += ", ".join(listed(groups[:MOST_GROUPS])) + more + "."
-        yield textwrap.fill(text, WIDTH, subsequent_indent="  ")
     absent = sorted(set(spread.loc[spread["value"].isna(), "attribute"]))
     if absent:
         said = ", ".join(listed(names[attribute] for attribute in absent))
         yield f"Empty values ({said}): the note in the file says why."
+
+
+def _remark(said: Finding) -> str:
+    """Return a sentence, in lines of the screen's width."""
+    text = f"{said.subject}: {said.text}" if said.subject else said.text
+    text = text[:1].upper() + text[1:] if not said.subject else text
+    return textwrap.fill(text if text.endswith(".") else f"{text}.", WIDTH, subsequent_indent="  ")
 
 
 def by_cluster_text(report: pd.DataFrame, effects: str = "mixed") -> str:

@@ -11,6 +11,7 @@ import typer
 from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.fit_options import estimator_keywords
+from pyfairme.cli.level_options import ExcludeLevels, MergeLevels, chosen_levels
 from pyfairme.cli.options import DropMissingTarget, Names, Weight, keyword, option
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
@@ -18,6 +19,7 @@ from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensit
 from pyfairme.cli.saved_models import Model, key_of_models, remember_reading
 from pyfairme.cli.table_files import check_output, read_table_as, write_table
 from pyfairme.cli.training_table import Learning, Split, read_learning
+from pyfairme.data.schema import attribute_name
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor
 from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES
@@ -108,6 +110,8 @@ def fit(
         str | None,
         keyword("criterion", "NAME", "equalized_odds, demographic_parity or equal_opportunity."),
     ] = None,
+    exclude: ExcludeLevels = None,
+    merge: MergeLevels = None,
     drop_sensitive: Annotated[
         bool, typer.Option("--drop-sensitive", help="Hide sensitive columns from the network.")
     ] = False,
@@ -187,10 +191,11 @@ def fit(
             weight=weight,
             positive=positive,
         )
+        levels = chosen_levels(exclude, merge, map(attribute_name, roles.sensitive))
         learning = read_learning(frame, roles, task, likelihood, drop_missing=drop_missing_target)
         gone = f"; {learning.left_out:,} rows without a target are left out"
         typer.echo(f"{size}{gone if learning.left_out else ''}\n{learning.described()}")
-        estimator = _estimator(learning, variant, keywords)
+        estimator = _estimator(learning, variant, {**keywords, **levels})
         split = learning.split(hold_out, seed)
         _say_split(learning, split)
         start = time.perf_counter()

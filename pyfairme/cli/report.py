@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 
 from pyfairme.cli.fairness_text import by_cluster_text, fairness_text
+from pyfairme.cli.level_options import ExcludeLevels, MergeLevels, chosen_levels
 from pyfairme.cli.options import DropMissingTarget, Names, Unseen, Weight, option
 from pyfairme.cli.problems import WIDTH, one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
@@ -23,7 +24,7 @@ from pyfairme.cli.roles import (
 from pyfairme.cli.saved_models import Model, load_model, read_for_model, rows_for_model, set_unseen
 from pyfairme.cli.table_files import check_columns, check_folder, check_output
 from pyfairme.data.columns import label_of
-from pyfairme.data.schema import Sensitive
+from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.file_names import free_name, readable_part
 from pyfairme.metrics.names import short_names
 from pyfairme.plots import plot_cluster_effects, plot_group_rates, plot_training
@@ -67,6 +68,8 @@ def report(
     min_group_size: Annotated[
         int, option("NUMBER", "Rows below which groups are put together; see the docs.", min=0)
     ] = 0,
+    exclude: ExcludeLevels = None,
+    merge: MergeLevels = None,
     html: Annotated[
         Path | None,
         option("FILE", "Also write the fairness card, one page (or the same as .md or .json)."),
@@ -93,7 +96,7 @@ def report(
     with one_line_errors():
         check_folder(out)
         if html is not None:
-            _check_card(html, min_group_size, (model, table))
+            _check_card(html, by_cluster and min_group_size > 1, (model, table))
         fitted = set_unseen(load_model(model), unseen)
         classes = getattr(fitted, "classes_", ())
         every = read_for_model(
@@ -107,6 +110,9 @@ def report(
         check_columns([target], every, "--target")
         attributes = parse_sensitive(attribute, every, "--attribute") if attribute else None
         rows = rows_for_model(fitted, every, table, judge=attributes is None)
+        names = fitted.design_.schema.attribute_names
+        names = names if attributes is None else tuple(map(attribute_name, attributes))
+        levels = chosen_levels(exclude, merge, names)
         frame, y = read_target(rows, target, drop_missing=drop_missing_target)
         counted = read_weight(frame, weight)
         X = frame.drop(columns=[target] if weight is None else [target, weight])
@@ -123,6 +129,7 @@ def report(
                     level=level,
                     min_group_size=min_group_size,
                     sample_weight=counted,
+                    **levels,
                 )
 
         left_out = len(every) - len(frame)
@@ -155,16 +162,18 @@ def report(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # the report has said them; the card holds them
                 options: Any = {"n_boot": n_boot, "level": level, "sample_weight": counted}
+                options |= {"min_group_size": min_group_size, **levels}
                 card = fitted.card(X, y, attributes, **options)
             typer.echo(f"\nFairness card: {card.save(html).resolve()}")
         _say_no_groups(fitted, attributes)
 
 
-def _check_card(path: Path, min_group_size: int, inputs: Iterable[Path]) -> None:
+def _check_card(path: Path, clusters_alone: bool, inputs: Iterable[Path]) -> None:
     """Refuse a card that cannot be written, or would show what is to be hidden."""
-    if min_group_size > 1:
+    if clusters_alone:
         raise ValueError(
-            "A card shows groups and clusters of any size: leave out --html or --min-group-size. "
+            "A card has the report of all rows, which beside that of every cluster would reveal "
+            "groups smaller than --min-group-size: leave out --html or --by-cluster. "
             "[card-shows-all]"
         )
     check_suffix(path)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.chosen_levels import ChosenLevels
+from pyfairme.data.chosen_levels import EVERY_LEVEL, ChosenLevels
 from pyfairme.data.columns import (
     MISSING,
     column_kind,
@@ -22,7 +22,6 @@ from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, 
 from pyfairme.metrics.names import join_names
 
 MOST_NUMERIC_LEVELS = 20
-EVERY_LEVEL = ChosenLevels()
 
 
 @dataclass(frozen=True)

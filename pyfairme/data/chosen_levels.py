@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -72,6 +72,13 @@ class ChosenLevels:
         codes = [-1 if level in self.out else names.index(self.name_of(level)) for level in levels]
         return tuple(names), tuple(codes)
 
+    def relabelled(self, labels: np.ndarray) -> np.ndarray:
+        """Return labels of rows, (n,), with the names of groups that are put together."""
+        texts, new = labels.astype(str), labels.copy()
+        for target, old in self.together:
+            new[np.isin(texts, old)] = target
+        return new
+
     def words(self, labels: np.ndarray | None = None) -> str:
         """Say what was chosen; with ``labels``, one per row (n,), how many rows are left out."""
         names = dict(zip(self.out, listed(self.out), strict=True))
@@ -83,6 +90,9 @@ class ChosenLevels:
         said += [f"put together as {listed([new])[0]}: {', '.join(listed(old))}"
                  for new, old in self.together]  # fmt: skip
         return "; ".join(said)
+
+
+EVERY_LEVEL = ChosenLevels()
 
 
 def read_choice(exclude: Any, merge: Any) -> dict[str, ChosenLevels]:
@@ -102,12 +112,12 @@ def read_choice(exclude: Any, merge: Any) -> dict[str, ChosenLevels]:
     """
     for keyword, given in (("exclude", exclude), ("merge", merge)):
         if given is not None and not _by_name(given):
-            raise _wrong(keyword, given)
+            _refuse(keyword, given)
     out = {name: _levels("exclude", given) for name, given in (exclude or {}).items()}
     together: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {}
     for name, given in (merge or {}).items():
         if not _by_name(given):
-            raise _wrong("merge", merge)
+            _refuse("merge", merge)
         together[name] = tuple((new, _levels("merge", old)) for new, old in given.items())
     names = dict.fromkeys([*out, *together])
     found = {name: ChosenLevels(out.get(name, ()), together.get(name, ())) for name in names}
@@ -129,7 +139,7 @@ def _levels(keyword: str, given: Any) -> tuple[str, ...]:
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
     levels = list(given) if several else [given]
     if isinstance(given, Mapping) or any(_no_level(level) for level in levels):
-        raise _wrong(keyword, given)
+        _refuse(keyword, given)
     return tuple(map(label_of, levels))
 
 
@@ -137,13 +147,13 @@ def _no_level(level: Any) -> bool:
     return level is None or not np.isscalar(level)
 
 
-def _wrong(keyword: str, given: Any) -> ValueError:
+def _refuse(keyword: str, given: Any) -> NoReturn:
     forms = {
         "exclude": "{'race': ['Unknown']}, by the name of an attribute a level or several",
         "merge": "{'race': {'other': ['Aleut', 'Inuit']}}, by the name of an attribute the new "
         "name and its levels",
     }
-    return ValueError(
+    raise ValueError(
         f"Invalid value of {keyword}: {shown(given)}. Expected the form {forms[keyword]}; or None. "
         "[chosen-levels]"
     )

@@ -528,6 +528,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         n_boot: int = 200,
         level: float = 0.9,
         sample_weight: ArrayLike | None = None,
+        min_group_size: int = 0,
+        exclude: Exclude = None,
+        merge: Merge = None,
     ) -> Any:
         """Return the fairness card: what the model is, does to every group, and should not do.
 
@@ -535,8 +538,12 @@ class FairMixedEffects(BaseEstimator, ABC):
         ----------
         X, y
             Rows to judge, (n, columns) and (n,), best held out.
-        attributes, n_boot, level, sample_weight
+        attributes, n_boot, level, sample_weight, exclude, merge
             As of `fairness_report`.
+        min_group_size
+            As of `fairness_report`. What would show smaller groups by subtraction is left out:
+            lines and effects of single clusters, what random effects do to groups, sizes of
+            training groups.
         intended_use
             What the model is for, and what it is not for: no table tells.
 
@@ -550,6 +557,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         from pyfairme.report.card.fairness_card import fairness_card
 
         options: Any = {"n_boot": n_boot, "level": level, "sample_weight": sample_weight}
+        options |= {"min_group_size": min_group_size, "exclude": exclude, "merge": merge}
         return fairness_card(self, X, y, attributes, intended_use=intended_use, **options)
 
     def random_disparity(
@@ -558,12 +566,17 @@ class FairMixedEffects(BaseEstimator, ABC):
         attributes: Attributes | None = None,
         by_cluster: bool = True,
         level: float = 0.9,
+        exclude: Exclude = None,
+        merge: Merge = None,
     ) -> pd.DataFrame:
         """Report what the random effects do to every group, with posterior intervals.
 
         See `pyfairme.estimators.random_part_disparity.random_disparity` for parameters and columns.
         """
-        return random_part_disparity.random_disparity(self, X, attributes, by_cluster, level)
+        chosen: Any = {"exclude": exclude, "merge": merge}
+        return random_part_disparity.random_disparity(
+            self, X, attributes, by_cluster, level, **chosen
+        )
 
     # What it shows of itself -----------------------------------------------------------------
 

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.chosen_levels import EVERY_LEVEL, Exclude, Merge
 from pyfairme.data.columns import MISSING, natural_order
 from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators import fairness_report, table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.chosen_groups import levels_to_compare
 from pyfairme.estimators.table_predictions import table_query
 from pyfairme.inference.predictions import Query
 from pyfairme.inference.random_part_by_group import MEASURES, cell_sums
@@ -63,6 +65,8 @@ def random_disparity(
     attributes: Attributes | None = None,
     by_cluster: bool = True,
     level: float = 0.9,
+    exclude: Exclude = None,
+    merge: Merge = None,
 ) -> pd.DataFrame:
     r"""Measure what the random effects add to the disparity between groups.
 
@@ -95,6 +99,9 @@ def random_disparity(
         Add the lines of every cluster to those of all rows together.
     level
         Coverage of the posterior intervals.
+    exclude, merge
+        Levels of attributes that are left out, with their rows, or put together, as of
+        ``fairness_report``: by default those of the estimator.
 
     Returns
     -------
@@ -146,18 +153,27 @@ def random_disparity(
             "was "
             "fitted with none. [no-attribute]"
         )
+    sensitive = {a.name: fairness_report.groups_of(a, frame) for a in judged}
+    chosen = levels_to_compare(estimator, sensitive, exclude, merge)
     places = _places(estimator, frame, by_cluster)
     classes = list(getattr(estimator, "classes_", [""]))
     labels = classes if len(classes) > 2 else classes[-1:]
     unit = float(estimator.target_.value_scale)
     parts = []
     for attribute in judged:
-        groups = fairness_report.groups_of(attribute, frame)
+        groups = sensitive[attribute.name]
         others = [n for n in (fairness_report.NEW_LEVEL, MISSING) if n not in attribute.levels]
         levels = [*attribute.levels, *(name for name in others if (groups == name).any())]
-        means = _means(query, places, pd.Index(levels).get_indexer(groups), len(levels))
-        named = [apart(name, (ALL,)) for name in levels]
-        lines = _lines(means, places, named, labels, level, unit)
+        own, there, found = chosen.get(attribute.name, EVERY_LEVEL), places, query
+        kept = ~np.isin(groups.astype(str), own.out)
+        if not kept.all():
+            part, found = table_query(estimator, frame[kept], joint=True)
+            there = _places(estimator, part, by_cluster)
+        names, _ = own.groups(levels)
+        codes = pd.Index(names).get_indexer(own.relabelled(groups)[kept])
+        means = _means(found, there, codes, len(names))
+        named = [apart(name, (ALL,)) for name in names]
+        lines = _lines(means, there, named, labels, level, unit)
         parts.append(lines.assign(attribute=apart(attribute.name, (ALL,))))
     return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
 

@@ -60,7 +60,7 @@ def test_the_screen_says_rows_clusters_and_what_chance_explains(reported):
     seen = output[output.index("SEEN CLUSTERS") : output.index("UNSEEN CLUSTERS")]
     assert seen.count(" ~\n") == unclear > 0
     assert f"Not resolvable (~): {unclear} of the {known} values" in seen
-    assert "Few rows (a rate rests on fewer than 30): " in seen
+    assert ": fewer than 30 rows behind a rate: " in " ".join(seen.split())
 
 
 def test_clusters_are_listed(reported):
@@ -101,7 +101,28 @@ def test_a_card_is_written_beside_the_report(call, refused, model, later, tmp_pa
     assert [line["metric"] for line in told] == found["metric"].tolist()
     np.testing.assert_allclose([line["value"] or 0 for line in told], found["value"].fillna(0))
     assert "[card-suffix]" in refused(*command, "--html", tmp_path / "card.pdf")
-    assert "[card-shows-all]" in refused(*command, "--html", page, "--min-group-size", "5")
+    alone = ("--by-cluster", "--min-group-size", "5")
+    assert "[card-shows-all]" in refused(*command, "--html", page, *alone)
+
+
+def test_levels_are_left_out_and_put_together(call, refused, model, later, tmp_path):
+    page = tmp_path / "card.md"
+    command = ["report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0"]
+    command += ["--attribute", "region"]
+    result = call(*command, "--merge", "region:far=2, 3", "--html", page)
+    assert result.exit_code == 0, result.output
+    report = pd.read_csv(tmp_path / "fairness_report.csv")
+    assert set(report.query("attribute == 'region'")["group"]) == {"all", "1", "far"}
+    for text in (result.output, page.read_text("utf-8")):
+        assert "put together as far: 2, 3" in " ".join(text.split())
+    for options, said in (
+        (("--exclude", "sex=f"), "names no sensitive attribute; these are region. [unknown-attr"),
+        (("--exclude", "region"), "expected the form race=Unknown, got 'region'. [chosen-levels]"),
+        (("--merge", "region:2,3"), "expected the form race:other=Aleut,Inuit"),
+        (("--exclude", "region=1,"), "[empty-item]"),
+        (("--exclude", "region=9"), "No row has the level '9' of 'region'"),
+    ):
+        assert said in refused(*command, *options)
 
 
 def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):

@@ -311,7 +311,7 @@ def test_one_decision_for_all_rows_is_no_fairness(clf, binary):
     assert (told == of_decisions).all()
     assert told.any()
     text = " ".join(fairness_text(found).split())
-    assert "Every row is decided 0: spreads of 0 are no sign of fairness here. Try" in text
+    assert "Every row is decided 0: equal rates are no sign of fairness. Try --threshold" in text
     assert "0 is fair" not in text
     usual = clf.fairness_report(binary.test, binary.y_test, n_boot=0)
     assert "0 is fair" in " ".join(fairness_text(usual).split())

@@ -205,3 +205,41 @@ def test_a_reader_chooses_lines(made, tmp_path):
     start, chosen = (mixed["clusters"] == "seen").sum(), (mixed["group"] == HOSTILE[1]).sum()
     title = re.search(r"<title>(.*?)</title>", done.stdout)[1]
     assert title == f"{start} of {len(frame)} lines; {chosen} of {len(frame)} lines; {chosen}"
+
+
+def test_a_card_compares_the_groups_that_are_chosen(made):
+    clf, X, y, _ = made
+    first, second, third = GROUPS
+    asked = {"exclude": {"who": second}, "merge": {"who": {"both": [first, third]}}}
+    asked["merge"]["who"]["both"].pop()
+    card = clf.card(X, y, n_boot=0, **asked)
+    report = clf.fairness_report(X, y, n_boot=0, **asked)
+    pd.testing.assert_frame_equal(card.tables["fairness_report"], report.frame)
+    for name in ("fairness_report", "calibration", "random_disparity", "fairness_by_cluster"):
+        lines = card.tables[name]
+        lines = lines[(lines["attribute"] == "who") & (lines["group"] != "all")]
+        assert set(lines["group"]) == {"both", third}, name
+    kept = X[X["who"] != second]
+    parts = clf.random_disparity(X, by_cluster=False, **asked).set_index(["group", "measure"])
+    alone = clf.random_disparity(kept, by_cluster=False).set_index(["group", "measure"])
+    assert parts.loc[("both", "excess"), "value"] == alone.loc[(first, "excess"), "value"]
+    assert parts.loc[("all", "tilt"), "n"] == len(kept)
+    assert "left out by choice" in card.markdown
+
+
+def test_a_card_of_large_groups_tells_no_small_one(made):
+    """No number of the page is of fewer rows, and none can be had by subtraction."""
+    clf, X, y, _ = made
+    card = clf.card(X, y, n_boot=0, min_group_size=90)
+    report = clf.fairness_report(X, y, n_boot=0, min_group_size=90)
+    pd.testing.assert_frame_equal(card.tables["fairness_report"], report.frame)
+    assert set(card.tables) == {"fairness_report", "calibration", "variance_components"}
+    calibration = card.tables["calibration"].query("bin == 'all' and attribute == 'who'")
+    groups = set(report[(report["attribute"] == "who") & (report["group"] != "all")]["group"])
+    assert "(small groups)" in groups == set(calibration["group"])
+    assert (calibration["n"] >= 90).all()
+    sizes = clf.design_.attributes[0].counts
+    data = next(s for s in card.sections if s.name == "Training data").parts[0]
+    sensitive = dict(data.items)["sensitive"]
+    assert not any(f"{int(n)}" in sensitive for n in sizes)
+    assert "groups of fewer than 90 rows are put together" in str(card.facts).replace("\n", " ")

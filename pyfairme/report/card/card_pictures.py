@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from pyfairme.metrics.names import ALL
 from pyfairme.plots.caterpillar import plot_caterpillar
@@ -53,7 +54,7 @@ def card_pictures(evidence: CardEvidence) -> Iterator[CardPicture]:
         several = len(set(evidence.report["clusters"])) > 1
         heading = f"Rates of every group: {BLOCKS[block]}" if several else "Rates of every group"
         yield _drawn(heading, title, figure)
-    effects = evidence.estimator.cluster_effects_
+    effects = pd.DataFrame() if evidence.hides else evidence.estimator.cluster_effects_
     for factor in dict.fromkeys(effects["factor"]) if len(effects) else ():
         lines = effects.loc[effects["factor"] == factor]
         for term in list(dict.fromkeys(lines["term"]))[:1]:

@@ -33,6 +33,18 @@ def cautions(evidence: CardEvidence) -> Iterator[Finding]:
         What the card rests on.
     """
     yield from map(message_finding, evidence.warnings)
+    if evidence.hides:
+        yield Finding(
+            "small groups",
+            f"groups of fewer than {evidence.min_group_size} rows are put together, and what would "
+            "show them by subtraction is left out: lines and effects of single clusters, what "
+            "random effects do to groups, sizes of groups in training"
+            + (
+                " and, over known and new clusters together, calibration by group."
+                if evidence.judged.sensitive and not evidence.groups
+                else "."
+            ),
+        )
     yield from _small_groups(evidence)
     yield from _unknown_groups(evidence)
     yield from _overlap(evidence)
@@ -48,7 +60,7 @@ def cautions(evidence: CardEvidence) -> Iterator[Finding]:
 
 
 def _small_groups(evidence: CardEvidence) -> Iterator[Finding]:
-    for attribute, labels in evidence.judged.sensitive.items():
+    for attribute, labels in evidence.groups.items():
         sizes = pd.Series(labels).value_counts()
         small = sizes.loc[sizes < SMALL]
         if len(small):
@@ -64,7 +76,7 @@ def _small_groups(evidence: CardEvidence) -> Iterator[Finding]:
 
 
 def _unknown_groups(evidence: CardEvidence) -> Iterator[Finding]:
-    for attribute, labels in evidence.judged.sensitive.items():
+    for attribute, labels in evidence.groups.items():
         for label, what in ((NEW_LEVEL, "a level that training never saw"), (MISSING, "no level")):
             known = [a.levels for a in evidence.estimator.design_.attributes if a.name == attribute]
             rows = int((labels == label).sum())
@@ -77,8 +89,9 @@ def _overlap(evidence: CardEvidence) -> Iterator[Finding]:
     """Say where clusters and groups go together: effects of clusters are then those of groups."""
     if not evidence.estimator.fit_.spec.factors:
         return
-    for attribute, labels in evidence.judged.sensitive.items():
-        table = pd.crosstab(evidence.judged.cluster, labels).to_numpy()
+    for attribute, labels in evidence.groups.items():
+        there = labels != None  # noqa: E711 (element by element)
+        table = pd.crosstab(evidence.judged.cluster[there], labels[there]).to_numpy()
         alone = table[(table > 0).sum(axis=1) == 1].sum() / table.sum()
         v = cramers_v(table)
         also = f"; {alone:.0%} of rows are in clusters of one group" if alone >= 0.01 else ""

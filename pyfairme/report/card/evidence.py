@@ -9,14 +9,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from pyfairme.data.chosen_levels import Exclude, Merge
 from pyfairme.data.input_types import Attributes, Table
 from pyfairme.estimators import fairness_report
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.estimators.keywords_after_fit import check_unchanged
 from pyfairme.estimators.random_part_disparity import random_disparity
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.metrics.array_inputs import check_count, check_share
+from pyfairme.metrics.small_groups import SMALL_GROUPS, merge_small_groups
 from pyfairme.notices import noted, unsaid
 from pyfairme.report.card.group_calibration import group_calibration
 from pyfairme.report.display.estimator_facts import estimator_facts
@@ -40,6 +43,9 @@ class CardEvidence:
         The fitted model, and what it shows of itself.
     judged
         Rows with their predictions.
+    groups
+        By attribute the group of each row as the card names it, (n,), None for rows whose level is
+        left out. Empty where groups must not be shown beside the report.
     report, by_cluster
         Reports of all rows, and of the mixed predictions in the largest clusters one by one.
     calibration, random_parts
@@ -48,11 +54,14 @@ class CardEvidence:
         What was warned of meanwhile, with codes.
     n_boot, level
         Bootstrap replicates, and coverage of the intervals.
+    min_group_size
+        Rows below which groups are put together; 0 and 1: no such limit.
     """
 
     estimator: FairMixedEffects
     facts: Facts
     judged: EvaluatedRows
+    groups: dict[str, np.ndarray]
     report: FairnessReport
     by_cluster: pd.DataFrame
     calibration: pd.DataFrame
@@ -60,6 +69,12 @@ class CardEvidence:
     warnings: tuple[str, ...]
     n_boot: int
     level: float
+    min_group_size: int = 0
+
+    @property
+    def hides(self) -> bool:
+        """Whether small groups are not to be told."""
+        return self.min_group_size > 1
 
     def part(self, heading: str) -> Part:
         """Return the part of the model's facts with a heading."""
@@ -73,10 +88,11 @@ class CardEvidence:
             "fairness_by_cluster": self.by_cluster,
             "calibration": self.calibration,
             "random_disparity": self.random_parts,
-            "cluster_effects": self.estimator.cluster_effects_,
             "variance_components": self.estimator.variance_components_,
-            "diagnostics": self.estimator.diagnostics_,
         }
+        if not self.hides:  # both have a line per cluster
+            found["cluster_effects"] = self.estimator.cluster_effects_
+            found["diagnostics"] = self.estimator.diagnostics_
         return {name: frame for name, frame in found.items() if len(frame)}
 
 
@@ -89,6 +105,9 @@ def gather(
     n_boot: int = 200,
     level: float = 0.9,
     sample_weight: ArrayLike | None = None,
+    min_group_size: int = 0,
+    exclude: Exclude = None,
+    merge: Merge = None,
 ) -> CardEvidence:
     """Compute what a card rests on; parameters as of ``fairness_report``.
 
@@ -103,27 +122,53 @@ def gather(
     check_unchanged(estimator)
     check_count(n_boot, "n_boot")
     check_share(level)
+    check_count(min_group_size, "min_group_size")
     options: Any = {"n_boot": n_boot, "level": level}
     with noted() as messages:
         judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
-        report = fairness_report.report(judged, by_cluster=False, **options)
-        clustered = bool(estimator.fit_.spec.factors)
-        by_cluster = _by_cluster(judged, options) if clustered else pd.DataFrame()
+        judged = groups_to_compare(estimator, judged, exclude, merge)
+        least: Any = {"min_group_size": min_group_size}
+        report = fairness_report.report(judged, by_cluster=False, **least, **options)
+        hides = min_group_size > 1
+        parts = bool(estimator.fit_.spec.factors) and not hides
+        by_cluster = _by_cluster(judged, options) if parts else pd.DataFrame()
         random_parts = pd.DataFrame()
-        if clustered and judged.sensitive:
+        if parts and judged.sensitive:
             with unsaid():  # the report has said it of the same rows
-                random_parts = random_disparity(estimator, X, attributes, level=level)
+                chosen: Any = {"exclude": exclude, "merge": merge}
+                random_parts = random_disparity(estimator, X, attributes, level=level, **chosen)
+    groups = _groups(judged, min_group_size)
     return CardEvidence(
         estimator=estimator,
-        facts=estimator_facts(estimator),
+        facts=estimator_facts(estimator, sizes=not hides),
         judged=judged,
+        groups=groups,
         report=report,
         by_cluster=by_cluster,
-        calibration=group_calibration(judged, level),
+        calibration=group_calibration(judged, groups, level),
         random_parts=random_parts,
         warnings=tuple(dict.fromkeys(messages)),
+        **least,
         **options,
     )
+
+
+def _groups(judged: EvaluatedRows, least: int) -> dict[str, np.ndarray]:
+    """Return the group of each row, put together where it is small.
+
+    Where known and new clusters are reported side by side, groups of both together would show what
+    either has put together.
+    """
+    labels: dict[str, np.ndarray] = {n: a.astype(object) for n, a in judged.sensitive.items()}
+    if least > 1 and labels:
+        if len(np.unique(judged.seen)) > 1:
+            return {}
+        merged = merge_small_groups(labels, judged.y if judged.classes else None, least)
+        labels = {name: np.asarray(each, object) for name, each in merged.items()}
+    for name, gone in judged.left_out.items():
+        labels[name] = labels[name].copy()
+        labels[name][gone & (labels[name] != SMALL_GROUPS)] = None
+    return labels
 
 
 def _by_cluster(judged: EvaluatedRows, options: Any) -> pd.DataFrame:

@@ -146,7 +146,7 @@ def fairness_card(
     intended_use
         What the model is for, and what it is not for.
     options
-        n_boot, level and sample_weight, as of ``fairness_report``.
+        n_boot, level, sample_weight, min_group_size, exclude and merge, as of ``fairness_report``.
 
     Raises
     ------

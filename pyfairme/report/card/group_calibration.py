@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,17 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def group_calibration(judged: EvaluatedRows, level: float) -> pd.DataFrame:
+def group_calibration(
+    judged: EvaluatedRows, groups: Mapping[str, np.ndarray], level: float
+) -> pd.DataFrame:
     """Tabulate probabilities against frequencies for every group of every attribute.
 
     Parameters
     ----------
     judged
         Rows of a classifier with their mixed predictions.
+    groups
+        By attribute the group of each row, (n,); None for rows of no group.
     level
         Coverage of the intervals of the observed frequency.
 
@@ -38,8 +42,8 @@ def group_calibration(judged: EvaluatedRows, level: float) -> pd.DataFrame:
     if not judged.classes:
         return pd.DataFrame(columns=COLUMNS)
     every = [_lines(judged, np.ones(len(judged.y), bool), ALL, ALL, level)]
-    for attribute, labels in judged.sensitive.items():
-        for group in pd.unique(labels):
+    for attribute, labels in groups.items():
+        for group in pd.unique(labels[labels != None]):  # noqa: E711 (element by element)
             name, of = apart(attribute, (ALL,)), apart(str(group), (ALL,))
             every.append(_lines(judged, labels == group, name, of, level))
     return pd.concat(every, ignore_index=True).reindex(columns=COLUMNS)

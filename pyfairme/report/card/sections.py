@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.chosen_levels import EVERY_LEVEL
 from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
@@ -97,19 +99,22 @@ def _use(evidence: CardEvidence, intended_use: str) -> Iterator[tuple[str, str]]
 
 
 def _factors(evidence: CardEvidence) -> Iterator[Part]:
-    trained = {
-        (a.name, level): int(n)
-        for a in evidence.estimator.design_.attributes
-        for level, n in zip(a.levels, a.counts, strict=True)
-    }
+    trained: dict[tuple[str, str], int] = defaultdict(int)
+    for a in evidence.estimator.design_.attributes:
+        chosen = evidence.judged.chosen.get(a.name, EVERY_LEVEL)
+        for level, n in zip(a.levels, a.counts, strict=True):
+            if level not in chosen.out:
+                trained[a.name, chosen.name_of(level)] += int(n)
     rows: list[tuple[Cell, ...]] = []
-    for attribute, labels in evidence.judged.sensitive.items():
+    for attribute, labels in evidence.groups.items():
         sizes = {str(name): int(n) for name, n in pd.Series(labels).value_counts().items()}
         only = [level for name, level in trained if name == attribute and level not in sizes]
+        only = [] if evidence.hides else only
         for level in (*sizes, *only):
-            counts = (trained.get((attribute, level), 0), sizes.get(level, 0))
-            rows.append((attribute, level, *map(Tally, counts)))
-    columns = ("attribute", "group", "training rows", "rows here")
+            own = [] if evidence.hides else [trained.get((attribute, level), 0)]
+            rows.append((attribute, level, *map(Tally, (*own, sizes.get(level, 0)))))
+    before = () if evidence.hides else ("training rows",)
+    columns = ("attribute", "group", *before, "rows here")
     yield Grid("Groups", columns, tuple(rows))
     clusters = pd.Series(evidence.judged.cluster).value_counts()
     if evidence.estimator.fit_.spec.factors:
@@ -152,7 +157,8 @@ def _analyses(evidence: CardEvidence, fairness: tuple[Part, ...]) -> Iterator[Pa
     yield from (part for part in fairness if not part.heading.startswith("Further"))
     yield from _calibration(evidence)
     if evidence.estimator.fit_.spec.factors:
-        yield _effects(evidence.estimator.cluster_effects_)
+        if not evidence.hides:
+            yield _effects(evidence.estimator.cluster_effects_)
         yield evidence.part("How much clusters differ")
     if len(evidence.random_parts):
         yield from _random_parts(evidence.random_parts)

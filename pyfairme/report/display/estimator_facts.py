@@ -46,13 +46,15 @@ MEASURES = {
 }
 
 
-def estimator_facts(estimator: FairMixedEffects) -> Facts:
+def estimator_facts(estimator: FairMixedEffects, sizes: bool = True) -> Facts:
     """Gather what a fitted estimator is.
 
     Parameters
     ----------
     estimator
         A fitted classifier or regressor.
+    sizes
+        Tell how many training rows the groups have.
 
     Raises
     ------
@@ -71,8 +73,8 @@ def estimator_facts(estimator: FairMixedEffects) -> Facts:
         f"{name}, fitted",
         _lead(estimator, record),
         (
-            Findings("To know", tuple(_findings(estimator, record, diagnostics))),
-            Fields("Data", tuple(_data(estimator, record))),
+            Findings("To know", tuple(_findings(estimator, record, diagnostics, sizes))),
+            Fields("Data", tuple(_data(estimator, record, sizes))),
             Fields("Model", tuple(_model(estimator, diagnostics))),
             _spread(estimator.variance_components_),
         ),
@@ -99,7 +101,9 @@ def _names(names: Iterable[str], most: int = MANY) -> str:
 # --- the data -----------------------------------------------------------------------------------
 
 
-def _data(estimator: FairMixedEffects, record: TrainingRecord | None) -> Iterator[tuple[str, str]]:
+def _data(
+    estimator: FairMixedEffects, record: TrainingRecord | None, counted: bool
+) -> Iterator[tuple[str, str]]:
     design = estimator.design_
     yield "target", _target(estimator)
     if record is None:
@@ -116,7 +120,7 @@ def _data(estimator: FairMixedEffects, record: TrainingRecord | None) -> Iterato
             text += f" of {size.fewest:,} to {size.most:,} rows (median {size.median:,.0f})"
         yield "cluster", text
     for entry, attribute in zip(design.schema.sensitive, design.attributes, strict=True):
-        yield "sensitive", _groups(attribute, entry)
+        yield "sensitive", _groups(attribute, entry, counted)
     if design.drop_sensitive and design.attributes:
         yield "hidden", f"{_names(design.schema.sensitive_columns)}: not seen by the network"
     numbers = [t for t in design.terms if isinstance(t, NumericTerm)]
@@ -145,9 +149,10 @@ def _target(estimator: FairMixedEffects) -> str:
     return f"classes {_names(map(label_of, classes))}{positive}"
 
 
-def _groups(attribute: Any, entry: Any) -> str:
+def _groups(attribute: Any, entry: Any, counted: bool) -> str:
     counts = list(zip(listed(attribute.levels), attribute.counts, strict=True))
-    shown = ", ".join(f"{level} {int(n):,}" for level, n in counts[:MANY])
+    each = [f"{level} {int(n):,}" if counted else level for level, n in counts[:MANY]]
+    shown = ", ".join(each)
     more = f" and {len(counts) - MANY} more" if len(counts) > MANY else ""
     cut = [part for part in components(entry) if isinstance(part, Binned)]
     edges = [
@@ -294,10 +299,11 @@ def _spread(table: pd.DataFrame) -> Grid:
 
 
 def _findings(
-    estimator: FairMixedEffects, record: TrainingRecord | None, table: pd.DataFrame
+    estimator: FairMixedEffects, record: TrainingRecord | None, table: pd.DataFrame, sizes: bool
 ) -> Iterator[Finding]:
-    yield from map(message_finding, record.warnings if record else ())
-    for attribute in estimator.design_.attributes:
+    said = record.warnings if record else ()
+    yield from map(message_finding, (s for s in said if sizes or "[tiny-groups]" not in s))
+    for attribute in estimator.design_.attributes if sizes else ():
         small = [
             (level, int(n))
             for level, n in zip(attribute.groups, attribute.group_counts, strict=True)

@@ -13,6 +13,12 @@ from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.metrics.report_notes import SMALL
 from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Span, Tally
+from pyfairme.report.display.report_remarks import (
+    chosen_groups,
+    constant_decisions,
+    small_groups,
+    tiny_groups,
+)
 from pyfairme.report.display.short_number import short_number
 
 SPREADS = {  # metrics that a verdict is about: what differs, and the group's own metric
@@ -41,13 +47,11 @@ RATES = {  # of a group: heading and whether its interval is shown
     "calibration_error": ("calibr. error", False),
 }
 BLOCKS = {"seen": "known clusters", "unseen": "new clusters"}
-CONSTANT = "for every row: no sign of fairness"  # as the notes of a report say
 CHANCE = (
     "SD: standard deviation over groups, 0 where all are alike. By chance up to: what groups that "
     "are treated alike show in 95 of 100 tables of this size."
 )
 MOST_CLASSES = 6
-MOST_NAMED = 4
 
 
 def fairness_facts(report: pd.DataFrame, effects: str | None = None) -> Facts:
@@ -120,11 +124,7 @@ def _block(
 
 def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
     spread = lines.loc[(lines["attribute"] != ALL) & (lines["group"] == ALL)]
-    said = spread.loc[spread["note"].str.contains(CONSTANT, regex=False), "note"]
-    for note in dict.fromkeys(text.partition(" for every row")[0] for text in said):
-        what = listed_name(note.removeprefix("decides "))
-        text = f"every row is decided {what}: equal rates are no sign of fairness"
-        yield Finding("", f"{text}. Try threshold='balanced_accuracy'.", "warn")
+    yield from constant_decisions(spread, "threshold='balanced_accuracy'")
     classes = list(dict.fromkeys(spread["class"]))
     for attribute, label in _in_turn(spread, ["attribute", "class"]):
         if classes.index(label) >= MOST_CLASSES:
@@ -136,8 +136,8 @@ def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
         yield from _verdict(subject, lines.loc[here])
     if len(classes) > MOST_CLASSES:
         yield Finding("", f"{len(classes) - MOST_CLASSES} more classes are in the lines.")
-    yield from dict.fromkeys(_chosen(spread))
-    yield from _small(lines)
+    yield from chosen_groups(spread)
+    yield from small_groups(lines)
 
 
 def _in_turn(lines: pd.DataFrame, names: list[str]) -> list[tuple[Any, ...]]:
@@ -161,25 +161,10 @@ def _verdict(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
             unequal |= more
             text += f", {'more than' if more else 'no more than'} chance ({short_number(chance)})"
             text += _ends(lines.loc[lines["metric"] == own]) if more else ""
-        said.append(f"{text}{_tiny(str(line['note']))}")
+        tiny = tiny_groups(str(line["note"]))
+        said.append(f"{text}, {tiny}" if tiny else text)
     if said:
         yield Finding(subject, "; ".join(said), "warn" if unequal else "plain")
-
-
-def _tiny(note: str) -> str:
-    """Return what a note says of groups of a few people that move the value."""
-    start = "moved by tiny groups: "
-    found = [part for part in note.split("; ") if part.startswith(start)]
-    return f", {found[0]}" if found else ""
-
-
-def _chosen(spread: pd.DataFrame) -> Iterator[Finding]:
-    """Say which groups were left out or put together by choice."""
-    starts = ("left out by choice: ", "put together as ")
-    for attribute, note in _in_turn(spread, ["attribute", "note"]):
-        said = [part for part in note.split("; ") if part.startswith(starts)]
-        if said:
-            yield Finding(listed_name(attribute), "; ".join(said))
 
 
 def _ends(lines: pd.DataFrame) -> str:
@@ -196,22 +181,6 @@ def _ends(lines: pd.DataFrame) -> str:
         for name, line in zip(names, ends, strict=True)
     ]
     return f" [{' to '.join(each)}]"
-
-
-def _small(lines: pd.DataFrame) -> Iterator[Finding]:
-    """Name the groups whose rates rest on few rows."""
-    cells = lines.loc[lines["note"].str.contains("small cell|empty cell") & (lines["n"] < SMALL)]
-    cells = cells.loc[cells["attribute"] != ALL]
-    for attribute in dict.fromkeys(cells["attribute"]):
-        mine = cells.loc[cells["attribute"] == attribute]
-        fewest = mine.groupby("group", sort=False)["n"].min()
-        names = listed(map(str, fewest.index))
-        each = [f"{name} {n}" for name, n in zip(names, fewest, strict=True)]
-        more = f" and {len(each) - MOST_NAMED} more" if len(each) > MOST_NAMED else ""
-        yield Finding(
-            listed_name(attribute),
-            f"fewer than {SMALL} rows behind a rate: {', '.join(each[:MOST_NAMED])}{more}",
-        )
 
 
 # --- tables -------------------------------------------------------------------------------------
