@@ -62,7 +62,15 @@ def _verdicts(lines: pd.DataFrame, names: tuple[str, str]) -> Iterator[Finding]:
             for key, name in zip(("value", "value_other"), names, strict=True)
         )
         tone: Any = {1.0: "good", -1.0: "warn"}.get(line["better"], "plain")
-        yield Finding(subject, f"{what} {before}, {after}", tone)
+        said = f"{what} {before}, {after}"
+        if _within_chance(line):
+            tone, said = "plain", f"{said}; neither more than chance"
+        yield Finding(subject, said, tone)
+
+
+def _within_chance(line: dict[str, Any]) -> bool:
+    """Whether both values are such as groups that are treated alike show; False if not known."""
+    return line["value"] <= line["null_high"] and line["value_other"] <= line["null_high_other"]
 
 
 def _table(lines: pd.DataFrame, names: tuple[str, str], heading: str, *, folded: bool) -> Grid:
@@ -76,7 +84,7 @@ def _table(lines: pd.DataFrame, names: tuple[str, str], heading: str, *, folded:
             Amount(float(line["value"])),
             Amount(float(line["value_other"])),
             Amount(float(line["change"])),
-            better.get(line["better"], ""),
+            "within chance" if _within_chance(line) else better.get(line["better"], ""),
         )
         for line in lines.to_dict("records")
     )

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import re
 
 import pandas as pd
 import pytest
@@ -113,6 +114,10 @@ def test_two_reports_side_by_side(found, after):
     assert "+ sex: true positive rates differ by .100 (plain), .030 (fair)" in text
     assert "! accuracy: balanced accuracy .800 (plain), .780 (fair)" in text
     assert Parsed(both._repr_html_()).tags.count("table") == 1
+    calm = found.assign(null_high=found["null_high"].where(found["metric"] != "tpr_sd", 0.2))
+    text = str(FairnessReport.of(calm).compare(after.assign(null_high=0.2), ("plain", "fair")))
+    assert "- sex: true positive rates differ by .100 (plain), .030 (fair); neither more" in text
+    assert re.search(r"TPR SD +.100 +.030 +-.070 +within chance", text)
     with pytest.raises(ValueError, match=r"no line in common.*\[reports-differ\]"):
         found.compare(after.assign(attribute="other"))
 
