@@ -34,7 +34,7 @@ def describe_table(
     roles
         Roles of the columns.
     covariates
-        Columns that the estimator sees, (n, columns).
+        Columns that the estimator is given, (n, columns).
     y
         The target, (n,).
     schema
@@ -45,6 +45,7 @@ def describe_table(
     lines = [_line("target", _target(y, schema.task, positive))]
     for entry in schema.cluster:
         lines.append(_line("cluster", _sizes(covariates, entry)))
+    covariates = covariates.drop(columns=list(roles.dropped))
     for entry in schema.sensitive:
         attribute = Attribute.fit(covariates, entry)
         counts = zip(listed(attribute.levels), attribute.counts, strict=True)

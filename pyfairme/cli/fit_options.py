@@ -75,7 +75,8 @@ def estimator_keywords(
         raise ValueError(
             f"{source} a grouping factor: give --cluster COLUMN. [slopes-without-cluster]"
         )
-    return {"cluster": roles.cluster or None, "sensitive": roles.sensitive, **keywords}
+    columns = {"categorical": roles.categorical, "drop": roles.dropped}
+    return {"cluster": roles.cluster or None, "sensitive": roles.sensitive, **columns, **keywords}
 
 
 def _variant(name: str | None) -> Mapping[str, Any]:

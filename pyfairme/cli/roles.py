@@ -48,9 +48,9 @@ class Roles:
     positive: str | None = None
 
     def covariates(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return all columns that the estimator sees; codes and groups become categories."""
+        """Return all columns but target and weight; codes and groups become categories."""
         weight = () if self.weight is None else (self.weight,)
-        kept = frame.drop(columns=[self.target, *weight, *self.dropped])
+        kept = frame.drop(columns=[self.target, *weight])
         levels = {name: _levels(pick(kept, name)) for name in [*self.groups(), *self.categorical]}
         return kept.assign(**levels)
 
@@ -67,7 +67,12 @@ class Roles:
         """Return the schema; raise ValueError for columns that cannot have their role."""
         try:
             return Schema.infer(
-                covariates, cluster=self.cluster, sensitive=self.sensitive, task=task
+                covariates,
+                cluster=self.cluster,
+                sensitive=self.sensitive,
+                task=task,
+                categorical=self.categorical,
+                drop=self.dropped,
             )
         except TypeError as error:  # nested values of a Parquet file
             raise ValueError(str(error)) from error

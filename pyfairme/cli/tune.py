@@ -26,6 +26,7 @@ from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.report.writing import write_csv
 from pyfairme.study import Tuning
 
+COLUMNS = ("cluster", "sensitive", "categorical", "drop")  # what the data set has
 LIGHT = {"hidden": (8,), "epochs": 1, "min_steps": 60}
 
 
@@ -210,7 +211,8 @@ def _read(
     learning = read_learning(frame, roles, "auto", None, drop_missing=False)
     schema = replace(learning.schema, target=target)
     name = path.name.split(".")[0]
-    return Dataset(learning.covariates, learning.y, schema, name=name, weight=learning.weight)
+    used = learning.covariates.drop(columns=list(drop))
+    return Dataset(used, learning.y, schema, name=name, weight=learning.weight)
 
 
 def _keywords(
@@ -222,7 +224,7 @@ def _keywords(
     found = estimator_keywords(roles, dataset.frame, variant, {})
     own = {"threshold": "balanced_accuracy"} if schema.task == "classification" else {}
     found = {**own, **settings, **found, **(LIGHT if quick else {})}
-    return {name: found[name] for name in found if name not in ("cluster", "sensitive")}
+    return {name: found[name] for name in found if name not in COLUMNS}
 
 
 def _kind(dataset: Dataset) -> type[FairMixedEffects]:

@@ -176,6 +176,8 @@ class Schema:
         sensitive: Sensitive | Sequence[Sensitive] = (),
         target: str | None = None,
         task: str = "classification",
+        categorical: str | Sequence[str] = (),
+        drop: str | Sequence[str] = (),
     ) -> Schema:
         """Assign the roles of a frame's columns from their dtypes.
 
@@ -192,13 +194,19 @@ class Schema:
             One sensitive attribute or a sequence of them; a tuple inside is an intersection.
         target, task
             As the attributes.
+        categorical
+            Name or names of columns of numbers that are codes of levels, not amounts.
+        drop
+            Name or names of columns that have no role: row numbers, names, what is known only
+            after the outcome.
 
         Raises
         ------
         ValueError
             For an empty frame, an unknown task, columns that are absent or duplicated, a cluster
             that is sensitive too, an attribute given twice, brackets of a column that is not
-            numeric, and for dates, times and complex numbers.
+            numeric, a column in ``drop`` or ``categorical`` that has another role, and for dates,
+            times and complex numbers.
         TypeError
             For column names that are not strings and for nested values.
         """
@@ -207,16 +215,19 @@ class Schema:
         frame = as_frame(frame)
         _check_frame(frame)
         _check_roles(frame, clusters, entries, task)
+        codes, dropped = names_of(categorical), names_of(drop)
+        _check_codes_and_dropped(frame, clusters, entries, codes, dropped)
         grouping = {name for entry in clusters for name in factor_columns(entry)}
         parts = [part for entry in entries for part in components(entry)]
         roles = dict.fromkeys(map(source, parts), "sensitive attribute")
         kinds = {
             name: column_kind(pick(frame, name), roles.get(name, "covariate"))
             for name in frame.columns
-            if name not in grouping
+            if name not in grouping and name not in dropped
         }
         _check_binned(kinds, entries)
         kinds |= {part: "categorical" for part in parts if isinstance(part, str)}
+        kinds |= dict.fromkeys(codes, "categorical")
         covariates = [name for name in kinds if name != target]
         numeric = tuple(name for name in covariates if kinds[name] == "numeric")
         categorical = tuple(name for name in covariates if kinds[name] != "numeric")
@@ -297,6 +308,37 @@ def _check_roles(
             f"Column {mixed[0]!r} is sensitive both as it is and binned: choose one of the two."
             " [two-roles]"
         )
+
+
+def names_of(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return one name, several or None as a tuple."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _check_codes_and_dropped(
+    frame: pd.DataFrame,
+    clusters: tuple[Grouping, ...],
+    entries: tuple[Sensitive, ...],
+    codes: tuple[str, ...],
+    dropped: tuple[str, ...],
+) -> None:
+    for role, names in (("categorical", codes), ("drop", dropped)):
+        check_present(names, frame.columns, role)
+        _refuse_repeats(names, f"column in {role}")
+    grouping = {name: "cluster" for entry in clusters for name in factor_columns(entry)}
+    parts = [part for entry in entries for part in components(entry)]
+    cut = {part.column: "cut into brackets" for part in parts if isinstance(part, Binned)}
+    plain = {part: "sensitive" for part in parts if isinstance(part, str)}
+    for role, names, others in (
+        ("dropped", dropped, {**dict.fromkeys(codes, "categorical"), **plain, **cut, **grouping}),
+        ("categorical", codes, {**cut, **grouping}),
+    ):
+        for name in names:
+            if name in others:
+                raise ValueError(
+                    f"Column {name!r} is {role} and {others[name]}: a column has one role. "
+                    "[two-roles]"
+                )
 
 
 def _refuse_repeats(names: Iterable[str], what: str) -> None:

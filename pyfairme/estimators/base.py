@@ -79,6 +79,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         cluster: Clusters | None = None,
         sensitive: Attributes = (),
         *,
+        categorical: str | Sequence[str] = (),
+        drop: str | Sequence[str] = (),
         random_intercepts: bool = True,
         random_slopes: Slopes | None = None,
         correlated: bool = False,
@@ -115,6 +117,8 @@ class FairMixedEffects(BaseEstimator, ABC):
     ) -> None:
         self.cluster = cluster
         self.sensitive = sensitive
+        self.categorical = categorical
+        self.drop = drop
         self.random_intercepts = random_intercepts
         self.random_slopes = random_slopes
         self.correlated = correlated

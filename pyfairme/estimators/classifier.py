@@ -61,6 +61,12 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     sensitive
         Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
         these for intersections.
+    categorical
+        Name or names of columns of numbers that are codes of levels, not amounts: postcodes,
+        regions 1 to 9. Text is categorical without a word.
+    drop
+        Name or names of columns of X that are not used: row numbers, names, what is known only
+        after the outcome.
     random_intercepts
         Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
         cluster still feeds the cluster adversary, the splits and the reports.
@@ -241,6 +247,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         cluster: Clusters | None = None,
         sensitive: Attributes = (),
         *,
+        categorical: str | Sequence[str] = (),
+        drop: str | Sequence[str] = (),
         random_intercepts: bool = True,
         random_slopes: Slopes | None = None,
         correlated: bool = False,
@@ -282,6 +290,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         super().__init__(
             cluster,
             sensitive,
+            categorical=categorical,
+            drop=drop,
             random_intercepts=random_intercepts,
             random_slopes=random_slopes,
             correlated=correlated,

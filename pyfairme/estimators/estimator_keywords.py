@@ -136,6 +136,17 @@ def check_settings(params: Mapping[str, Any]) -> None:
             f"Invalid value of offset: {shown(offset)}. Expected the name of one numeric column, "
             "or None; to add several, sum them into one column. [offset-name]"
         )
+    for name in ("categorical", "drop"):
+        columns = as_tuple(params[name])
+        if not all(isinstance(column, str) and column for column in columns):
+            raise ValueError(
+                f"Invalid value of {name}: {shown(params[name])}. Expected the name of a column "
+                "(text, not empty), or a list of names. [column-list]"
+            )
+        if offset in columns:
+            raise ValueError(
+                f"The offset {offset!r} is in {name} too: a column has one role. [two-roles]"
+            )
     check_choice("numeric_encoding", params["numeric_encoding"], ("auto", "standard", "piecewise"))
     if params["numeric_encoding"] == "piecewise" and not tuple(params["hidden"]):
         raise ValueError(

@@ -21,7 +21,7 @@ from pyfairme.data.chosen_levels import ChosenLevels
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.input_types import Attributes, Table
-from pyfairme.data.schema import check_sensitive
+from pyfairme.data.schema import check_sensitive, components, source
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
@@ -212,7 +212,10 @@ def attributes_to_judge(
     check_sensitive(items)
     columns = [name for item in items if item in known for name in known[item].columns]
     check_present(columns, frame.columns, "sensitive")
-    Schema.infer(frame, sensitive=tuple(item for item in items if item not in known))
+    more = tuple(item for item in items if item not in known)
+    asked = {source(part) for item in more for part in components(item)}
+    unused = [c for c in as_tuple(estimator.drop) if c in frame and c not in asked]
+    Schema.infer(frame, sensitive=more, drop=unused)
     return tuple(known.get(item) or Attribute.fit(frame, item) for item in items)
 
 

@@ -52,6 +52,12 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         "negative_binomial", counts with variance mean + mean^2 / concentration. The formulas and
         priors stand in `pyfairme.model.likelihoods`. `KnownErrors`, for estimates with known
         standard errors. Or an object of your own, for positive amounts too (docs/extending.md).
+    categorical
+        Name or names of columns of numbers that are codes of levels, not amounts: postcodes,
+        regions 1 to 9. Text is categorical without a word.
+    drop
+        Name or names of columns of X that are not used: row numbers, names, what is known only
+        after the outcome.
     random_intercepts
         Give every cluster an intercept. False with ``random_slopes=None``: no random effects; the
         cluster still feeds the cluster adversary, the splits and the reports.
@@ -216,6 +222,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         cluster: Clusters | None = None,
         sensitive: Attributes = (),
         *,
+        categorical: str | Sequence[str] = (),
+        drop: str | Sequence[str] = (),
         likelihood: str | Likelihood = "normal",
         random_intercepts: bool = True,
         random_slopes: Slopes | None = None,
@@ -254,6 +262,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         super().__init__(
             cluster,
             sensitive,
+            categorical=categorical,
+            drop=drop,
             random_intercepts=random_intercepts,
             random_slopes=random_slopes,
             correlated=correlated,

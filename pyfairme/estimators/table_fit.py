@@ -71,6 +71,8 @@ def fit_table(
         cluster=estimator_keywords.as_tuple(estimator.cluster),
         sensitive=estimator_keywords.as_tuple(estimator.sensitive),
         task="regression" if strata is None else "classification",
+        categorical=estimator_keywords.as_tuple(estimator.categorical),
+        drop=estimator_keywords.as_tuple(estimator.drop),
     )
     estimator._seed = estimator_keywords.seed_from(estimator.random_state)
     estimator._class_weights = by_class

@@ -143,13 +143,20 @@ def _numbered(X: Any) -> pd.DataFrame:
 
 
 def _uses_names(estimator: FairMixedEffects) -> bool:
-    return bool(as_tuple(estimator.cluster) or as_tuple(estimator.sensitive))
+    return any(as_tuple(given) for given in _named(estimator).values())
+
+
+def _named(estimator: FairMixedEffects) -> dict[str, Any]:
+    names = ("cluster", "sensitive", "categorical", "drop")
+    return {name: getattr(estimator, name) for name in names}
 
 
 def _refuse_names(estimator: FairMixedEffects) -> None:
     if _uses_names(estimator):
+        roles = as_tuple(estimator.cluster) or as_tuple(estimator.sensitive)
+        which = "cluster and sensitive" if roles else "categorical and drop"
         raise ValueError(
-            "cluster and sensitive are names of columns, so X must be a pandas or polars frame; "
+            f"{which} are names of columns, so X must be a pandas or polars frame; "
             "got an array. In a Pipeline, let earlier steps return frames that keep the names: "
             "pipeline.set_output(transform='pandas'), and in a ColumnTransformer "
             "verbose_feature_names_out=False. [array-without-names]"

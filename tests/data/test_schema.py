@@ -141,3 +141,22 @@ def test_nested_values(value):
     frame = pd.DataFrame({"n": pd.Series([value, value], dtype=object)})
     with pytest.raises(TypeError, match=r"'n' holds values of type .* string, a number"):
         Schema.infer(frame)
+
+
+def test_codes_are_levels_and_dropped_columns_have_no_role():
+    frame = pd.DataFrame({"g": list("ab"), "code": [1, 2], "age": [20, 30], "day": pd.NaT})
+    schema = Schema.infer(frame, cluster="g", categorical="code", drop=["day"])
+    assert (schema.numeric, schema.categorical) == (("age",), ("code",))
+    bracket = Binned("age", (25,))
+    for options, message in (
+        ({"drop": "days"}, r"drop column 'days' is not in the frame. Did you mean 'day'.*absent"),
+        ({"categorical": "cod"}, r"categorical column 'cod' is not.*\[absent-column\]"),
+        ({"drop": ["g", "day"]}, r"'g' is dropped and cluster.*\[two-roles\]"),
+        ({"categorical": "g", "drop": "day"}, r"'g' is categorical and cluster.*\[two-roles\]"),
+        ({"drop": ["age", "day"], "sensitive": bracket}, r"dropped and cut into brackets"),
+        ({"categorical": "age", "drop": "day", "sensitive": bracket}, r"categorical and cut into"),
+        ({"drop": ["code"], "categorical": "code"}, r"'code' is dropped and categorical"),
+        ({"drop": ["day", "day"]}, r"column in drop 'day' is given twice.*\[given-twice\]"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Schema.infer(frame, **{"cluster": "g", **options})

@@ -13,6 +13,7 @@ from pyfairme.data.columns import MISSING, label_of
 from pyfairme.data.encoders import CategoricalTerm, NumericTerm
 from pyfairme.data.schema import Binned, components
 from pyfairme.estimators.check_fitted import check_fitted
+from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.keywords_after_fit import check_unchanged
 from pyfairme.estimators.training_record import TrainingRecord
 from pyfairme.metrics.names import listed
@@ -132,8 +133,10 @@ def _data(
     yield "categorical", ", ".join(shown[:MANY]) + more or "none"
     if design.offset:
         yield "offset", f"{_names([design.offset])}, added on the link scale"
-    if dropped := _dropped(estimator):
-        yield "left out", f"constant in training: {_names(dropped)}"
+    out = [f"as asked: {_names(given)}"] if (given := as_tuple(estimator.drop)) else []
+    out += [f"constant in training: {_names(dropped)}"] if (dropped := _dropped(estimator)) else []
+    if out:
+        yield "left out", "; ".join(out)
     if gaps := _gaps(numbers, levels, dict(record.gaps) if record else {}):
         yield "missing", gaps
 
