@@ -22,7 +22,7 @@ from pyfairme.report.display.report_remarks import (
 
 ACCURACY = (
     *("auroc", "balanced_accuracy", "log_loss", "brier"),
-    *("mse", "r2", "log_predictive_density"),
+    *("rmse", "mae", "r2", "mse", "log_predictive_density"),
 )
 DISPARITIES = (  # on the screen; the file has all
     *("tpr_sd", "fpr_sd", "mse_sd", "residual_sd"),

@@ -4,7 +4,16 @@ All functions take fairlearn's argument names. Definitions stand in the docstrin
 added by one new module here, see `pyfairme.metrics.metric`, or given to a report as an object.
 """
 
-from pyfairme.metrics.accuracy import auroc, balanced_accuracy, brier, log_loss, mse, r2
+from pyfairme.metrics.accuracy import (
+    auroc,
+    balanced_accuracy,
+    brier,
+    log_loss,
+    mae,
+    mse,
+    r2,
+    rmse,
+)
 from pyfairme.metrics.calibration import calibration_error_by_group, worst_group_calibration_error
 from pyfairme.metrics.conditional_disparity import conditional_demographic_disparity
 from pyfairme.metrics.counterfactual import counterfactual_gap
@@ -50,6 +59,7 @@ __all__ = [
     "interval_coverage",
     "interval_width",
     "log_loss",
+    "mae",
     "make_table",
     "mse",
     "mse_sd",
@@ -60,6 +70,7 @@ __all__ = [
     "regression_report_frame",
     "reliability_table",
     "residual_sd",
+    "rmse",
     "tpr_sd",
     "tpr_sd_corrected",
     "worst_group_accuracy",

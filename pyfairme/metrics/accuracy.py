@@ -208,6 +208,72 @@ def mse(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None
     return float(sk.mean_squared_error(outcome, prediction, sample_weight=weight))
 
 
+def rmse(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    """Compute the root of the mean squared error.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: real outcomes.
+    y_pred
+        Shape ``(n,)``: predictions, in the unit of the outcome.
+    sample_weight
+        Shape ``(n,)``: weights of rows.
+
+    Returns
+    -------
+    float
+        In the unit of the outcome.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ or values are not finite.
+
+    Examples
+    --------
+    >>> rmse([1, 2], [4, 5])
+    3.0
+    """
+    return float(np.sqrt(mse(y_true, y_pred, sample_weight=sample_weight)))
+
+
+def mae(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    """Compute the mean absolute error, which single large errors move less than `rmse`.
+
+    It is smallest for predictions of the median; a model of the mean of skewed outcomes, such as
+    counts, does not make it as small as can be.
+
+    Parameters
+    ----------
+    y_true
+        Shape ``(n,)``: real outcomes.
+    y_pred
+        Shape ``(n,)``: predictions, in the unit of the outcome.
+    sample_weight
+        Shape ``(n,)``: weights of rows.
+
+    Returns
+    -------
+    float
+        In the unit of the outcome.
+
+    Raises
+    ------
+    ValueError
+        When lengths differ or values are not finite.
+
+    Examples
+    --------
+    >>> mae([1, 2], [1, 4])
+    1.0
+    """
+    warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
+    outcome = as_real(y_true, "y_true")
+    error = np.abs(outcome - as_real(y_pred, "y_pred", len(outcome)))
+    return float(np.average(error, weights=as_weight(sample_weight, len(outcome))))
+
+
 def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
     """Compute the share of the outcome's variance that the prediction explains.
 

@@ -32,11 +32,11 @@ def by_loss(rows: PredictedRows) -> Table:
 
 
 def by_error(rows: PredictedRows) -> Table:
-    """Add up squared error and the first two moments of the outcome in one cell."""
+    """Add up squared error, two moments of the outcome and absolute error in one cell."""
     # near the centre, the variance is free of cancellation; the median of a constant is exact
     centred = rows.y_true - np.median(rows.y_true)
-    error = (rows.y_true - rows.y_pred) ** 2
-    return make_table(rows.group, (1,), error, centred, centred**2)
+    error = rows.y_true - rows.y_pred
+    return make_table(rows.group, (1,), error**2, centred, centred**2, np.abs(error))
 
 
 def by_density(rows: PredictedRows) -> Table:
@@ -65,6 +65,14 @@ def _brier(sums: Floats) -> Floats:
 
 def _mean(sums: Floats) -> Floats:
     return ratio(sums[..., 0, 1], sums[..., 0, 0])
+
+
+def _rmse(sums: Floats) -> Floats:
+    return np.sqrt(_mean(sums))
+
+
+def _mae(sums: Floats) -> Floats:
+    return ratio(sums[..., 0, 4], sums[..., 0, 0])
 
 
 def _r2(sums: Floats) -> Floats:
@@ -97,6 +105,17 @@ METRICS = (
     Metric("log_loss", "classification", "overall", by_loss, _log_loss, kind="positive"),
     Metric("brier", "classification", "overall", by_loss, _brier, kind="positive", label="Brier"),
     Metric("mse", "regression", "overall", by_error, _mean, kind="positive", label="MSE"),
+    Metric(
+        "rmse",
+        "regression",
+        "overall",
+        by_error,
+        _rmse,
+        kind="positive",
+        label="RMSE",
+        restates="mse",
+    ),
+    Metric("mae", "regression", "overall", by_error, _mae, kind="positive", label="MAE"),
     Metric(
         "r2",
         "regression",

@@ -1,5 +1,6 @@
 """Residuals, squared errors and predictions added up by group, for real outcomes."""
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
@@ -25,9 +26,10 @@ def real_rows(
 
 
 def moments(rows: PredictedRows) -> Table:
-    """Add up residual, squared error and prediction: cells ``(G,)``, k = 4 with the count."""
+    """Add up residual, its square, prediction, absolute residual: cells ``(G,)``, k = 5."""
     residual = rows.y_true - rows.y_pred
-    return make_table(rows.group, (len(rows.levels),), residual, residual**2, rows.y_pred)
+    values = (residual, residual**2, rows.y_pred, np.abs(residual))
+    return make_table(rows.group, (len(rows.levels),), *values)
 
 
 def mean_residual(sums: Floats) -> Floats:
@@ -45,8 +47,29 @@ def mean_prediction(sums: Floats) -> Floats:
     return ratio(sums[..., 3], sums[..., 0])
 
 
+def group_rmse(sums: Floats) -> Floats:
+    """Return the root of the mean squared error of each group."""
+    return np.sqrt(group_mse(sums))
+
+
+def group_mae(sums: Floats) -> Floats:
+    """Return the mean absolute error of each group."""
+    return ratio(sums[..., 4], sums[..., 0])
+
+
 METRICS = (
     Metric("mse", "regression", "group", moments, group_mse, kind="positive", label="MSE"),
+    Metric(
+        "rmse",
+        "regression",
+        "group",
+        moments,
+        group_rmse,
+        kind="positive",
+        label="RMSE",
+        restates="mse",
+    ),
+    Metric("mae", "regression", "group", moments, group_mae, kind="positive", label="MAE"),
     Metric("mean_residual", "regression", "group", moments, mean_residual),
     Metric("mean_prediction", "regression", "group", moments, mean_prediction),
 )

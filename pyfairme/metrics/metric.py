@@ -109,6 +109,9 @@ class Metric:
         Its name for people; empty: the name with blanks, see `metric_label`.
     higher_is_better
         Whether it improves as it grows, such as an accuracy; a disparity or a loss does not.
+    restates
+        Name of the metric that it says in another unit, as an RMSE does an MSE: a test of the two
+        is one.
     """
 
     name: str
@@ -129,6 +132,7 @@ class Metric:
     value: Callable[[Floats], float] | None = None
     label: str = ""
     higher_is_better: bool = False
+    restates: str = ""
 
     def measure(self, sums: Floats) -> Floats:
         """Return the parts, or the value where it has none: what is replicated."""

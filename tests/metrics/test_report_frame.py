@@ -214,13 +214,15 @@ def test_the_regression_report(table):
         table, log_density=-table["prob"], flipped={"coin": 5 + table[["y"]].to_numpy()}
     )
     assert tuple(found.columns) == COLUMNS
-    assert set(found[found.attribute == "all"].metric) == {"mse", "r2", "log_predictive_density"}
+    assert set(found[found.attribute == "all"].metric) == {
+        "mse", "rmse", "mae", "r2", "log_predictive_density"
+    }  # fmt: skip
     names = {"mse_sd", "residual_sd", "demographic_parity", "conditional_demographic_disparity"}
     disparities = found[(found.attribute == "coin") & (found.group == "all")]
     assert set(disparities.metric) == {*names, "counterfactual_gap"}
     assert line(found, "coin", "counterfactual_gap")["value"] == 1.0
     cells = found[(found.attribute == "coin") & (found.group != "all")]
-    assert set(cells.metric) == {"mse", "mean_residual", "mean_prediction"}
+    assert set(cells.metric) == {"mse", "rmse", "mae", "mean_residual", "mean_prediction"}
     y, pred = 10 * table["prob"], 4 + table["y"]
     for name in names:
         expected = getattr(pm, name)(y, pred, sensitive_features=table["group"])
@@ -229,6 +231,16 @@ def test_the_regression_report(table):
         assert seen["null_low"] <= seen["null"] <= seen["null_high"]
     assert line(found, "all", "mse")["value"] == pytest.approx(pm.mse(y, pred))
     assert line(found, "all", "r2")["value"] == pytest.approx(pm.r2(y, pred))
+    assert line(found, "all", "rmse")["value"] == pytest.approx(np.sqrt(((y - pred) ** 2).mean()))
+    assert line(found, "all", "mae")["value"] == pytest.approx((y - pred).abs().mean())
+    there = (table["group"] == "mid").to_numpy()
+    own = found[(found.attribute == "group") & (found.group == "mid")].set_index("metric")
+    assert own.loc["rmse", "value"] == pytest.approx(pm.rmse(y[there], pred[there]))
+    assert own.loc["mae", "value"] == pytest.approx(pm.mae(y[there], pred[there]))
+    for some in (own, found[found.attribute == "all"].set_index("metric")):
+        for end in ("low", "high"):  # another unit, the same interval
+            assert some.loc["rmse", end] ** 2 == pytest.approx(some.loc["mse", end], rel=0.05)
+    assert found[found["metric"].isin(["rmse", "mae"])]["null"].isna().all()
     assert line(found, "all", "log_predictive_density")["value"] == pytest.approx(
         -table["prob"].mean()
     )

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MOST_CLUSTERS = 20  # judged one by one: those with most rows
 OF_CLASSES = ("balanced_accuracy", "tpr", "fpr", "tpr_sd", "fpr_sd")
-OF_NUMBERS = ("mse", "mean_residual", "mse_sd", "residual_sd")
+OF_NUMBERS = ("rmse", "mae", "mse", "mean_residual", "mse_sd", "residual_sd")
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ RATES = {  # of a group: heading and whether its interval is shown
     "selection_rate": ("selected", False),
     "accuracy": ("accuracy", False),
     "mse": ("MSE", True),
+    "rmse": ("RMSE", False),
+    "mae": ("MAE", False),
     "mean_residual": ("mean residual", True),
     "mean_prediction": ("mean prediction", False),
     "coverage": ("coverage", True),

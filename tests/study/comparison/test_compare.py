@@ -141,10 +141,22 @@ def test_families_of_the_correction(make_runs):
 def test_real_outcomes_have_directions_of_their_own(make_runs):
     models = {"base": {"noise": 1.0}, "better": {"noise": 0.5}}
     found = lines(make_runs(models, n=600, classes=()), n_boot=50)
-    for metric in ("mse", "r2"):
+    for metric in ("mse", "rmse", "mae", "r2"):
         assert found.loc["seen", "all", metric]["improved"], metric
     assert found.loc["seen", "all", "mse"]["difference"] < 0
     assert found.loc["seen", "all", "r2"]["difference"] > 0
+
+
+def test_an_rmse_is_no_test_beside_that_of_the_mse(make_runs):
+    models = {"base": {"noise": 1.0}, "better": {"noise": 0.9}}
+    frame = compare(study(make_runs(models, n=200, classes=())), "base", n_boot=50).frame
+    overall = frame[(frame["attribute"] == "all") & (frame["effects"] == "mixed")]
+    for _, family in overall.groupby("clusters"):
+        lines = family.set_index("metric")
+        tested = lines.drop("rmse")
+        for name in ("p_bootstrap", "p_nadeau_bengio"):
+            np.testing.assert_allclose(tested[f"{name}_holm"], holm(tested[name]))
+            assert lines.loc["rmse", f"{name}_holm"] == lines.loc["mse", f"{name}_holm"]
 
 
 def test_several_baselines_and_classes(make_runs):
