@@ -32,6 +32,7 @@ from pyfairme.estimators import (
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
+from pyfairme.estimators.posterior_table import PosteriorTable
 from pyfairme.estimators.prior_keyword import Prior
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.estimators.shareable_copy import private_copy
@@ -269,12 +270,14 @@ class FairMixedEffects(BaseEstimator, ABC):
     @property
     def cluster_effects_(self) -> pd.DataFrame:
         """Tidy effects: factor, cluster, term, mean, sd, low, high (90 % interval)."""
-        return posterior_tables.cluster_effects(labels=posterior_labels(self), fit=self.fit_)
+        found = posterior_tables.cluster_effects(labels=posterior_labels(self), fit=self.fit_)
+        return PosteriorTable.of(found, "cluster effects", self.target_.link_name)
 
     @property
     def variance_components_(self) -> pd.DataFrame:
         """Standard deviations between clusters and of the residual, and where they hold."""
-        return posterior_tables.variance_components(labels=posterior_labels(self), fit=self.fit_)
+        found = posterior_tables.variance_components(labels=posterior_labels(self), fit=self.fit_)
+        return PosteriorTable.of(found, "variance components", self.target_.link_name)
 
     @property
     def fixed_effects_(self) -> pd.DataFrame:
@@ -283,7 +286,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         They are point estimates, with NaN as spread and a column "note", unless the model was
         fitted with ``network_posterior="last_layer"`` or "laplace".
         """
-        return posterior_tables.fixed_effects(labels=posterior_labels(self), fit=self.fit_)
+        found = posterior_tables.fixed_effects(labels=posterior_labels(self), fit=self.fit_)
+        return PosteriorTable.of(found, "fixed effects", self.target_.link_name)
 
     def icc(self, level: float = 0.9) -> pd.DataFrame:
         """Return the intraclass correlation per factor at the training mean of the covariates.
@@ -299,7 +303,8 @@ class FairMixedEffects(BaseEstimator, ABC):
             factor, mean, sd, low, high; NaN for slopes on hidden activations, which have no unit.
         """
         estimator_keywords.check_level(level)
-        return posterior_tables.icc(labels=posterior_labels(self), fit=self.fit_, level=level)
+        found = posterior_tables.icc(labels=posterior_labels(self), fit=self.fit_, level=level)
+        return PosteriorTable.of(found, "intraclass correlation", level=level)
 
     def feature_importance(
         self, X: Table, effects: str = "mixed", *, method: str = "permutation"
@@ -437,7 +442,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         """
         numbers = estimator_keywords.prior_numbers(self.get_params(deep=False), self.fit_.spec)
         matters = prior_sensitivity(self.fit_, numbers) if self.fit_.quality else {}
-        return diagnostics(self.fit_, posterior_labels(self), matters)
+        return PosteriorTable.of(
+            diagnostics(self.fit_, posterior_labels(self), matters), "diagnostics"
+        )
 
     # Fairness -------------------------------------------------------------------------------
 

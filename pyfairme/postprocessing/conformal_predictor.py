@@ -169,6 +169,17 @@ class ConformalPredictor(BaseEstimator, ABC):
         more = [one for one in others if not clusters & set(one.columns)]
         return (*schema.sensitive, *(policy_inputs.entry_of(one) for one in more))
 
+    def summary(self) -> Any:
+        """Return what the calibration rows allow, group by group: text, or HTML in a notebook."""
+        from pyfairme.report.display.shown import facts_of
+
+        return facts_of(self)
+
+    def _html_repr(self) -> str:
+        from pyfairme.report.display.estimator_html import estimator_html
+
+        return estimator_html(self, "n_rows_")
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Show the object, and what it reads."""
         keywords = {"by": self.by, **self._saved_keywords()}

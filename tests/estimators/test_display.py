@@ -1,6 +1,9 @@
 """A fitted estimator shows what it is, in text and in a notebook; an unfitted one as ever."""
 
+import pickle
+
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.base import clone
@@ -8,6 +11,7 @@ from sklearn.utils import estimator_html_repr
 
 import pyfairme as pf
 from pyfairme.data.columns import MISSING
+from pyfairme.estimators.posterior_table import PosteriorTable
 
 
 def test_an_unfitted_estimator_shows_scikit_learns_diagram(classifier):
@@ -74,3 +78,45 @@ def test_a_regressor_shows_its_likelihood_and_slopes(reg):
     text = str(reg.summary())
     assert "a number; likelihood normal" in text
     assert "cluster: intercept and slopes on x1" in text
+
+
+def test_tables_of_the_posterior_show_their_numbers(rich, tmp_path):
+    effects = rich.cluster_effects_
+    facts = effects.summary()
+    assert "In log-odds." in facts.lead
+    said, *grids = facts.parts
+    shown = sorted(row[-2].value for grid in grids for row in grid.rows)
+    assert shown == sorted(effects["mean"])  # four clusters: all are shown
+    clear = [int(item.text.split(" of ")[0]) for item in said.items]
+    assert sum(clear) == ((effects["low"] > 0) | (effects["high"] < 0)).sum()
+    assert type(effects.query("term == 'Intercept'")) is pd.DataFrame
+    assert pickle.loads(pickle.dumps(effects)).unit == "log-odds"
+    icc = rich.icc(level=0.8)
+    assert "80% interval" in icc.summary().parts[-1].columns
+    for table in (effects, rich.variance_components_, icc, rich.diagnostics_):
+        assert 'class="pyfairme"' in table._repr_html_()
+        assert str(table) == str(table.frame)
+
+
+def test_of_many_clusters_the_extremes_are_shown():
+    mean = np.arange(100.0) - 50
+    lines = pd.DataFrame({"factor": "town", "cluster": [f"t{i}" for i in range(100)],
+                          "term": "Intercept", "mean": mean, "sd": 1.0, "low": mean - 2,
+                          "high": mean + 2})  # fmt: skip
+    said, grid = PosteriorTable.of(lines, "cluster effects").summary().parts
+    assert said.items[0].text.startswith("95 of 100 clusters differ clearly")
+    assert [row[0] for row in grid.rows[:2]] == ["t99", "t98"]
+    assert (len(grid.rows), grid.rows[-1][0]) == (24, "t0")
+
+
+def test_diagnostics_say_what_misses_its_limit():
+    lines = pd.DataFrame(
+        {"parameter": ["sd", "sd", "sd"], "cluster": "", "member": 0, "value": [1.2, 90.0, 500.0],
+         "measure": ["r_hat", "ess_bulk", "ess_bulk"], "limit": [1.01, 400.0, 400.0],
+         "ok": [False, False, True]}
+    )  # fmt: skip
+    said, grid = PosteriorTable.of(lines, "diagnostics").summary().parts
+    assert said.items[0].text == "2 of 3 measures miss their limit."
+    assert [(row[0], row[3].value, row[5].value) for row in grid.rows] == [
+        ("r hat", 1.2, 1), ("ess bulk", 90.0, 1)
+    ]  # fmt: skip

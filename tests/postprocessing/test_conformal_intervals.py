@@ -350,3 +350,17 @@ def test_the_estimators_own_intervals_are_judged_beside_its_predictions(reg, out
         reg.fairness_report(X, y, intervals={"both": own})
     with pytest.warns(pf.DataWarning, match=r"intervals has the row labels of X in another order"):
         reg.fairness_report(X, y, n_boot=0, intervals=own[::-1])
+
+
+def test_it_shows_what_its_rows_allow(reg, outcomes):
+    X, y, *_ = outcomes
+    found = pf.ConformalIntervals(reg, by="group1").fit(X, y)
+    table, facts = found.calibration(0.9), found.summary()
+    grid = facts.parts[-1]
+    for name, at in (("n", 3), ("quantile", 5), ("coverage", 6)):
+        assert [row[at].value for row in grid.rows] == table[name].tolist()
+    assert f"{len(X):,} held-out rows" in facts.lead
+    assert ("calibrated by", "group1") in facts.parts[0].items
+    assert 'class="pyfairme"' in found._repr_html_()
+    few = pf.ConformalIntervals(reg, by="group1").fit(X[:5], y[:5])
+    assert "takes 9 calibration rows, got 5" in str(few.summary())

@@ -10,9 +10,11 @@ from pyfairme.datasets.dataset import Dataset
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.report_comparison import ReportComparison
 from pyfairme.estimators.report_table import FairnessReport
+from pyfairme.postprocessing.conformal_predictor import ConformalPredictor
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.report.display.comparison_facts import report_comparison_facts
+from pyfairme.report.display.conformal_facts import conformal_facts
 from pyfairme.report.display.estimator_facts import estimator_facts
 from pyfairme.report.display.facts import Facts
 from pyfairme.report.display.fairness_facts import fairness_facts
@@ -39,6 +41,7 @@ KINDS: Mapping[type, Callable[[Any], Facts]] = {
     ReportComparison: report_comparison_facts,
     GroupThresholds: policy_facts,
     JointThresholds: policy_facts,
+    ConformalPredictor: conformal_facts,
     CrossValidation: cross_validation_facts,
     Comparisons: comparisons_facts,
     Frontier: frontier_facts,

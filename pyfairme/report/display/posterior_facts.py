@@ -1,0 +1,104 @@
+"""Tables of the posterior: cluster effects, scales, fixed effects, ICC, diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyfairme.estimators.posterior_table import PosteriorTable
+from pyfairme.metrics.names import listed
+from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Span, Tally
+
+MOST = 24  # clusters of a term that are shown: of more the extremes
+READ_AS = {
+    "cluster effects": "What a cluster adds, beside what holds for all.",
+    "variance components": "How much clusters differ: standard deviations of their effects.",
+    "fixed effects": "What holds for all clusters, in the units of the columns.",
+    "intraclass correlation": "Share of the variance that lies between clusters, on the link "
+    "scale.",
+    "diagnostics": "What the posterior draws are worth.",
+}
+
+
+def posterior_facts(table: PosteriorTable) -> Facts:
+    """Gather what a table of the posterior says.
+
+    Parameters
+    ----------
+    table
+        One of those of a fitted estimator.
+    """
+    frame = table.frame
+    lead = READ_AS.get(table.what, "") + (f" In {table.unit}." if table.unit else "")
+    title = table.what[:1].upper() + table.what[1:]
+    if table.what == "diagnostics":
+        return Facts(title, lead, tuple(_diagnostics(frame)))
+    if table.what == "cluster effects":
+        return Facts(title, lead, tuple(_effects(frame, table.level)))
+    notes = [str(note) for note in dict.fromkeys(frame["note"])] if "note" in frame else []
+    said = Findings("To know", tuple(Finding("", note) for note in notes if note))
+    return Facts(title, lead, (said, _lines(frame, "", table.level)))
+
+
+def _lines(frame: pd.DataFrame, heading: str, level: float, note: str = "") -> Grid:
+    """Return a line each: names, mean and interval."""
+    names = [c for c in ("factor", "term", "cluster", "class") if c in frame]
+    more = ["origin"] if "origin" in frame and set(frame["origin"]) - {""} else []
+    rows = [
+        (*(str(line[name]) for name in names), Amount(float(line["mean"])),
+         Span(float(line["low"]), float(line["high"])), *(str(line[name]) for name in more))
+        for line in frame.to_dict("records")
+    ]  # fmt: skip
+    columns = (*names, "mean", f"{level:.0%} interval", *("holds where" for _ in more))
+    return Grid(heading, columns, tuple(rows), note, folded=len(rows) > 2 * MOST)
+
+
+def _effects(frame: pd.DataFrame, level: float) -> Iterator[Findings | Grid]:
+    keys = [name for name in ("factor", "term", "class") if name in frame]
+    findings, grids = [], []
+    for _, lines in frame.groupby(keys, sort=False):
+        name = ", ".join(listed(str(lines[key].iloc[0]) for key in keys))
+        clear = np.count_nonzero((lines["low"] > 0) | (lines["high"] < 0))
+        findings.append(
+            Finding(name, f"{clear:,} of {len(lines):,} clusters differ clearly from the average: "
+                    "their interval leaves 0 out.")
+        )  # fmt: skip
+        ordered = lines.sort_values("mean", ascending=False, kind="stable")
+        note = ""
+        if len(ordered) > MOST:
+            ordered = pd.concat([ordered.head(MOST // 2), ordered.tail(MOST // 2)])
+            note = f"The {MOST} most extreme of {len(lines):,}."
+        grids.append(_lines(ordered.drop(columns=keys), name, level, note))
+    yield Findings("", tuple(findings))
+    yield from grids
+
+
+def _diagnostics(frame: pd.DataFrame) -> Iterator[Findings | Grid]:
+    judged = frame.loc[frame["measure"] != "none"]
+    bad = judged.loc[~judged["ok"].astype(bool)]
+    notes = [str(n) for n in dict.fromkeys(frame["note"]) if n] if "note" in frame else []
+    if len(judged):
+        many = f"{len(bad)} of {len(judged)} measures miss their limit."
+        text, tone = (many, "warn") if len(bad) else ("every measure is within its limit.", "good")
+        yield Findings("", (Finding("", text, tone), *(Finding("", n) for n in notes)))
+    else:
+        yield Findings("", tuple(Finding("", note, "warn") for note in notes))
+    rows: list[tuple[Cell, ...]] = []
+    for (measure, parameter), lines in judged.groupby(["measure", "parameter"], sort=False):
+        worst = _worst(lines)
+        rows.append(
+            (str(measure).replace("_", " "), str(parameter), Tally(len(lines)),
+             Amount(float(worst["value"])), Amount(float(worst["limit"])),
+             Tally(int((~lines["ok"].astype(bool)).sum())))
+        )  # fmt: skip
+    columns = ("measure", "of", "values", "worst", "limit", "beyond it")
+    yield Grid("By measure", columns, tuple(rows), folded=len(rows) > 2 * MOST)
+
+
+def _worst(lines: pd.DataFrame) -> Any:
+    small = lines["measure"].iloc[0] in ("ess_bulk", "ess_tail", "relative_ess")
+    values = lines["value"].fillna(float("-inf") if small else float("inf"))
+    return lines.loc[values.idxmin() if small else values.idxmax()]
