@@ -92,7 +92,7 @@ def test_tables_of_the_posterior_show_their_numbers(rich, tmp_path):
     assert type(effects.query("term == 'Intercept'")) is pd.DataFrame
     assert pickle.loads(pickle.dumps(effects)).unit == "log-odds"
     icc = rich.icc(level=0.8)
-    assert "80% interval" in icc.summary().parts[-1].columns
+    assert "80 % interval" in icc.summary().parts[-1].columns
     for table in (effects, rich.variance_components_, icc, rich.diagnostics_):
         assert 'class="pyfairme"' in table._repr_html_()
         assert str(table) == str(table.frame)
@@ -107,6 +107,10 @@ def test_of_many_clusters_the_extremes_are_shown():
     assert said.items[0].text.startswith("95 of 100 clusters differ clearly")
     assert [row[0] for row in grid.rows[:2]] == ["t99", "t98"]
     assert (len(grid.rows), grid.rows[-1][0]) == (24, "t0")
+    slopes = [lines.assign(term=f"x{i}", low=lines["low"] * (i == 7)) for i in range(8)]
+    whole, *grids = PosteriorTable.of(pd.concat(slopes), "cluster effects").summary().parts
+    assert whole.rows[0][0] == "town, x7"  # where most clusters differ clearly
+    assert (len(whole.rows), len(grids)) == (8, 1)
 
 
 def test_diagnostics_say_what_misses_its_limit():

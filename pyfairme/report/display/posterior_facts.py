@@ -13,6 +13,8 @@ from pyfairme.metrics.names import listed
 from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Span, Tally
 
 MOST = 24  # clusters of a term that are shown: of more the extremes
+MOST_TERMS = 6  # effects of a cluster that are shown one by one; of more the first alone
+CLEARLY = "differ clearly from the average, as their interval leaves 0 out"
 READ_AS = {
     "cluster effects": "What a cluster adds, beside what holds for all.",
     "variance components": "How much clusters differ: standard deviations of their effects.",
@@ -52,28 +54,45 @@ def _lines(frame: pd.DataFrame, heading: str, level: float, note: str = "") -> G
          Span(float(line["low"]), float(line["high"])), *(str(line[name]) for name in more))
         for line in frame.to_dict("records")
     ]  # fmt: skip
-    columns = (*names, "mean", f"{level:.0%} interval", *("holds where" for _ in more))
-    return Grid(heading, columns, tuple(rows), note, folded=len(rows) > 2 * MOST)
+    columns = (*names, "mean", f"{100 * level:g} % interval", *("holds where" for _ in more))
+    folded = len(rows) > 2 * MOST
+    heading = heading or ("Every line" if folded else "")
+    return Grid(heading, columns, tuple(rows), note, folded)
 
 
 def _effects(frame: pd.DataFrame, level: float) -> Iterator[Findings | Grid]:
     keys = [name for name in ("factor", "term", "class") if name in frame]
-    findings, grids = [], []
-    for _, lines in frame.groupby(keys, sort=False):
-        name = ", ".join(listed(str(lines[key].iloc[0]) for key in keys))
-        clear = np.count_nonzero((lines["low"] > 0) | (lines["high"] < 0))
-        findings.append(
-            Finding(name, f"{clear:,} of {len(lines):,} clusters differ clearly from the average: "
-                    "their interval leaves 0 out.")
-        )  # fmt: skip
+    every: list[Any] = [lines for _, lines in frame.groupby(keys, sort=False)]
+    named = [(", ".join(listed(str(part[key].iloc[0]) for key in keys)), part) for part in every]
+    clear = {
+        name: int(np.count_nonzero((part["low"] > 0) | (part["high"] < 0))) for name, part in named
+    }
+    if len(named) <= MOST_TERMS:
+        yield Findings(
+            "",
+            tuple(
+                Finding(name, f"{clear[name]:,} of {len(part):,} clusters {CLEARLY}.")
+                for name, part in named
+            ),
+        )
+    else:
+        rows = [
+            (name, Tally(len(part)), Tally(clear[name]),
+             Span(float(part["mean"].min()), float(part["mean"].max())))
+            for name, part in named
+        ]  # fmt: skip
+        rows.sort(key=lambda row: -row[2].value)
+        columns = ("effect", "clusters", "differ clearly", "lowest to highest mean")
+        note = f"Differ clearly: {CLEARLY}."
+        folded = len(rows) > 2 * MOST
+        yield Grid("Of every effect", columns, tuple(rows), note, folded=folded)
+    for name, lines in named if len(named) <= MOST_TERMS else named[:1]:
         ordered = lines.sort_values("mean", ascending=False, kind="stable")
         note = ""
         if len(ordered) > MOST:
             ordered = pd.concat([ordered.head(MOST // 2), ordered.tail(MOST // 2)])
             note = f"The {MOST} most extreme of {len(lines):,}."
-        grids.append(_lines(ordered.drop(columns=keys), name, level, note))
-    yield Findings("", tuple(findings))
-    yield from grids
+        yield _lines(ordered.drop(columns=keys), name, level, note)
 
 
 def _diagnostics(frame: pd.DataFrame) -> Iterator[Findings | Grid]:
