@@ -1,4 +1,4 @@
-"""Rates of every group before and after: bars with intervals and the rows behind them."""
+"""Rates of every group before and after: points with intervals and the rows behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ERRORS = {  # of a regression
     "mse": ("mean squared error", "rows"),
     "mean_prediction": ("mean prediction", "rows"),
 }
-HEIGHT = 0.38  # of one bar; a group's two bars fill .76 of its place
+APART = 0.18  # of a group's place: how far its two points lie from its middle
 
 
 def plot_group_rates(
@@ -50,8 +50,9 @@ def plot_group_rates(
     -------
     Figure
         One row of panels per attribute, groups in the order of the report; columns TPR and FPR,
-        or mean squared error and mean prediction. Whiskers are the reports' intervals, n the
-        positives (negatives, rows) that a value rests on.
+        or mean squared error and mean prediction. A point per group and model with the report's
+        interval; n counts the positives (negatives, rows) that a value rests on. Axes reach as far
+        as the points and intervals do: only bars would have to start at 0.
 
     Raises
     ------
@@ -62,7 +63,7 @@ def plot_group_rates(
     titles = RATES if set(first["metric"]) & set(RATES) else ERRORS
     attributes = list(dict.fromkeys(first["attribute"]))
     sizes = [first.loc[first["attribute"] == name, "group"].nunique() for name in attributes]
-    figure = empty_figure(9.0, 1.4 + sum(0.42 * size + 0.45 for size in sizes))
+    figure = empty_figure(9.0, 1.4 + sum(0.36 * size + 0.4 for size in sizes))
     panels = figure.subplots(
         len(attributes), 2, sharex="col", sharey="row", squeeze=False, height_ratios=sizes
     )
@@ -78,10 +79,7 @@ def plot_group_rates(
         row[0].invert_yaxis()
     for axes, (name, counted) in zip(panels[0], titles.values(), strict=True):
         axes.set_title(f"{name} (n = {counted})", fontsize=9)
-        if axes.get_xlim()[0] >= 0:
-            axes.set_xlim(left=0)  # last: it stops the shared axis from growing
-    if titles is RATES:
-        panels[0, 0].set_xlim(right=1)
+        axes.set_xmargin(0.04)
     figure.align_ylabels(panels[:, 0])
     figure.suptitle(title, fontsize=11)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
@@ -106,15 +104,17 @@ def _rates(report: pd.DataFrame, effects: str, clusters: str) -> pd.DataFrame:
 def _panel(axes: Axes, before: pd.DataFrame, after: pd.DataFrame, names: tuple[str, str]) -> None:
     place = np.arange(len(before))
     after = after.loc[before.index]
-    for offset, lines, name, colour in (
-        (-HEIGHT / 2, before, names[0], COLOURS[0]),
-        (HEIGHT / 2, after, names[1], COLOURS[1]),
+    for offset, lines, name, colour, marker in (
+        (-APART, before, names[0], COLOURS[0], "o"),
+        (APART, after, names[1], COLOURS[1], "D"),
     ):
-        axes.barh(place + offset, lines["value"], HEIGHT, color=colour, label=name)
-        axes.hlines(place + offset, lines["low"], lines["high"], color="black", linewidth=0.9)
+        axes.hlines(place + offset, lines["low"], lines["high"], color=colour, linewidth=1.4)
+        axes.scatter(lines["value"], place + offset, color=colour, marker=marker, s=26, zorder=3,
+                     label=name)  # fmt: skip
     for where, size in zip(place, before["n"], strict=True):
         axes.text(1.01, float(where), f"n = {size:,}", transform=axes.get_yaxis_transform(),
                   va="center", fontsize=7, color=GREY)  # fmt: skip
     axes.set_yticks(place, tick_names(before.index))
+    axes.set_ylim(-0.6, len(before) - 0.4)
     axes.locator_params(axis="x", nbins=6)
     finish_axes(axes, "x")
