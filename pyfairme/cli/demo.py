@@ -12,6 +12,7 @@ import pyfairme
 from pyfairme.cli.table_files import check_folder
 from pyfairme.paper.demo_comparison import AFTER, BEFORE, QUICK, Protocol, compare_variants
 from pyfairme.paper.demo_files import write_demo
+from pyfairme.report.comparison_conclusion import comparison_conclusion
 from pyfairme.report.comparison_text import comparison_text
 
 NAMES = (f"{BEFORE} (no fairness)", f"{AFTER} (fair)")
@@ -19,7 +20,7 @@ WIDTH = 118  # of the table as well
 FAIRER = '**pf.VARIANTS["medl_adb"] | {"fairness_weight": 0.5}'
 NEXT = (
     "What to try next:",
-    "  1. Open group_rates_seen.png; in the table, trust no percentage of a cell marked ~.",
+    "  1. Open group_rates_seen.png and card.html; trust no percentage of a cell marked ~.",
     f"  2. Weigh fairness differently: pf.FairMixedEffectsClassifier(..., {FAIRER})",
     "  3. Take your own table: pyfairme fit TABLE --target ... --cluster ... --sensitive ...",
 )
@@ -64,4 +65,7 @@ def demo(
     typer.echo(f"\nIn {out.resolve()} ({time.perf_counter() - start:.0f} s):")
     for name, meaning in files.items():
         typer.echo(f"  {name:<30} {meaning}")
-    typer.echo("\n".join(("", *NEXT)))
+    typer.echo("\n".join(("", *NEXT, "")))
+    typer.echo("Conclusion (a quick run: its figures mean nothing):" if quick else "Conclusion:")
+    for said in comparison_conclusion(found.table, (BEFORE, AFTER)):
+        typer.echo(textwrap.fill(said, WIDTH))

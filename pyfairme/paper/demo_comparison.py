@@ -80,6 +80,9 @@ class Comparison:
         All settings, λs, versions and wall times; plain values that JSON can hold.
     notes
         What was warned of while fitting, and by which fits.
+    fair, held_out
+        The fair model of the first rotation, and rows X and y of known clusters that it was judged
+        on.
     """
 
     table: pd.DataFrame
@@ -89,6 +92,8 @@ class Comparison:
     history: Mapping[str, pd.DataFrame]
     configuration: Mapping[str, Any]
     notes: tuple[str, ...]
+    fair: FairMixedEffectsClassifier
+    held_out: tuple[pd.DataFrame, pd.Series]
 
 
 class _DemoFit(NamedTuple):
@@ -151,6 +156,7 @@ def compare_variants(
     say("pooling the test rows, bootstrapping the intervals ...")
     before, after = (_report(fits, variant, protocol) for variant in (BEFORE, AFTER))
     first = _first(fits)
+    shown = parts[0].judged[fits[0].judged.seen]
     return Comparison(
         table=before_after(before, after),
         before=before,
@@ -159,6 +165,8 @@ def compare_variants(
         history={name: clf.history_ for name, clf in first.items()},
         configuration=_configuration(dataset, seen, protocol, fits),
         notes=tuple(f"{', '.join(names)}: {text}" for text, names in notes.items()),
+        fair=first[AFTER],
+        held_out=(dataset.frame.iloc[shown], dataset.target.iloc[shown]),
     )
 
 

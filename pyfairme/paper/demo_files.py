@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from pyfairme.report.writing import write_csv, write_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+USE = "A demonstration on census data of 1994. Not for decisions about people."
+CARD_BOOT = 50  # replicates: a page to look at, in seconds
 
 
 def write_demo(found: Comparison, text: str, folder: Path) -> dict[str, str]:
@@ -46,7 +50,12 @@ def write_demo(found: Comparison, text: str, folder: Path) -> dict[str, str]:
     configuration = {**found.configuration, "notes": list(found.notes)}
     written = json.dumps(configuration, indent=2, ensure_ascii=False)
     write_text(folder / "configuration.json", written + "\n")
-    drawn = {}
+    drawn = {"card.html": f"fairness card of {AFTER}, one page to hand on"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the card holds them
+        found.fair.card(*found.held_out, intended_use=USE, n_boot=CARD_BOOT).save(
+            folder / "card.html"
+        )
     for name, (figure, meaning) in demo_figures(found).items():
         write_figure(figure, folder / name)
         drawn[name] = meaning

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import pyfairme
 from pyfairme.cli import app
+from pyfairme.report.display.short_number import short_number
 
 VARIANTS = ("medl", "medl_adb")
 TABLES = {
@@ -38,7 +39,7 @@ def quick(tmp_path_factory):
 def test_it_writes_tables_pictures_and_configuration(quick):
     output, folder = quick
     written = {path.name for path in folder.iterdir()}
-    assert written == TABLES | PICTURES | {"comparison.txt", "configuration.json"}
+    assert written == TABLES | PICTURES | {"comparison.txt", "configuration.json", "card.html"}
     assert all(name in output for name in written)
     assert str(folder.resolve()) in output
     for name in PICTURES:
@@ -117,9 +118,26 @@ def test_the_configuration_says_what_was_run(quick):
 
 
 def test_it_says_what_to_do_next(quick):
-    *_, head, one, two, three = quick[0].rstrip().splitlines()
+    steps = quick[0].partition("\n\nConclusion (a quick run")[0]
+    *_, head, one, two, three = steps.splitlines()
     assert head == "What to try next:"
     assert [line.strip()[0] for line in (one, two, three)] == ["1", "2", "3"]
+
+
+def test_it_ends_with_a_conclusion_and_a_card(quick):
+    output, folder = quick
+    table = pd.read_csv(folder / "comparison.csv", keep_default_na=False)
+    end = " ".join(output.partition("Conclusion (")[2].split())
+    price = table.query("metric == 'balanced_accuracy' and effects == 'mixed'")
+    for line in price.to_dict("records"):
+        ends = [short_number(float(line[name])) for name in ("before", "after")]
+        assert f"from {ends[0]} to {ends[1]}" in end
+    lines = table[table["metric"].isin(["tpr_sd", "fpr_sd"])]
+    lines = lines.query("clusters == 'seen' and effects == 'mixed'")
+    clear = lines[~lines["note"].str.contains("not resolvable")]
+    better = (clear["after"].astype(float) < clear["before"].astype(float)).sum()
+    assert f"medl_adb narrows {better} of the {len(clear)} gaps" in end
+    assert "Not for decisions about people" in (folder / "card.html").read_text("utf-8")
 
 
 def test_a_file_in_the_way_is_a_clear_error(tmp_path):
