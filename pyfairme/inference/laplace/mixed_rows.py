@@ -25,6 +25,7 @@ Array = np.ndarray
 
 CHUNK_NUMBERS = 2e7  # numbers held at once where clusters or rows meet all of D
 SCATTERED = 2e7  # products of rows that are held to be summed; a loop over clusters beyond
+PER_CLUSTER = 5e3  # of them, for which a loop is faster
 
 
 class MixedRows(NamedTuple):
@@ -289,7 +290,7 @@ def _by_cluster(rows: MixedRows, values: Array) -> Array:
 def _products(rows: MixedRows, left: Array, right: Array) -> Array:
     """Return sum left' right (G, a, b) over the rows of each cluster."""
     (n, _, a), b = left.shape, right.shape[2]
-    if n * a * b <= SCATTERED:
+    if n * a * b <= min(SCATTERED, PER_CLUSTER * rows.clusters):
         return _by_cluster(rows, left.swapaxes(1, 2) @ right)
     found = np.zeros((rows.clusters, a, b))
     for g, (first, last) in enumerate(zip(rows.starts[:-1], rows.starts[1:], strict=True)):

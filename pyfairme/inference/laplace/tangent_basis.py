@@ -71,11 +71,11 @@ def find_basis(network: Any, x: Array | np.ndarray, seed: int) -> TangentBasis:
     whole = float(variances(found).sum())
     generator = np.random.default_rng(seed)
     factor = pivoted(found, generator)
-    weights = _orthonormal(factor, found)
-    columns = factor.columns
+    columns, turn = factor.columns, None
     if columns.shape[1] > MOST_KEPT:
         turn = _largest(columns, generator)
-        columns, weights = columns @ turn, turn.T @ weights
+        columns = columns @ turn
+    weights = _orthonormal(factor, found, turn)
     left = 1.0 - float(np.square(columns, dtype=np.float64).sum()) / whole if whole > 0 else 0.0
     return TangentBasis(columns.reshape(n, outputs, -1), weights, max(left, 0.0), gains)
 
@@ -172,10 +172,14 @@ def _independent(own: np.ndarray, least: float) -> np.ndarray:
     return np.asarray(kept, int)
 
 
-def _orthonormal(factor: KernelFactor, found: Tangents) -> np.ndarray:
-    """Return L^-1 J_S (r, P)."""
+def _orthonormal(factor: KernelFactor, found: Tangents, turn: np.ndarray | None) -> np.ndarray:
+    """Return turn' L^-1 J_S (r, P); without a turn it is the identity."""
     lower = np.tril(factor.columns[factor.rows]).astype(np.float64)
-    own = jacobian(found, factor.rows).astype(np.float64)
+    own = jacobian(found, factor.rows)
+    if turn is not None:  # what is small is solved for
+        solved = solve_triangular(lower, turn.astype(np.float64), lower=True, trans=1)
+        return solved.T.astype(np.float32) @ own
+    own = own.astype(np.float64)
     return solve_triangular(lower, own, lower=True).astype(np.float32) if len(lower) else own
 
 
@@ -184,7 +188,7 @@ def _largest(columns: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
     By subspace iteration from a random start (Halko, Martinsson & Tropp 2011).
     """
-    gram = blas.dsyrk(1.0, columns.astype(np.float64).T, lower=True)  # type: ignore[attr-defined]
+    gram = blas.ssyrk(1.0, columns.T, lower=True).astype(np.float64)  # type: ignore[attr-defined]
     gram = np.tril(gram) + np.tril(gram, -1).T
     turn = generator.normal(size=(len(gram), MOST_KEPT))
     for _ in range(ROUNDS):
