@@ -36,7 +36,7 @@ def lay_out(
         network = (*network[:-1], Layer(jnp.zeros(shape), jnp.zeros(outputs)))
     x = np.pad(np.asarray(batch.x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
     fixed, hidden = jax.tree.map(lambda value: np.asarray(value)[:n], _layers()(network, x))
-    last = hidden[-1] if hidden else np.asarray(batch.x)
+    last = jnp.asarray(hidden[-1] if hidden else batch.x)
     base = np.asarray(batch.offset, np.float64)[:, None] + np.zeros((n, outputs))
     if not layout.spec.tangent:
         base = base + np.asarray(fixed)
