@@ -152,8 +152,8 @@ pf.explain.gap_decomposition(model, table, "race", ["white", "other"])
 
 # %% [markdown]
 # Of 2.4 nights, about one is between hospitals: patients of other races were more often in those where
-# everybody stays longer. That part is certain to be there. The rest is within hospitals, and its interval
-# holds 0.
+# everybody stays longer. The interval of that part lies above 0; that of the rest, within hospitals, holds
+# it.
 #
 # **What was found.** Nights in hospital are no Poisson counts: intervals that take them for such miss more
 # than a third of the stays. With a negative binomial they hold as often as they say, in all four
