@@ -19,6 +19,8 @@ from pyfairme.data.target import ClassTarget, class_order
 from pyfairme.inference.posterior_draws import INTERCEPT
 from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
+from pyfairme.report.display.short_number import short_number
+from pyfairme.report.display.training_phrases import adversaries_skill, group_sizes, loss_reached
 
 LABEL = 15
 MANY = 12
@@ -48,9 +50,8 @@ def describe_table(
     covariates = covariates.drop(columns=list(roles.dropped))
     for entry in schema.sensitive:
         attribute = Attribute.fit(covariates, entry)
-        counts = zip(listed(attribute.levels), attribute.counts, strict=True)
-        shown = ", ".join(f"{level} {int(count):,}" for level, count in counts)
-        lines.append(_line("sensitive", f"{attribute.name}: {shown}"))
+        sizes = group_sizes(attribute, most=len(attribute.levels))
+        lines.append(_line("sensitive", f"{attribute.name}: {sizes}"))
     levels = [
         f"{name} ({covariates[c].nunique()} levels)"
         for name, c in zip(listed(schema.categorical), schema.categorical, strict=True)
@@ -141,10 +142,8 @@ def describe_fit(model: Model, rows: int, seconds: float) -> str:
         Wall time.
     """
     last = model.history_.iloc[-1]
-    loss = f"loss {last['mixed']:.3f}"
-    if "validation/mixed" in last and np.isfinite(last["validation/mixed"]):
-        loss += f" ({last['validation/mixed']:.3f} on validation rows)"
-    text = f"Trained on {rows:,} rows for {last['epoch']:.0f} epochs in {seconds:.0f} s: {loss}."
+    reached = loss_reached(last.to_dict())
+    text = f"Trained on {rows:,} rows for {last['epoch']:.0f} epochs in {seconds:.0f} s: {reached}."
     lines = [textwrap.fill(text, WIDTH)]
     if _learned_by_heart(last):
         lines.append(
@@ -161,21 +160,12 @@ def _learned_by_heart(last: Any) -> bool:
 
 
 def _more(model: Model, last: pd.Series) -> Iterator[str]:
-    skill = _skill(last, "skill/mixed/") or _skill(last, "skill/fixed/")
-    if skill:
-        values = zip(listed(skill), skill.values(), strict=True)
-        shown = ", ".join(f"{name} {round(value, 2) + 0.0:.2f}" for name, value in values)
-        yield f"Adversaries' skill (0 or less: a prediction does not tell the group): {shown}."
+    if skill := adversaries_skill(last.to_dict()):
+        yield f"{skill[0].upper()}{skill[1:]}."
     table = model.variance_components_
     between = table.loc[table["factor"] != RESIDUAL]
     if len(between):
         yield f"SD between clusters (90 % interval): {_components(between)}."
-
-
-def _skill(last: Any, start: str) -> dict[str, float]:
-    """Return by attribute the last value of the columns of the history that begin so."""
-    names = [name for name in map(str, last.index) if name.startswith(start)]
-    return {name.removeprefix(start): float(last[name]) for name in names}
 
 
 def _components(table: pd.DataFrame) -> str:
@@ -186,8 +176,8 @@ def _components(table: pd.DataFrame) -> str:
         (factor,) = listed([line["factor"]])
         label = f" (class {', '.join(listed([line['class']]))})" if "class" in table else ""
         shown.append(
-            f"{factor} intercept{label} {line['mean']:.3g} "
-            f"({line['low']:.3g} to {line['high']:.3g})"
+            f"{factor} intercept{label} {short_number(line['mean'])} "
+            f"({short_number(line['low'])} to {short_number(line['high'])})"
         )
     slopes = len(table) - len(intercepts)
     return ", ".join([*shown[:MANY], *([f"and {slopes} slopes"] if slopes else [])])

@@ -20,11 +20,16 @@ from pyfairme.metrics.names import listed
 from pyfairme.metrics.report_notes import SMALL
 from pyfairme.report.display.facts import Amount, Facts, Fields, Finding, Findings, Grid, Span
 from pyfairme.report.display.short_number import short_number
+from pyfairme.report.display.training_phrases import (
+    MANY,
+    adversaries_skill,
+    group_sizes,
+    loss_reached,
+)
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
-MANY = 12
 UNSEEN = {
     "infer": "their effect is a mixture of those of known clusters that the row resembles",
     "population": "their random part is 0",
@@ -153,10 +158,7 @@ def _target(estimator: FairMixedEffects) -> str:
 
 
 def _groups(attribute: Any, entry: Any, counted: bool) -> str:
-    counts = list(zip(listed(attribute.levels), attribute.counts, strict=True))
-    each = [f"{level} {int(n):,}" if counted else level for level, n in counts[:MANY]]
-    shown = ", ".join(each)
-    more = f" and {len(counts) - MANY} more" if len(counts) > MANY else ""
+    sizes = group_sizes(attribute, counted)
     cut = [part for part in components(entry) if isinstance(part, Binned)]
     edges = [
         f"cut from {_names([p.column])} at {', '.join(f'{float(e):g}' for e in p.edges)}"
@@ -164,7 +166,7 @@ def _groups(attribute: Any, entry: Any, counted: bool) -> str:
     ]
     (name,) = listed([attribute.name])
     chosen = attribute.chosen.words()
-    return f"{'; '.join([name, *edges])}: {shown}{more}{'; ' * bool(chosen)}{chosen}"
+    return f"{'; '.join([name, *edges])}: {sizes}{'; ' * bool(chosen)}{chosen}"
 
 
 def _dropped(estimator: FairMixedEffects) -> list[str]:
@@ -265,18 +267,8 @@ def _guide(estimator: FairMixedEffects, table: pd.DataFrame) -> str:
 
 
 def _training(last: Mapping[str, Any], epochs: int) -> str:
-    text = f"{epochs} epochs; loss {short_number(float(last['mixed']))}"
-    held = float(last.get("validation/mixed", np.nan))
-    text += f" ({short_number(held)} on held-out rows)" if np.isfinite(held) else ""
-    start = "skill/mixed/"
-    skill = {
-        name.removeprefix(start): value for name, value in last.items() if name.startswith(start)
-    }
-    if skill:
-        shown = zip(listed(skill), skill.values(), strict=True)
-        each = ", ".join(f"{name} {short_number(value)}" for name, value in shown)
-        text += f"; adversaries' skill {each} (0 or less: predictions do not tell the group)"
-    return text
+    skill = adversaries_skill(last)
+    return "; ".join(filter(None, (f"{epochs} epochs", loss_reached(last), skill)))
 
 
 def _spread(table: pd.DataFrame) -> Grid:
