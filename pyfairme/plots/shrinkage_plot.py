@@ -114,7 +114,8 @@ def _by_rows(axes: Axes, lines: pd.DataFrame, raw: np.ndarray, rows: np.ndarray)
     axes.axhline(0, color="black", linewidth=0.9, linestyle="--", label="common mean")
     if rows.max() > 4 * rows.min():
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        wide = rows.max() > 500 * rows.min()  # more labels would run into each other
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rows, _: f"{rows:,.0f}"))
         axes.xaxis.set_minor_locator(LogLocator(subs=()))
     axes.set_xlabel("rows of the cluster", fontsize=8)

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,3 +102,15 @@ def test_several_factors_need_a_choice(frame):
     with pytest.raises(ValueError, match="choose one with factor="):
         plot_shrinkage(both)
     assert "town" in plot_shrinkage(both, "town").get_suptitle()
+
+
+def test_numbers_of_rows_do_not_overlap(frame):
+    for largest in (100, 7_000, 90_000):
+        figure = plot_shrinkage(frame.assign(n=[1, *[9] * (len(frame) - 2), largest]))
+        figure.canvas.draw()  # pyright: ignore[reportAttributeAccessIssue]
+        axes = figure.axes[1]
+        low, high = axes.get_xlim()
+        inside = [text for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high]
+        boxes = [text.get_window_extent() for text in inside]
+        assert len(boxes) >= 3
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
