@@ -31,9 +31,10 @@ import pandas as pd
 import pyfairme as pf
 from pyfairme.plots import plot_caterpillar
 
-# %% nbmake={"mock": {"draws": 100, "warmup": 100}}
+# %% nbmake={"mock": {"draws": 20, "warmup": 20, "depth": 3}}
 draws = 1000  # of NUTS, in each chain
 warmup = 500
+depth = 10  # of its trees, at most: NumPyro's default
 
 # %% [markdown]
 # ## A linear mixed model
@@ -140,11 +141,13 @@ pf.explain.avg_comparisons(herds, animals, "period", effects="integrated")
 # differences between herds.
 
 # %%
-priors = {"default": None, "half-Cauchy(2.5)": {"sd": ("half_cauchy", 2.5)}}
-priors |= {"exponential, mean 0.2": {"sd": ("exponential", 5.0)}}
+others = {"half-Cauchy(2.5)": ("half_cauchy", 2.5), "exponential, mean 0.2": ("exponential", 5.0)}
+by_prior = {"default": herds}
+for name, prior in others.items():
+    model = pf.FairMixedEffectsClassifier("herd", prior={"sd": prior}, **glmm)
+    by_prior[name] = model.fit(animals, ill)
 lines = {}
-for name, prior in priors.items():
-    model = pf.FairMixedEffectsClassifier("herd", prior=prior, **glmm).fit(animals, ill)
+for name, model in by_prior.items():
     table = model.diagnostics_.query("measure == 'prior_sensitivity'").set_index("parameter")
     lines[name] = model.variance_components_.iloc[0][["mean", "low", "high"]].astype(float)
     lines[name]["sensitivity"] = table.loc["herd_intercept_sd", "value"]
@@ -175,7 +178,9 @@ print("all sites:", ", ".join(relations["sample_sample"]))
 
 # %%
 quiet = numpyro.handlers.block(program.posterior_model, hide=["fixed", "random", "mixed"])
-chain = MCMC(NUTS(quiet), num_warmup=warmup, num_samples=draws, progress_bar=False)
+chain = MCMC(
+    NUTS(quiet, max_tree_depth=depth), num_warmup=warmup, num_samples=draws, progress_bar=False
+)
 chain.run(jax.random.key(1), *rows)
 own = chain.get_samples()
 spread = own["residual_sd"] * lmm.target_.scale
