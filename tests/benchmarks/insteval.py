@@ -1,9 +1,10 @@
 """InstEval, three crossed factors of 73,421 rows, beside lme4: scales, effects and processor time.
 
-    PYFAIRME_DATA=<data> python tests/benchmarks/insteval.py
+    PYFAIRME_DATA=<data> python tests/benchmarks/insteval.py [--gpboost]
 
 lme4's fit is `reference/insteval_lmer_REML_*`. The second of two equal fits is timed: it compiles
-nothing.
+nothing. ``--gpboost`` (needs that package) also times GPBoost's fit of the scales, by conjugate
+gradients, its default here, and by Cholesky factors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import pyfairme as pf
@@ -71,10 +73,33 @@ def effects(model: Any, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def gpboost_fits(folder: Path) -> pd.DataFrame:
+    """Return GPBoost's scales and processor seconds, by how it inverts matrices."""
+    import gpboost as gpb  # type: ignore[import-not-found]
+
+    rows = pd.read_csv(folder / "InstEval.csv.gz", dtype=str)
+    factors = ["s", "d", "dept"]
+    X = np.column_stack([np.ones(len(rows)), rows["service"] == "1"]).astype(float)
+    lines = []
+    for method in ("iterative", "cholesky"):
+        groups = rows[factors].to_numpy()
+        model = gpb.GPModel(
+            group_data=groups, likelihood="gaussian", matrix_inversion_method=method
+        )
+        begin = time.process_time()
+        model.fit(y=rows["y"].astype(float).to_numpy(), X=X)
+        seconds = time.process_time() - begin
+        variances = np.ravel(model.get_cov_pars(std_err=False))
+        found = dict(zip(["residual", *factors], np.sqrt(variances), strict=True))
+        lines.append({"GPBoost": method, "seconds": seconds, **found})
+    return pd.DataFrame(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="InstEval beside lme4.")
     parser.add_argument("--data", type=Path, default=os.environ.get("PYFAIRME_DATA", "data"))
     parser.add_argument("--guide", default="auto")
+    parser.add_argument("--gpboost", action="store_true", help="its time and scales as well")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     folder = Path(options.data) / "lme4"
@@ -84,6 +109,8 @@ def main() -> None:
         print(table.to_string(index=False, float_format=lambda v: f"{v:.4f}"))
     worth = model.diagnostics_.query("parameter == 'hyper-parameters'")
     print(worth[["measure", "value"]].to_string(index=False, float_format=lambda v: f"{v:.3f}"))
+    if options.gpboost:
+        print(gpboost_fits(folder).round(4).to_string(index=False))
 
 
 if __name__ == "__main__":
