@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+ROUNDING = 1e-6  # of single precision, in draws that are differences of predictions
 MOST_ROWS = 60  # of an answer that shows itself
 OWN_COLUMNS = ("term", "contrast", "component", "class", "estimate", "sd", "low", "high", "n")
 
@@ -22,7 +23,7 @@ class Estimates:
         estimate (posterior mean), sd, low, high (equal-tailed interval of level ``level``) and n,
         the rows behind it. The columns' common name says what the interval is of, see
         ``predict_interval``: "mean interval", or "cluster interval" where the network is a point
-        estimate; sd, low and high are NaN where the model has no draws of anything that varies.
+        estimate; sd, low and high are NaN where the model has no draws of anything that matters.
     draws
         (lines, draws), in the order of the frame's lines. Draws of different lines, and of
         different calls for one model, belong together: their differences are draws of the
@@ -65,9 +66,16 @@ class Estimates:
 
 
 def summarised(draws: np.ndarray, level: float, *, spread: bool) -> dict[str, np.ndarray]:
-    """Return estimate, sd, low and high of draws (lines, draws); NaN but for the first without."""
+    """Return estimate, sd, low and high of draws (lines, draws); NaN but for the first without.
+
+    So are those of a line whose draws are all the same but for rounding: what the model has draws
+    of does not matter there, as cluster intercepts do not for a step of a covariate.
+    """
     found = {"estimate": draws.mean(axis=1)}
     if not spread:
         return found | dict.fromkeys(("sd", "low", "high"), np.full(len(draws), np.nan))
+    sd = draws.std(axis=1)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    return found | {"sd": draws.std(axis=1), "low": low, "high": high}
+    still = sd <= ROUNDING * np.abs(draws).max(initial=0.0, where=np.isfinite(draws))
+    each = {"sd": sd, "low": low, "high": high}
+    return found | {name: np.where(still, np.nan, value) for name, value in each.items()}

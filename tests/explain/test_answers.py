@@ -204,3 +204,11 @@ def test_what_does_not_vary_has_no_interval(clf, binary):
 def test_columns_named_like_ours_stay_apart(clf, binary):
     X = binary.test.assign(n=1, term="a")
     assert list(avg_predictions(clf, X, by=["n", "term"]).frame.columns[:2]) == ['"n"', '"term"']
+
+
+def test_a_step_that_no_draw_touches_has_no_interval(reg, real):
+    """Draws of intercepts and of x1's slopes cancel in a step of x3: rounding is no posterior."""
+    found = avg_comparisons(reg, real.X, "x3").frame.iloc[0]
+    assert np.isfinite(found["estimate"])
+    assert found[["sd", "low", "high"]].isna().all()
+    assert avg_comparisons(reg, real.X, "x1").frame["sd"].iloc[0] > 0
