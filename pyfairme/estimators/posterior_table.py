@@ -51,10 +51,6 @@ class PosteriorTable(pd.DataFrame):
         """The same lines as a plain DataFrame, which a notebook shows as lines."""
         return pd.DataFrame(self)
 
-    def copy(self, deep: bool = True) -> PosteriorTable:
-        """Copy the table."""
-        return PosteriorTable.of(self.frame.copy(deep), self.what, self.unit, self.level)
-
     def summary(self) -> Any:
         """Return what the table says: text when printed, HTML in a notebook."""
         from pyfairme.report.display.posterior_facts import posterior_facts

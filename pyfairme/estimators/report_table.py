@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pyfairme.estimators.report_comparison import ReportComparison
+from pyfairme.metrics.report_frame import COLUMNS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +88,12 @@ class FairnessReport(pd.DataFrame):
         return ReportComparison.of(self, other, names)
 
     def __repr__(self) -> str:
-        return str(self.summary())
+        return str(self.summary()) if self._is_whole() else repr(self.frame)
 
     def _repr_html_(self) -> str:
-        return self.summary()._repr_html_()
+        shown: Any = self.summary() if self._is_whole() else self.frame
+        return shown._repr_html_()
+
+    def _is_whole(self) -> bool:
+        """Tell whether the columns are a report's: those of a copy may be renamed or an index."""
+        return set(COLUMNS) <= set(self.columns)

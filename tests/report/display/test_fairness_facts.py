@@ -72,6 +72,9 @@ def test_it_is_a_data_frame_and_its_parts_are_plain(found, tmp_path):
         assert type(other) is FairnessReport
         pd.testing.assert_frame_equal(other, found)
         assert repr(other) == repr(found) == str(found.summary())
+    for changed in (found.set_index("metric"), found.rename(columns={"value": "spread"})):
+        assert repr(changed) == repr(pd.DataFrame(changed))  # no report any more, whatever its type
+        assert "<table" in changed._repr_html_()
     with pytest.raises(ValueError, match=r"no effects 'other'.*\[not-in-table\]"):
         found.summary("other")
 
