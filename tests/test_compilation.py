@@ -110,7 +110,7 @@ def test_a_default_fit_of_hardly_fewer_rows_compiles_nothing() -> None:
     model.fit(data.frame, data.target)
     before = HELD.programs
     model.fit(data.frame[:-3], data.target[:-3])
-    assert HELD.programs - before <= 2  # zeros of the rows
+    assert HELD.programs - before <= 4  # zeros of the rows; else it were 12
 
 
 def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
