@@ -16,28 +16,6 @@ if TYPE_CHECKING:
     from pyfairme.estimators.fairness_report import EvaluatedRows
 
 
-def choose_groups(judged: EvaluatedRows, exclude: Exclude, merge: Merge) -> EvaluatedRows:
-    """Leave levels out of the comparison of an attribute's groups, and put others together.
-
-    Parameters
-    ----------
-    judged
-        Rows, with a label per attribute.
-    exclude
-        By the name of an attribute the levels that are no group of people, such as "Unknown".
-        Their rows count for accuracy and for other attributes.
-    merge
-        By the name of an attribute what to put together: {new name: levels}.
-
-    Raises
-    ------
-    ValueError
-        For other forms, an attribute that is not reported, a level that no row has, or one named
-        twice.
-    """
-    return regrouped(judged, _asked(judged.sensitive, exclude, merge))
-
-
 def _asked(
     sensitive: Mapping[str, np.ndarray], exclude: Exclude, merge: Merge
 ) -> dict[str, ChosenLevels]:

@@ -269,9 +269,12 @@ def mae(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None
     1.0
     """
     warn_of_order(y_true, "y_true", y_pred=y_pred, sample_weight=sample_weight)
+    from sklearn import metrics as sk  # slow to import
+
     outcome = as_real(y_true, "y_true")
-    error = np.abs(outcome - as_real(y_pred, "y_pred", len(outcome)))
-    return float(np.average(error, weights=as_weight(sample_weight, len(outcome))))
+    prediction = as_real(y_pred, "y_pred", len(outcome))
+    weight = as_weight(sample_weight, len(outcome))
+    return float(sk.mean_absolute_error(outcome, prediction, sample_weight=weight))
 
 
 def r2(y_true: ArrayLike, y_pred: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
