@@ -73,6 +73,6 @@ def _cost(mixed: pd.DataFrame) -> str:
         for key, name in CLUSTERS.items()
         if key in found
     ]
-    first = found.get("seen", {"before": np.nan, "after": np.nan})
-    start = "The price" if first["after"] < first["before"] else "Without a price in accuracy"
+    costs = any(line["after"] < line["before"] for line in found.values())
+    start = "The price" if costs else "Without a price in accuracy"
     return f"{start}: {words(PRICE)} goes {', and '.join(parts)}."
