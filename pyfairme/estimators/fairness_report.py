@@ -37,6 +37,7 @@ from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.names import ALL, apart, join_names
 from pyfairme.metrics.report_notes import joined
 from pyfairme.metrics.row_order import warn_of_order
+from pyfairme.metrics.shared_draws import SharedDraws
 from pyfairme.metrics.small_groups import SMALL_GROUPS, enough, merge_small_groups
 from pyfairme.notices import DataWarning, unsaid, warn
 
@@ -335,9 +336,9 @@ def report(
             groups = merge_small_groups(groups, outcome, min_group_size)
             left = {n: gone & (np.asarray(groups[n]) != SMALL_GROUPS) for n, gone in left.items()}
         groups = {n: labels for n, labels in groups.items() if not (n in left and left[n].all())}
+        options = (n_boot, level, metrics, SharedDraws())
         for effects in EFFECTS:
             for label, one in _against_the_rest(judged):
-                options = (n_boot, level, metrics)
                 part = _said(_one(one, effects, rows, groups, options, left), words)
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
@@ -346,7 +347,7 @@ def report(
                 part.insert(4, "class", label)
                 blocks.append(part)
             if len(judged.classes) > 2 and effects in judged.covered:
-                blocks += _of_sets(judged, effects, name, (rows, groups), (n_boot, level, metrics))
+                blocks += _of_sets(judged, effects, name, (rows, groups), options)
     frame = pd.concat(blocks, ignore_index=True).reindex(columns=list(COLUMNS))
     if len(judged.classes) == 2:
         positive = judged.classes[-1]
@@ -421,7 +422,7 @@ def _of_sets(
     effects: str,
     name: str,
     at: tuple[np.ndarray, Mapping[str, Any]],
-    options: tuple[int, float, Any],
+    options: tuple[int, float, Any, SharedDraws],
 ) -> list[pd.DataFrame]:
     """Return the lines about sets of more than two classes, which are no class's own."""
     chosen = [m.name for m in chosen_metrics(options[2]) if {"covered", "width"} & {*m.needs}]
@@ -430,7 +431,7 @@ def _of_sets(
     none = np.zeros(len(judged.y))  # no metric of sets reads predictions
     bare = replace(judged, prediction={effects: none}, decision={effects: none}, y=none)
     bare = replace(bare, gap={effects: {}})
-    part = _one(bare, effects, *at, (options[0], options[1], chosen))
+    part = _one(bare, effects, *at, (*options[:2], chosen, options[3]))
     part.insert(0, "effects", effects)
     part.insert(1, "clusters", name)
     part.insert(4, "class", ALL)
@@ -479,19 +480,19 @@ def _one(
     effects: str,
     rows: np.ndarray,
     groups: Mapping[str, Any],
-    options: tuple[int, float, Any],
+    options: tuple[int, float, Any, SharedDraws],
     left: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> pd.DataFrame:
     gaps = {name: gap[rows] for name, gap in judged.gap[effects].items()}
     # The same stream for every kind of effects: their intervals differ by the predictions alone.
-    n_boot, level, metrics = options
+    n_boot, level, metrics, draws = options
     shared: dict[str, Any] = {
         "metrics": metrics,
         "sensitive": groups,
         "left_out": {name: gone for name, gone in left.items() if name in groups},
         "cluster": judged.units(rows),
         "gap": {n: gap for n, gap in gaps.items() if n in groups and np.isfinite(gap).all()},
-        "rng": np.random.default_rng(judged.seed),
+        "rng": draws.generator(judged.seed),
         "n_boot": n_boot,
         "level": level,
         "sample_weight": None if judged.weight is None else judged.weight[rows],

@@ -16,10 +16,18 @@ ONE_OUTCOME = "y_true has only one outcome"
 
 
 def by_rank(rows: PredictedRows) -> Table:
-    """Count rows: cells ``(U, 2)`` of distinct score, in increasing order, and outcome."""
+    """Count rows: cells ``(U, 2)`` of score, in increasing order, and outcome.
+
+    Neighbouring scores whose rows all have the same outcome are one cell: no pair of a positive and
+    a negative has both in it, so the order within does not matter, however often rows count.
+    """
     assert rows.y_prob is not None  # a classification table has it
     distinct, rank = np.unique(rows.y_prob, return_inverse=True)
-    return make_table(rank * 2 + rows.y_true.astype(int), (len(distinct), 2))
+    outcome = rows.y_true.astype(int)
+    found = np.bincount(rank * 2 + outcome, minlength=2 * len(distinct)).reshape(-1, 2) > 0
+    alike = (found[1:] == found[:-1]).all(1) & ~found[1:].all(1)
+    rank = np.concatenate([[0], np.cumsum(~alike)])[rank]
+    return make_table(rank * 2 + outcome, (int(rank.max()) + 1, 2))
 
 
 def by_loss(rows: PredictedRows) -> Table:

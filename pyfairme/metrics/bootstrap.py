@@ -19,11 +19,13 @@ from scipy import sparse
 
 from pyfairme.metrics.array_inputs import Codes, Floats
 from pyfairme.metrics.group_sums import Table, summing_matrix
+from pyfairme.metrics.shared_draws import drawn_once
 
 SMALL = 5  # rows of a stratum below which it joins those of the other clusters
 MIN_CLUSTERS = 30  # fewer give too coarse a distribution when resampled as units
 _BLOCK = 6_000_000  # numbers held at a time: about 50 MB
 _WIDE_BLOCK = 4 * _BLOCK
+_STRIP = 500_000  # weights multiplied at a time: about 4 MB, which caches hold
 
 Weights = NDArray[np.uint8]
 
@@ -112,7 +114,7 @@ def resample(
     """
     matrices = [_unit_matrix(table, design) for table in tables]
     for size in _block_sizes(tables, n_boot):
-        yield list(_weighted_sums(matrices, tables, _draw_weights(design, rng, size)))
+        yield _weighted_sums(matrices, tables, _draw_weights(design, rng, size))
 
 
 def draw_weights(design: ResamplingDesign, rng: np.random.Generator, n_boot: int) -> Weights:
@@ -175,8 +177,7 @@ def reweighted(
         matrix.eliminate_zeros()
     block = max(1, _WIDE_BLOCK // _widest(tables))
     for start in range(0, weights.shape[1], block):
-        part = weights[:, start : start + block].astype(np.float64)
-        yield list(_weighted_sums(matrices, tables, part))
+        yield _weighted_sums(matrices, tables, weights[:, start : start + block])
 
 
 def _scaled(matrix: sparse.csr_array, design: ResamplingDesign) -> sparse.csr_array:
@@ -195,31 +196,50 @@ def _unit_matrix(table: Table, design: ResamplingDesign) -> sparse.csr_array:
     return matrix @ sparse.csr_array(sparse.coo_array(belongs))
 
 
-def _draw_weights(design: ResamplingDesign, rng: np.random.Generator, size: int) -> Floats:
+def _draw_weights(design: ResamplingDesign, rng: np.random.Generator, size: int) -> Weights:
     """Draw how often each row (or unit) is taken: shape ``(rows or units, size)``."""
-    if design.whole:
-        units = int(design.unit.max()) + 1
-        chances = np.full(units, 1 / units)
-        return rng.multinomial(units - 1, chances, size=size).T.astype(np.float64)
-    n = len(design.unit)
-    order = np.argsort(design.unit, kind="stable")
-    rows = np.bincount(design.unit)
+    draw = _draw_units if design.whole else _draw_rows
+    return drawn_once(draw, rng, design.unit, size)
+
+
+def _draw_units(rng: np.random.Generator, unit: Codes, size: int) -> Weights:
+    units = int(unit.max()) + 1
+    return rng.multinomial(units - 1, np.full(units, 1 / units), size=size).T.astype(np.uint8)
+
+
+def _draw_rows(rng: np.random.Generator, unit: Codes, size: int) -> Weights:
+    n = len(unit)
+    order = np.argsort(unit, kind="stable")
+    rows = np.bincount(unit)
     drawn = np.maximum(rows - 1, 1)
     start = np.repeat(np.cumsum(rows) - rows, drawn)
-    length = np.repeat(rows, drawn)
-    weights = np.empty((size, n))
-    for replicate in range(size):
-        picked = start + (rng.random(len(start)) * length).astype(np.intp)
-        weights[replicate, order] = np.bincount(picked, minlength=n)
-    return np.ascontiguousarray(weights.T)
+    length = np.repeat(rows, drawn).astype(np.float64)
+    place, picked = np.empty(len(start)), np.empty(len(start), np.intp)
+    times = np.empty((size, n), np.uint8)  # of the rows in the order of their units
+    for replicate in times:
+        rng.random(out=place)
+        place *= length
+        np.copyto(picked, place, casting="unsafe")  # rounds down
+        picked += start
+        replicate[:] = np.bincount(picked, minlength=n)
+    weights = np.empty((n, size), np.uint8)
+    weights[order] = times.T
+    return weights
 
 
 def _weighted_sums(
-    matrices: list[sparse.csr_array], tables: Sequence[Table], weights: Floats
-) -> Iterator[Floats]:
-    for matrix, table in zip(matrices, tables, strict=True):
-        sums = matrix @ weights
-        yield sums.T.reshape(weights.shape[1], *table.shape, -1)
+    matrices: list[sparse.csr_array], tables: Sequence[Table], weights: Weights
+) -> list[Floats]:
+    """Multiply weights, (rows or units, size), strip by strip: what caches hold is read fast."""
+    size = weights.shape[1]
+    found: list[list[Floats]] = [[] for _ in matrices]
+    strip = max(8, _STRIP // len(weights))
+    for start in range(0, size, strip):
+        part = np.ascontiguousarray(weights[:, start : start + strip], np.float64)
+        for matrix, parts in zip(matrices, found, strict=True):
+            parts.append(matrix @ part)
+    sums = [np.concatenate(parts, axis=1) for parts in found]
+    return [one.T.reshape(size, *table.shape, -1) for one, table in zip(sums, tables, strict=True)]
 
 
 def _block_sizes(tables: Sequence[Table], n_boot: int) -> Iterator[int]:

@@ -14,6 +14,8 @@ from scipy import sparse
 
 from pyfairme.metrics.array_inputs import Codes, Floats
 
+_STRIP = 250_000  # entries of a sparse matrix at a time: what caches hold
+
 
 class PredictedRows(NamedTuple):
     """The checked arrays of one table.
@@ -182,6 +184,84 @@ def totals(table: Table, weight: Floats | None = None) -> Floats:
     columns = columns if weight is None else columns * weight[:, None]
     sums = [np.bincount(table.cell, column, minlength=cells) for column in columns.T]
     return np.stack(sums, axis=-1, dtype=np.float64).reshape(*table.shape, -1)
+
+
+def totals_of_labels(table: Table, cells: np.ndarray) -> Floats:
+    """Add up the columns of an unweighted table, whose rows are in other cells at every draw.
+
+    Parameters
+    ----------
+    table
+        Columns of n rows; its own cells do not matter.
+    cells
+        Shape ``(draws, n)``: the cell of each row, by draw.
+
+    Returns
+    -------
+    Floats
+        Shape ``(draws, *table.shape, k)``: `totals` of each draw.
+
+    Examples
+    --------
+    >>> table = make_table(np.array([0, 1]), (2,), np.array([5.0, 1.0]))
+    >>> totals_of_labels(table, np.array([[0, 1], [1, 0]]))[..., 1].tolist()
+    [[5.0, 1.0], [1.0, 5.0]]
+    """
+    n, size = len(table.columns), int(np.prod(table.shape))
+
+    def matrix(some: np.ndarray) -> sparse.csc_array:
+        """Return the map from rows to sums: a row is a column, with an entry for every draw."""
+        m = len(some)
+        target = np.add(some.T, np.arange(m) * size, dtype=np.intp).ravel()
+        return sparse.csc_array((np.ones(n * m), target, np.arange(n + 1) * m), (m * size, n))
+
+    return _sums_of_draws(table, cells, matrix)
+
+
+def totals_of_exchanges(table: Table, rows: np.ndarray) -> Floats:
+    """Add up what rows hold that stand in each other's places, which keep cell and weight.
+
+    Parameters
+    ----------
+    table
+        A weighted one, of n rows.
+    rows
+        Shape ``(draws, n)``: the row that stands in each place, by draw.
+
+    Returns
+    -------
+    Floats
+        Shape ``(draws, *table.shape, k + 1)``: `totals` of each draw.
+    """
+    assert table.weight is not None
+    n, size = len(table.columns), int(np.prod(table.shape))
+    order = np.argsort(table.cell, kind="stable")
+    weight = table.weight[order]
+    ends = np.cumsum(np.bincount(table.cell, minlength=size))
+
+    def matrix(some: np.ndarray) -> sparse.csr_array:
+        """Return the map from rows to sums: a cell of a draw has an entry for every place."""
+        m = len(some)
+        last = np.concatenate([[0], (np.arange(m)[:, None] * n + ends).ravel()])
+        entries = (np.tile(weight, m), some[:, order].ravel(), last)
+        return sparse.csr_array(entries, (m * size, n))
+
+    squares = np.bincount(table.cell, table.weight**2, minlength=size)
+    found = _sums_of_draws(table, rows, matrix)
+    squares = np.broadcast_to(squares.reshape(*table.shape, 1), (*found.shape[:-1], 1))
+    return np.concatenate([found, squares], axis=-1, dtype=np.float64)
+
+
+def _sums_of_draws(
+    table: Table,
+    draws: np.ndarray,
+    matrix: Callable[[np.ndarray], sparse.csr_array | sparse.csc_array],
+) -> Floats:
+    columns = np.ascontiguousarray(table.columns)
+    n, k = columns.shape
+    strip = max(1, _STRIP // n)
+    parts = [matrix(draws[at : at + strip]) @ columns for at in range(0, len(draws), strip)]
+    return np.concatenate(parts).reshape(len(draws), *table.shape, k)
 
 
 def counted(table: Table) -> Floats:

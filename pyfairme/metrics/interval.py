@@ -126,8 +126,9 @@ def distance(
     if not observed > _TINY:
         return Interval(0.0, max(float(top), value))
     most = 1.3 * (observed + top + max(middle - observed, 0.0))
-    places = _tried(parts, noise, combine, np.linspace(0, most, STEPS), rows, kind)
-    louder = _louder(places, parts, rows, kind)
+    loudness = _loudness(parts, rows, kind)
+    places = _tried(parts, noise, combine, np.linspace(0, most, STEPS), loudness, kind)
+    louder = loudness(places)
     each = max(1, _BLOCK // noise.size)  # steps at a time: few numpy calls, bounded memory
     spread = np.concatenate(
         [
@@ -147,16 +148,17 @@ def _tried(
     noise: Floats,
     combine: Callable[[Floats], Floats],
     distances: Floats,
-    rows: Floats | None,
+    loudness: Callable[[Floats], Floats],
     kind: Kind,
 ) -> Floats:
     """Return parts with each of the distances, ``(T, S, *P)``; rates stay from 0 to 1."""
     shape = parts.shape
     usual = np.nan_to_num(noise.var(1)).reshape(shape[0], -1)
+    known = ~np.isnan(parts).reshape(usual.shape)  # what has no value has none at any distance
 
     def variance(place: Floats) -> Floats:
-        louder = _louder(place.reshape(shape), parts, rows, kind)
-        return usual * np.nan_to_num(louder.reshape(usual.shape)) ** 2
+        louder = loudness(place.reshape(shape)).reshape(usual.shape)
+        return np.where(known, usual * louder**2, 0)
 
     def flat(place: Floats) -> Floats:
         return combine(place.reshape(*place.shape[:-1], *shape[1:]))
@@ -202,17 +204,20 @@ def quantiles(draws: Floats, at: list[float]) -> Floats:
     return np.quantile(draws, at, axis=-1)
 
 
-def _louder(tried: Floats, parts: Floats, rows: Floats | None, kind: Kind) -> Floats:
-    """Return by how much more the tried parts vary than the observed ones."""
+def _loudness(parts: Floats, rows: Floats | None, kind: Kind) -> Callable[[Floats], Floats]:
+    """Return the function of by how much more tried parts vary than the observed ones."""
     if kind == "rate" and rows is not None:
-        return _binomial_sd(tried, rows) / _binomial_sd(parts, rows)
+        usual = _binomial_sd(parts, rows)
+        return lambda tried: _binomial_sd(tried, rows) / usual
     if kind == "positive":
-        return np.maximum(tried / np.where(parts > 0, parts, 1), 0.1)
-    return np.ones_like(tried)
+        unit = np.where(parts > 0, parts, 1)
+        return lambda tried: np.maximum(tried / unit, 0.1)
+    return np.ones_like
 
 
 def _binomial_sd(rate: Floats, rows: Floats) -> Floats:
-    held = (np.clip(rate, 0, 1) * rows + 1) / (rows + 2)  # off 0 and 1, as far as rows can tell
+    inside = np.minimum(np.maximum(rate, 0), 1)
+    held = (inside * rows + 1) / (rows + 2)  # off 0 and 1, as far as rows can tell
     return np.sqrt(held * (1 - held))
 
 

@@ -103,8 +103,6 @@ class Metric:
         ``"real"``. Decides on the interval, see `pyfairme.metrics.interval`.
     parts
         What a disparity is put together from; ``None`` where replicates of the value say enough.
-    value
-        Computes the point value from sums instead of ``reduce``; ``None`` uses ``reduce``.
     label
         Its name for people; empty: the name with blanks, see `metric_label`.
     higher_is_better
@@ -129,7 +127,6 @@ class Metric:
     remark: str = ""
     kind: Kind = "real"
     parts: MetricParts | None = None
-    value: Callable[[Floats], float] | None = None
     label: str = ""
     higher_is_better: bool = False
     restates: str = ""

@@ -62,38 +62,47 @@ def nearest(
     for way in (range(above, len(distances)), range(above - 1, -1, -1)):
         place = parts
         for at in way:
-            move = _step(place, goals[at] - combine(place), combine, variance, bounds)
-            found[at] = place = np.clip(place + move, *bounds)
+            value, slopes = _value_and_slopes(place, combine)
+            move = _move(place, slopes, goals[at] - value, variance(place), bounds)
+            found[at] = place = _within(place + move, bounds)
     return found
 
 
-def _step(
-    place: Floats,
-    change: Floats,
-    combine: Callable[[Floats], Floats],
-    variance: Callable[[Floats], Floats],
-    bounds: tuple[float, float],
+def _within(place: Floats, bounds: tuple[float, float]) -> Floats:
+    return np.minimum(np.maximum(place, bounds[0]), bounds[1])
+
+
+def _move(
+    place: Floats, slopes: Floats, change: Floats, spread: Floats, bounds: tuple[float, float]
 ) -> Floats:
     """Return the move of least length, in units of the noise, that changes distances so far."""
-    slope = _gradient(place, combine)
-    up = slope * change[:, None] > 0
-    slope = np.where(np.where(up, place < bounds[1], place > bounds[0]), slope, 0)
-    spread = variance(place)
+    up = slopes * change[:, None] > 0
+    slopes = slopes * np.where(up, place < bounds[1], place > bounds[0])
     spread = np.where(spread.any(1, keepdims=True), spread, 1)  # nothing varies: all move alike
-    move = spread * slope
-    gain = (move * slope).sum(1, keepdims=True)
-    return np.where(gain > 0, move / np.where(gain > 0, gain, 1), 0) * change[:, None]
+    move = spread * slopes
+    gain = (move * slopes).sum(1)
+    rises = gain > 0
+    return move * np.where(rises, change / np.where(rises, gain, 1), 0)[:, None]
 
 
-def _gradient(place: Floats, combine: Callable[[Floats], Floats]) -> Floats:
-    """Return slopes of the distances by each part, (S, P); a few parts are moved at a time."""
+def _value_and_slopes(place: Floats, combine: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
+    """Return distances, (S,), and their slopes by each part, (S, P).
+
+    Central differences; a few parts are moved at a time.
+    """
     size = place.shape[1]
-    step = _STEP * max(1.0, float(np.nanmax(np.abs(place))))
+    step = _STEP * max(1.0, float(np.fmax.reduce(np.abs(place), axis=None)))
     each = max(1, _BLOCK // (2 * place.size))
-    found = np.empty(place.shape)
+    slopes = np.empty(place.shape)
+    value = np.empty(len(place))
     for start in range(0, size, each):
         some = np.arange(start, min(start + each, size))
-        moves = np.zeros((len(some), 1, size))
-        moves[np.arange(len(some)), 0, some] = step
-        found[:, some] = (combine(place + moves) - combine(place - moves)).T / (2 * step)
-    return np.nan_to_num(found)
+        many = len(some)
+        near = np.repeat(place[None], 2 * many + 1, axis=0)
+        near[np.arange(many), :, some] += step
+        near[np.arange(many, 2 * many), :, some] -= step
+        found = combine(near)
+        slopes[:, some] = (found[:many] - found[many:-1]).T / (2 * step)
+        value = found[-1]
+    slopes[np.isnan(slopes)] = 0
+    return value, slopes

@@ -6,17 +6,35 @@ kept; a metric reduces the draws as it reduces the data. A disparity inside the 
 not resolvable with these rows.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from pyfairme.metrics.aggregate import ratio
-from pyfairme.metrics.array_inputs import Floats, as_rng, as_weight, check_count, check_share
+from pyfairme.metrics.array_inputs import (
+    Codes,
+    Floats,
+    as_rng,
+    as_weight,
+    check_count,
+    check_share,
+)
 from pyfairme.metrics.confusion import decision_rows, effective_decisions
 from pyfairme.metrics.group_moments import real_rows
-from pyfairme.metrics.group_sums import Table, tabulated, totals, unequal
+from pyfairme.metrics.group_sums import (
+    Table,
+    tabulated,
+    totals,
+    totals_of_exchanges,
+    totals_of_labels,
+    unequal,
+)
 from pyfairme.metrics.metric import Task, find
+from pyfairme.metrics.shared_draws import drawn_once
+
+_BLOCK = 20_000_000  # labels held at a time
 
 
 class NullValue(NamedTuple):
@@ -186,19 +204,36 @@ def permuted_groups(table: Table, rng: np.random.Generator, draws: int) -> Float
         Shape ``(draws, *table.shape, k)``.
     """
     if table.weight is not None:
-        return _permuted_weights(table, rng, draws)
+        return _permuted_rows(table, rng, draws)
     inner = int(np.prod(table.shape[1:]))
     order = np.argsort(table.cell % inner, kind="stable")
     cell = table.cell[order]
-    columns = np.asfortranarray(table.columns[order])
     ends = np.cumsum(np.bincount(cell % inner))
+    ordered = Table(cell, table.columns[order], table.shape)
+    sums = []
+    for size in _draws_at_a_time(len(cell), draws):
+        labels = drawn_once(_shuffled, rng, cell, ends, size)
+        cell = labels[-1].astype(np.intp)  # from where the next ones are shuffled on
+        sums.append(totals_of_labels(ordered, labels))
+    return np.concatenate(sums)
+
+
+def _shuffled(rng: np.random.Generator, cell: Codes, ends: Codes, draws: int) -> np.ndarray:
+    """Shuffle cells within blocks again and again: ``(draws, n)``, in as few bytes as hold them."""
+    cell = cell.copy()
     blocks = np.split(cell, ends[:-1])  # views: rows of one place, which differ by their group
-    sums = np.empty((draws, *table.shape, columns.shape[1]))
-    for draw in sums:
+    found = np.empty((draws, len(cell)), np.min_scalar_type(int(cell.max())))
+    for draw in found:
         for block in blocks:
             rng.shuffle(block)
-        draw[:] = totals(Table(cell, columns, table.shape))
-    return sums
+        draw[:] = cell
+    return found
+
+
+def _draws_at_a_time(rows: int, draws: int) -> Iterator[int]:
+    most = max(1, _BLOCK // rows)
+    for start in range(0, draws, most):
+        yield min(most, draws - start)
 
 
 def _binomial_decisions(sums: Floats, rate: Floats, rng: np.random.Generator, draws: int) -> Floats:
@@ -211,16 +246,22 @@ def _binomial_decisions(sums: Floats, rate: Floats, rng: np.random.Generator, dr
     return np.stack(np.broadcast_arrays(*columns), axis=-1).astype(np.float64)
 
 
-def _permuted_weights(table: Table, rng: np.random.Generator, draws: int) -> Floats:
+def _permuted_rows(table: Table, rng: np.random.Generator, draws: int) -> Floats:
     """Shuffle what rows hold, while weights stay with the groups, as their sizes do."""
-    assert table.weight is not None
     inner = int(np.prod(table.shape[1:]))
     place = table.cell % inner
+    sums = []
+    for size in _draws_at_a_time(len(place), draws):
+        taken = drawn_once(_exchanged, rng, place, size)
+        sums.append(totals_of_exchanges(table, taken))
+    return np.concatenate(sums)
+
+
+def _exchanged(rng: np.random.Generator, place: Codes, draws: int) -> np.ndarray:
+    """Return, draw by draw, the row that is put where each row is: ``(draws, n)``."""
     blocks = np.split(np.argsort(place, kind="stable"), np.cumsum(np.bincount(place))[:-1])
-    found = []
-    for _ in range(draws):
-        taken = np.empty(len(place), np.intp)
+    found = np.empty((draws, len(place)), np.int32)
+    for taken in found:
         for block in blocks:
             taken[block] = rng.permutation(block)
-        found.append(totals(table._replace(columns=table.columns[taken])))
-    return np.stack(found)
+    return found

@@ -165,7 +165,7 @@ def _lines(
     sums = totals(table)
     counts = counted(table)
     sizes, needed = metric.group_size(counts), metric.group_sizes(counts)
-    values = metric.reduce(sums) if metric.value is None else metric.value(sums)
+    values = metric.reduce(sums)
     for number, (group, value, size) in enumerate(
         zip(
             levels if grouped else ("all",),

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from pyfairme.metrics.accuracy_rows import by_loss, by_rank
+from pyfairme.metrics.accuracy_rows import METRICS, by_loss, by_rank
 from pyfairme.metrics.bootstrap import (
     draw_weights,
     resample,
@@ -85,6 +86,37 @@ def test_drawn_weights_agree_with_picking_rows(rows):
     assert_same_distribution(ours, naive, 600)
 
 
+def test_every_draw_is_that_of_the_plain_definition(rows):
+    """Of each stratum in turn, a row for every number between 0 and 1: its share of the stratum."""
+    design = resampling_design(np.arange(600) % 3, rows.group)
+    strata = [np.flatnonzero(design.unit == code) for code in np.unique(design.unit)]
+    rng, plain = np.random.default_rng(4), []
+    for _ in range(30):
+        picked = [s[np.floor(rng.random(len(s) - 1) * len(s)).astype(int)] for s in strata]
+        plain.append(np.bincount(np.concatenate(picked), minlength=600))
+    drawn = draw_weights(design, np.random.default_rng(4), 30)
+    np.testing.assert_array_equal(drawn.T, plain)
+    tables = [confusion(rows), moments(rows)]
+    for table, sums in zip(tables, run(tables, design, 30, 4), strict=True):
+        expected = [totals(table, weight * design.scale) for weight in plain]
+        np.testing.assert_allclose(sums, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_replicates_of_the_auroc_are_those_of_scikit_learn(rows):
+    """Scores with and without ties, in long runs of one outcome too."""
+    score = np.random.default_rng(0).normal(2 * rows.y_true)
+    score[:300] = score[:300].round(1)
+    scored = rows._replace(y_prob=score, group=np.zeros(600, np.intp), levels=("all",))
+    table = by_rank(scored)
+    assert table.shape[0] < len(np.unique(score)) / 2
+    design = resampling_design(np.zeros(600, np.intp))
+    (auroc,) = [m for m in METRICS if m.name == "auroc"]
+    (sums,) = run([table], design, 20, 2)
+    weights = draw_weights(design, np.random.default_rng(2), 20)
+    expected = [roc_auc_score(rows.y_true, score, sample_weight=weight) for weight in weights.T]
+    np.testing.assert_allclose(auroc.reduce(sums), expected, rtol=1e-12)
+
+
 def test_few_clusters_keep_the_size_of_every_stratum(rows):
     cluster = np.arange(600) % 29
     design = resampling_design(cluster, rows.group)
@@ -123,13 +155,13 @@ def test_cluster_bootstrap_sees_variation_between_clusters():
 
 def test_blocks_do_not_change_the_number_of_replicates():
     rng = np.random.default_rng(0)
-    n = 40_000
+    n = 80_000
     rows = ungrouped((rng.random(n) < 0.5).astype(float), np.zeros(n), rng.random(n))
     design = resampling_design(np.zeros(n, np.intp))
-    blocks = list(resample([by_rank(rows), by_loss(rows)], design, rng, 100))
-    assert [len(rank) for rank, _ in blocks] == [75, 25]
-    assert all(loss.shape == (len(rank), 1, 3) for rank, loss in blocks)
-    np.testing.assert_allclose(np.concatenate([rank.sum((1, 2, 3)) for rank, _ in blocks]), n)
+    blocks = list(resample([by_loss(rows), confusion(rows)], design, rng, 100))
+    assert [len(loss) for loss, _ in blocks] == [75, 25]
+    assert all(loss.shape == (len(counts), 1, 3) for loss, counts in blocks)
+    np.testing.assert_allclose(np.concatenate([c[..., 0].sum((1, 2)) for _, c in blocks]), n)
 
 
 def test_the_same_seed_gives_the_same_draws(rows):

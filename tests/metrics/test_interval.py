@@ -237,9 +237,10 @@ def test_a_rate_that_gets_to_its_limit_stays_there_and_the_others_go_on():
 
 def test_blocks_of_parts_have_the_slopes_of_all_at_once(monkeypatch):
     parts = np.random.default_rng(0).random((3, 40))
-    whole = nearest_parts._gradient(parts, group_sd)
+    value, whole = nearest_parts._value_and_slopes(parts, group_sd)
     centred = parts - parts.mean(1, keepdims=True)
     exact = centred / group_sd(parts)[:, None] / 40
     np.testing.assert_allclose(whole, exact, atol=1e-9)
+    np.testing.assert_array_equal(value, group_sd(parts))
     monkeypatch.setattr(nearest_parts, "_BLOCK", 1000)
-    np.testing.assert_array_equal(nearest_parts._gradient(parts, group_sd), whole)
+    np.testing.assert_array_equal(nearest_parts._value_and_slopes(parts, group_sd)[1], whole)

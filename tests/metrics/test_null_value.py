@@ -1,5 +1,6 @@
 import gzip
 import os
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import pyfairme.metrics as pm
 from pyfairme.metrics.confusion import confusion, decision_rows, fpr, selection_rate, tpr
 from pyfairme.metrics.group_moments import moments, real_rows
-from pyfairme.metrics.group_sums import totals
+from pyfairme.metrics.group_sums import tabulated, totals
 from pyfairme.metrics.null_value import (
     equal_rates,
     equal_selection,
@@ -76,6 +77,35 @@ def test_shuffles_keep_sizes_and_totals_within_bins():
         )
         np.testing.assert_allclose(draws.sum(1), np.broadcast_to(sums.sum(0), draws.sum(1).shape))
         assert np.ptp(draws[..., 1], axis=0).min() > 0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_shuffle_is_that_of_the_plain_definition(weighted, monkeypatch):
+    """Labels of groups change places within bins; with weights, what rows hold does."""
+    from pyfairme.metrics.conditional_disparity import predictions_by_outcome
+
+    # of 300 rows two draws are added up at a time, and five held
+    monkeypatch.setattr(import_module("pyfairme.metrics.group_sums"), "_STRIP", 700)
+    monkeypatch.setattr(import_module("pyfairme.metrics.null_value"), "_BLOCK", 1500)
+    rng = np.random.default_rng(2)
+    y, pred, group = rng.normal(size=300), rng.normal(size=300), rng.integers(0, 4, 300)
+    rows = real_rows(y, pred, group)._replace(weight=rng.random(300) if weighted else None)
+    for tabulate in (moments, lambda rows: predictions_by_outcome(rows, 5)):
+        table = tabulated(tabulate, rows)
+        found = permuted_groups(table, np.random.default_rng(7), 12)
+        inner = int(np.prod(table.shape[1:]))
+        blocks = [np.flatnonzero(table.cell % inner == code) for code in range(inner)]
+        again, cells = np.random.default_rng(7), [table.cell[block] for block in blocks]
+        for sums in found:
+            columns, cell = table.columns.copy(), table.cell.copy()
+            for block, mine in zip(blocks, cells, strict=True):
+                if weighted:
+                    columns[block] = table.columns[again.permutation(block)]
+                else:
+                    again.shuffle(mine)  # from where the last draw left them
+                    cell[block] = mine
+            plain = totals(table._replace(cell=cell, columns=columns))
+            np.testing.assert_allclose(sums, plain, rtol=1e-12, atol=1e-12)
 
 
 def test_the_shuffled_band_covers_an_unrelated_group_and_not_a_related_one():

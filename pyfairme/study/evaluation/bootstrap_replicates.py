@@ -213,7 +213,7 @@ def _judge(
     found = {}
     for metric in metrics:
         mine = sums[metric.tabulate]
-        value = np.asarray((metric.value or metric.reduce)(mine))
+        value = np.asarray(metric.reduce(mine))
         values, parts = drawn[metric]
         evidence = gather(metric, tables[metric.tabulate], section.design, parts)
         by_fold = np.empty(0) if metric.scope == "group" else metric.reduce(folds[metric.tabulate])
