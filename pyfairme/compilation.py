@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import jax
 import numpy as np
@@ -23,6 +23,19 @@ import numpy as np
 FEWEST, MOST = 128, 256
 REMEMBERED = 4096  # shapes whose programs were given back
 EVENT = "/jax/core/compile/backend_compile_duration"
+
+# What XLA may leave out on a processor. Compiling is most of a fit of a small table; loops fused by
+# the newer emitters run no faster here and take a third longer to compile.
+Use = Literal["once", "steps", "rows"]
+OPTIONS: dict[Use, dict[str, Any]] = {
+    "once": {
+        "xla_cpu_use_fusion_emitters": False,
+        "xla_backend_optimization_level": 0,
+        "xla_llvm_disable_expensive_passes": True,
+    },
+    "steps": {"xla_cpu_use_fusion_emitters": False, "xla_backend_optimization_level": 1},
+    "rows": {"xla_cpu_use_fusion_emitters": False},
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -118,6 +131,41 @@ class Compiled:
 
     def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
         self.programs += event == EVENT and getattr(self._ours, "here", False)
+
+
+def jitted(function: Callable[..., R], use: Use, *, static: tuple[int, ...] = ()) -> Any:
+    """Compile a function with the effort that pays for how it is used.
+
+    Parameters
+    ----------
+    function : callable
+        What is compiled. The result cannot be called in a function that JAX traces.
+    use : {"once", "steps", "rows"}
+        ``"once"``: compiled as fast as possible, of what runs a few times on little. ``"steps"``:
+        of products of matrices in a loop, which libraries do. ``"rows"``: of what runs over many
+        rows and draws.
+    static : tuple of int
+        Positions of arguments that are no arrays.
+    """
+    return jax.jit(function, static_argnums=static, compiler_options=_options(use))
+
+
+@lru_cache
+def _options(use: Use) -> dict[str, Any] | None:
+    """Return the options that this JAX knows: it stops at any other."""
+    if jax.default_backend() != "cpu":
+        return None
+    return {name: value for name, value in OPTIONS[use].items() if _is_known(name)} or None
+
+
+@lru_cache
+def _is_known(option: str) -> bool:
+    values = next(own[option] for own in OPTIONS.values() if option in own)
+    try:
+        jax.jit(lambda: 0, compiler_options={option: values})()
+    except jax.errors.JaxRuntimeError:
+        return False
+    return True
 
 
 HELD = Compiled()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import pyfairme as pf
-from pyfairme.compilation import HELD, Compiled
+from pyfairme.compilation import HELD, OPTIONS, Compiled, jitted
 from tests.bad_inputs import tiny
 
 
@@ -125,3 +125,16 @@ def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
         held.append(HELD.programs)
     assert max(held) < 2 * HELD.limit
     assert min(held[8:]) < max(held)  # something was given back
+
+
+@pytest.mark.parametrize("use", list(OPTIONS))
+def test_the_effort_of_compiling_changes_answers_by_rounding_only(use: str) -> None:
+    x = np.random.default_rng(0).normal(size=(300, 7)).astype(np.float32)
+    function = lambda x: jax.nn.softmax(x @ x.T).sum(axis=0)  # noqa: E731
+    np.testing.assert_allclose(jitted(function, use)(x), function(x), rtol=2e-5)
+
+
+def test_options_that_this_jax_does_not_know_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"xla_no_such_option": True, "xla_cpu_use_fusion_emitters": False}
+    monkeypatch.setitem(OPTIONS, "made up", own)
+    assert jitted(lambda x: 2 * x, "made up")(3.0) == 6.0

@@ -18,7 +18,7 @@ import optax
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.hyper_parameters import typical
@@ -235,7 +235,6 @@ def _compiled(
 
     same_base = not (spec.last_layer or spec.tangent) and len(spec.factors) == 1  # for every draw
 
-    @jax.jit
     def run(
         network: Any,
         middle: Any,
@@ -277,7 +276,7 @@ def _compiled(
 
         return jax.lax.map(one, (draws, keys))
 
-    return run
+    return jitted(run, "steps")
 
 
 def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray, k: np.ndarray) -> Fit:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.svi import Schedule, fit
@@ -85,4 +85,4 @@ def _softmax() -> Any:
         struck = jax.nn.one_hot(own, logits.shape[1]) > 0  # none for a code of -1
         return jax.nn.softmax(jnp.where(struck, -jnp.inf, logits), axis=-1)
 
-    return jax.jit(softmax)
+    return jitted(softmax, "once")

@@ -19,7 +19,7 @@ from numpyro import handlers
 from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.util import compute_log_probs
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import Use, jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import negative_elbo
 from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
@@ -186,19 +186,19 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     ) -> dict[str, Array]:
         return _evaluate(program, guide, constrain(params), batch, objective, totals)
 
-    def compiled(function: Callable[..., Any], *axes: int | None) -> Callable[..., Any]:
+    def compiled(function: Callable[..., Any], use: Use, *axes: int | None) -> Callable[..., Any]:
         # a batch of one member's products costs more than the products: one member has no axis
-        return jax.jit(jax.vmap(function, axes) if ensemble else function)
+        return jitted(jax.vmap(function, axes) if ensemble else function, use)
 
     return Engine(
         program,
         guide,
-        compiled(init, 0, None, None),
-        compiled(run, 0, 0, None, None, None, None),
-        compiled(evaluate, 0, None, None, None),
+        compiled(init, "once", 0, None, None),
+        compiled(run, "steps", 0, 0, None, None, None, None),
+        compiled(evaluate, "steps", 0, None, None, None),
         constrain,
         unconstrain,
-        jax.jit(lambda key, params, draws: draw(guide, key, params, draws), static_argnums=2),
+        jitted(lambda key, params, draws: draw(guide, key, params, draws), "steps", static=(2,)),
     )
 
 

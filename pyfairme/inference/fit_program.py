@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
 from pyfairme.data.batch import joined
 from pyfairme.inference.adversary_skill import (
@@ -315,7 +315,7 @@ def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
         share = batch.weight / batch.weight.sum()
         return share @ predictor(spec, network, latents, batch).fixed
 
-    return jax.jit(mean)
+    return jitted(mean, "once")
 
 
 def _chances(spec: ModelSpec, judged: Batch, objective: Objective) -> dict[str, float]:

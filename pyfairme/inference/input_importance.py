@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.predictions import CHUNK, EFFECTS, Query, means, padded
@@ -220,7 +220,6 @@ def _compiled(spec: ModelSpec, slope_positions: tuple[int, ...]) -> Any:
         jacobian = jax.jacrev(value)(single.x, single, network, latents, membership, centre, which)
         return jnp.abs((jacobian[:, 0] * rates) @ joins).sum(axis=0)
 
-    @jax.jit
     def run(
         network: Any, latents: Any, batch: Batch, soft_rows: Any, centre: Array, which: Any,
         counted: Array, rates: Array, joins: Array,
@@ -233,4 +232,4 @@ def _compiled(spec: ModelSpec, slope_positions: tuple[int, ...]) -> Any:
 
         return jax.vmap(member)(network, latents, centre).mean(axis=0)
 
-    return run
+    return jitted(run, "rows")

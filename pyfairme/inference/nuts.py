@@ -21,7 +21,7 @@ from numpyro import handlers
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import log_density
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.chain_convergence import Worth, worst
 from pyfairme.inference.jax_runtime import with_numpyro
@@ -175,7 +175,7 @@ def _sampler(
         noise = BlockNoise(**{name: samples[name] for name in BlockNoise._fields})
         return noise, extra["potential_energy"], extra["diverging"]
 
-    return run if progress else jax.jit(run)
+    return run if progress else jitted(run, "rows")
 
 
 def _standard(name: str, shape: tuple[int, ...]) -> Any:
@@ -186,4 +186,4 @@ def _standard(name: str, shape: tuple[int, ...]) -> Any:
 def _draws(spec: ModelSpec) -> Any:
     layout = LinearPredictor(plain(spec))
     one = lambda fitted, noise: transport(layout, fitted, noise)[0]  # noqa: E731
-    return jax.jit(jax.vmap(jax.vmap(one, (None, 0)), (None, 0)))
+    return jitted(jax.vmap(jax.vmap(one, (None, 0)), (None, 0)), "once")

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.soft_memberships import alone, between, own_sd, soft_predictor
@@ -447,9 +447,10 @@ def new_outcomes(drawn: DrawnLinks) -> Any:
 
 @per_structure(maxsize=128)
 def _compiled(spec: ModelSpec, quantity: Quantity) -> Callable[..., Array]:
-    @jax.jit
     def run(at: PredictionInputs, keys: Any) -> Any:
         return quantity(DrawnLinks(spec, at, keys))
+
+    fast = jitted(run, "rows")
 
     def call(
         query: Query,
@@ -462,7 +463,7 @@ def _compiled(spec: ModelSpec, quantity: Quantity) -> Callable[..., Array]:
         # The kind of effects is a traced number: one compiled function serves all three.
         which = jnp.asarray(EFFECTS.index(effects))
         at = PredictionInputs(query.network, dict(draws), batch, soft, query.centre, which)
-        return run(at, keys)
+        return fast(at, keys)
 
     return call
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Key
 from numpyro import handlers
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.predictions import Fit
@@ -61,7 +61,7 @@ def _compiled(spec: ModelSpec, names: tuple[str, ...]) -> Callable[..., dict[str
         sites = handlers.trace(run).get_trace(batch, objective)
         return {name: sites[name]["value"] for name in names}
 
-    return jax.jit(jax.vmap(one, (0, None, None, None)))
+    return jitted(jax.vmap(one, (0, None, None, None)), "once")
 
 
 def _one_row(spec: ModelSpec) -> Batch:

@@ -18,7 +18,7 @@ import jax
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import make_room, per_structure
+from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.inference.arviz_groups import assemble, group, power_scaling
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.hyper_parameters import log_priors
@@ -146,4 +146,4 @@ def _compiled(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
         return found | scales
 
     over_draws = jax.vmap(one, (0, 0, None))
-    return jax.jit(jax.vmap(over_draws, (0, 0, None)))
+    return jitted(jax.vmap(over_draws, (0, 0, None)), "once")

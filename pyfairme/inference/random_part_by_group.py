@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.predictions import CHUNK, Query, padded
@@ -108,7 +108,6 @@ def _compiled(spec: ModelSpec) -> Callable[..., Array]:
             return mean[:, None]
         return mean[:, 1:] if mean.shape[1] > spec.likelihood.outputs else mean  # P(second of two)
 
-    @jax.jit
     def run(network: Any, draws: Any, batch: Batch, membership: Any) -> Array:
         def one(layers: Any, latents: Any) -> Array:
             found = soft_predictor(spec, layers, latents, batch, None, membership)
@@ -120,4 +119,4 @@ def _compiled(spec: ModelSpec) -> Callable[..., Array]:
         )
         return jnp.moveaxis(every.reshape(-1, *every.shape[2:]), 0, 2)
 
-    return run
+    return jitted(run, "rows")

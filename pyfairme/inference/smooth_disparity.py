@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.model.penalties import View, group_gaps
@@ -49,7 +49,7 @@ def _replicates(spec: ModelSpec) -> Callable[..., Array]:
             values, outcome = predicted[:, None], jnp.asarray(batch.y, jnp.float32)[:, None]
         return _gaps(spec, values, outcome, batch._replace(weight=weight))
 
-    return jax.jit(jax.vmap(one, (None, None, 0)))
+    return jitted(jax.vmap(one, (None, None, 0)), "once")
 
 
 def _gaps(spec: ModelSpec, values: Array, outcome: Any, batch: Batch) -> Array:

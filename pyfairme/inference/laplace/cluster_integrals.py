@@ -16,7 +16,7 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.inference.laplace.hyper_parameters import from_free
 from pyfairme.inference.laplace.independent_clusters import (
     NODES,
@@ -167,4 +167,4 @@ def _errors(layout: Layout) -> Callable[..., Array]:
         own = climb(given, rows, start, steps=CLIMB)
         return quadrature(given, rows, own)[1] - laplace(given, rows, own)
 
-    return jax.jit(jax.vmap(one, (0, None, None)))
+    return jitted(jax.vmap(one, (0, None, None)), "once")

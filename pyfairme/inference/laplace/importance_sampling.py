@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.linalg import cho_solve, solve_triangular
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.inference.laplace.block_guide import BlockFit
 from pyfairme.inference.laplace.cluster_integrals import (
     Together,
@@ -367,7 +367,7 @@ def _integrator(layout: Layout, batch: int) -> Callable[..., tuple[Array, Array,
 
         return jax.lax.map(one, (some, noise), batch_size=batch)
 
-    return jax.jit(run)
+    return jitted(run, "steps")
 
 
 @per_structure()
@@ -378,4 +378,4 @@ def _slope(layout: Layout) -> Callable[..., Array]:
         given, rows, start = conditional_on(layout, some._replace(base=base), still, tilt)
         return quadrature(given, rows, start)[1].sum()
 
-    return jax.jit(lambda some, still, tilt: jax.grad(total)(some.base, some, still, tilt))
+    return jitted(lambda some, still, tilt: jax.grad(total)(some.base, some, still, tilt), "once")

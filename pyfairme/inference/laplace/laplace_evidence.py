@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.optimize import minimize
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.inference.laplace.conditional import quadratic
 from pyfairme.inference.laplace.hyper_parameters import from_free, log_prior
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, cluster_scale
@@ -672,13 +672,13 @@ def _terms(layout: Layout) -> LikelihoodTerms:
         return value, slope + jax.grad(of_scales)(free, pieces, counts)
 
     return LikelihoodTerms(
-        jax.jit(at_rows),
-        jax.jit(jax.grad(bent, argnums=1)),
-        jax.jit(jax.grad(moved)),
-        jax.jit(prior),
-        jax.jit(scales),
-        jax.jit(jax.vmap(scales, (0, None))),
-        jax.jit(jax.vmap(values_of)),
+        jitted(at_rows, "rows"),
+        jitted(jax.grad(bent, argnums=1), "rows"),
+        jitted(jax.grad(moved), "rows"),
+        jitted(prior, "once"),
+        jitted(scales, "once"),
+        jitted(jax.vmap(scales, (0, None)), "once"),
+        jitted(jax.vmap(values_of), "once"),
     )
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.linear_predictor import terms
@@ -95,4 +95,4 @@ def _crossed(factor: RandomEffects, batch: Batch, last: Any) -> Any:
 
 @per_structure()
 def _layers() -> Any:
-    return jax.jit(mlp_apply)
+    return jitted(mlp_apply, "rows")

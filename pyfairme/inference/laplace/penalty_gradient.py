@@ -13,7 +13,7 @@ from jaxtyping import Array
 from numpyro import handlers
 from numpyro.infer.util import compute_log_probs
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, join
 from pyfairme.model.program import ModelSpec, Objective, Totals, build, plain
@@ -71,7 +71,6 @@ def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
         own = [v for k, v in found.items() if k.partition("/")[0] in names]
         return sum(own, start=jnp.zeros(()))
 
-    @jax.jit
     def mean(
         sites: Any, drawn: Any, table: Batch, objective: Objective, totals: Totals, index: Array
     ) -> Any:
@@ -85,4 +84,4 @@ def _pull(spec: ModelSpec) -> Callable[..., dict[str, Array]]:
         total, _ = jax.lax.scan(add, zero, (drawn, index))
         return jax.tree.map(lambda v: v / index.shape[0], total)
 
-    return mean
+    return jitted(mean, "steps")

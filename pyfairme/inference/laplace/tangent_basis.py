@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Array
 from scipy.linalg import blas, solve_triangular
 
-from pyfairme.compilation import per_structure
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.inference.svi import bucket
 from pyfairme.model import tangent
 
@@ -198,4 +198,4 @@ def _largest(columns: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 @per_structure()
 def _sensitivities() -> Any:
-    return jax.jit(tangent.sensitivities)
+    return jitted(tangent.sensitivities, "rows")
