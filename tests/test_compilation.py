@@ -113,6 +113,16 @@ def test_a_default_fit_of_hardly_fewer_rows_compiles_nothing() -> None:
     assert HELD.programs - before <= 4  # zeros of the rows; else it were 12
 
 
+def test_a_default_fit_of_one_cluster_fewer_compiles_hardly_anything() -> None:
+    data = pf.datasets.make_clustered(400, 6, random_state=0)
+    model = pf.FairMixedEffectsClassifier("cluster", hidden=(4,), progress=False, random_state=0)
+    model.fit(data.frame, data.target).predict_proba(data.frame[:10])
+    fewer = (data.frame["cluster"] != data.frame["cluster"].iloc[-1]).to_numpy()
+    before = HELD.programs
+    model.fit(data.frame[fewer], data.target[fewer]).predict_proba(data.frame[fewer][:10])
+    assert HELD.programs - before <= 6  # of shapes of the posterior; else it were 22
+
+
 def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,11 +11,12 @@ from jaxtyping import Array
 
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.cluster_buckets import cluster_bucket
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.svi import Schedule, fit
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Categorical
-from pyfairme.model.networks import mlp_apply
+from pyfairme.model.networks import Layer, mlp_apply
 from pyfairme.model.program import ModelSpec, Objective
 
 MOST_CLUSTERS = 1000  # a softmax over more clusters costs too much for what it tells
@@ -28,7 +29,8 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
 
     It is the same program as every other: a categorical likelihood, no random effects, no penalty.
     """
-    spec = ModelSpec(Categorical(clusters), batch.x.shape[1], (WIDTH,), fixed_loss=False)
+    room = Categorical(cluster_bucket(clusters))
+    spec = ModelSpec(room, batch.x.shape[1], (WIDTH,), fixed_loss=False)
     rows = batch._replace(
         y=batch.cluster[:, column],
         slopes=batch.slopes[:, :0],
@@ -36,7 +38,10 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
         sensitive=batch.sensitive[:, :0],
         offset=np.zeros_like(batch.offset),
     )
-    return fit(spec, "mean_field", rows, None, Objective(), SCHEDULE, seed).params["network"]
+    objective = Objective(classes=float(clusters))
+    found = fit(spec, "mean_field", rows, None, objective, SCHEDULE, seed).params["network"]
+    weight, bias = found[-1]
+    return (*found[:-1], Layer(weight[:, :clusters].copy(), bias[:clusters].copy()))
 
 
 @with_jax

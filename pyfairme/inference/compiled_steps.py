@@ -23,6 +23,7 @@ from pyfairme.compilation import Use, jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import negative_elbo
 from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
+from pyfairme.model.networks import NEVER
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
     LOSSES,
@@ -121,7 +122,7 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         start_key, run_key = jax.random.split(key)
         first = svi.init(start_key, batch, objective)
         params = dict(svi.optim.get_params(first.optim_state))
-        params["network"] = _start_at_mean(spec, params["network"], batch)
+        params["network"] = _start_at_mean(spec, params["network"], batch, objective)
         return State(params, ADAM.init(ravel_pytree(params)[0]), run_key, jnp.zeros((), jnp.int32))
 
     def losses(
@@ -229,12 +230,17 @@ def _cosine(progress: Array) -> Array:
     return 0.5 * (1.0 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
 
 
-def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch) -> Any:
-    """Start the output bias at the link of the mean target: the fit begins at the null model."""
+def _start_at_mean(spec: ModelSpec, network: Any, batch: Batch, objective: Objective) -> Any:
+    """Start the output bias at the link of the mean target: the fit begins at the null model.
+
+    Classes that do not exist never get a chance: no gradient moves such a bias.
+    """
     if spec.last_layer:
         return network
     share = batch.weight / batch.weight.sum()
     start = spec.likelihood.start(share @ batch.y.astype(jnp.float32)) - share @ batch.offset
+    if objective.classes is not None:
+        start = jnp.where(jnp.arange(len(start)) < objective.classes, start, NEVER)
     return (*network[:-1], network[-1]._replace(bias=start))
 
 

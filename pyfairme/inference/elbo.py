@@ -54,11 +54,15 @@ def negative_elbo(
     for name, site in drawn.items():
         if site["type"] != "sample":
             continue
-        divergence = _closed_form(site, modelled.get(name)) if guide.analytic else None
+        own = modelled.get(name)
+        # the model also says which clusters exist
+        scale = site["scale"] if own is None else own["scale"]
+        divergence = _closed_form(site, own, scale) if guide.analytic else None
         if divergence is not None:
             terms[name] = divergence
         else:
-            terms[name] = terms.get(name, jnp.zeros(())) + _log_prob(site)
+            log_q = _scaled(site["fn"].log_prob(site["value"]), scale)
+            terms[name] = terms.get(name, jnp.zeros(())) + log_q
     return terms
 
 
@@ -71,7 +75,9 @@ def _scaled(value: Array, scale: Any) -> Array:
     return jnp.sum(value if scale is None else scale * value)
 
 
-def _closed_form(guided: Mapping[str, Any], modelled: Mapping[str, Any] | None) -> Array | None:
+def _closed_form(
+    guided: Mapping[str, Any], modelled: Mapping[str, Any] | None, scale: Any
+) -> Array | None:
     """KL(Normal(m, s) || Normal(m', s')) = log s'/s + (s^2 + (m - m')^2) / (2 s'^2) - 1/2, summed.
 
     None where one of the two is no Normal.
@@ -81,10 +87,10 @@ def _closed_form(guided: Mapping[str, Any], modelled: Mapping[str, Any] | None) 
     if p is None or q is None:
         return None
     shape = jnp.shape(guided["value"])
-    loc, scale, centre, width = (_last(jnp.broadcast_to(a, shape)) for a in (*q, *p))
-    ratio = (scale / width) ** 2
+    loc, own, centre, width = (_last(jnp.broadcast_to(a, shape)) for a in (*q, *p))
+    ratio = (own / width) ** 2
     distance = ((loc - centre) / width) ** 2
-    return _scaled(0.5 * (ratio + distance - 1.0 - jnp.log(ratio)), guided["scale"])
+    return _scaled(0.5 * (ratio + distance - 1.0 - jnp.log(ratio)), scale)
 
 
 def _normal(fn: Any) -> tuple[Any, Any] | None:

@@ -21,6 +21,7 @@ from pyfairme.inference.adversary_skill import (
     find_collapse,
     judge,
 )
+from pyfairme.inference.cluster_buckets import can_be_filled, filled_spec
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
 from pyfairme.inference.compiled_steps import engine
@@ -101,7 +102,8 @@ def train(
         check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
     sizes = tuple(bucket(len(rows.weight)) for rows in (training, validation) if rows is not None)
-    make_room((trained, guide, members, schedule.batch_size, sizes), training.x[:1])
+    shared = filled_spec(trained) if can_be_filled(guide) else trained
+    make_room((shared, guide, members, schedule.batch_size, sizes), training.x[:1])
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_members(

@@ -18,7 +18,7 @@ from jaxtyping import Array
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.predictions import CHUNK, EFFECTS, Query, means, padded
+from pyfairme.inference.predictions import CHUNK, EFFECTS, Query, means, padded, ready
 from pyfairme.inference.soft_memberships import soft_predictor
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec
@@ -53,8 +53,10 @@ def mean_absolute_gradients(
     posterior mean; members of an ensemble are averaged. ``slope_positions`` are the columns of x
     that carry slopes: moving such a column moves its slope term as well.
     """
+    averaged = {name: value.mean(axis=1, keepdims=True) for name, value in query.draws.items()}
+    query = ready(query._replace(draws=averaged))
     function = _compiled(query.spec, slope_positions)
-    latents = {name: value.mean(axis=1) for name, value in query.draws.items()}
+    latents = {name: np.asarray(value)[:, 0] for name, value in query.draws.items()}
     rows, columns = query.batch.x.shape
     rates, of = inputs or ImportanceInputs(np.ones((rows, columns)), np.arange(columns))
     joins = (of[:, None] == np.unique(of)).astype(np.float32)

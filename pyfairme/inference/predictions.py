@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.cluster_buckets import filled_columns, filled_effects, filled_spec
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.soft_memberships import alone, between, own_sd, soft_predictor
 from pyfairme.inference.svi import pad
@@ -93,15 +94,13 @@ class PredictionInputs(NamedTuple):
 @with_jax
 def means(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the likelihood's mean: probabilities (n, classes) or values (n,)."""
-    return _finite(_by_row(query, effects, outcome_mean, _thin(query.draws, MEAN_DRAWS)))
+    return _finite(_by_row(ready(query, MEAN_DRAWS), effects, outcome_mean))
 
 
 @with_jax
 def every_mean(query: Query) -> dict[str, np.ndarray]:
     """Return `means` of all kinds of effects at the cost of little more than one."""
-    found = _finite(
-        _by_row(query, "mixed", outcome_mean_of_all_effects, _thin(query.draws, MEAN_DRAWS))
-    )
+    found = _finite(_by_row(ready(query, MEAN_DRAWS), "mixed", outcome_mean_of_all_effects))
     return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
@@ -111,12 +110,13 @@ def quantiles(
 ) -> np.ndarray:
     """Quantiles over draws of the mean (kind "mean") or of new, one-hot outcomes: (len, n, ...)."""
     quantity = means_of_draws if kind == "mean" else outcomes_of_draws
-    function, held = _compiled(_bare(query.spec), quantity), _on_device(query.draws)
+    query = ready(query)
+    function = _compiled(query.spec, quantity)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
     keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
 
     def chunk(batch: Batch, soft: Any, _: int) -> np.ndarray:
-        every = np.asarray(function(query, effects, held, batch, soft, keys))
+        every = np.asarray(function(query, effects, batch, soft, keys))
         return np.moveaxis(_quantiles(every, probabilities), 0, 1)
 
     found = _over_chunks(query, chunk).astype(np.float32)
@@ -137,8 +137,8 @@ def outcomes(
     ``identity``, uint64[n], seeds the noise of each row, whatever rows come with it: rows that are
     drawn in several calls are then as independent of each other as those of one call.
     """
-    function = _compiled(_bare(query.spec), new_outcomes)
-    chosen = _on_device(_thin(query.draws, draws))
+    query = ready(query, draws)
+    function = _compiled(query.spec, new_outcomes)
     base = jax.random.key(seed)
     halves = identity.astype(np.uint64)[:, None] >> np.array([32, 0], np.uint64)
     seeds = np.pad((halves & np.uint64(2**32 - 1)).astype(np.uint32), [(0, CHUNK), (0, 0)])
@@ -148,7 +148,7 @@ def outcomes(
 
     def chunk(batch: Batch, soft: Any, start: int) -> np.ndarray:
         keys = jax.vmap(key)(jnp.asarray(seeds[start : start + CHUNK]))
-        return decode(np.asarray(function(query, effects, chosen, batch, soft, keys))).T
+        return decode(np.asarray(function(query, effects, batch, soft, keys))).T
 
     return _over_chunks(query, chunk, rows_last=True).T
 
@@ -169,13 +169,14 @@ def each_mean(
     """
     integrated = effects == "integrated"
     quantity = means_over_clusters if integrated else means_of_rows
-    function, held = _compiled(_bare(query.spec), quantity), _on_device(_thin(query.draws, draws))
+    query = ready(query, draws)
+    function = _compiled(query.spec, quantity)
     base = jax.random.key(seed)
 
     def chunk(batch: Batch, soft: Any, start: int) -> np.ndarray:
         places = jnp.arange(start, start + CHUNK)
         keys = jax.vmap(lambda place: jax.random.fold_in(base, place))(places)
-        found = function(query, "mixed" if integrated else effects, held, batch, soft, keys)
+        found = function(query, "mixed" if integrated else effects, batch, soft, keys)
         rows = min(start + CHUNK, query.batch.x.shape[0]) - start
         values = _finite(np.asarray(found)[:rows])
         take(slice(start, start + rows), values)
@@ -187,19 +188,19 @@ def each_mean(
 @with_jax
 def log_density(query: Query, effects: str) -> np.ndarray:
     """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
-    return _by_row(query, effects, log_predictive_density, query.draws)
+    return _by_row(ready(query), effects, log_predictive_density)
 
 
 @with_jax
 def log_likelihood(query: Query, effects: str) -> np.ndarray:
     """Log density of the batch's own y for every draw: log p(y | draw), (draws, n)."""
-    return _by_row(query, effects, log_density_of_draws, query.draws).T
+    return _by_row(ready(query), effects, log_density_of_draws).T
 
 
 @with_jax
 def mean_link(query: Query, effects: str) -> np.ndarray:
     """Posterior mean of the link, (n, K)."""
-    return _by_row(query, effects, link_mean, _thin(query.draws, MEAN_DRAWS))
+    return _by_row(ready(query, MEAN_DRAWS), effects, link_mean)
 
 
 def _quantiles(every: np.ndarray, probabilities: tuple[float, ...]) -> np.ndarray:
@@ -228,13 +229,25 @@ def _finite(found: np.ndarray) -> np.ndarray:
     return found
 
 
-def _by_row(
-    query: Query, effects: str, quantity: Quantity, draws: Mapping[str, np.ndarray]
-) -> np.ndarray:
+def ready(query: Query, draws: int | None = None) -> Query:
+    """Return the query as compiled functions take it: about so many draws, clusters filled up.
+
+    What predictions do not depend on is left out, so that models of one shape share their code.
+    Draws are on the device: once, not for every chunk.
+    """
+    chosen = query.draws if draws is None else _thin(query.draws, draws)
+    soft = query.membership
+    if soft is not None:
+        every = zip(soft, query.spec.factors, strict=True)
+        soft = tuple(filled_columns(one, factor) for one, factor in every)
+    held = jax.device_put(filled_effects(query.spec, chosen, 2))
+    return query._replace(spec=filled_spec(_bare(query.spec)), draws=held, membership=soft)
+
+
+def _by_row(query: Query, effects: str, quantity: Quantity) -> np.ndarray:
     """Compute a quantity whose first axis is the rows."""
-    function = _compiled(_bare(query.spec), quantity)
-    held = _on_device(draws)
-    return _over_chunks(query, lambda batch, soft, _: function(query, effects, held, batch, soft))
+    function = _compiled(query.spec, quantity)
+    return _over_chunks(query, lambda batch, soft, _: function(query, effects, batch, soft))
 
 
 def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
@@ -250,10 +263,6 @@ def _thin(draws: Mapping[str, np.ndarray], number: int) -> dict[str, np.ndarray]
     return {name: np.asarray(value)[:, index] for name, value in draws.items()}
 
 
-def _on_device(draws: Mapping[str, np.ndarray]) -> dict[str, Array]:
-    return jax.device_put(dict(draws))  # once, not for every chunk
-
-
 def _over_chunks(
     query: Query, function: Callable[[Batch, Any, int], Any], *, rows_last: bool = False
 ) -> np.ndarray:
@@ -261,7 +270,7 @@ def _over_chunks(
 
     ``rows_last`` lays it out in memory as its transpose.
     """
-    make_room(_bare(query.spec), query.draws, query.network)
+    make_room(query.spec, query.draws, query.network)
     whole = None
     for batch, soft, start, count in _chunks(query):
         part = np.asarray(function(batch, soft, start))[:count]
@@ -452,17 +461,10 @@ def _compiled(spec: ModelSpec, quantity: Quantity) -> Callable[..., Array]:
 
     fast = jitted(run, "rows")
 
-    def call(
-        query: Query,
-        effects: str,
-        draws: Any,
-        batch: Batch,
-        soft: Soft,
-        keys: Any = None,
-    ) -> Array:
+    def call(query: Query, effects: str, batch: Batch, soft: Soft, keys: Any = None) -> Array:
         # The kind of effects is a traced number: one compiled function serves all three.
         which = jnp.asarray(EFFECTS.index(effects))
-        at = PredictionInputs(query.network, dict(draws), batch, soft, query.centre, which)
+        at = PredictionInputs(query.network, query.draws, batch, soft, query.centre, which)
         return fast(at, keys)
 
     return call

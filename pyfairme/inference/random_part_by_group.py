@@ -17,7 +17,7 @@ from jaxtyping import Array
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.predictions import CHUNK, Query, padded
+from pyfairme.inference.predictions import CHUNK, Query, padded, ready
 from pyfairme.inference.soft_memberships import soft_predictor
 from pyfairme.inference.svi import pad
 from pyfairme.model.program import ModelSpec
@@ -52,9 +52,8 @@ def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
     cells, places
         (n, B) numbers 0, 1, ... of the cells and places that each row lies in: one per column.
     """
-    draws = _spread(query.draws)
+    query = ready(query._replace(draws=_spread(query.draws)))
     function = _compiled(query.spec)
-    held = jax.device_put(dict(draws))
     # places add up everything, cells are their parts: both as sparse products, not loops over rows
     total = _RunningSums(cells), _RunningSums(places)
     rows = len(cells)
@@ -64,7 +63,7 @@ def cell_sums(query: Query, cells: np.ndarray, places: np.ndarray) -> CellSums:
         soft = query.membership
         if soft is not None:
             soft = tuple(padded(m[part]) for m in soft)
-        found = function(query.network, held, pad(batch, CHUNK), soft)
+        found = function(query.network, query.draws, pad(batch, CHUNK), soft)
         values = np.asarray(found, np.float64)[: part.stop - part.start]
         total[0].add(part, values)
         total[1].add(part, values**2)

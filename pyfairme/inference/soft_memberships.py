@@ -54,8 +54,8 @@ def between(spec: ModelSpec, network: Any, draws: Any, batch: Batch, soft: Any) 
     """
     shape = next(iter(draws.values())).shape[:2]
     keys = jax.random.split(jax.random.key(0), len(spec.factors))
-    noise = [
-        jax.random.normal(key, (*shape, factor.clusters))
+    noise = [  # clusters lead: how many follow does not change a cluster's
+        jnp.moveaxis(jax.random.normal(key, (factor.clusters, *shape)), 0, -1)
         for key, factor in zip(keys, spec.factors, strict=True)
     ]
 

@@ -13,6 +13,12 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
+from pyfairme.inference.cluster_buckets import (
+    can_be_filled,
+    filled_spec,
+    levels_of,
+    resized_params,
+)
 from pyfairme.inference.compiled_steps import Engine, Pace, engine
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.model.program import ModelSpec, Objective, Totals
@@ -22,6 +28,7 @@ from pyfairme.model.program import ModelSpec, Objective, Totals
 # for 50,000 on a CPU. Ensembles and models of many latents have default keys.
 TRAINING_KEYS = "unsafe_rbg"
 MANY_LATENTS = 10_000
+FEW_ROWS = 1024
 FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 
@@ -52,8 +59,18 @@ class Trained(NamedTuple):
 
 
 def bucket(rows: int) -> int:
-    """Round up by at most one sixteenth, so that folds of similar size share compiled code."""
-    unit = 2 ** max(0, int(rows).bit_length() - 5)
+    """Round up, so that folds of similar size share compiled code.
+
+    To a power of two up to 1,024 rows, where compiling takes far longer than the rows that fill up;
+    then by at most one sixteenth.
+
+    Examples
+    --------
+    >>> [bucket(rows) for rows in (40, 371, 600, 1025, 20_000)]
+    [64, 512, 1024, 1088, 20480]
+    """
+    bits = max(rows - 1, 0).bit_length()
+    unit = 2 ** (max(bits, 5) if rows <= FEW_ROWS else bits - 5)
     return -(-rows // unit) * unit
 
 
@@ -140,6 +157,9 @@ def fit_members(
         When ``start`` has other parameters than the program.
     """
     several = len(seeds) > 1
+    own = spec  # the rest is about a structure that has room for more clusters
+    if can_be_filled(guide):
+        spec, objective = filled_spec(own), objective._replace(levels=levels_of(own))
     machine = engine(spec, guide, several)
     rows = training.x.shape[0]
     total_weight = float(training.weight.sum())
@@ -159,9 +179,10 @@ def fit_members(
     members = [
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
-    state = machine.init(start_key(spec, seeds), table, objective)
+    state = machine.init(start_key(own, seeds), table, objective)
     if start is not None:
-        state = state._replace(params=_placed(machine, start, state.params, len(seeds)))
+        filled = [resized_params(member, own, spec) for member in start]
+        state = state._replace(params=_placed(machine, filled, state.params, len(seeds)))
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
         state, terms = machine.run(
@@ -180,7 +201,8 @@ def fit_members(
         report(number + 1, chunks, _mean_row([member.history[-1] for member in training_on]))
         if all(member.stopped for member in members):
             break
-    return [member.trained(machine, state.params) for member in members]
+    found = [member.trained(machine, state.params) for member in members]
+    return [one._replace(params=resized_params(one.params, spec, own)) for one in found]
 
 
 def start_key(spec: ModelSpec, seeds: Sequence[int]) -> Array:

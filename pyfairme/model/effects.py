@@ -15,8 +15,10 @@ clusters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +27,7 @@ import jax.numpy as jnp
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
+from numpyro import handlers
 
 from pyfairme.model.likelihoods import Latent
 
@@ -94,14 +97,16 @@ def sample(
     scale: Array | float,
     plate: str | None = None,
     priors: Mapping[str, dist.Distribution] = MappingProxyType({}),
+    existing: Array | float | None = None,
 ) -> dict[str, Any]:
     """Draw a factor's scales and effects from the prior, as NumPyro sites.
 
     Effects are drawn in the ``plate`` of its clusters, named after the factor if not given:
     clusters are the first axis of their shape. ``priors`` holds, by site, those of scales and
-    correlations that are not the default.
+    correlations that are not the default. ``existing`` says how many clusters there are, None for
+    all: the others' density counts nothing.
     """
-    clusters = numpyro.plate(plate or factor.name, factor.clusters, dim=-1)
+    clusters = partial(_in_plate, plate or factor.name, factor.clusters, existing)
     if factor.correlated:
         return _sample_correlated(factor, scale, clusters, priors)
     drawn = {}
@@ -110,9 +115,20 @@ def sample(
         tau = f"{factor.name}_{term}_sd"
         drawn[tau] = numpyro.sample(tau, priors.get(tau, _half_normal(scale, shape[1:])))
         prior = dist.Normal(0.0, jnp.broadcast_to(drawn[tau], shape)).to_event(len(shape) - 1)
-        with clusters:
+        with clusters():
             drawn[f"{factor.name}_{term}"] = numpyro.sample(f"{factor.name}_{term}", prior)
     return drawn
+
+
+@contextmanager
+def _in_plate(name: str, clusters: int, existing: Array | float | None) -> Iterator[None]:
+    """Enter the plate of a factor's clusters, where those that do not exist count nothing."""
+    with numpyro.plate(name, clusters, dim=-1):
+        if existing is None:
+            yield
+            return
+        with handlers.scale(scale=jnp.where(jnp.arange(clusters) < existing, 1.0, 0.0)):
+            yield
 
 
 def _half_normal(scale: Array | float, shape: tuple[int, ...]) -> dist.Distribution:
@@ -122,7 +138,7 @@ def _half_normal(scale: Array | float, shape: tuple[int, ...]) -> dist.Distribut
 def _sample_correlated(
     factor: RandomEffects,
     scale: Array | float,
-    clusters: numpyro.plate,
+    clusters: Callable[[], AbstractContextManager[None]],
     priors: Mapping[str, dist.Distribution],
 ) -> dict[str, Any]:
     drawn = {}
@@ -139,7 +155,7 @@ def _sample_correlated(
     if factor.intercept:
         site, tau = f"{factor.name}_intercept", drawn[f"{factor.name}_intercept_sd"]
         prior = dist.Normal(0.0, jnp.broadcast_to(tau, factor.shape("intercept"))).to_event(1)
-        with clusters:
+        with clusters():
             drawn[site] = numpyro.sample(site, prior)
         lean = drawn[f"{factor.name}_slopes_sd"] * drawn[f"{factor.name}_cholesky"][:, 1:, 0].T
         mean = lean * (drawn[site] / tau)[:, None, :]
@@ -150,7 +166,7 @@ def _sample_correlated(
     given = dist.MultivariateNormal(mean.reshape(-1, size), scale_tril=whole)
     shaped = dist.transforms.ReshapeTransform(factor.shape("slopes")[1:], (size,))
     site = f"{factor.name}_slopes"
-    with clusters:
+    with clusters():
         drawn[site] = numpyro.sample(site, dist.TransformedDistribution(given, shaped))
     return drawn
 

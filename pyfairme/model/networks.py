@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+NEVER = -1e9  # the logit of a class that does not exist: its probability is exactly 0
+
 
 class Layer(NamedTuple):
     """Weights (inputs, outputs) and biases (outputs,) of one dense layer."""
@@ -18,11 +20,15 @@ class Layer(NamedTuple):
     bias: Float[Array, " outputs"]
 
 
-def mlp_init(key: Key[Array, ""], sizes: Sequence[int]) -> tuple[Layer, ...]:
+def mlp_init(
+    key: Key[Array, ""], sizes: Sequence[int], existing: Array | float | None = None
+) -> tuple[Layer, ...]:
     """Draw the layers of a perceptron with ``sizes = (inputs, *hidden, outputs)``.
 
     Hidden layers are drawn by He's rule; the output layer a hundred times narrower, so that a fit
     starts from a near-constant prediction. A linear model (no hidden layer) starts at zero.
+    ``existing`` says how many outputs there are, None for all: those have the weights that a layer
+    of so many outputs has, the others 0.
     """
     keys = jax.random.split(key, max(1, len(sizes) - 1))
     layers = []
@@ -30,7 +36,12 @@ def mlp_init(key: Key[Array, ""], sizes: Sequence[int]) -> tuple[Layer, ...]:
         last = index == len(sizes) - 2
         gain = (0.1 if len(sizes) > 2 else 0.0) if last else 1.0
         scale = gain * (2.0 / max(1, inputs)) ** 0.5
-        weight = scale * jax.random.normal(keys[index], (inputs, outputs))
+        drawn = jax.random.normal(keys[index], (inputs * outputs,)).reshape(inputs, outputs)
+        if last and existing is not None:
+            place, column = jnp.arange(inputs)[:, None], jnp.arange(outputs)
+            there = (place * jnp.asarray(existing, jnp.int32) + column).clip(0, drawn.size - 1)
+            drawn = jnp.where(column < existing, drawn.ravel()[there], 0.0)
+        weight = scale * drawn
         layers.append(Layer(weight, jnp.zeros(outputs)))
     return tuple(layers)
 

@@ -92,7 +92,9 @@ class Objective(NamedTuple):
 
     ``kl`` multiplies the prior's part of the ELBO, ``prior_scale`` the scales of the random
     effects' default priors; ``priors`` are the numbers of `ModelSpec.priors`, by site; ``gains``
-    are those of `tangent`; the others are the strengths of their terms.
+    are those of `tangent`; the others are the strengths of their terms. Where a structure has room
+    for more, ``levels`` says how many clusters of a factor there are, by its name, and ``classes``
+    how many classes: the others have no part in any term.
     """
 
     fixed: Array | float = 0.0
@@ -104,6 +106,8 @@ class Objective(NamedTuple):
     threshold: Array | float = 0.5  # probability from which the positive of two classes is decided
     priors: Mapping[str, tuple[Any, ...]] = {}
     gains: tuple[Array | float, Array | float] = (1.0, 1.0)
+    levels: Mapping[str, Array | float] = {}
+    classes: Array | float | None = None
 
 
 class Totals(NamedTuple):
@@ -185,7 +189,7 @@ def build(spec: ModelSpec) -> Program:
     ) -> None:
         totals = totals_of(batch) if totals is None else totals
         latents = draw_latents(spec, objective, totals)
-        network: Any = numpyro.param("network", lambda key: _start(spec, key))
+        network: Any = numpyro.param("network", lambda key: _start(spec, key, objective.classes))
         share = batch.weight / totals.batch
         with numpyro.plate("rows", batch.x.shape[0]):
             prediction = _named(predictor(spec, network, latents, batch))
@@ -195,7 +199,7 @@ def build(spec: ModelSpec) -> Program:
         if batch.y is None:  # rows to predict: the other terms compare with the outcome
             return
         _fixed_loss(spec, prediction, latents, batch, share, objective)
-        _cluster_adversaries(spec, prediction, batch, share, ramp * objective.cluster)
+        _cluster_adversaries(spec, prediction, batch, share, objective, ramp)
         _penalties(spec, prediction, batch, share, objective, ramp)
 
     return Program(spec, model)
@@ -232,8 +236,8 @@ def _named(prediction: Prediction) -> Prediction:
     return Prediction(fixed, random, mixed, prediction.hidden)
 
 
-def _start(spec: ModelSpec, key: Array) -> tuple[Layer, ...]:
-    layers = mlp_init(key, spec.sizes)
+def _start(spec: ModelSpec, key: Array, classes: Array | float | None = None) -> tuple[Layer, ...]:
+    layers = mlp_init(key, spec.sizes, classes)
     # With a latent last layer the network ends at the last hidden one; its slot stays empty.
     return (*layers[:-1], Layer(jnp.zeros((0, 0)), jnp.zeros(0))) if spec.last_layer else layers
 
@@ -257,7 +261,8 @@ def draw_latents(spec: ModelSpec, objective: Objective, totals: Totals) -> dict[
             latents |= tangent.sample(spec.sizes, scales, objective.gains)
         scale = objective.prior_scale * spec.likelihood.effect_scale
         for factor in spec.factors:
-            latents |= effects.sample(factor, scale, spec.plate(factor), priors)
+            count = objective.levels.get(factor.name)
+            latents |= effects.sample(factor, scale, spec.plate(factor), priors, count)
     return latents
 
 
@@ -305,14 +310,22 @@ def _fixed_loss(
 
 
 def _cluster_adversaries(
-    spec: ModelSpec, prediction: Prediction, batch: Batch, share: Array, strength: Array | float
+    spec: ModelSpec,
+    prediction: Prediction,
+    batch: Batch,
+    share: Array,
+    objective: Objective,
+    ramp: Array | float,
 ) -> None:
     if not (spec.adversaries and prediction.hidden):
         return
-    hidden = jnp.concatenate(prediction.hidden, axis=1)
+    hidden, strength = jnp.concatenate(prediction.hidden, axis=1), ramp * objective.cluster
     for index, (name, clusters) in enumerate(spec.adversaries):
         codes = batch.cluster[:, index]
-        cluster_adversary(name, clusters, hidden, codes, share, jnp.asarray(strength))
+        there = objective.levels.get(name)
+        cluster_adversary(
+            name, clusters, hidden, codes, share, jnp.asarray(strength), existing=there
+        )
 
 
 def view_of(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pyfairme.inference import fit_program as train_module
+from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import _evaluate, engine
 from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.predictions import Query, mean_link
@@ -78,7 +79,7 @@ def test_a_member_is_as_good_as_a_fit_with_its_seed(rows, held):
 
 
 def test_one_program_serves_every_ensemble_of_its_size(rows, pair):
-    machine = engine(PLAIN, "mean_field", ensemble=True)
+    machine = engine(filled_spec(PLAIN), "mean_field", ensemble=True)
     compiled = machine.run._cache_size()
     assert compiled >= 1
     objective = make_objective(PLAIN)._replace(fixed=1.0)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pyfairme.data import Batch
+from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
 from pyfairme.model.effects import RandomEffects
@@ -77,12 +78,12 @@ def test_adversaries_change_the_fit_when_their_weight_is_not_zero(rows):
 
 def test_a_second_fit_of_the_same_shape_compiles_nothing(rows):
     fit(FAIR, "mean_field", rows, None, make_objective(FAIR), SHORT, seed=0)
-    compiled = engine(FAIR, "mean_field").run._cache_size()
+    compiled = engine(filled_spec(FAIR), "mean_field").run._cache_size()
     assert compiled >= 1  # tests of other shapes may have run before
     fewer = Batch(*(a[:-1] for a in rows))  # a fold with one row less
     other = Schedule(epochs=2, min_steps=500, batch_size=64, learning_rate=1e-3, warm_up=0.5)
     fit(FAIR, "mean_field", fewer, None, make_objective(FAIR, strength=2.0), other, seed=9)
-    assert engine(FAIR, "mean_field").run._cache_size() == compiled
+    assert engine(filled_spec(FAIR), "mean_field").run._cache_size() == compiled
 
 
 def test_the_same_seed_gives_the_same_fit(rows):
@@ -152,8 +153,14 @@ def test_padding_changes_nothing():
     assert float(one["mixed"]) == pytest.approx(float(other["mixed"]), rel=1e-5)
 
 
-@pytest.mark.parametrize("rows", [1, 7, 31, 100, 18_403, 274_000])
-def test_buckets_waste_little(rows):
+@pytest.mark.parametrize("rows", [1, 33, 513, 1024])
+def test_buckets_of_few_rows_are_powers_of_two(rows):
+    assert rows <= bucket(rows) <= max(32, 2 * rows - 1)
+    assert bucket(rows).bit_count() == 1
+
+
+@pytest.mark.parametrize("rows", [1025, 2048, 18_403, 274_000])
+def test_buckets_of_many_rows_waste_little(rows):
     assert rows <= bucket(rows) <= rows * 17 / 16 + 1
 
 

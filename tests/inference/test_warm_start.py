@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.fit_program import train
 from pyfairme.inference.svi import Schedule, fit_members
@@ -48,7 +49,7 @@ def test_without_steps_a_fit_is_where_it_began(rows, spec, guide, seeds):
 
 def test_a_fit_goes_on_where_the_other_ended(rows):
     first = fitted(FAIR, rows, SHORT)[0]
-    machine = engine(FAIR, "mean_field")
+    machine = engine(filled_spec(FAIR), "mean_field")
     compiled = machine.run._cache_size()
     second = fitted(FAIR, rows, SHORTEST, start=[first.params])[0]
     assert machine.run._cache_size() == compiled

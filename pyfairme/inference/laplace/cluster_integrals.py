@@ -8,6 +8,7 @@ cluster has few rows of a class or of small counts: with five binary rows per cl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,7 @@ from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array
 
 from pyfairme.compilation import jitted, per_structure
+from pyfairme.inference.cluster_buckets import cluster_bucket, one_cluster
 from pyfairme.inference.laplace.hyper_parameters import from_free
 from pyfairme.inference.laplace.independent_clusters import (
     NODES,
@@ -35,6 +37,7 @@ from pyfairme.inference.laplace.laplace_evidence import (
 from pyfairme.inference.laplace.linear_predictor import DesignRows, cluster_scale
 from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows
 from pyfairme.inference.svi import bucket
+from pyfairme.model.effects import RandomEffects
 
 UNEVEN = 2.5  # rows when all clusters are filled up to the largest, over rows
 MOST_EFFECTS = 2  # of a cluster: the quadrature has NODES to this power
@@ -72,18 +75,26 @@ def conditional_means(gaussian: Gaussian, dense: np.ndarray) -> np.ndarray:
     return gaussian.local - np.moveaxis(gaussian.lean.of((dense - gaussian.dense).T), 2, 0)
 
 
-def filled_rows(rows: MixedRows, known: np.ndarray) -> tuple[MixedRows, DesignRows]:
+def filled_rows(
+    rows: MixedRows, known: np.ndarray, room: int | None = None
+) -> tuple[MixedRows, DesignRows]:
     """Fill every cluster up to the rows of the largest, if that makes few more rows.
 
     What is given goes into the base. Rows that fill up weigh nothing; they are so many that tables
-    of nearly the same size share compiled code.
+    of nearly the same size share compiled code. With ``room`` there are so many clusters, the last
+    ones without rows.
     """
-    largest, n = bucket(int(np.diff(rows.starts).max(initial=1))), len(rows.y)
+    largest, n = int(np.diff(rows.starts).max(initial=1)), len(rows.y)
+    few = rows.clusters == 1 or rows.clusters * largest <= UNEVEN * n
+    largest = bucket(largest)
+    if room is not None:
+        starts = np.pad(rows.starts, (0, room - rows.clusters), mode="edge")
+        rows = rows._replace(starts=starts)
     base = rows.base + (rows.x[:, :, : len(known)] @ known[: rows.x.shape[2]])
     outputs = base.shape[1]
     order = np.minimum(np.arange(bucket(n)), n - 1)
     weight, code = np.pad(rows.weight, (0, len(order) - n)), rows.code[order]
-    if rows.clusters == 1 or rows.clusters * largest <= UNEVEN * n:
+    if few:
         place = rows.starts[:-1, None] + np.arange(largest)
         there = place < rows.starts[1:, None]
         order = np.where(there, place, np.minimum(rows.starts[:-1, None], n - 1)).ravel()
@@ -99,12 +110,15 @@ def filled_rows(rows: MixedRows, known: np.ndarray) -> tuple[MixedRows, DesignRo
 
 
 def conditional_on(
-    layout: Layout, some: Together, still: DesignRows, tilt: Array
+    layout: Layout, local: RandomEffects | None, some: Together, still: DesignRows, tilt: Array
 ) -> tuple[Given, DesignRows, Own]:
-    """Return what clusters' effects are conditional on, their rows and the Gaussian of each."""
+    """Return what clusters' effects are conditional on, their rows and the Gaussian of each.
+
+    ``local`` is their factor.
+    """
     hypers, _ = from_free(layout.hypers, some.free)
-    local = layout.effects.local
-    scale = jnp.eye(layout.effects.width) if local is None else cluster_scale(local, hypers)
+    outputs = layout.spec.likelihood.outputs
+    scale = jnp.eye(outputs) if local is None else cluster_scale(local, hypers)
     half = jnp.swapaxes(some.factor, 1, 2) @ scale  # of the precision of whitened effects
     own = jnp.linalg.cholesky(jnp.swapaxes(half, 1, 2) @ half)
     white = solve_triangular(scale, some.mean.T, lower=True).T
@@ -130,10 +144,14 @@ class LaplaceError:
         exact = self.layout.spec.likelihood.quadratic or np.median(information) > ENOUGH
         self.needed = few and not exact and looks <= MOST_LOOKS
         if self.needed:
-            self.rows, self.still = filled_rows(rows, np.zeros(0))
-            self.tilt = jnp.zeros((effects.clusters, effects.width))
+            assert effects.local is not None
+            room = cluster_bucket(effects.clusters)
+            self.rows, self.still = filled_rows(rows, np.zeros(0), room)
+            self.tilt = np.zeros((room, effects.width), np.float32)
+            self._extra = room - effects.clusters
             self._together = int(np.clip(NUMBERS / self.rows.base.size, 1, MOST_TOGETHER))
-            self._run = _errors(self.layout._replace(directions=0))
+            shared = Layout(one_cluster(self.layout.spec), one_cluster(self.layout.bare))
+            self._run = _errors(shared, replace(effects.local, clusters=1))
 
     def __call__(self, free: np.ndarray, given: Sequence[AnyGaussian]) -> np.ndarray:
         """Return it (s,) of hyper-parameters (s, h), where D and the effects have those Gaussians.
@@ -142,7 +160,7 @@ class LaplaceError:
         """
         if not self.needed:
             return np.zeros(len(free))
-        count = self._together
+        count, effects = self._together, self.layout.effects
         parts = []
         for first in range(0, len(free), count):
             index = np.minimum(np.arange(first, first + count), len(free) - 1)
@@ -151,19 +169,26 @@ class LaplaceError:
                 np.stack([getattr(one, name) for one in some])
                 for name in ("dense", "local", "local_factor")
             )
+            local = np.pad(local, [(0, 0), (0, self._extra), (0, 0)])
+            size = effects.width
+            unit = np.broadcast_to(np.eye(size), (count, self._extra, size, size))
+            factor = np.concatenate([factor, unit], axis=1)
             each = (free[index], links_without(self.rows, 0, dense), local, factor)
             together = Together(*(np.asarray(value, np.float32) for value in each))
             found = np.asarray(self._run(together, self.still, self.tilt), np.float64)
-            parts.append(found.sum(axis=1))
+            parts.append(found[:, : effects.clusters].sum(axis=1))
         return np.concatenate(parts)[: len(free)]
 
 
 @per_structure()
-def _errors(layout: Layout) -> Callable[..., Array]:
-    """Return a function that compares both integrals of every cluster, (s, G)."""
+def _errors(layout: Layout, local: RandomEffects) -> Callable[..., Array]:
+    """Return a function that compares both integrals of every cluster, (s, G).
+
+    It does not depend on how many clusters the structures have.
+    """
 
     def one(each: Together, still: DesignRows, tilt: Array) -> Array:
-        given, rows, start = conditional_on(layout, each, still, tilt)
+        given, rows, start = conditional_on(layout, local, each, still, tilt)
         own = climb(given, rows, start, steps=CLIMB)
         return quadrature(given, rows, own)[1] - laplace(given, rows, own)
 

@@ -360,7 +360,7 @@ def _integrator(layout: Layout, batch: int) -> Callable[..., tuple[Array, Array,
         noise = draw_noise(likelihood, key, (len(some.free), *shape))
 
         def one(each: tuple[Together, Any]) -> tuple[Array, Array, Array]:
-            given, rows, start = conditional_on(layout, each[0], still, tilt)
+            given, rows, start = conditional_on(layout, layout.effects.local, each[0], still, tilt)
             if shape[1] == 1:
                 return integrate(given, rows, start, each[1])
             return draw_effects(given, rows, climb(given, rows, start, steps=2), each[1])
@@ -375,7 +375,8 @@ def _slope(layout: Layout) -> Callable[..., Array]:
     """Return the gradient (n, K) of the log of all clusters' integrals by the links' base."""
 
     def total(base: Array, some: Together, still: DesignRows, tilt: Array) -> Array:
-        given, rows, start = conditional_on(layout, some._replace(base=base), still, tilt)
+        proposals = some._replace(base=base)
+        given, rows, start = conditional_on(layout, layout.effects.local, proposals, still, tilt)
         return quadrature(given, rows, start)[1].sum()
 
     return jitted(lambda some, still, tilt: jax.grad(total)(some.base, some, still, tilt), "once")

@@ -23,6 +23,7 @@ from jaxtyping import Array
 from scipy.optimize import minimize
 
 from pyfairme.compilation import jitted, per_structure
+from pyfairme.inference.cluster_buckets import one_cluster
 from pyfairme.inference.laplace.conditional import quadratic
 from pyfairme.inference.laplace.hyper_parameters import from_free, log_prior
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor, cluster_scale
@@ -216,7 +217,8 @@ class LaplaceEvidence:
     ) -> None:
         self.layout, self.rows, self.objective = layout, rows, objective
         self.layer = float(last_layer_scale(layout.spec, objective))
-        self._terms = _terms(layout._replace(directions=0))
+        bare, spec = one_cluster(layout.bare), one_cluster(layout.spec)
+        self._terms = _terms(Layout(spec, bare, 0, layout.given))
         self.dense = np.zeros(rows.size)
         self.local = np.zeros((rows.clusters, rows.z.shape[2]))
         self.pull = (np.zeros_like(self.dense), np.zeros_like(self.local))
@@ -397,7 +399,9 @@ class LaplaceEvidence:
                 break
         slope = self._terms.slope(free32, *self._padded(mode.eta, spread, turn))
         pieces = self._pieces(mode.gaussian, blocks, dense, local)
-        counts = tuple(float(p.stop - p.start) for p in self.layout.scaled().values())
+        sizes = [p.stop - p.start for p in self.layout.scaled().values()]
+        sizes += [factor.clusters for factor in self.layout.bare.factors]
+        counts = tuple(map(float, sizes))
         log_p, prior_slope = self._terms.prior(free32, pieces, counts, self.objective)
         gradient = np.asarray(slope, np.float64) + np.asarray(prior_slope, np.float64)
         return mode.value + float(log_p), gradient
@@ -617,6 +621,7 @@ def _single(values: Any) -> np.ndarray:
 
 @per_structure()
 def _terms(layout: Layout) -> LikelihoodTerms:
+    """Return functions of the structure, whatever its number of clusters."""
     hypers, likelihood, bare = layout.hypers, layout.spec.likelihood, layout.bare
 
     def values_of(free: Array) -> Any:
@@ -653,12 +658,13 @@ def _terms(layout: Layout) -> LikelihoodTerms:
     def of_scales(free: Array, pieces: Pieces, counts: tuple[Array, ...]) -> Any:
         """Return what the scales say of the second moments; only its gradient counts."""
         own, factors = own_scales(free)
-        each = zip(own, pieces.fixed, counts, strict=True)
+        each = zip(own, pieces.fixed, counts[: len(own)], strict=True)
         total = sum((_of_scale(*one) for one in each), start=jnp.zeros(()))
-        for factor, scale, moment in zip(bare.factors, factors, pieces.factors, strict=True):
+        clusters = counts[len(own) :]
+        for count, scale, moment in zip(clusters, factors, pieces.factors, strict=True):
             inverse = jnp.linalg.inv(scale @ scale.T)
             half = jnp.linalg.slogdet(scale)[1]
-            total += -0.5 * jnp.sum(inverse * moment) - factor.clusters * half
+            total += -0.5 * jnp.sum(inverse * moment) - count * half
         return total
 
     def log_prior_of(free: Array, objective: Objective) -> Any:

@@ -26,7 +26,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pyfairme.model.object_names import object_name
-from pyfairme.model.penalties.adversarial import Adversarial, cluster_adversary
+from pyfairme.model.penalties.adversarial import (
+    Adversarial,
+    adversary_classes,
+    adversary_site,
+    cluster_adversary,
+)
 from pyfairme.model.penalties.correlation import Correlation
 from pyfairme.model.penalties.decision import Decision
 from pyfairme.model.penalties.kernel import Kernel
@@ -55,6 +60,8 @@ __all__ = [
     "NamedPenalty",
     "Penalty",
     "View",
+    "adversary_classes",
+    "adversary_site",
     "cluster_adversary",
     "compared",
     "group_gaps",

@@ -12,7 +12,7 @@ import numpy as np
 import numpyro
 from jaxtyping import Array, Float, Int
 
-from pyfairme.model.networks import Layer, mlp_apply, mlp_init, reverse_gradient
+from pyfairme.model.networks import NEVER, Layer, mlp_apply, mlp_init, reverse_gradient
 from pyfairme.model.penalties.decision import Decision
 from pyfairme.model.penalties.view import AttributeCodes, View, members, positive
 
@@ -116,11 +116,13 @@ def cluster_adversary(
     share: Float[Array, " n"],
     strength: Float[Array, ""],
     width: int = 16,
+    existing: Array | float | None = None,
 ) -> None:
     """Subnetwork 2: predict the cluster from all hidden activations of the network (eq. 1).
 
     Above ``HASHED_CLASSES`` clusters it predicts ``code mod HASHED_CLASSES``, which keeps a step's
-    cost bounded; features that tell clusters apart tell such buckets apart.
+    cost bounded; features that tell clusters apart tell such buckets apart. ``existing`` says how
+    many of the clusters there are, None for all: no other is ever predicted.
 
     Examples
     --------
@@ -131,13 +133,25 @@ def cluster_adversary(
     >>> sorted(sites)
     ['adversary_cluster_school', 'cluster_adversary/school']
     """
-    classes = min(clusters, HASHED_CLASSES)
+    classes = adversary_classes(clusters)
     sizes = (hidden.shape[1], width, classes)
-    layers = _network(f"adversary_cluster_{factor}", lambda key: mlp_init(key, sizes))
+    layers = _network(adversary_site(factor), lambda key: mlp_init(key, sizes, existing))
     logits, _ = mlp_apply(layers, reverse_gradient(hidden, strength))
+    if existing is not None:
+        logits = jnp.where(jnp.arange(classes) < existing, logits, NEVER)
     target = jax.nn.one_hot(jnp.where(codes >= 0, codes % classes, -1), classes)
     loss = -(share * (target * jax.nn.log_softmax(logits, axis=-1)).sum(axis=1)).sum()
     numpyro.factor(f"cluster_adversary/{factor}", -loss)
+
+
+def adversary_site(factor: str) -> str:
+    """Name the parameters of the adversary that predicts a factor's clusters."""
+    return f"adversary_cluster_{factor}"
+
+
+def adversary_classes(clusters: int) -> int:
+    """Return how many classes it tells apart."""
+    return min(clusters, HASHED_CLASSES)
 
 
 def _block_mask(blocks: tuple[int, ...], width: int) -> Float[Array, "rows columns"]:

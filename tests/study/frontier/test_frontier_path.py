@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import pyfairme as pf
+from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import _engine, engine
 from pyfairme.study import cross_validate, frontier
 from pyfairme.study.crossval.cross_validate import _parts
@@ -86,7 +87,7 @@ def test_a_path_compiles_once(walked):
     part = _parts(data, found.study.seen, 3, seed=0)[0]
     model.set_params(validation_fraction=0.5)
     model.fit(data.frame.iloc[part.training], data.target.iloc[part.training])
-    machine = engine(model.fit_.spec, "mean_field")
+    machine = engine(filled_spec(model.fit_.spec), "mean_field")
     assert (machine.init._cache_size(), machine.run._cache_size()) == (1, 1)
     assert machine.evaluate._cache_size() == 1
 
