@@ -95,7 +95,6 @@ class Engine(NamedTuple):
     evaluate: Callable[[dict[str, Any], Batch, Objective, Totals], dict[str, Array]]
     constrain: Callable[[dict[str, Any]], dict[str, Any]]
     unconstrain: Callable[[dict[str, Any]], dict[str, Any]]
-    draw: Callable[[Array, dict[str, Any], int], dict[str, Array]]
 
 
 def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engine:
@@ -199,8 +198,16 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         compiled(evaluate, "steps", 0, None, None, None),
         constrain,
         unconstrain,
-        jitted(lambda key, params, draws: draw(guide, key, params, draws), "steps", static=(2,)),
     )
+
+
+@per_structure()
+def guide_draws(
+    spec: ModelSpec, choice: GuideChoice
+) -> Callable[[Array, dict[str, Any], int], dict[str, Array]]:
+    """Return a function of a key, fitted parameters and a number of draws of the latents."""
+    guide = guide_of(choice, spec.latents)
+    return jitted(lambda key, params, draws: draw(guide, key, params, draws), "steps", static=(2,))
 
 
 def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:

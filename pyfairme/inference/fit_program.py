@@ -24,7 +24,7 @@ from pyfairme.inference.adversary_skill import (
 from pyfairme.inference.cluster_buckets import can_be_filled, filled_spec
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
-from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.compiled_steps import guide_draws
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
@@ -223,7 +223,7 @@ def _draws(spec: ModelSpec, guide: GuideChoice, one: Trained, seed: int) -> dict
         return {}
     number = _number_of_draws(spec)
     key = jax.random.fold_in(jax.random.key(seed), 1)
-    drawn = engine(spec, guide).draw(key, one.params, number)
+    drawn = guide_draws(spec, guide)(key, one.params, number)
     return {name: np.asarray(value) for name, value in drawn.items()}
 
 

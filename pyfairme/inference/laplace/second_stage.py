@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.compiled_steps import guide_draws
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.block_guide import fit_block
 from pyfairme.inference.laplace.importance_sampling import JUDGED, Weighed, weigh
@@ -225,7 +225,7 @@ def _first_draws(
 ) -> dict[str, Any]:
     """Draw the latents from the first stage's guide."""
     key = jax.random.fold_in(jax.random.key(seed), 2)
-    return engine(spec, guide).draw(key, params, PULL_DRAWS)
+    return guide_draws(spec, guide)(key, params, PULL_DRAWS)
 
 
 def broken_down(spec: ModelSpec, objective: Objective) -> dict[str, np.ndarray]:

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.compiled_steps import guide_draws
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.laplace.hyper_parameters import to_free
 from pyfairme.inference.laplace.laplace_evidence import (
@@ -171,7 +171,7 @@ def _as_trained(
     """Return the first stage's draws, all of them with the network's own weights."""
     network, likelihood = params["network"], layout.spec.likelihood
     drawn = (
-        engine(trained, guide).draw(jax.random.key(seed), params, draws) if trained.latents else {}
+        guide_draws(trained, guide)(jax.random.key(seed), params, draws) if trained.latents else {}
     )
     found = {name: np.asarray(value) for name, value in drawn.items()}
     linear = np.zeros((layout.spec.covariates + 1, likelihood.outputs))
