@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -26,6 +26,7 @@ _BETWEEN = ("sklearn", "joblib", "fairlearn")  # what may stand between a user's
 _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
 _left_out: ContextVar[tuple[str, ...]] = ContextVar("left_out", default=())  # ends of messages
 _notes: ContextVar[tuple[list[str], ...]] = ContextVar("notes", default=())  # who keeps messages
+_firsts: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("firsts", default=())
 
 
 class DataWarning(UserWarning):
@@ -52,6 +53,8 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     if not message.endswith(_left_out.get()):
         for messages in _notes.get():
             messages.append(message)
+        for first in _firsts.get():
+            first()
         warnings.warn(message, category, stacklevel=_level_of_user())
 
 
@@ -78,6 +81,16 @@ def noted() -> Iterator[list[str]]:
         yield messages
     finally:
         _notes.reset(before)
+
+
+@contextmanager
+def before_warnings(first: Callable[[], None]) -> Iterator[None]:
+    """Call ``first`` before `warn` says anything in this thread: a bar may stand in the line."""
+    before = _firsts.set((*_firsts.get(), first))
+    try:
+        yield
+    finally:
+        _firsts.reset(before)
 
 
 def shown(value: Any) -> str:

@@ -24,11 +24,13 @@ from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.prediction_intervals import probability_intervals
 from pyfairme.estimators.prior_keyword import Prior
+from pyfairme.estimators.progress_display import progress_display
 from pyfairme.estimators.table_fit import fit_table
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.estimators.table_predictions import table_means, table_outcomes
 from pyfairme.estimators.training_record import with_warnings
 from pyfairme.inference import predictions
+from pyfairme.inference.fit_stages import Progress
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.predictions import Query
 from pyfairme.inference.shifted_fit import shifted
@@ -189,7 +191,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     random_state
         Seeds initial values, the order of rows, the split and all draws.
     progress
-        "auto" shows a bar in terminals and notebooks; True; False.
+        "auto" shows the stage of a fit, and in training the time left, in terminals and notebooks;
+        elsewhere at level INFO of the log "pyfairme.progress". True: there on stderr. False.
     warm_start
         Begin `fit` where the estimator's last fit ended, if it had the same structure: columns,
         clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
@@ -361,9 +364,12 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             When the loss stops being finite, or ends above that of an intercept alone.
         """
         self._order = class_order(y)
-        training, validation = fit_table(self, X, y, sample_weight)
-        self._correct_priors(training)
-        self.threshold_ = self._thresholds(training, validation)
+        with progress_display(self.progress, type(self).__name__) as report:
+            training, validation = fit_table(self, X, y, sample_weight, report)
+            self._correct_priors(training)
+            if self.threshold in BEST:
+                report(Progress("threshold", 0, 1))
+            self.threshold_ = self._thresholds(training, validation)
         return self
 
     def set_params(self, **params: Any) -> FairMixedEffectsClassifier:

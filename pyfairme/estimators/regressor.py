@@ -18,6 +18,7 @@ from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
 from pyfairme.estimators.prediction_intervals import value_intervals
 from pyfairme.estimators.prior_keyword import Prior
+from pyfairme.estimators.progress_display import progress_display
 from pyfairme.estimators.table_fit import fit_table
 from pyfairme.estimators.table_inputs import check_length
 from pyfairme.estimators.table_predictions import table_means, table_outcomes
@@ -160,7 +161,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     random_state
         Seeds initial values, the order of rows, the split and all draws.
     progress
-        "auto" shows a bar in terminals and notebooks; True; False.
+        "auto" shows the stage of a fit, and in training the time left, in terminals and notebooks;
+        elsewhere at level INFO of the log "pyfairme.progress". True: there on stderr. False.
     warm_start
         Begin `fit` where the estimator's last fit ended, if it had the same structure: columns,
         clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
@@ -329,7 +331,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        fit_table(self, X, y, sample_weight)
+        with progress_display(self.progress, type(self).__name__) as report:
+            fit_table(self, X, y, sample_weight, report)
         return self
 
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -23,10 +23,10 @@ from pyfairme.estimators import (
 from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
-from pyfairme.estimators.progress_bar import progress_bar
 from pyfairme.estimators.rows_without_cluster import keep_placed
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference.fit_program import lean, train
+from pyfairme.inference.fit_stages import Progress, Report
 from pyfairme.inference.laplace.tangent_posterior import too_large
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.object_names import object_name
@@ -36,9 +36,13 @@ if TYPE_CHECKING:
 
 
 def fit_table(
-    estimator: FairMixedEffects, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    sample_weight: ArrayLike | None,
+    report: Report,
 ) -> tuple[Batch, Batch | None]:
-    """Fit an estimator to rows X (n, columns) of target y (n,).
+    """Fit an estimator to rows X (n, columns) of target y (n,), and report each stage.
 
     Returns
     -------
@@ -54,6 +58,7 @@ def fit_table(
     """
     params = estimator.get_params(deep=False)
     estimator._check_keywords()
+    report(Progress("encoding", 0, 1))
     warn_of_order(X, "X", sample_weight=sample_weight)
     frame, values = table_inputs.training_frame(
         estimator, X, y, allow_nan=estimator.missing == "category"
@@ -108,20 +113,19 @@ def fit_table(
     guide = estimator_keywords.guide(params, spec, training)
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
     structure = warm_start_state.structure(estimator, lean(spec, objective))
-    with progress_bar(estimator.progress, type(estimator).__name__) as report:
-        result = train(
-            spec,
-            guide,
-            training,
-            validation,
-            objective,
-            schedule,
-            seed=estimator._seed,
-            members=estimator.ensemble,
-            infer=estimator.unseen == "infer",
-            report=report,
-            start=warm_start_state.start(learned, structure),
-        )
+    result = train(
+        spec,
+        guide,
+        training,
+        validation,
+        objective,
+        schedule,
+        seed=estimator._seed,
+        members=estimator.ensemble,
+        infer=estimator.unseen == "infer",
+        report=report,
+        start=warm_start_state.start(learned, structure),
+    )
     estimator._learned = warm_start_state.Learned(structure, result.params)
     estimator._fitted_params = keywords_after_fit.remember(estimator)
     refine_and_adapt.keep_training(estimator, training)

@@ -25,10 +25,11 @@ from pyfairme.inference.cluster_buckets import can_be_filled, filled_spec
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
 from pyfairme.inference.compiled_steps import guide_draws
+from pyfairme.inference.fit_stages import Progress, Report, parts, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
-from pyfairme.inference.laplace.tangent_posterior import check_tangent, finish_tangent
+from pyfairme.inference.laplace.tangent_posterior import PARTS, check_tangent, finish_tangent
 from pyfairme.inference.null_model import null_loss, worse_than_null
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
@@ -71,7 +72,7 @@ def train(
     seed: int,
     members: int = 1,
     infer: bool = True,
-    report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    report: Report = silent,
     start: Sequence[dict[str, Any]] | None = None,
 ) -> Result:
     """Fit every member, draw from its posterior, and warn when an adversary has collapsed.
@@ -115,16 +116,23 @@ def train(
         add_skill(one.history, chances, prefix)
         histories.append(pd.DataFrame(one.history).assign(member=member))
         rows = every if spec.tangent else training
-        found = _posterior(spec, guide, one, rows, objective, seeds[member], schedule.batch_size)
+        begin = parts(report, "posterior", _posterior_parts(spec, guide), member, members)
+        found = _posterior(
+            spec, guide, one, rows, objective, seeds[member], schedule.batch_size, begin
+        )
         one.params["network"] = found.network
         qualities.append(found.quality)
         gains.append(found.gains)
         draws.append(_kept(found.draws, members))
-        centres.append(_centre(spec, one.params["network"], draws[-1], training))
-        _compare_with_null(spec, one, draws[-1], training, objective)
-        _warn_of_collapse(spec, one, draws[-1], judged, objective, seed)
+    for member, one in enumerate(fitted):
+        report(Progress("diagnostics", member, members))
+        centres.append(_centre(spec, one.params["network"], draws[member], training))
+        _compare_with_null(spec, one, draws[member], training, objective)
+        _warn_of_collapse(spec, one, draws[member], judged, objective, seed)
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
+    if any(told_apart):
+        report(Progress("cluster classifier", 0, 1))
     membership = tuple(
         fit_membership(training, factor.column, factor.clusters, seed) if there else ()
         for factor, there in zip(spec.factors, told_apart, strict=infer)
@@ -191,12 +199,16 @@ def _posterior(
     objective: Objective,
     seed: int,
     batch_size: int,
+    begin: Callable[[int], None],
 ) -> Finished:
     """Return draws of one member given rows, from the second stage where the guide has one."""
     quality = {}
+    begin(0)
     if spec.tangent:
         most = _number_of_draws(replace(spec, tangent=False))
-        return finish_tangent(spec, guide, one.params, rows, objective, most, seed, batch_size)
+        return finish_tangent(
+            spec, guide, one.params, rows, objective, most, seed, batch_size, begin
+        )
     if spec.latents and guide_of(guide, spec.latents).second_stage:
         number = _number_of_draws(spec)
         try:
@@ -211,6 +223,14 @@ def _posterior(
             quality = broken_down(spec, objective)
     draws = _draws(spec, guide, one, seed)
     return Finished(one.params["network"], draws, quality)
+
+
+def _posterior_parts(spec: ModelSpec, guide: GuideChoice) -> tuple[str, ...]:
+    if spec.tangent:
+        return PARTS
+    if spec.latents and guide_of(guide, spec.latents).second_stage:
+        return ("scales and effects",)
+    return ("draws",)
 
 
 def _number_of_draws(spec: ModelSpec) -> int:

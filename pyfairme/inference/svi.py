@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from pyfairme.inference.cluster_buckets import (
     resized_params,
 )
 from pyfairme.inference.compiled_steps import Engine, Pace, engine
+from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
@@ -96,7 +97,7 @@ def fit(
     objective: Objective,
     schedule: Schedule,
     seed: int,
-    report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    report: Report = silent,
 ) -> Trained:
     """Fit a program by SVI.
 
@@ -113,7 +114,7 @@ def fit(
     seed
         Seeds initial values, noise of the guide and order of the rows.
     report
-        Called after each chunk with chunks done, chunks in all, and the history's newest row.
+        Told of the stages "compiling" and "training", with the steps done after each chunk.
 
     Raises
     ------
@@ -131,7 +132,7 @@ def fit_members(
     objective: Objective,
     schedule: Schedule,
     seeds: Sequence[int],
-    report: Callable[[int, int, dict[str, float]], None] = lambda done, total, row: None,
+    report: Report = silent,
     start: Sequence[dict[str, Any]] | None = None,
 ) -> list[Trained]:
     """Fit one program per seed, all of them as one vmapped program over a shared table.
@@ -144,7 +145,7 @@ def fit_members(
     seeds
         One per member; the other parameters are those of `fit`.
     report
-        Called after each chunk as in `fit`; its row is the mean over the members still training.
+        As in `fit`; the loss is the mean over the members still training.
     start
         Parameters to begin from, one tree per member, as of `Trained`; None: the seeds'. The state
         of the optimiser is new.
@@ -179,6 +180,7 @@ def fit_members(
     members = [
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
+    report(Progress("compiling", 0, 1, "once for each shape of table"))
     state = machine.init(start_key(own, seeds), table, objective)
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
@@ -188,6 +190,8 @@ def fit_members(
         state, terms = machine.run(
             state, np.stack(taken) if several else taken[0], table, objective, totals, pace
         )
+        if number == 0:  # what was started above is compiled by now, and runs
+            report(Progress("training", 0, chunks * chunk, unit="steps"))
         epoch = (number + 1) * chunk * size / (size if full else rows)
         if held_out is not None:
             terms |= _validate(machine, state.params, held_out, objective)
@@ -198,7 +202,9 @@ def fit_members(
             _check_finite(row)
             if schedule.early_stopping and held_out is not None and warm:
                 member.judge(_score(row, spec, objective), state.params)
-        report(number + 1, chunks, _mean_row([member.history[-1] for member in training_on]))
+        loss = _mean_row([member.history[-1] for member in training_on])["mixed"]
+        steps = (number + 1) * chunk
+        report(Progress("training", steps, chunks * chunk, f"loss {loss:.4f}", "steps"))
         if all(member.stopped for member in members):
             break
     found = [member.trained(machine, state.params) for member in members]

@@ -241,13 +241,3 @@ def test_a_linear_model_at_weight_zero_is_fitted_on_like_one_without_penalties(b
     np.testing.assert_allclose(
         zero.predict_proba(binary.test), off.predict_proba(binary.test), rtol=1e-3
     )
-
-
-def test_progress_draws_a_bar_when_asked(binary, classifier, capsys):
-    classifier(progress=True).fit(binary.X, binary.y)
-    shown = capsys.readouterr().err
-    assert "FairMixedEffectsClassifier: 100%" in shown
-    assert "2/2" in shown
-    assert "loss=" in shown
-    classifier(progress=False).fit(binary.X, binary.y)
-    assert capsys.readouterr().err == ""

@@ -11,6 +11,7 @@ from pyfairme.inference import fit_program as train_module
 from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import _evaluate, engine
 from pyfairme.inference.fit_program import lean, train
+from pyfairme.inference.fit_stages import STAGES
 from pyfairme.inference.predictions import Query, mean_link
 from pyfairme.inference.svi import FLOOR_STEPS, Schedule, fit, fit_members
 from pyfairme.model.effects import RandomEffects
@@ -108,13 +109,14 @@ def test_report_sees_every_chunk_once_until_the_last_member_stops(rows, held, ea
     seen = []
     members = fit_members(
         FAIR, "mean_field", rows, held, make_objective(FAIR), EARLY, (0, 1, 2),
-        lambda done, total, row: seen.append((done, total, row["mixed"])),
+        seen.append,
     )  # fmt: skip
     chunks = max(len(one.history) for one in members)
-    assert [s[:2] for s in seen] == [(i + 1, 4000 // FLOOR_STEPS) for i in range(chunks)]
-    assert seen[0][2] == pytest.approx(np.mean([one.history[0]["mixed"] for one in members]))
+    done = [one.done for one in seen if one.stage == "training" and one.total == 4000]
+    assert done == [i * FLOOR_STEPS for i in range(chunks + 1)]
+    assert seen[2].note == f"loss {np.mean([one.history[0]['mixed'] for one in members]):.4f}"
     last = [one.history[-1]["mixed"] for one in members if len(one.history) == chunks]
-    assert seen[-1][2] == pytest.approx(np.mean(last))
+    assert seen[-1].note == f"loss {np.mean(last):.4f}"
     assert [one.history for one in members] == [one.history for one in early]  # the same again
 
 
@@ -126,9 +128,14 @@ def test_a_loss_that_is_not_finite_stops_the_ensemble(rows):
 
 def test_train_stacks_members_and_their_histories(rows, held):
     objective = make_objective(PLAIN)
+    seen = []
     found = train(
-        PLAIN, "mean_field", rows, held, objective, EARLY, seed=0, members=3, infer=False
-    )  # fmt: skip
+        PLAIN, "mean_field", rows, held, objective, EARLY, seed=0, members=3, report=seen.append
+    )
+    after = [one[:3] for one in seen if one.stage not in ("compiling", "training")]
+    each = [(stage, i, 3) for stage in ("posterior", "diagnostics") for i in range(3)]
+    assert after == [*each, ("cluster classifier", 0, 1)]
+    assert list(dict.fromkeys(one.stage for one in seen)) == list(STAGES[1:-1])
     assert found.fit.draws["g_intercept"].shape == (3, 1000, 4, 1)
     assert found.fit.network[0].weight.shape == (3, 3, 8)
     assert found.fit.centre.shape == (3, 1)

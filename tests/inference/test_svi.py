@@ -129,11 +129,9 @@ def test_early_stopping_keeps_the_best_score_after_the_warm_up(rows, held):
 
 def test_report_sees_every_chunk(rows):
     seen = []
-    fit(
-        PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, 0,
-        lambda done, total, row: seen.append((done, total, row["epoch"])),
-    )  # fmt: skip
-    assert [s[:2] for s in seen] == [(1, 3), (2, 3), (3, 3)]
+    fit(PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, 0, seen.append)
+    steps = [(i * FLOOR_STEPS, 3 * FLOOR_STEPS) for i in range(4)]
+    assert [one[:3] for one in seen] == [("compiling", 0, 1), *(("training", *s) for s in steps)]
 
 
 def test_padding_changes_nothing():

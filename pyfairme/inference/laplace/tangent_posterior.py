@@ -13,7 +13,7 @@ that of the model without penalties.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -52,6 +52,7 @@ from pyfairme.model.program import ModelSpec, Objective, plain
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 from pyfairme.notices import warn
 
+PARTS = ("effects of penalties", "features of the network", "scales", "draws")
 START_SD = 0.7
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
@@ -125,10 +126,12 @@ def finish_tangent(
     most: int,
     seed: int,
     batch_size: int,
+    begin: Callable[[int], None] = lambda part: None,
 ) -> Finished:
     """Draw from the posterior of one member's linear model, at most ``most`` times.
 
-    ``params`` and ``guide`` are those of the first stage, whose model has no tangent.
+    ``params`` and ``guide`` are those of the first stage, whose model has no tangent; ``begin`` is
+    told of each of the `PARTS` as it begins.
     """
     trained = replace(spec, tangent=False)
     layout = Layout(replace(plain(spec), tangent=True), plain(trained), 0)
@@ -142,7 +145,9 @@ def finish_tangent(
     scaled, bare = second_stage_inputs(batch, objective)
     draws = number_of_draws(spec, most)
     try:
-        found = draw_tangent(layout, params["network"], scaled, bare, first, draws, seed, pull)
+        found = draw_tangent(
+            layout, params["network"], scaled, bare, first, draws, seed, pull, begin
+        )
     except (FloatingPointError, np.linalg.LinAlgError) as error:
         warn(
             f"network_posterior='laplace' broke down ({error}): predictions are those of the "
@@ -196,6 +201,7 @@ def draw_tangent(
     draws: int,
     seed: int,
     pull: tuple[Any, Any] | None = None,
+    begin: Callable[[int], None] = lambda part: None,
 ) -> TangentDraws:
     """Fit the linear model of a network, and draw from its posterior.
 
@@ -209,10 +215,14 @@ def draw_tangent(
         Training rows, whose weights are divided by ``kl_weight`` already; the priors' scale.
     pull
         The penalties' pull on the effects, D (M,) and u (G, a), where penalties act: see above.
+    begin
+        Told of each of the `PARTS` as it begins.
     """
+    begin(1)
     batch = jax.tree.map(jnp.asarray, batch)
     basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
     layout = layout._replace(directions=basis.weights.shape[0])
+    begin(2)
     evidence = LaplaceEvidence(layout, lay_out(layout, network, batch, basis.features), objective)
     start = start_of(layout, first)
     evidence.start_at(start, _trained_links(layout, network, batch, first))
@@ -220,6 +230,7 @@ def draw_tangent(
     anchor = None
     if pull is not None:
         anchor = _anchor(layout, network, batch, objective, found, pull)
+    begin(3)
     proposals = propose(evidence, found, seed)
     free = proposals.free
     smoothed, k = smooth(proposals.log_weight)
