@@ -144,7 +144,7 @@ class _Bar:
             bar.bar_format = "{desc}"
             text = f"{self._title}: {_part(now)}"
             bar.set_description_str(text[: _columns(self._file) - 1], refresh=False)
-        bar.total, bar.n, bar.ncols = now.total, now.done, _columns(self._file)
+        bar.total, bar.n, bar.ncols = max(now.total, 1), now.done, _columns(self._file)
         bar.refresh()
 
     def clear(self) -> None:

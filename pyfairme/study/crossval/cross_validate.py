@@ -208,7 +208,8 @@ def cross_validate(
         (docs/extending.md), or both; None: all that come with the package. `compare` tests them
         too. The store does not depend on them.
     progress
-        "auto" shows fits done and the time left in terminals and notebooks; True; False.
+        "auto" shows fits done and the time left in terminals and notebooks, elsewhere at level
+        INFO of the log "pyfairme.progress"; True: there on stderr; False.
 
     Returns
     -------

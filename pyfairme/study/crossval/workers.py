@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -14,6 +13,8 @@ from joblib import wrap_non_picklable_objects
 
 from pyfairme.compiled_files import Kept, keep_compiled_unasked, kept
 from pyfairme.datasets import Dataset
+from pyfairme.estimators.progress_display import progress_display
+from pyfairme.inference.fit_stages import Progress
 from pyfairme.study.crossval.fits import FitPart, JudgedRows, fits_in_turn
 from pyfairme.study.crossval.store import Key, Store
 
@@ -91,24 +92,22 @@ def run_jobs(
     engine, address
         "local", or "ray" and a running cluster; without one, ``n_jobs`` workers are started.
     progress
-        "auto" shows a bar with the time left in terminals and notebooks; True; False.
+        "auto" shows fits and the time left in terminals and notebooks; elsewhere at level INFO of
+        the log "pyfairme.progress". True: there on stderr. False.
     done
         Fits that were found in the store: the bar starts there.
     """
-    from tqdm.auto import tqdm
-
-    shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
     study = _Study(dataset, models, store)
     total = done + sum(len(job.wanted) for job in jobs)
-    with tqdm(total=total, initial=done, unit="fit", disable=not shown, smoothing=0.1) as bar:
+    with progress_display(progress, "study") as report:
+        report(Progress("fitting", done, total, unit="fits"))
         ended = (
             _finished_by_ray(jobs, study, n_jobs, address)
             if engine == "ray"
             else _finished(jobs, study, n_jobs)
         )
-        for key in ended:
-            bar.set_postfix_str(str(key), refresh=False)
-            bar.update()
+        for number, key in enumerate(ended, done + 1):
+            report(Progress("fitting", number, total, str(key), "fits"))
 
 
 def _finished(jobs: Sequence[Job], study: _Study, n_jobs: int) -> Iterator[Key]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from pyfairme.estimators.progress_display import progress_display
+from pyfairme.inference.fit_stages import Progress, silent
 from pyfairme.notices import warn
 from pyfairme.study.tuning.search_space import distributions, keywords_of, with_keywords
 from pyfairme.study.tuning.shared_study import (
@@ -229,18 +230,16 @@ def _others_run(study: Study) -> bool:
 def _bar(search: Search, progress: bool | str) -> Iterator[Callable[[], None]]:
     """Yield a function that shows the trials done and the best point so far."""
     from optuna.trial import TrialState
-    from tqdm.auto import tqdm
 
-    shown = sys.stderr.isatty() or "ipykernel" in sys.modules if progress == "auto" else progress
-    with tqdm(total=search.trials, unit="trial", disable=not shown, smoothing=0.1) as bar:
+    with progress_display(progress, "tune") as report:
 
         def show() -> None:
-            if not shown:
+            if report is silent:
                 return
             states = (TrialState.RUNNING, TrialState.WAITING)
             open_ = len(search.study.get_trials(deepcopy=False, states=states))
-            bar.set_postfix_str(best_so_far(search), refresh=False)
-            bar.update(len(counted(search.study)) - open_ - bar.n)
+            done = len(counted(search.study)) - open_
+            report(Progress("searching", done, search.trials, best_so_far(search), "trials"))
 
         yield show
         show()

@@ -123,7 +123,8 @@ def tune(
     random_state
         Seeds folds, networks and draws.
     progress
-        "auto" shows trials done and the best point so far in terminals and notebooks; True; False.
+        "auto" shows trials done, the time left and the best point so far in terminals and
+        notebooks, elsewhere at level INFO of the log "pyfairme.progress"; True: there on stderr.
 
     Returns
     -------

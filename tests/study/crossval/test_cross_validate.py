@@ -143,12 +143,16 @@ def test_importance_is_averaged_within_seeds_then_over_them(study):
     assert table["share"].sum() == pytest.approx(1.0)
 
 
-def test_a_second_call_fits_nothing_and_gives_the_same(study):
+def test_a_second_call_fits_nothing_and_gives_the_same(study, capsys):
     found, folder = study
     before = {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*.*")}
     again = cross_validate(
-        small_models(), small_data(), seen=4, folds=3, seeds=2, store=folder, n_boot=20
-    )
+        small_models(), small_data(), seen=4, folds=3, seeds=2, store=folder, n_boot=20,
+        progress=True,
+    )  # fmt: skip
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "study: fitting, 12 of 12 fits"
+    assert last.startswith("study: done in ")
     assert {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*.*")} == before
     pd.testing.assert_frame_equal(again.frame, found.frame)
 

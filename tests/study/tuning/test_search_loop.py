@@ -76,6 +76,13 @@ def test_a_point_that_fails_counts_with_its_error_and_the_search_goes_on():
     assert not any("retry_of" in trial.user_attrs for trial in given.study.trials)
 
 
+def test_a_search_says_how_far_it_is(capsys):
+    run_trials(search(3), Inline(rows, None), True)
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first == "tune: searching, 3 trials"
+    assert last.startswith("tune: done in ")
+
+
 def test_the_estimator_as_given_may_not_fail():
     given = search(4)
     with pytest.raises(ValueError, match="no such shape"):
