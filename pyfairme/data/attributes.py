@@ -197,12 +197,16 @@ class Attribute:
 
     def flip(self, frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield each level with the frame in which every row has it."""
-        for level, chosen in zip(self.levels, self.picks, strict=True):
-            changed = {
-                part.column: part.flip(frame, i)
-                for part, i in zip(self.components, chosen, strict=True)
-            }
-            yield level, frame.assign(**changed)
+        for code, level in enumerate(self.levels):
+            yield level, self.flip_to(frame, code)
+
+    def flip_to(self, frame: pd.DataFrame, level: int) -> pd.DataFrame:
+        """Return the frame in which every row has the level of a code."""
+        changed = {
+            part.column: part.flip(frame, i)
+            for part, i in zip(self.components, self.picks[level], strict=True)
+        }
+        return frame.assign(**changed)
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

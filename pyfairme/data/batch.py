@@ -46,6 +46,11 @@ class Batch(NamedTuple):
     offset: Any
 
 
+def some_rows(batch: Batch, rows: np.ndarray | slice) -> Batch:
+    """Return some of the rows: a mask, positions or a slice."""
+    return Batch(*(None if values is None else values[rows] for values in batch))
+
+
 def joined(first: Batch, second: Batch) -> Batch:
     """Return the rows of both, in this order."""
     both = zip(first, second, strict=True)

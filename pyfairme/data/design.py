@@ -23,7 +23,7 @@ from pyfairme.data.input_types import Table
 from pyfairme.data.schema import Schema
 from pyfairme.data.slopes import resolve_slopes, warn_of_constant_slopes
 from pyfairme.data.standardising import check_offset
-from pyfairme.data.terms import Term, columns_of, encode_terms, fit_terms
+from pyfairme.data.terms import Term, columns_of, encode_changed, encode_terms, fit_terms
 from pyfairme.metrics.names import listed
 from pyfairme.notices import DataWarning, warn
 
@@ -269,6 +269,20 @@ class Design:
             weight=row_weights(weight, rows),
             offset=self._offset(frame),
         )
+
+    def encode_changes(self, batch: Batch, changed: pd.DataFrame) -> Batch:
+        """Return encoded rows some of whose covariates have changed.
+
+        Parameters
+        ----------
+        batch
+            The n rows, as `encode` returned them.
+        changed
+            Shape (n, columns): the columns that have changed. Clusters and sensitive attributes
+            stay as they are, and so does an offset.
+        """
+        x, slopes = encode_changed(self.terms, changed, batch.x, batch.slopes, self.slope_positions)
+        return batch._replace(x=x, slopes=slopes)
 
     def flip(self, frame: Table, attribute_name: str) -> Iterator[tuple[str, pd.DataFrame]]:
         """Yield, for each level of a sensitive attribute, the frame in which every row has it.

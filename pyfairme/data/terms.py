@@ -73,6 +73,34 @@ def encode_terms(
     return x, raw[:, list(slope_positions)]
 
 
+def encode_changed(
+    terms: Sequence[Term],
+    changed: pd.DataFrame,
+    x: np.ndarray,
+    slopes: np.ndarray,
+    slope_positions: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return x and its slope columns with the terms of some columns encoded anew.
+
+    Nothing is said of values that are unlike the training rows.
+    """
+    x, slopes, start = x.copy(), slopes.copy(), 0
+    for term in terms:
+        room = range(start, start + len(term.columns))
+        start = room.stop
+        if term.column not in changed:
+            continue
+        own = np.zeros((len(changed), len(room)), np.float32)
+        raw = np.zeros_like(own)
+        with np.errstate(over="ignore", invalid="ignore"):
+            term.encode(pick(changed, term.column), own, raw)
+        x[:, room.start : room.stop] = own
+        for place, position in enumerate(slope_positions):
+            if position in room:
+                slopes[:, place] = raw[:, position - room.start]
+    return x, slopes
+
+
 def column_inputs(columns: Sequence[Column]) -> np.ndarray:
     """Return for every column of x the position of the column that is its input, int[p].
 

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from pyfairme.data import Design, Schema
+from pyfairme.data import Batch, Design, Schema
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.batch import some_rows
 from pyfairme.data.checks import check_present
 from pyfairme.data.chosen_levels import ChosenLevels
 from pyfairme.data.columns import MISSING, NEW_LEVEL, pick
@@ -25,12 +26,13 @@ from pyfairme.data.schema import check_sensitive, components, source
 from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
+from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple
 from pyfairme.estimators.judged_intervals import read_intervals
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.estimators.table_inputs import check_length
-from pyfairme.estimators.table_predictions import table_query
+from pyfairme.estimators.table_predictions import means_of_encoded, table_query
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
@@ -39,7 +41,7 @@ from pyfairme.metrics.report_notes import joined
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.metrics.shared_draws import SharedDraws
 from pyfairme.metrics.small_groups import SMALL_GROUPS, enough, merge_small_groups
-from pyfairme.notices import DataWarning, unsaid, warn
+from pyfairme.notices import DataWarning, warn
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -131,13 +133,15 @@ def collect(
     design: Design = estimator.design_
     if estimator.fit_.spec.factors:
         warn_of_unknown_labels(design.factors, frame)
-    seen = _seen(design, frame)
+    codes = [factor.encode(frame) for factor in design.factors]
+    known = np.stack(codes, axis=1) if codes else np.empty((len(frame), 0))
+    batch = found.batch._replace(y=None, cluster=known.astype(np.int32))
     judge = attributes_to_judge(estimator, frame, attributes)
     classes = tuple(getattr(estimator, "classes_", ()))
     outcome = target if classes else np.asarray(y, np.float64).reshape(-1)
     covered, width = read_intervals(intervals, outcome, classes, frame)
 
-    prediction = _predict(estimator, frame, seen)
+    prediction = _predict(estimator, frame, batch)
     decision, density = {}, {}
     if classes:
         classifier: Any = estimator
@@ -151,11 +155,11 @@ def collect(
         y=outcome,
         prediction=prediction,
         decision=decision,
-        gap=_gaps(estimator, frame, seen, judge, prediction),
+        gap=_gaps(estimator, frame, batch, judge, prediction),
         log_density=density,
         sensitive={a.name: groups_of(a, frame) for a in judge},
         cluster=_join(cluster, len(frame)),
-        seen=seen,
+        seen=_seen(batch),
         classes=classes,
         seed=estimator._seed,
         weight=table_inputs.sample_weights(sample_weight, len(frame)),
@@ -166,7 +170,7 @@ def collect(
 
 
 def _predict(
-    estimator: FairMixedEffects, frame: pd.DataFrame, seen: np.ndarray
+    estimator: FairMixedEffects, frame: pd.DataFrame, batch: Batch
 ) -> dict[str, np.ndarray]:
     """Predict all effects: P(second class) (n,), P of every class (n, K), or values (n,).
 
@@ -174,12 +178,12 @@ def _predict(
     """
     classes = len(getattr(estimator, "classes_", ()))
     found: dict[str, np.ndarray] = {}
+    seen = _seen(batch)
     for rows in (seen, ~seen):
         if not rows.any():
             continue
-        part: Any = frame[rows]
-        _, query = table_query(estimator, part)
-        for effects, means in predictions.every_mean(query).items():
+        part: Any = (frame, batch) if rows.all() else (frame[rows], some_rows(batch, rows))
+        for effects, means in means_of_encoded(estimator, *part).items():
             if not classes:
                 means = estimator.target_.decode(means)
             elif classes == 2:
@@ -190,10 +194,9 @@ def _predict(
     return found
 
 
-def _seen(design: Design, frame: pd.DataFrame) -> np.ndarray:
+def _seen(batch: Batch) -> np.ndarray:
     """Rows all of whose clusters training saw, (n,), whatever is predicted for the others."""
-    known = [factor.encode(frame) >= 0 for factor in design.factors]
-    return np.logical_and.reduce(known) if known else np.ones(len(frame), bool)
+    return (batch.cluster >= 0).all(axis=1)
 
 
 def _finest(design: Design) -> list[Factor]:
@@ -236,7 +239,7 @@ def groups_of(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
 def _gaps(
     estimator: FairMixedEffects,
     frame: pd.DataFrame,
-    seen: np.ndarray,
+    batch: Batch,
     attributes: tuple[Attribute, ...],
     prediction: Mapping[str, np.ndarray],
 ) -> dict[str, dict[str, np.ndarray]]:
@@ -248,13 +251,16 @@ def _gaps(
     for attribute in attributes:
         codes = attribute.encode(frame)
         total = {effects: np.zeros(prediction[effects].shape) for effects in EFFECTS}
-        for level, (_, flipped) in enumerate(attribute.flip(frame)):
+        for level in range(len(attribute.levels)):
             other = (codes != level) & (codes >= 0)
             if not other.any():
                 continue
-            moved: Any = flipped[other]
-            with unsaid("unlike-training"):  # the rows themselves have said it once already
-                flips = _predict(estimator, moved, seen[other])
+            rows: Any = frame[other]
+            flips = _predict(
+                estimator,
+                rows,
+                _flipped(estimator, rows, some_rows(batch, other), attribute, level),
+            )
             for effects, values in flips.items():
                 before = prediction[effects][other]
                 total[effects][other] += np.abs(values.astype(np.float64) - before)
@@ -263,6 +269,21 @@ def _gaps(
             gap[codes < 0] = np.nan
             found[effects][attribute.name] = gap
     return found
+
+
+def _flipped(
+    estimator: FairMixedEffects, rows: pd.DataFrame, batch: Batch, attribute: Attribute, level: int
+) -> Batch:
+    """Return encoded rows as they would be with a level of an attribute.
+
+    Where its columns are covariates alone, all else stays as it is encoded.
+    """
+    design: Design = estimator.design_
+    columns = list(dict.fromkeys(attribute.columns))
+    if {*design.schema.cluster_columns, design.offset} & {*columns}:
+        return encoded_rows(estimator, attribute.flip_to(rows, level), quiet=True)
+    own: Any = rows[columns]
+    return design.encode_changes(batch, attribute.flip_to(own, level))
 
 
 def _join(columns: list[np.ndarray], rows: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.data import Batch
 from pyfairme.data.input_types import Table
 from pyfairme.estimators import estimator_keywords, inference_data, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
@@ -54,6 +55,20 @@ def table_query(
     unseen = estimator.unseen
     policy = unseen if not fixed or (there and unseen == "raise") else "population"
     return frame, query(estimator.fit_, design, frame, batch, policy, estimator._seed, joint)
+
+
+@of_one_model
+def means_of_encoded(
+    estimator: FairMixedEffects, frame: pd.DataFrame, batch: Batch
+) -> dict[str, np.ndarray]:
+    """Return posterior means by kind of effects, (n, ...), of rows that are encoded already.
+
+    ``frame`` has their clusters, (n, columns).
+    """
+    found = query(
+        estimator.fit_, estimator.design_, frame, batch, estimator.unseen, estimator._seed
+    )
+    return predictions.every_mean(found)
 
 
 @of_one_model

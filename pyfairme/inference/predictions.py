@@ -294,6 +294,8 @@ def _chunks(query: Query) -> Iterator[tuple[Batch, Any, int, int]]:
 
 def padded(rows: np.ndarray) -> np.ndarray:
     """Return rows (n, ...) with zeros behind them, as many as a chunk has."""
+    if len(rows) == CHUNK:
+        return rows
     return np.pad(rows, [(0, CHUNK - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
 
 

@@ -81,6 +81,8 @@ def pad(batch: Batch, rows: int) -> Batch:
     Their target is the last row's: 0 may be impossible, and no weight makes up for a NaN.
     """
     extra = rows - batch.x.shape[0]
+    if not extra:
+        return batch
     padded = Batch(
         *(None if a is None else np.pad(a, [(0, extra)] + [(0, 0)] * (a.ndim - 1)) for a in batch)
     )

@@ -153,18 +153,21 @@ def _tried(
 ) -> Floats:
     """Return parts with each of the distances, ``(T, S, *P)``; rates stay from 0 to 1."""
     shape = parts.shape
-    usual = np.nan_to_num(noise.var(1)).reshape(shape[0], -1)
-    known = ~np.isnan(parts).reshape(usual.shape)  # what has no value has none at any distance
+    usual = np.nan_to_num(noise.var(1))
+    known = ~np.isnan(parts)  # what has no value has none at any distance
+
+    def shaped(place: Floats) -> Floats:
+        return place.reshape(*place.shape[:-1], *shape[1:])
 
     def variance(place: Floats) -> Floats:
-        louder = loudness(place.reshape(shape)).reshape(usual.shape)
-        return np.where(known, usual * louder**2, 0)
+        found = np.where(known, usual * loudness(shaped(place)) ** 2, 0)
+        return found.reshape(place.shape)
 
     def flat(place: Floats) -> Floats:
-        return combine(place.reshape(*place.shape[:-1], *shape[1:]))
+        return combine(shaped(place))
 
     bounds = (0.0, 1.0) if kind == "rate" else (-np.inf, np.inf)
-    found = nearest(parts.reshape(usual.shape), flat, variance, distances, bounds)
+    found = nearest(parts.reshape(shape[0], -1), flat, variance, distances, bounds)
     return found.reshape(-1, *shape)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def nearest(
     combine
         From ``(..., P)`` to distances ``(...)``.
     variance
-        From parts ``(S, P)`` to the variance of their noise, of the same shape.
+        From parts ``(2, S, P)`` to the variance of their noise, of the same shape.
     distances
         Shape ``(T,)``, growing: means over seeds to go to.
     bounds
@@ -58,13 +59,18 @@ def nearest(
     own = combine(parts)  # (S,)
     goals = np.multiply.outer(distances / own.mean(), own)  # (T, S)
     above = int(np.searchsorted(distances, own.mean()))
+    last = len(distances) - 1
     found = np.empty((len(distances), *parts.shape))
-    for way in (range(above, len(distances)), range(above - 1, -1, -1)):
-        place = parts
-        for at in way:
-            value, slopes = _value_and_slopes(place, combine)
-            move = _move(place, slopes, goals[at] - value, variance(place), bounds)
-            found[at] = place = _within(place + move, bounds)
+    place = np.stack([parts, parts])  # of the way up and of the way down
+    for step in range(max(last + 1 - above, above)):
+        up, down = above + step, above - 1 - step
+        value, slopes = _value_and_slopes(place, combine)
+        change = goals[[min(up, last), max(down, 0)]] - value
+        place = _within(place + _move(place, slopes, change, variance(place), bounds), bounds)
+        if up <= last:
+            found[up] = place[0]
+        if down >= 0:
+            found[down] = place[1]
     return found
 
 
@@ -76,33 +82,38 @@ def _move(
     place: Floats, slopes: Floats, change: Floats, spread: Floats, bounds: tuple[float, float]
 ) -> Floats:
     """Return the move of least length, in units of the noise, that changes distances so far."""
-    up = slopes * change[:, None] > 0
+    up = slopes * change[..., None] > 0
     slopes = slopes * np.where(up, place < bounds[1], place > bounds[0])
-    spread = np.where(spread.any(1, keepdims=True), spread, 1)  # nothing varies: all move alike
+    spread = np.where(spread.any(-1, keepdims=True), spread, 1)  # nothing varies: all move alike
     move = spread * slopes
-    gain = (move * slopes).sum(1)
+    gain = (move * slopes).sum(-1)
     rises = gain > 0
-    return move * np.where(rises, change / np.where(rises, gain, 1), 0)[:, None]
+    return move * np.where(rises, change / np.where(rises, gain, 1), 0)[..., None]
 
 
 def _value_and_slopes(place: Floats, combine: Callable[[Floats], Floats]) -> tuple[Floats, Floats]:
-    """Return distances, (S,), and their slopes by each part, (S, P).
+    """Return distances, (...), and their slopes by each part, (..., P).
 
     Central differences; a few parts are moved at a time.
     """
-    size = place.shape[1]
+    size = place.shape[-1]
     step = _STEP * max(1.0, float(np.fmax.reduce(np.abs(place), axis=None)))
     each = max(1, _BLOCK // (2 * place.size))
-    slopes = np.empty(place.shape)
-    value = np.empty(len(place))
+    slopes, value = np.empty(place.shape), np.empty(place.shape[:-1])
     for start in range(0, size, each):
-        some = np.arange(start, min(start + each, size))
-        many = len(some)
-        near = np.repeat(place[None], 2 * many + 1, axis=0)
-        near[np.arange(many), :, some] += step
-        near[np.arange(many, 2 * many), :, some] -= step
-        found = combine(near)
-        slopes[:, some] = (found[:many] - found[many:-1]).T / (2 * step)
+        stop = min(start + each, size)
+        moves = step * _moves(size, start, stop)
+        found = combine(place + moves.reshape(len(moves), *[1] * (place.ndim - 1), size))
+        many = stop - start
+        rise = (found[:many] - found[many:-1]) / (2 * step)
+        slopes[..., start:stop] = np.moveaxis(rise, 0, -1)
         value = found[-1]
     slopes[np.isnan(slopes)] = 0
     return value, slopes
+
+
+@lru_cache(maxsize=32)
+def _moves(size: int, start: int, stop: int) -> Floats:
+    """Return a step up of every part from start to stop, then a step down, then none: (., P)."""
+    up = np.eye(size)[start:stop]
+    return np.concatenate([up, -up, np.zeros((1, size))])

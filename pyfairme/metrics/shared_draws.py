@@ -53,8 +53,9 @@ class SharedDraws:
             drawn, rng.bit_generator.state = self._held[at]
             return drawn
         drawn = draw(rng, *given)
-        if drawn.nbytes <= self._left:
-            self._left -= drawn.nbytes
+        size = drawn.nbytes + sum(len(part) for part in at if isinstance(part, bytes))
+        if size <= self._left:
+            self._left -= size
             drawn.flags.writeable = False  # others read it as well
             self._held[at] = drawn, rng.bit_generator.state
         return drawn

@@ -108,6 +108,26 @@ def test_a_missing_level_can_be_flipped_to(frame):
             assert (design.encode(other).sensitive[:, index] == level).all()
 
 
+def test_flipped_columns_are_encoded_as_flipped_rows_are(frame):
+    """With slopes, knots, gaps and levels that training never saw: the same arrays."""
+    table = pd.concat([frame] * 5, ignore_index=True).assign(school=list("abcde") * 8)
+    table["age"] = table["age"] + np.arange(40) % 7
+    table.loc[3, ["sex", "age"]] = None
+    schema = Schema.infer(table, cluster="school", sensitive=("sex", BRACKET, ("sex", BRACKET)))
+    design = Design.fit(table, schema, slopes={"school": ("sex", "w", "age")})
+    rows = table.assign(w=table["w"] + 9, code=5)
+    batch = design.encode(rows, quiet=True)
+    for attribute in design.attributes:
+        columns = list(attribute.columns)
+        for level, (_, flipped) in enumerate(attribute.flip(rows)):
+            found = design.encode_changes(batch, attribute.flip_to(rows[columns], level))
+            expected = design.encode(flipped, quiet=True)
+            np.testing.assert_array_equal(found.x, expected.x)
+            np.testing.assert_array_equal(found.slopes, expected.slopes)
+            assert (found.slopes != batch.slopes).any()
+    assert (batch.x == design.encode(rows, quiet=True).x).all()  # untouched
+
+
 def test_the_original_frame_is_untouched(frame):
     before = frame.copy(deep=True)
     flips(fit(frame, "sex", BRACKET), frame, "bracket")

@@ -132,6 +132,18 @@ def test_a_flip_of_a_bracket_replaces_its_number(report, rich, binary):
     )
 
 
+def test_a_flip_of_the_cluster_itself_is_one_by_hand(clf, binary):
+    X, y = binary.test[:300], binary.y_test[:300]
+    report = clf.fairness_report(
+        X, y, attributes=["cluster"], n_boot=0, metrics=["counterfactual_gap"]
+    )
+    base, labels = clf.predict_proba(X)[:, 1], sorted(X["cluster"].unique())
+    every = [np.abs(clf.predict_proba(X.assign(cluster=v))[:, 1] - base) for v in labels]
+    gap = np.sum(every, axis=0).mean() / (len(labels) - 1)
+    assert value(report, "counterfactual_gap", "cluster") == pytest.approx(gap, rel=1e-4)
+    assert value(report, "counterfactual_gap", "cluster", effects="fixed") == 0
+
+
 def test_by_cluster_gives_a_block_for_each(clf, binary):
     X, y = together(binary)
     found = clf.fairness_report(X, y, by_cluster=True, n_boot=0)
