@@ -52,6 +52,7 @@ DELEGATES: set[tuple[str, str]] = {
     ("estimators/posterior_table.py", "pyfairme.report.display.posterior_facts"),
     ("estimators/report_comparison.py", "pyfairme.plots.group_rates"),
     ("estimators/report_comparison.py", "pyfairme.report.display.shown"),
+    ("estimators/report_table.py", "pyfairme.plots.cluster_rates"),
     ("estimators/report_table.py", "pyfairme.plots.group_points"),
     ("estimators/report_table.py", "pyfairme.report.display.fairness_facts"),
     ("postprocessing/conformal_predictor.py", "pyfairme.report.display.estimator_html"),

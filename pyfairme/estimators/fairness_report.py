@@ -358,7 +358,7 @@ def report(
             left = {n: gone & (np.asarray(groups[n]) != SMALL_GROUPS) for n, gone in left.items()}
         groups = {n: labels for n, labels in groups.items() if not (n in left and left[n].all())}
         options = (n_boot, level, metrics, SharedDraws())
-        for effects in EFFECTS:
+        for effects in (known for known in EFFECTS if known in judged.prediction):
             for label, one in _against_the_rest(judged):
                 part = _said(_one(one, effects, rows, groups, options, left), words)
                 if said := _constant_note(one, effects, rows, label):
@@ -377,8 +377,9 @@ def report(
 
 
 def _warn_of_constant_decisions(judged: EvaluatedRows) -> None:
-    """Warn when the mixed prediction, the one that is used, decides all rows alike."""
-    decided = np.unique(judged.decision["mixed"]) if judged.decision else ()
+    """Warn when the mixed prediction, or else the one that is judged, decides all rows alike."""
+    used = "mixed" if "mixed" in judged.decision else next(iter(judged.decision), "")
+    decided = np.unique(judged.decision[used]) if judged.decision else ()
     if len(decided) == 1 and len(judged.y) >= FEWEST_DECISIONS and len(np.unique(judged.y)) > 1:
         label = judged.classes[int(decided[0])]
         cure = "train longer (min_steps), or give class_weight='balanced'"

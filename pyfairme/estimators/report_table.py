@@ -63,7 +63,15 @@ class FairnessReport(pd.DataFrame):
         return fairness_facts(self, effects)
 
     def plot(self, effects: str = "mixed", clusters: str = "seen") -> Figure:  # type: ignore[override]
-        """Draw the rates of every group, see `pyfairme.plots.plot_group_points`."""
+        """Draw the rates of every group, see `pyfairme.plots.plot_group_points`.
+
+        Of a report by cluster those of all clusters, see `pyfairme.plots.plot_cluster_rates`,
+        unless ``clusters`` names one.
+        """
+        if not set(self["clusters"]) & {"seen", "unseen", clusters}:
+            from pyfairme.plots.cluster_rates import plot_cluster_rates
+
+            return plot_cluster_rates(self, effects=effects)
         from pyfairme.plots.group_points import plot_group_points
 
         return plot_group_points(self, effects=effects, clusters=clusters)

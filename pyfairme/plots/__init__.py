@@ -3,6 +3,7 @@
 from pyfairme.plots.adaptation_curve import plot_adaptation
 from pyfairme.plots.caterpillar import plot_caterpillar
 from pyfairme.plots.cluster_forest import plot_cluster_effects
+from pyfairme.plots.cluster_rates import plot_cluster_rates
 from pyfairme.plots.coverage_plot import plot_coverage
 from pyfairme.plots.frontier_plot import plot_frontier
 from pyfairme.plots.group_coverage import plot_group_coverage
@@ -21,6 +22,7 @@ __all__ = [
     "plot_adaptation",
     "plot_caterpillar",
     "plot_cluster_effects",
+    "plot_cluster_rates",
     "plot_coverage",
     "plot_frontier",
     "plot_group_coverage",

@@ -57,14 +57,15 @@ def plot_frontier(
     Parameters
     ----------
     points
-        ``Frontier.points``.
+        ``Frontier.points``, or `pyfairme.study.report_points` of models at several weights.
     effects, clusters
         Which predictions, on which rows.
     peers
-        Other methods, a line per point: method, balanced_accuracy (r2 of a regression),
-        needs_sensitive (whether predicting needs the attribute), and, as far as known, columns
-        named as those of the points, such as tpr_sd_sex. Without worst_sd it is the largest of
-        these, where all of them are known.
+        Other methods: what `pyfairme.study.report_points` returns of them (lines of these effects
+        and clusters are drawn), or a line per point: method, balanced_accuracy (r2 of a
+        regression), needs_sensitive (whether predicting needs the attribute), and, as far as known,
+        columns named as those of the points, such as tpr_sd_sex. Without worst_sd it is the largest
+        of these, where all of them are known.
     chosen
         Label of the point to be ringed.
     title
@@ -100,7 +101,8 @@ def plot_frontier(
         )
     accuracy = next(name for name in ACCURACY if name in mine)
     grid = _panels(mine, accuracy)
-    others = _peers(peers, accuracy, [panel.column for row in grid for panel in row])
+    columns = [panel.column for row in grid for panel in row]
+    others = _peers(_of(peers, effects, clusters), accuracy, columns)
     figure, axes = _layout(grid)
     for name, panel in axes.items():
         _draw(panel[0], mine, panel[1], accuracy, chosen)
@@ -171,18 +173,26 @@ def _draw(
         name = "fair, by fairness weight" if shown == 1.0 else "dominated by another weight"
         if rows.any():
             axes.scatter(x[rows], y[rows], color=OWN, s=24, alpha=shown, zorder=3, linewidths=0,
-                         label=name)  # fmt: skip
+                         label=name, clip_on=False)  # fmt: skip
     axes.scatter(x[unfair], y[unfair], color="black", s=26, marker="o", zorder=3,
-                 label="without fairness")  # fmt: skip
+                 label="without fairness", clip_on=False)  # fmt: skip
     ringed = points["variant"].to_numpy() == chosen
     if ringed.any():
         axes.scatter(x[ringed], y[ringed], s=110, facecolors="none", edgecolors=CHOSEN,
-                     linewidths=1.6, zorder=5, label="chosen")  # fmt: skip
+                     linewidths=1.6, zorder=5, label="chosen", clip_on=False)  # fmt: skip
     if panel.large:
         fair = ~unfair  # the other one is named in the legend
         for name, *at in zip(points["variant"][fair], x[fair], y[fair], strict=True):
             axes.annotate(name, at, xytext=(6, -4), textcoords="offset points", fontsize=7,
                           color=GREY, va="top", zorder=6)  # fmt: skip
+
+
+def _of(peers: pd.DataFrame | None, effects: str, clusters: str) -> pd.DataFrame | None:
+    """Return the peers of these effects and clusters, where they say which they are."""
+    if peers is None or "variant" not in peers:
+        return peers
+    chosen = (peers["effects"] == effects) & (peers["clusters"] == clusters)
+    return pd.DataFrame(peers[chosen]).rename(columns={"variant": "method"})
 
 
 def _peers(
@@ -216,7 +226,7 @@ def _draw_peer(axes: Axes, lines: Any, peer: _Peer, column: str, accuracy: str) 
     name = f"{peer.name} (needs S to predict)" if peer.hollow else peer.name
     axes.scatter(lines[column], lines[accuracy], marker=peer.marker, s=34, zorder=4,
                  facecolors="none" if peer.hollow else peer.colour, edgecolors=peer.colour,
-                 linewidths=1.2, label=name)  # fmt: skip
+                 linewidths=1.2, label=name, clip_on=False)  # fmt: skip
 
 
 def _finish(axes: Axes, panel: _Panel) -> None:

@@ -219,9 +219,9 @@ def report(
     X, y, sample_weight = rows
     judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
     judged = groups_to_compare(estimator, judged, None, None)
-    judged = replace(judged, decision={**judged.decision, effects: decision})
-    every = fairness_report.report(judged, **options)
-    lines = every.only(effects)
+    own = {effects: judged.prediction[effects]}  # a policy has decisions of one kind of effects
+    judged = replace(judged, prediction=own, decision={effects: decision})
+    lines = fairness_report.report(judged, **options)
     gap = lines["metric"] == "counterfactual_gap"
     lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]
     return lines

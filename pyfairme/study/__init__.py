@@ -6,6 +6,7 @@ from pyfairme.study.crossval.cross_validate import CrossValidation, cross_valida
 from pyfairme.study.crossval.splits import Rotation, rotations, seen_clusters
 from pyfairme.study.frontier.frontier_result import Frontier
 from pyfairme.study.frontier.frontier_sweep import frontier
+from pyfairme.study.frontier.report_points import report_points
 from pyfairme.study.probes import add_probes
 from pyfairme.study.tuning.tune_study import Tuning, tune
 
@@ -20,6 +21,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "frontier",
+    "report_points",
     "rotations",
     "seen_clusters",
     "tune",
