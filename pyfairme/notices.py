@@ -12,8 +12,9 @@ import warnings
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 with warnings.catch_warnings():
     # NumPyro imports it too. In Jupyter without ipywidgets it would greet every user with a
@@ -27,6 +28,10 @@ _MOST_ITEMS, _MOST_LETTERS = 20, 120  # of a value that a message shows
 _left_out: ContextVar[tuple[str, ...]] = ContextVar("left_out", default=())  # ends of messages
 _notes: ContextVar[tuple[list[str], ...]] = ContextVar("notes", default=())  # who keeps messages
 _firsts: ContextVar[tuple[Callable[[], None], ...]] = ContextVar("firsts", default=())
+_waiting: ContextVar[dict[tuple[str, type[Warning]], None] | None]
+_waiting = ContextVar("waiting", default=None)  # what is said when a function has returned
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
 
 
 class DataWarning(UserWarning):
@@ -50,7 +55,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     category
         Class of the warning.
     """
-    if not message.endswith(_left_out.get()):
+    waiting = _waiting.get()
+    if message.endswith(_left_out.get()):
+        return
+    if waiting is not None:
+        waiting[message, category] = None
+    else:
         for messages in _notes.get():
             messages.append(message)
         for first in _firsts.get():
@@ -70,6 +80,24 @@ def unsaid(code: str | None = None) -> Iterator[None]:
         yield
     finally:
         _left_out.reset(before)
+
+
+def errors_alone(function: Callable[Given, Made]) -> Callable[Given, Made]:
+    """Give the warnings of a function once it has returned, each once: an error comes alone."""
+
+    @wraps(function)
+    def run(*args: Given.args, **keywords: Given.kwargs) -> Made:
+        waiting: dict[tuple[str, type[Warning]], None] = {}
+        before = _waiting.set(waiting)
+        try:
+            made = function(*args, **keywords)
+        finally:
+            _waiting.reset(before)
+        for message, category in waiting:
+            warn(message, category)
+        return made
+
+    return run
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from sklearn.model_selection import cross_val_score
 
 import pyfairme as pf
 from pyfairme import notices
-from pyfairme.notices import DataWarning, noted, shown, unsaid, warn
+from pyfairme.notices import DataWarning, errors_alone, noted, shown, unsaid, warn
 
 
 def test_the_line_of_the_caller_outside_is_named():
@@ -104,3 +104,39 @@ def test_what_is_said_is_noted_whatever_filters_do():
         warnings.simplefilter("ignore")
         warn("later [code]")
     assert outer == ["odd [code]"]
+
+
+def test_an_error_comes_without_the_warnings_before_it():
+    @errors_alone
+    def outer(wrong: bool) -> str:
+        warn("odd [code]", DataWarning)
+        with unsaid("other"):
+            warn("left out [other]")
+        return inner(wrong)
+
+    @errors_alone
+    def inner(wrong: bool) -> str:
+        warn("odd [code]", DataWarning)
+        if wrong:
+            raise ValueError("wrong [error]")
+        return "made"
+
+    with noted() as messages, pytest.warns(DataWarning, match=r"odd \[code\]") as caught:
+        assert outer(False) == "made"
+    assert messages == ["odd [code]"]  # once
+    assert [w.filename for w in caught] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="wrong"):
+            outer(True)
+    with pytest.warns(UserWarning, match="still"):
+        warn("still [code]")
+
+
+def test_a_fit_that_is_refused_says_only_why():
+    X = pd.DataFrame({"g": ["a", "b", "c", None] * 20, "age": range(80), "one": 1.0})
+    model = pf.FairMixedEffectsClassifier(cluster="g", sensitive="age")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=r"'age' has 60 distinct numbers.*\[many-numbers\]"):
+            model.fit(X, np.arange(80) % 2)

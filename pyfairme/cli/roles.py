@@ -9,6 +9,7 @@ import pandas as pd
 
 from pyfairme.cli.table_files import check_columns
 from pyfairme.data import Binned, Schema
+from pyfairme.data.attributes import MOST_NUMERIC_LEVELS
 from pyfairme.data.columns import column_kind, label_of, pick
 from pyfairme.data.grouping_factors import Grouping, factor_columns
 from pyfairme.data.schema import Sensitive, components
@@ -51,8 +52,11 @@ class Roles:
         """Return all columns but target and weight; codes and groups become categories."""
         weight = () if self.weight is None else (self.weight,)
         kept = frame.drop(columns=[self.target, *weight])
-        levels = {name: _levels(pick(kept, name)) for name in [*self.groups(), *self.categorical]}
-        return kept.assign(**levels)
+        groups = {name: _levels(pick(kept, name)) for name in self.groups()}
+        for name in groups.keys() - {*self.categorical}:
+            _refuse_many_numbers(groups[name])
+        codes = {name: _levels(pick(kept, name)).astype("category") for name in self.categorical}
+        return kept.assign(**(groups | codes))
 
     def groups(self) -> list[str]:
         """Return the columns that are sensitive as they are, not cut into brackets."""
@@ -93,6 +97,19 @@ def _levels(column: pd.Series) -> pd.Series:
         return column
     table = dict(zip(texts, numbers, strict=True))
     return column.map(table).astype("category")
+
+
+def _refuse_many_numbers(groups: pd.Series) -> None:
+    """Refuse a sensitive column of which each of many numbers would be a group."""
+    if groups.dtype != "category" or groups.nunique() <= MOST_NUMERIC_LEVELS:
+        return
+    if pd.api.types.is_numeric_dtype(groups.cat.categories.dtype):
+        raise ValueError(
+            f"--sensitive {groups.name}: each of {groups.nunique()} distinct numbers would be a "
+            f"group (at most {MOST_NUMERIC_LEVELS} are taken): give brackets, --sensitive "
+            f"{groups.name}:30,45. Where they are codes of groups, add --categorical "
+            f"{groups.name}. [many-numbers]"
+        )
 
 
 def _to_float(text: str) -> float:

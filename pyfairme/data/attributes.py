@@ -10,6 +10,7 @@ import pandas as pd
 from pyfairme.data.chosen_levels import EVERY_LEVEL, ChosenLevels
 from pyfairme.data.columns import (
     MISSING,
+    Labels,
     column_kind,
     doubled_labels,
     lookup,
@@ -19,9 +20,11 @@ from pyfairme.data.columns import (
 )
 from pyfairme.data.columns import read_numbers as numbers_of
 from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
+from pyfairme.data.text_numbers import text_numbers
 from pyfairme.metrics.names import join_names
 
 MOST_NUMERIC_LEVELS = 20
+MOST_LEVELS = 50
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,7 @@ class Component:
             return cls._fit_brackets(frame, part)
         series = pick(frame, part)
         labels = read_labels(series)
-        if len(labels.names) > MOST_NUMERIC_LEVELS and column_kind(series) == "numeric":
-            raise ValueError(
-                f"The sensitive column {part!r} has {len(labels.names)} distinct numbers "
-                f"(at most {MOST_NUMERIC_LEVELS} are taken as groups): give brackets, for example "
-                f"Binned({part!r}, edges=(...)). [many-numbers]"
-            )
+        _refuse_many(series, labels)
         value_of = dict(zip(reversed(labels.names), reversed(labels.values), strict=True))
         levels = tuple(natural_order([*labels.names, *[MISSING] * bool((labels.codes < 0).any())]))
         values = tuple(_plain(value_of.get(v)) for v in levels)
@@ -207,6 +205,32 @@ class Attribute:
             for part, i in zip(self.components, self.picks[level], strict=True)
         }
         return frame.assign(**changed)
+
+
+def _refuse_many(series: pd.Series, labels: Labels) -> None:
+    """Refuse numbers, also as text, of which each would be a group; and names of single rows."""
+    column, number = series.name, len(labels.names)
+    if number <= MOST_NUMERIC_LEVELS:
+        return
+    numeric = column_kind(series) == "numeric"
+    chosen = isinstance(series.dtype, pd.CategoricalDtype)
+    text = None if numeric or chosen else text_numbers(labels)
+    if numeric or text is not None:
+        read = "" if text is None else (
+            f", read as text, such as {text.example!r}: make them numbers, {text.cure}, and"
+        )  # fmt: skip
+        raise ValueError(
+            f"The sensitive column {column!r} has {number} distinct numbers (at most "
+            f"{MOST_NUMERIC_LEVELS} are taken as groups){read or ':'} give brackets, for example "
+            f"Binned({column!r}, edges=(30, 45)). Where they are codes of groups, make it a "
+            f"category: frame[{column!r}].astype('category'). [many-numbers]"
+        )
+    if number > MOST_LEVELS and number > len(series) / 2:
+        raise ValueError(
+            f"The sensitive column {column!r} has {number} levels in {len(series)} rows: it looks "
+            "like an identifier, and fairness compares groups of many rows. Name a coarser "
+            "column. [identifier]"
+        )
 
 
 def _plain(value: Any) -> str | int | float | bool | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +19,14 @@ from pyfairme.data.columns import (
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
 from pyfairme.data.standardising import mean_and_sd
+from pyfairme.data.text_numbers import text_numbers
 from pyfairme.notices import DataWarning, warn
 
 FAR = 5.0  # standard deviations that a number must lie beyond the training range, and its width
 FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
 VERY_FAR = 10.0  # times that distance, where a single row is
 MANY_LEVELS = 50
-MOSTLY = 0.8  # of the levels
-DECIMAL = re.compile(r"[-+]?\d+([.,]\d+)?")
+MOST_SPOILT = 20  # levels of whole numbers with a word among them that pass for codes
 FEW_ROWS = 20  # a level, in the median: with fewer, many levels cost more than they tell
 
 
@@ -216,7 +215,7 @@ class CategoricalTerm:
                 "it looks like an identifier; drop it or make it a cluster."
                 f"{_if_numbers(labels)} [identifier]"
             )
-        _warn_of_many_levels(series.name, labels)
+        _warn_of_levels(series, labels)
         numbers = _holds_numbers(series, labels)
         return cls(str(series.name), levels, reference, numbers, doubled_labels(series))
 
@@ -255,28 +254,38 @@ class CategoricalTerm:
         return f"{self.column!r}: levels unknown in training: {', '.join(new[:5])}{more}"
 
 
-def _warn_of_many_levels(column: object, labels: Labels) -> None:
+def _warn_of_levels(series: pd.Series, labels: Labels) -> None:
+    """Warn of many levels with few rows each, and of numbers that were read as text."""
     rows = np.median(np.bincount(labels.codes[labels.codes >= 0]))
     if len(labels.names) > MANY_LEVELS and rows <= FEW_ROWS:
         warn(
-            f"The covariate {column!r} has {len(labels.names)} levels, half of them with "
+            f"The covariate {series.name!r} has {len(labels.names)} levels, half of them with "
             f"{rows:.0f} training rows or fewer: the network learns noise from them. Make it a "
-            f"cluster (cluster=[..., {column!r}]), whose effects are held back where rows are "
+            f"cluster (cluster=[..., {series.name!r}]), whose effects are held back where rows are "
             f"few, join levels, or drop it.{_if_numbers(labels)} [many-levels]",
+            DataWarning,
+        )
+        return
+    found = text_numbers(labels)
+    if found is None or isinstance(series.dtype, pd.CategoricalDtype):
+        return  # whoever makes a category wants levels
+    spoilt = found.words > 0 and len(labels.names) > MOST_SPOILT
+    if found.fraction or spoilt:
+        warn(
+            f"The covariate {series.name!r} is text that reads as numbers, such as "
+            f"{found.example!r}: each of its {len(labels.names)} values is a level of its own, "
+            f"without order. Read it as numbers: {found.cure}. If levels are meant, make it a "
+            f"category: frame[{series.name!r}].astype('category'). [numbers-as-text]",
             DataWarning,
         )
 
 
 def _if_numbers(labels: Labels) -> str:
-    """Return what to do where most labels are text that reads as a decimal number, or nothing."""
-    decimal = [name for name in labels.names if DECIMAL.fullmatch(name.strip())]
-    if len(decimal) < MOSTLY * len(labels.names):
+    """Return what to do where most labels are text that reads as a number, or nothing."""
+    found = text_numbers(labels)
+    if found is None:
         return ""
-    mark = next((name for name in decimal if "," in name), None)
-    cure = "pandas.to_numeric(..., errors='coerce')"
-    if mark is not None:
-        cure = "pandas.read_csv(..., decimal=',')"
-    return f" If it holds numbers, such as {mark or decimal[0]!r}, read it as such: {cure}."
+    return f" If it holds numbers, such as {found.example!r}, read it as such: {found.cure}."
 
 
 def _holds_numbers(series: pd.Series, labels: Labels) -> bool:

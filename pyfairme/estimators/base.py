@@ -415,7 +415,8 @@ class FairMixedEffects(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            For rows of known clusters, or of none that is new.
+            For rows of known clusters, or of none that is new; where several factors have new
+            ones, with the order in which to give the rows.
 
         Warns
         -----

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ from pyfairme.inference.laplace.second_stage import (
 from pyfairme.inference.predictions import Fit, Query
 from pyfairme.inference.smooth_disparity import prediction_gaps
 from pyfairme.metrics.row_order import warn_of_order
-from pyfairme.notices import warn
+from pyfairme.notices import errors_alone, warn
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -160,6 +160,7 @@ def members(fit: Fit) -> Iterator[tuple[Any, dict[str, np.ndarray]]]:
         yield jax.tree.map(lambda leaf, at=first: leaf[at], fit.network), flat
 
 
+@errors_alone
 def _training_rows(
     estimator: FairMixedEffects,
     X: Table | None,
@@ -310,12 +311,8 @@ def adapt(
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     kl_weight = _kl_weight(estimator, "adapt")
-    frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
-    refuse_unplaced(estimator, frame)
-    position, labels = _new_factor(estimator, frame)
-    warn_of_unknown_labels(estimator.design_.factors, frame)
+    frame, position, labels, batch = _new_rows(estimator, X, y, sample_weight)
     name = fit.spec.factors[position].name
-    batch = labelled_rows(estimator, frame, y, sample_weight)
     codes = batch.cluster.copy()
     codes[:, fit.spec.factors[position].column] = lookup(
         estimator.design_.factor(name).read(frame), labels
@@ -326,6 +323,18 @@ def adapt(
     design = estimator.design_.with_clusters(name, labels)
     known = design.encode(frame).cluster
     return _updated(estimator, grown, design, batch._replace(cluster=known), fit, batch)
+
+
+@errors_alone
+def _new_rows(
+    estimator: FairMixedEffects, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[pd.DataFrame, int, list[str], Batch]:
+    """Return rows to adapt to: the table, its factor of new clusters, their labels, and codes."""
+    frame = table_inputs.new_frame(estimator, X, allow_nan=estimator.missing == "category")
+    refuse_unplaced(estimator, frame)
+    position, labels = _new_factor(estimator, frame)
+    warn_of_unknown_labels(estimator.design_.factors, frame)
+    return frame, position, labels, labelled_rows(estimator, frame, y, sample_weight)
 
 
 def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, list[str]]:
@@ -353,8 +362,8 @@ def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, 
         )
     if len(new) > 1:
         raise ValueError(
-            f"adapt found new clusters in {names}: give rows that are new in one of them only, and "
-            "adapt to the other one after that. [adapt-one-factor]"
+            f"adapt found new clusters in {names}, and learns one factor at a time. "
+            f"{_in_turn(estimator.design_, frame, names).strip()} [adapt-one-factor]"
         )
     ((position, labels),) = new.items()
     own = table_inputs.cluster_labels(frame, estimator.design_.factor(factors[position].name))
@@ -366,6 +375,29 @@ def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, 
             "[known-clusters]"
         )
     return position, labels
+
+
+def _in_turn(design: Design, frame: pd.DataFrame, names: Sequence[str]) -> str:
+    """Say which rows to adapt to first, where several factors have new clusters, and which then.
+
+    Rows that are new in one factor alone tell its clusters, which are known from then on. What
+    remains are rows whose outcome cannot be split between the effects of two new clusters.
+    """
+    labels = {name: table_inputs.cluster_labels(frame, design.factor(name)) for name in names}
+    new = {name: ~np.isin(labels[name], design.clusters[name]) for name in names}
+    left, steps = np.ones(len(frame), bool), []
+    for name in (*names, *names):
+        alone = left & new[name] & (np.sum([*new.values()], axis=0) == 1)
+        if alone.any():
+            steps.append(f"to the {alone.sum()} rows that are new in {name!r} alone")
+            left &= ~alone
+            new[name] &= ~np.isin(labels[name], labels[name][alone])
+    said = f"Adapt first {', then '.join(steps)}, each time the model of the call before. "
+    rest = (
+        f"{left.sum()} of {len(frame)} rows are of clusters new in several factors, between whose "
+        "effects an outcome cannot be split: leave these rows out, or fit again with them."
+    )
+    return said * bool(steps) + rest * bool(left.any())
 
 
 # Before and after -------------------------------------------------------------------------------

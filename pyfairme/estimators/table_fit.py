@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,11 +28,27 @@ from pyfairme.estimators.validation_rows import split
 from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.fit_stages import Progress, Report
 from pyfairme.inference.laplace.tangent_posterior import too_large
+from pyfairme.inference.svi import Schedule
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.model.object_names import object_name
+from pyfairme.model.program import ModelSpec, Objective
+from pyfairme.notices import errors_alone
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
+
+
+class _Prepared(NamedTuple):
+    """What is to be trained, on what, and what an earlier fit has learned."""
+
+    spec: ModelSpec
+    guide: Any
+    training: Batch
+    validation: Batch | None
+    objective: Objective
+    schedule: Schedule
+    learned: warm_start_state.Learned | None
+    record: training_record.TrainingRecord
 
 
 def fit_table(
@@ -56,9 +72,41 @@ def fit_table(
     FloatingPointError
         When the loss stops being finite, or ends above that of an intercept alone.
     """
-    params = estimator.get_params(deep=False)
     estimator._check_keywords()
     report(Progress("encoding", 0, 1))
+    given = _prepared(estimator, X, y, sample_weight)
+    training, validation = given.training, given.validation
+    structure = warm_start_state.structure(estimator, lean(given.spec, given.objective))
+    result = train(
+        given.spec,
+        given.guide,
+        training,
+        validation,
+        given.objective,
+        given.schedule,
+        seed=estimator._seed,
+        members=estimator.ensemble,
+        infer=estimator.unseen == "infer",
+        report=report,
+        start=warm_start_state.start(given.learned, structure),
+    )
+    estimator._learned = warm_start_state.Learned(structure, result.params)
+    estimator._fitted_params = keywords_after_fit.remember(estimator)
+    refine_and_adapt.keep_training(estimator, training)
+    estimator._record = given.record
+    estimator.fit_ = result.fit
+    estimator.history_, estimator.n_iter_ = result.history, result.epochs
+    estimator._slope_means = (training.weight @ training.slopes) / training.weight.sum()
+    estimator._input_sd = np.asarray(training.x).std(axis=0)
+    return training, validation
+
+
+@errors_alone
+def _prepared(
+    estimator: FairMixedEffects, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+) -> _Prepared:
+    """Check the table and learn how to encode it: all of a fit but the training."""
+    params = estimator.get_params(deep=False)
     warn_of_order(X, "X", sample_weight=sample_weight)
     frame, values = table_inputs.training_frame(
         estimator, X, y, allow_nan=estimator.missing == "category"
@@ -112,31 +160,10 @@ def fit_table(
     )
     guide = estimator_keywords.guide(params, spec, training)
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
-    structure = warm_start_state.structure(estimator, lean(spec, objective))
-    result = train(
-        spec,
-        guide,
-        training,
-        validation,
-        objective,
-        schedule,
-        seed=estimator._seed,
-        members=estimator.ensemble,
-        infer=estimator.unseen == "infer",
-        report=report,
-        start=warm_start_state.start(learned, structure),
-    )
-    estimator._learned = warm_start_state.Learned(structure, result.params)
-    estimator._fitted_params = keywords_after_fit.remember(estimator)
-    refine_and_adapt.keep_training(estimator, training)
-    estimator._record = training_record.record_of(
+    record = training_record.record_of(
         estimator.design_, frame.iloc[rows], training, len(held), given
     )
-    estimator.fit_ = result.fit
-    estimator.history_, estimator.n_iter_ = result.history, result.epochs
-    estimator._slope_means = (training.weight @ training.slopes) / training.weight.sum()
-    estimator._input_sd = np.asarray(training.x).std(axis=0)
-    return training, validation
+    return _Prepared(spec, guide, training, validation, objective, schedule, learned, record)
 
 
 def _fit_design(

@@ -6,12 +6,11 @@ import numpy as np
 
 from pyfairme.data import Batch, Design
 from pyfairme.metrics.names import listed, listed_name
-from pyfairme.metrics.report_notes import TINY
+from pyfairme.metrics.report_notes import MOST_TINY, TINY
 from pyfairme.model.likelihoods import noise_is_known
 from pyfairme.model.program import ModelSpec
 from pyfairme.notices import DataWarning, warn
 
-MOST_TINY = 8  # groups that are named
 MOST_SINGLE = 0.5  # of the rows, alone in their cluster
 CLEARLY = 0.8  # a deviance below this share of another is clearly lower, beside this difference
 LEAST_DIFFERENCE = 20.0

@@ -9,6 +9,7 @@ from pyfairme.metrics.metric import Metric
 from pyfairme.metrics.null_value import NullValue
 
 TINY = 5  # people, whose rate says next to nothing of their group
+MOST_TINY = 8  # such groups that are named
 SHIFT = 0.1  # of a standard deviation over groups, which a tiny group may not move in silence
 SMALL = 30  # rows below which a group's rate has a standard error up to .09
 
@@ -98,17 +99,18 @@ def _moved_by_tiny(
     """Say what a standard deviation would be without groups of fewer than 5, where it matters."""
     if not metric.is_sd or metric.parts is None or parts is None:
         return ""
-    (word, each), *more = sizes.items()
+    (word, each), *others = sizes.items()
     tiny = (each > 0) & (each < TINY)
-    if more or not tiny.any():
+    if others or not tiny.any():
         return ""
     whole = float(metric.parts.combine(parts))
     rest = float(metric.parts.combine(np.where(tiny, np.nan, parts)))
     if not abs(rest - whole) <= SHIFT * whole:  # NaN: one group or none is left
         names = [f"{level} ({n:.0f} {word})" for level, n in zip(levels, each, strict=True)
                  if 0 < n < TINY]  # fmt: skip
+        more = f" and {len(names) - MOST_TINY} more" if len(names) > MOST_TINY else ""
         without = f"{rest:.3g} without" if np.isfinite(rest) else "not defined without"
-        return f"moved by tiny groups: {', '.join(names)}: {without}"
+        return f"moved by tiny groups: {', '.join(names[:MOST_TINY])}{more}: {without}"
     return ""
 
 

@@ -154,6 +154,8 @@ def test_missing_targets_are_counted_and_can_be_left_out(call, refused, loans, a
          "as --cluster and as --sensitive"),
         (("--target", "repaid", "--sensitive", "sex:30"), "brackets need numbers, and column 'sex' "
          "is text"),
+        (("--target", "repaid", "--sensitive", "age"), "distinct numbers would be a group (at most "
+         "20 are taken): give brackets, --sensitive age:30,45."),
         (("--target", "repaid", "--sensitive", "age:30,old"), "expected increasing numbers after "
          "the colon"),
         (("--target", "repaid", "--sensitive", "age:45,30"), "strictly increasing order"),

@@ -1,5 +1,7 @@
 """Sensitive attributes: codes and flips."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +52,32 @@ def test_codes_keep_their_type_and_order(frame):
     third = flips(design, frame, "code")["3"]
     assert third["code"].dtype == frame["code"].dtype
     assert (third["code"] == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("texts", "cure"),
+    [
+        ([str(a) for a in range(21)], "pandas.to_numeric(..., errors='coerce')"),
+        ([f"{a},5" for a in range(21)], "pandas.read_csv(..., decimal=',')"),
+        ([f"{a},500" for a in range(1, 21)] + ["?"], "pandas.read_csv(..., thousands=',')"),
+    ],
+)
+def test_many_numbers_are_no_groups_as_text_either(texts, cure):
+    people = pd.DataFrame({"age": texts * 5, "w": np.linspace(0, 1, 105)})
+    said = rf"'age' has 21 distinct numbers .* as text.*{re.escape(cure)}, and give brackets"
+    with pytest.raises(ValueError, match=rf"{said}.*\[many-numbers\]$"):
+        fit(people, "age")
+    assert len(fit(people.astype({"age": "category"}), "age").attributes[0].levels) == 21
+    few = people[people["age"] != texts[0]]
+    assert len(fit(few, "age", drop_sensitive=True).attributes[0].levels) == 20
+    codes = people.assign(age="0" + people["age"])
+    assert len(fit(codes, "age", drop_sensitive=True).attributes[0].levels) == 21
+
+
+def test_names_of_people_are_no_groups():
+    people = pd.DataFrame({"name": [f"p{i}" for i in range(99)], "w": np.linspace(0, 1, 99)})
+    with pytest.raises(ValueError, match=r"sensitive column 'name' has 99 levels.*\[identifier\]$"):
+        fit(people, "name", drop_sensitive=True)
 
 
 def test_brackets_take_the_training_median_of_the_target(frame):

@@ -191,6 +191,30 @@ def test_covariates_of_many_rare_levels_are_named():
     fit(common, sensitive=())  # fewer levels
 
 
+@pytest.mark.parametrize(
+    ("texts", "cure"),
+    [
+        (["1,5", "2,5", "3"], r"such as '1,5'.*read_csv\(\.\.\., decimal=','\)"),
+        (["1.5", "2.5", "n/a!", "3", "4", "5"], r"such as '1\.5'.*to_numeric"),
+        (["1,500", "12,000"], r"such as '1,500'.*thousands=','\)"),
+        (["1.500,5", "12.000,0"], r"such as '1\.500,5'.*decimal=',', thousands='\.'\)"),
+        ([*map(str, range(24)), "unknown"], r"such as '0': each of its 25 values.*to_numeric"),
+    ],
+)
+def test_numbers_that_were_read_as_text_are_named(texts, cure):
+    table = pd.DataFrame({"school": [0, 1] * 60, "size": (texts * 120)[:120]})
+    with pytest.warns(DataWarning, match=rf"'size' is text .*{cure}.*\[numbers-as-text\]$"):
+        fit(table, sensitive=())
+    fit(table.astype({"size": "category"}), sensitive=())  # levels are meant
+
+
+@pytest.mark.parametrize(
+    "texts", [["1", "2", "3"], ["01,5", "a"], ["1,5", "b", "c"], [*map(str, range(24))]]
+)
+def test_codes_of_levels_are_no_numbers(texts):
+    fit(pd.DataFrame({"school": [0, 1] * 60, "size": (texts * 120)[:120]}), sensitive=())
+
+
 def test_slope_columns_are_the_union_in_order_of_x(frame):
     two = frame.assign(district=["x", "y", "x", "y"])
     chosen = {"school": ("sex",), "district": ("size", "age")}

@@ -82,6 +82,13 @@ def test_a_tiny_group_does_not_move_a_spread_in_silence():
     rates = np.array([0.75, 0.75, 0.0])
     assert found.loc["tpr_sd", "value"] == pytest.approx(rates.std())
     assert "moved by tiny groups: c (2 positives): 0 without" in found.loc["tpr_sd", "note"]
+    many = np.r_[np.repeat(["a", "b"], 96), [f"p{i:02}" for i in range(10)]]
+    found = classification_report_frame(
+        y, decided, decided, sensitive={"s": many}, rng=0, n_boot=0
+    ).set_index("metric")
+    said = found.loc["tpr_sd", "note"]
+    assert "p07 (1 positives) and 2 more: " in said
+    assert "p08" not in said
 
 
 @pytest.fixture(scope="module")

@@ -345,21 +345,60 @@ def test_adapt_needs_random_effects(bare, binary):
         bare.adapt(binary.unseen, binary.y_unseen)
 
 
-@pytest.mark.slow
-def test_adapt_learns_one_factor_at_a_time(classifier, binary):
-    def crossed(X, offset=0):
-        return X.assign(item=[f"i{(i + offset) % 4}" for i in range(len(X))])
+@pytest.fixture(scope="module")
+def crossed(binary):
+    """A model of two crossed factors, and rows of new clusters of the first one."""
+    items = [f"i{i % 4}" for i in range(len(binary.X))]
+    both = pf.FairMixedEffectsClassifier(
+        cluster=["cluster", "item"], hidden=(), fairness=None, guide="mean_field", min_steps=1,
+        epochs=1, unseen="population", progress=False, random_state=0,
+    )  # fmt: skip
+    both.fit(binary.X.assign(item=items), binary.y)
+    return both, binary.unseen.assign(item=items[: len(binary.unseen)])
 
-    both = classifier(cluster=["cluster", "item"], min_steps=1, unseen="population")
-    both.fit(crossed(binary.X), binary.y)
-    new = crossed(binary.unseen)
-    with pytest.raises(ValueError, match=r"new clusters in \['cluster', 'item'\]: give rows that"):
+
+@pytest.fixture(scope="module")
+def in_turn(crossed, binary):
+    """Rows of new clusters and of a new item, and which of them are new in one factor alone."""
+    _, new = crossed
+    item, known = new["item"].to_numpy(dtype=object), np.arange(len(new)) % 10 == 9
+    item[:9] = item[known] = "i9"
+    mixed = new.assign(item=item)
+    mixed.loc[known, "cluster"] = binary.X["cluster"].iloc[0]
+    return mixed, item != "i9"
+
+
+def test_adapt_says_in_which_order_factors_are_learned(crossed, in_turn, binary):
+    both, new = crossed
+    rows = len(new)
+    said = rf"one factor at a time\. {rows} of {rows} rows are of .*\[adapt-one-factor\]"
+    with pytest.raises(ValueError, match=said):
         both.adapt(new.assign(item="i9"), binary.y_unseen)
-    found, _ = recorded(lambda: both.adapt(new, binary.y_unseen))
+    mixed, first = in_turn[0].copy(), in_turn[1]
+    said = rf"first to the {first.sum()} .* 'cluster' alone, then to the {(~first).sum()} rows"
+    with pytest.raises(ValueError, match=rf"{said} .* 'item' alone, .* call before\. \[adapt-o"):
+        both.adapt(mixed, binary.y_unseen)
+    mixed.iloc[0, [*mixed.columns].index("cluster")] = "alone"  # and its item is told by others
+    with pytest.raises(
+        ValueError, match=r"then to the 1 rows .* 'cluster' alone, .* call before\. \["
+    ):
+        both.adapt(mixed, binary.y_unseen)
+    mixed.iloc[0, [*mixed.columns].index("item")] = "alone too"
+    with pytest.raises(ValueError, match=rf"\. 1 of {rows} rows are .* leave these rows out"):
+        both.adapt(mixed, binary.y_unseen)
+
+
+@pytest.mark.slow
+def test_adapt_learns_one_factor_after_the_other(crossed, in_turn, binary):
+    both, _ = crossed
+    mixed, first = in_turn
+    found, _ = recorded(lambda: both.adapt(mixed[first], binary.y_unseen[first]))
     added = found.cluster_effects_.merge(both.cluster_effects_, how="left", indicator=True)
     added = added[added["_merge"] == "left_only"]
     assert set(added["factor"]) == {"cluster"}
-    assert set(added["cluster"]) == set(new["cluster"])
+    assert set(added["cluster"]) == set(mixed["cluster"][first])
+    last, _ = recorded(lambda: found.adapt(mixed[~first], binary.y_unseen[~first]))
+    assert "i9" in set(last.cluster_effects_["cluster"])
 
 
 @pytest.fixture(scope="module")
