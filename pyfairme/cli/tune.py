@@ -42,6 +42,7 @@ def tune(
     drop: Annotated[
         Names, option("COLUMN", "Column of a file to leave out, once for each.")
     ] = None,
+    categorical: Annotated[Names, option("COLUMN", "As of fit, once for each, of a file.")] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder or file of acs or heritage; else that of PYFAIRME_DATA."),
@@ -153,7 +154,14 @@ def tune(
                 )
             reading, planned = Reading.of(encoding, separator, decimal, missing), {}
             dataset = _read(
-                Path(source), target, cluster or (), sensitive or (), drop or (), weight, reading
+                Path(source),
+                target,
+                cluster or (),
+                sensitive or (),
+                drop or (),
+                categorical or (),
+                weight,
+                reading,
             )
         dataset = some_rows(dataset, rows)
         kind = _kind(dataset)
@@ -189,6 +197,7 @@ def _read(
     cluster: Sequence[str],
     sensitive: Sequence[str],
     drop: Sequence[str],
+    categorical: Sequence[str],
     weight: str | None,
     reading: Reading,
 ) -> Dataset:
@@ -205,7 +214,7 @@ def _read(
         cluster=parse_clusters(cluster, frame),
         sensitive=parse_sensitive(sensitive, frame),
         dropped=tuple(drop),
-        categorical=(),
+        categorical=tuple(categorical),
         weight=weight,
     )
     learning = read_learning(frame, roles, "auto", None, drop_missing=False)

@@ -11,6 +11,7 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import (
     MISSING,
     Labels,
+    column_kind,
     lookup,
     natural_order,
     pick,
@@ -46,7 +47,8 @@ class Dataset:
     target
         The target, shape (n,), indexed like the frame.
     schema
-        Roles of the columns.
+        Roles of the columns, as `Schema.infer` makes them with its ``categorical`` and ``drop``.
+        Studies fit by these: columns of the frame without a role are not used.
     tuned
         For a variant's name, keyword arguments that were tuned for this data set.
     name
@@ -72,6 +74,21 @@ class Dataset:
     attribution: str = ""
     probes: tuple[str, ...] = ()
     weight: pd.Series | None = None
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Covariates whose numbers are codes of levels: ``categorical`` of an estimator."""
+        groups, columns = self.schema.sensitive_columns, self.frame.columns
+        names = [n for n in self.schema.categorical if n in columns and n not in groups]
+        return tuple(n for n in names if column_kind(pick(self.frame, n)) == "numeric")
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Columns of the frame that have no role: ``drop`` of an estimator."""
+        schema = self.schema
+        used = {*schema.numeric, *schema.categorical}
+        used |= {*schema.cluster_columns, *schema.sensitive_columns}
+        return tuple(name for name in self.frame.columns if name not in used)
 
     def weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return the weights of some rows by their position, or None where rows count alike."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import ClassTarget, Design, Schema
+from pyfairme.data import ClassTarget, Design
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.metrics.array_inputs import as_rng, check_count
@@ -141,13 +141,8 @@ def _standard(values: np.ndarray) -> np.ndarray:
 
 def _covariates(dataset: Dataset) -> np.ndarray:
     """Return all encoded covariates, standardised, with a constant: (n, p + 1)."""
-    free = Schema.infer(
-        dataset.frame.drop(columns=list(dataset.schema.cluster)),
-        sensitive=dataset.schema.sensitive,
-        task=dataset.schema.task,
-    )
-    frame = dataset.frame.drop(columns=list(dataset.schema.cluster))
-    x: Any = Design.fit(frame, free).encode(frame).x
+    free = replace(dataset.schema, cluster=())
+    x: Any = Design.fit(dataset.frame, free).encode(dataset.frame).x
     x = np.asarray(x, np.float32)
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-6)
     return np.column_stack([np.ones(len(x), np.float32), x])

@@ -50,6 +50,8 @@ def _roles(schema: Schema, dataset: Dataset | None = None) -> Iterator[tuple[str
 
 
 def _terms(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    if dataset.unused:
+        yield "not used", ", ".join(listed(dataset.unused))
     if dataset.weight is not None:
         yield "weights", "every row has one"
     if dataset.probes:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from pyfairme.data.schema import attribute_name
+from pyfairme.data.grouping_factors import factor_columns
+from pyfairme.data.schema import attribute_name, check_sensitive, components, source
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.fairness_report import EvaluatedRows, collect
@@ -51,7 +52,23 @@ def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> FairMixedEffect
         roles["cluster"] = schema.cluster[0] if len(schema.cluster) == 1 else list(schema.cluster)
     if not given["sensitive"]:
         roles["sensitive"] = schema.sensitive
+    others = {"categorical": dataset.codes, "drop": dataset.unused}
+    named = _named(given | roles) if any(others.values()) else set()
+    for keyword, columns in others.items():
+        free = [name for name in columns if name not in named]
+        if free and not given[keyword]:
+            roles[keyword] = free
     return copy.set_params(**roles)
+
+
+def _named(keywords: Mapping[str, Any]) -> set[str | None]:
+    """Return the columns to which an estimator's keywords give a role."""
+    entries = as_tuple(keywords["sensitive"])
+    check_sensitive(entries)
+    found = {source(part) for entry in entries for part in components(entry)}
+    found |= {n for entry in as_tuple(keywords["cluster"]) for n in factor_columns(entry)}
+    found |= {*as_tuple(keywords["categorical"]), *as_tuple(keywords["drop"])}
+    return found | {keywords["offset"]}
 
 
 class _JudgedFit(NamedTuple):

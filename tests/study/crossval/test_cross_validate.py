@@ -1,6 +1,7 @@
 """The protocol: who trains on what, what is kept, and what happens after a kill."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 from sklearn.base import clone
 
 import pyfairme as pf
+from pyfairme.data import Schema
+from pyfairme.study import add_probes
 from pyfairme.study.crossval.checksummed_json import read_checked, with_checksum
 from pyfairme.study.crossval.cross_validate import (
     CrossValidation,
@@ -21,7 +24,7 @@ from pyfairme.study.crossval.cross_validate import (
     cross_validate,
     fingerprint,
 )
-from pyfairme.study.crossval.fits import lambdas, network_seed, with_roles
+from pyfairme.study.crossval.fits import FitPart, fit_part, lambdas, network_seed, with_roles
 from pyfairme.study.crossval.splits import judged_as_seen, seen_clusters, strata
 from pyfairme.study.crossval.store import Key
 from tests.study.small_study import LIGHT, light_models, small_data, small_models
@@ -285,6 +288,30 @@ def test_roles_come_from_the_schema_where_they_are_not_set():
     assert (model.cluster, model.sensitive) == ("cluster", ("group1", "group2"))
     own = with_roles(pf.FairMixedEffectsClassifier(sensitive=("group2",)), data)
     assert own.sensitive == ("group2",)
+    assert (own.categorical, own.drop) == ((), ())
+
+
+def test_codes_and_unused_columns_come_from_the_schema_too():
+    data = small_data()
+    frame = data.frame.assign(code=np.arange(len(data.frame)) % 3, y=data.target, row=range(600))
+    schema = Schema.infer(
+        frame, cluster="cluster", sensitive="group1", target="y", categorical="code", drop="row"
+    )
+    data = replace(data, frame=frame, schema=schema)
+    assert (data.codes, data.unused) == (("code",), ("y", "row"))
+    assert re.search(r"not used +y, row\n", str(data.summary()))
+    quick = {"fairness": None, "cluster_weight": 0.0, "unseen": "population"}
+    model = with_roles(pf.FairMixedEffectsClassifier(**LIGHT, **quick), data)
+    assert (model.categorical, model.drop) == (["code"], ["y", "row"])
+    part = FitPart(np.arange(500), np.arange(500, 600), 0.2)
+    fitted = fit_part(Key("model", 0, 0), model, data, part)
+    assert {"code", "x1", "group1"} <= {column.term for column in fitted.design_.columns}
+    assert not {"y", "row"} & {column.term for column in fitted.design_.columns}
+    own = pf.FairMixedEffectsClassifier(offset="row", drop=["y", "x1"])
+    assert with_roles(own, data).drop == ["y", "x1"]
+    assert with_roles(own.set_params(drop=None), data).drop == ["y"]
+    probed = add_probes(data, number=1, random_state=0)
+    assert abs(np.corrcoef(probed.frame["probe1"], frame["code"] == 1)[0, 1]) < 1e-3
 
 
 def test_a_regression_is_studied_alike():
