@@ -366,7 +366,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         X, y, sample_weight
             Training rows, needed only when the estimator does not hold them: after `load`.
         progress
-            As in the constructor.
+            As in the constructor; sampling has a time left.
 
         Returns
         -------

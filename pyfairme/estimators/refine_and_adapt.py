@@ -23,12 +23,14 @@ from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.fairness_weight import update_strengths
+from pyfairme.estimators.progress_display import progress_display
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
 from pyfairme.inference import nuts, predictions
 from pyfairme.inference.adaptation import adapt as adapt_fit
 from pyfairme.inference.chain_convergence import FEWEST_DRAWS
 from pyfairme.inference.diagnostics import FEWEST_EFFECTIVE, WORST_RHAT
 from pyfairme.inference.fit_program import trained_networks
+from pyfairme.inference.fit_stages import Progress, Report
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.hyper_parameters import typical
 from pyfairme.inference.laplace.linear_predictor import LinearPredictor
@@ -74,6 +76,20 @@ def refine(
     progress: bool | str,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.refine`."""
+    estimator_keywords.check_choice("progress", progress, ("auto", True, False))
+    with progress_display(progress, "refine") as report:
+        return _refined(estimator, draws, chains, fairness_weight, rows, warmup, report)
+
+
+def _refined(
+    estimator: FairMixedEffects,
+    draws: int,
+    chains: int,
+    fairness_weight: Strength,
+    rows: tuple[Any, Any, Any],
+    warmup: int,
+    report: Report,
+) -> Any:
     estimator._check_use()
     for name, value in (("draws", draws), ("chains", chains), ("warmup", warmup)):
         estimator_keywords.check_count(name, value, 1)
@@ -96,6 +112,7 @@ def refine(
             "or 'last_layer', then refine. [refine-network]"
         )
     _kl_weight(estimator, "refine")
+    report(Progress("encoding", 0, 1))
     training = _training_rows(estimator, *rows)
     if fit.spec.tangent:
         fit = trained_networks(fit, training)
@@ -106,7 +123,8 @@ def refine(
     scaled, bare = second_stage_inputs(training, objective)
     latents = LinearPredictor(fit.spec).hypers
     found: list[nuts.Sampled] = []
-    for network, before in members(fit):
+    each_member = list(members(fit))
+    for network, before in each_member:
         found.append(
             nuts.sample(
                 fit.spec,
@@ -119,7 +137,9 @@ def refine(
                 warmup=warmup,
                 strength=strength,
                 seed=estimator._seed + len(found),
-                progress=_shown(progress),
+                report=report,
+                turn=len(found),
+                turns=len(each_member),
             )
         )
     quality = {"divergences": np.array([one.divergences for one in found])}
@@ -127,7 +147,7 @@ def refine(
         every = np.array([one.worth[name] for one in found])
         for measure, values in zip(("rhat", "ess", "ess_tail"), every.T, strict=True):
             quality[f"{measure}/{name}"] = values
-    networks = [network for network, _ in members(fit)]
+    networks = [network for network, _ in each_member]
     each = len(fit.centre) // len(found)
     refined = replace(
         fit,
@@ -136,6 +156,7 @@ def refine(
         centre=np.repeat(fit.centre[::each], chains, axis=0),
         quality=quality,
     )
+    report(Progress("diagnostics", 0, 1))
     _warn_of_sampling(quality)
     return _updated(estimator, refined, estimator.design_, training, estimator.fit_)
 
@@ -245,12 +266,6 @@ def _kl_weight(estimator: FairMixedEffects, method: str) -> float:
     return float(estimator.kl_weight)
 
 
-def _shown(progress: bool | str) -> bool:
-    import sys
-
-    return sys.stderr.isatty() if progress == "auto" else bool(progress)
-
-
 def _warn_of_sampling(quality: dict[str, np.ndarray]) -> None:
     found = []
     divergences = int(quality["divergences"].sum())
@@ -303,6 +318,18 @@ def adapt(
     sample_weight: ArrayLike | None,
 ) -> Any:
     """Return the estimator of `FairMixedEffects.adapt`."""
+    with progress_display(estimator.progress, "adapt") as report:
+        return _adapted(estimator, X, y, fairness_weight, sample_weight, report)
+
+
+def _adapted(
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    fairness_weight: Strength,
+    sample_weight: ArrayLike | None,
+    report: Report,
+) -> Any:
     estimator._check_use()
     fit: Fit = estimator.fit_
     if not fit.spec.factors:
@@ -311,6 +338,7 @@ def adapt(
             "cluster='column' with random_intercepts=True or random_slopes. [no-random-effects]"
         )
     kl_weight = _kl_weight(estimator, "adapt")
+    report(Progress("encoding", 0, 1))
     frame, position, labels, batch = _new_rows(estimator, X, y, sample_weight)
     name = fit.spec.factors[position].name
     codes = batch.cluster.copy()
@@ -319,7 +347,8 @@ def adapt(
     )
     strength = update_strengths(fairness_weight, fit.spec.attributes)
     local = batch._replace(cluster=codes, weight=batch.weight / kl_weight)  # as in refine
-    grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed)
+    grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed, report)
+    report(Progress("diagnostics", 0, 1))
     design = estimator.design_.with_clusters(name, labels)
     known = design.encode(frame).cluster
     return _updated(estimator, grown, design, batch._replace(cluster=known), fit, batch)

@@ -20,6 +20,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
+from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.jax_runtime import with_jax
 from pyfairme.inference.laplace.hyper_parameters import typical
 from pyfairme.inference.laplace.importance_sampling import judged_clusters
@@ -67,7 +68,13 @@ PENALTY_RATE = 0.05
 
 @with_jax
 def adapt(
-    fit: Fit, position: int, clusters: int, batch: Batch, strength: np.ndarray, seed: int
+    fit: Fit,
+    position: int,
+    clusters: int,
+    batch: Batch,
+    strength: np.ndarray,
+    seed: int,
+    report: Report = silent,
 ) -> Fit:
     """Append clusters to a factor, with effects drawn from their posterior given labelled rows.
 
@@ -86,6 +93,8 @@ def adapt(
         Weight of the fairness term per attribute (A,); see `nuts.sample`.
     seed
         Seed of the draws.
+    report
+        Told of the stage "posterior", a step for each member.
 
     Returns
     -------
@@ -115,6 +124,7 @@ def adapt(
     run = _compiled(fit.spec, position, local, fair, repeats, inner)
     fresh, worth = [], []
     for member in range(fit.centre.shape[0]):
+        report(Progress("posterior", member, fit.centre.shape[0]))
         network = jax.tree.map(lambda leaf, m=member: leaf[m], fit.network)
         draws = {name: value[member] for name, value in fit.draws.items()}
         key = jax.random.fold_in(jax.random.key(seed, impl=FAST_KEYS), member)

@@ -18,12 +18,14 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array
 from numpyro import handlers
-from numpyro.infer import MCMC, NUTS
+from numpyro.infer import NUTS
+from numpyro.infer.hmc import HMCState
 from numpyro.infer.util import log_density
 
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.chain_convergence import Worth, worst
+from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.block_guide import (
     BlockGuide,
@@ -39,6 +41,7 @@ from pyfairme.inference.smooth_disparity import link_gaps
 from pyfairme.model.program import SUMS, ModelSpec, Objective, build, plain, predictor
 
 TARGET_ACCEPT = 0.85
+CHUNK = 50  # steps at most between two reports
 NO_START = (
     "NUTS found no place to start where the posterior has a finite density: look for extreme "
     "values among the targets and the covariates, or give the scales stronger priors "
@@ -77,7 +80,9 @@ def sample(
     warmup: int,
     strength: np.ndarray,
     seed: int,
-    progress: bool = False,
+    report: Report = silent,
+    turn: int = 0,
+    turns: int = 1,
 ) -> Sampled:
     """Sample the posterior given the network.
 
@@ -92,14 +97,21 @@ def sample(
     batch, objective
         Training rows; the prior's scale. Row weights are divided by ``kl_weight`` already.
     draws, chains, warmup
-        Kept draws per chain, chains in parallel on one device, and draws of warm-up.
+        ChainSteps draws per chain, chains in parallel on one device, and draws of warm-up.
     strength
         Weight of the fairness term per attribute, (A,): the density is multiplied by exp(-strength
         n disparity), with the mean absolute gap of groups as disparity of the mixed prediction.
-    seed, progress
-        Seed of the sampler; whether to show a bar.
+    seed
+        Of the sampler.
+    report, turn, turns
+        Told of the stages "guide", "compiling" and "sampling"; number of this member,
+        from 0, and of all.
     """
-    make_room((spec, draws, chains), batch)
+    total = warmup + draws
+    chunks = -(-total // CHUNK)
+    steps = -(-total // chunks)
+    make_room((spec, chains, warmup, steps), batch)
+    report(Progress("guide", turn, turns))
     bare = plain(spec)
     try:
         fitted = guide_for(fit_block(Layout(bare, bare), first, network, batch, objective))
@@ -107,10 +119,24 @@ def sample(
         raise FloatingPointError(NO_START) from error
     batch, network = jax.device_put((batch, network))
     target = Target(fitted, network, batch, objective, jnp.asarray(strength * batch.weight.sum()))
-    run = _sampler(spec, bool(np.any(strength)), draws, chains, warmup, progress)
-    noise, potential, diverging = run(jax.random.key(seed), target)
-    if not np.isfinite(potential).all():  # a chain that starts there never leaves
-        raise FloatingPointError(NO_START)
+    sampler = _sampler(spec, bool(np.any(strength)), chains, warmup, steps)
+    report(Progress("compiling", turn, turns, "once for each shape of table"))
+    state = sampler.start(jax.random.key(seed), target)
+    each = []
+    for number in range(chunks):
+        state, kept = sampler.advance(state, target)
+        if number == 0:
+            report(Progress("sampling", turn * total, turns * total, "warm-up", "steps"))
+        if not np.isfinite(kept.potential).all():  # a chain that starts there never leaves
+            raise FloatingPointError(NO_START)
+        done = min((number + 1) * steps, total)
+        if done > warmup:
+            each.append(jax.tree.map(np.asarray, kept))
+        note = "warm-up" if done < warmup else ""
+        report(Progress("sampling", turn * total + done, turns * total, note, "steps"))
+    skipped = warmup % steps
+    every = jax.tree.map(lambda *parts: np.concatenate(parts)[skipped : skipped + draws], *each)
+    noise = jax.tree.map(lambda value: np.swapaxes(value, 0, 1), every.noise)
     found = _draws(spec)(fitted, noise)
     values = {name: np.asarray(value) for name, value in found.items()}
     factors = {latent.name for latent in spec.latents if latent.correlations}
@@ -120,7 +146,7 @@ def sample(
     return Sampled(
         values,
         {name: worst(value) for name, value in judged.items() if value.size},
-        int(np.asarray(diverging).sum()),
+        int(every.diverging.sum()),
     )
 
 
@@ -130,16 +156,24 @@ def _correlations(cholesky: np.ndarray) -> np.ndarray:
     return (cholesky @ np.swapaxes(cholesky, -1, -2))[..., rows, columns]
 
 
-@per_structure(maxsize=16)
-def _sampler(
-    spec: ModelSpec, fair: bool, draws: int, chains: int, warmup: int, progress: bool
-) -> Callable[..., tuple[BlockNoise, Array, Array]]:
-    """Return a function of key and target that runs the chains.
+class ChainSteps(NamedTuple):
+    """What is kept of every step: noise, potential energy and divergence, (steps, chains, ...)."""
 
-    It returns noise, potential energy and divergences, (chains, draws, ...). Without a bar it is
-    compiled once for all members and data of one shape: NumPyro makes the functions that it
-    compiles anew in every run, so the whole run is compiled instead.
-    """
+    noise: BlockNoise
+    potential: Array
+    diverging: Array
+
+
+class NutsSampler(NamedTuple):
+    """Compiled once for all members and data of one shape, as many draws as there are."""
+
+    start: Callable[[Array, Target], HMCState]
+    advance: Callable[[HMCState, Target], tuple[HMCState, ChainSteps]]
+
+
+@per_structure(maxsize=16)
+def _sampler(spec: ModelSpec, fair: bool, chains: int, warmup: int, steps: int) -> NutsSampler:
+    """Return functions that place all chains, and let them go so many steps on."""
     bare = plain(spec)
     layout, program = LinearPredictor(bare), build(bare)
 
@@ -159,23 +193,24 @@ def _sampler(
         reference = sum(0.5 * (part**2).sum() for part in noise)  # of the sites above
         numpyro.factor("posterior", log_joint + volume + reference)
 
-    def run(key: Array, target: Target) -> tuple[BlockNoise, Array, Array]:
-        mcmc = MCMC(
-            NUTS(model, target_accept_prob=TARGET_ACCEPT),
-            num_warmup=warmup,
-            num_samples=draws,
-            num_chains=chains,
-            chain_method="vectorized",
-            progress_bar=progress,
-            jit_model_args=True,
-        )
-        mcmc.run(key, target, extra_fields=("potential_energy",))
-        samples: Any = mcmc.get_samples(group_by_chain=True)
-        extra = mcmc.get_extra_fields(group_by_chain=True)
-        noise = BlockNoise(**{name: samples[name] for name in BlockNoise._fields})
-        return noise, extra["potential_energy"], extra["diverging"]
+    def start(key: Array, target: Target) -> HMCState:
+        kernel = NUTS(model, target_accept_prob=TARGET_ACCEPT)
+        return kernel.init(jax.random.split(key, chains), warmup, None, (target,), {})
 
-    return run if progress else jitted(run, "rows")
+    def advance(state: HMCState, target: Target) -> tuple[HMCState, ChainSteps]:
+        kernel = NUTS(model, target_accept_prob=TARGET_ACCEPT)
+        # it makes its step in `init`, of which nothing else is needed here: so nothing is compiled
+        jax.eval_shape(lambda: kernel.init(state.rng_key, warmup, None, (target,), {}))
+
+        def step(state: HMCState, _: None) -> tuple[HMCState, ChainSteps]:
+            state = kernel.sample(state, (target,), {})
+            z: Any = state.z
+            noise = BlockNoise(**{name: z[name] for name in BlockNoise._fields})
+            return state, ChainSteps(noise, state.potential_energy, state.diverging)
+
+        return jax.lax.scan(step, state, None, steps)
+
+    return NutsSampler(jitted(start, "once"), jitted(advance, "rows"))
 
 
 def _standard(name: str, shape: tuple[int, ...]) -> Any:

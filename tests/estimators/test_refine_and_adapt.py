@@ -34,6 +34,20 @@ def refined(clf):
     return recorded(lambda: clf.refine(**FEW))
 
 
+def test_refine_says_where_it_is_and_draws_the_same(refined, clf, capsys):
+    again, _ = recorded(lambda: clf.refine(**{**FEW, "progress": True}))
+    *stages, last = capsys.readouterr().err.splitlines()
+    assert stages == [
+        "refine: encoding",
+        "refine: guide",
+        "refine: compiling: once for each shape of table",
+        "refine: sampling, 150 steps",
+        "refine: diagnostics",
+    ]
+    assert last.startswith("refine: done in ")
+    assert again.posterior_["posterior"].equals(refined[0].posterior_["posterior"])
+
+
 @pytest.fixture(scope="module")
 def adapted(clf, binary):
     return recorded(lambda: clf.adapt(binary.unseen, binary.y_unseen))[0]
@@ -295,6 +309,14 @@ def test_diagnostics_after_adapt_name_the_clusters_of_the_fit(classifier, binary
     each = [e.diagnostics_.query("cluster != ''").set_index("cluster") for e in (block, grown)]
     pd.testing.assert_series_equal(each[1].loc[each[0].index, "value"], each[0]["value"])
     assert set(each[1].index) - set(each[0].index) <= set(binary.unseen["cluster"])
+
+
+def test_adapt_says_where_it_is(clf, binary, capsys):
+    talking = copy.copy(clf).set_params(progress=True)
+    recorded(lambda: talking.adapt(binary.unseen, binary.y_unseen))
+    *stages, last = capsys.readouterr().err.splitlines()
+    assert stages == [f"adapt: {stage}" for stage in ("encoding", "posterior", "diagnostics")]
+    assert last.startswith("adapt: done in ")
 
 
 def test_adapt_makes_better_predictions_of_the_new_clusters(adapted, clf, binary):

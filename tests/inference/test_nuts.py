@@ -9,7 +9,7 @@ from pyfairme.inference import nuts
 from pyfairme.inference.laplace.second_stage import second_stage_inputs
 from tests.inference import one_way
 
-DRAWS, CHAINS = 1000, 2
+DRAWS, CHAINS, WARMUP = 1000, 2, 301  # no number of equal chunks
 COMPILED = []
 
 
@@ -18,11 +18,11 @@ def note_compilation(event, duration, **_):
         COMPILED.append(event)
 
 
-def run(rows, seed=0):
+def run(rows, seed=0, **keywords):
     scaled, bare = second_stage_inputs(rows, one_way.OBJECTIVE)
     return nuts.sample(
         one_way.SPEC, one_way.NETWORK, one_way.START, scaled, bare,
-        draws=DRAWS, chains=CHAINS, warmup=300, strength=np.zeros(0), seed=seed,
+        draws=DRAWS, chains=CHAINS, warmup=WARMUP, strength=np.zeros(0), seed=seed, **keywords,
     )  # fmt: skip
 
 
@@ -55,8 +55,16 @@ def test_a_second_run_of_other_rows_compiles_nothing(result):
     jax.jit(lambda: 1)()
     assert COMPILED  # the event has this name
     COMPILED.clear()
-    other = run(rows._replace(y=rows.y + np.float32(0.5)), seed=1)
+    seen = []
+    later = rows._replace(y=rows.y + np.float32(0.5))
+    other = run(later, seed=1, report=seen.append, turn=1, turns=2)
     assert not COMPILED
+    assert list(dict.fromkeys(one.stage for one in seen)) == ["guide", "compiling", "sampling"]
+    steps = [one for one in seen if one.stage == "sampling"]
+    each = -(-(WARMUP + DRAWS) // nuts.CHUNK)
+    assert [one.done for one in steps][:2] == [1301, 1301 + -(-1301 // each)]
+    assert steps[-1][1:3] == (2602, 2602)
+    assert all((one.note == "warm-up") == (one.done - 1301 < WARMUP) for one in steps)
     # they moved with the rows: the bias by all of .5, less what the prior and the effects take
     moved = other.draws["output_bias"].mean() - result.draws["output_bias"].mean()
     assert 0.3 < moved < 0.6
