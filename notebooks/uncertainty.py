@@ -111,11 +111,40 @@ spread.round(3)
 # %% [markdown]
 # Women and men are covered alike from the start. Calibrated on all rows, 90 % is right on average
 # and wrong for most: occupations are as far apart as before, and people above 45 get .87. Calibrated
-# by group, both sexes and all age brackets lie within a point of .9, and occupations between .855
-# and .925. It shows in the widths: 24 hours for machine operators instead of 37, 52 in private
-# households. Drivers, .855 of 543 rows, are still below. The promise is one on average over tables
+# by group, both sexes and all age brackets lie within a point and a half of .9, and occupations between
+# .85 and .93. It shows in the widths: 24 hours for machine operators instead of 37, 50 in private
+# households. Drivers, .86 of 543 rows, are still below. The promise is one on average over tables
 # to calibrate on, and each table, of a few hundred drivers here, is luck too; private households
-# have 48 test rows, with which .875 cannot be told from .9.
+# have 48 test rows, with which .85 cannot be told from .9.
+#
+# ## A target of classes: sets instead of intervals
+#
+# Part time, full time, or long hours? Where the model cannot tell, an honest answer is more than one
+# class. `ConformalSets` gives sets that hold the true class in 90 of 100 cases, of all rows together, or
+# of every class.
+
+# %%
+names = ["part time", "full time", "long hours"]
+working = pd.cut(hours, [0, 34, 45, 99], labels=names).astype(str)
+classifier = pf.FairMixedEffectsClassifier(
+    "occupation", ["sex", age], fairness=None, unseen="sample", random_state=0, **settings
+)
+classifier.fit(X, working[X.index])
+y_working, truth = working[calibrate.index], pd.get_dummies(working[test.index])
+told = {}
+for name, by_class in {"all rows": False, "each class": True}.items():
+    sets = pf.ConformalSets(classifier, class_conditional=by_class).fit(calibrate, y_working)
+    found = sets.predict_set(test, level=0.9)
+    covered = (found[names] & truth[names]).any(axis=1)
+    told[name] = covered.groupby(working[test.index]).mean()
+    told[name]["all"], told[name]["classes in a set"] = covered.mean(), found["size"].mean()
+pd.DataFrame(told).round(2)
+
+# %% [markdown]
+# Calibrated on all rows, sets hold the truth in 90 of 100 cases and in only 71 of 100 where it is part
+# time: the many who work full time pay for the rest. Calibrated class by class, every class gets its 90.
+# The price is 2.1 classes in a set instead of 1.8, of three: covariates and occupation tell hours badly,
+# and the sets say so.
 #
 # ## Occupations that training never saw
 #

@@ -145,12 +145,26 @@ def cluster_adversary(
 
 
 def adversary_site(factor: str) -> str:
-    """Name the parameters of the adversary that predicts a factor's clusters."""
+    """Name the parameters of the adversary that predicts a factor's clusters.
+
+    Examples
+    --------
+    >>> adversary_site("school")
+    'adversary_cluster_school'
+    """
     return f"adversary_cluster_{factor}"
 
 
 def adversary_classes(clusters: int) -> int:
-    """Return how many classes it tells apart."""
+    """Return how many classes it tells apart: many clusters share them.
+
+    Examples
+    --------
+    >>> adversary_classes(12)
+    12
+    >>> adversary_classes(1_000_000) == HASHED_CLASSES
+    True
+    """
     return min(clusters, HASHED_CLASSES)
 
 
