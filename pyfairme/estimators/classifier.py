@@ -364,7 +364,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             When the loss stops being finite, or ends above that of an intercept alone.
         """
         self._order = class_order(y)
-        with progress_display(self.progress, type(self).__name__) as report:
+        with progress_display(self.progress, "fit") as report:
             training, validation = fit_table(self, X, y, sample_weight, report)
             self._correct_priors(training)
             if self.threshold in BEST:

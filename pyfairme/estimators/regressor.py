@@ -331,7 +331,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        with progress_display(self.progress, type(self).__name__) as report:
+        with progress_display(self.progress, "fit") as report:
             fit_table(self, X, y, sample_weight, report)
         return self
 

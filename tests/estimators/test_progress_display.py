@@ -13,7 +13,7 @@ from pyfairme.estimators import progress_display, table_fit
 from pyfairme.inference.fit_stages import STAGES, Progress
 from pyfairme.notices import warn
 
-TITLE = "FairMixedEffectsClassifier"
+TITLE = "fit"
 
 
 class Terminal(io.StringIO):
