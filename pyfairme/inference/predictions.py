@@ -113,10 +113,10 @@ def quantiles(
     query = ready(query)
     function = _compiled(query.spec, quantity)
     # One stream of noise for every row: an interval is marginal, and must not depend on batching.
-    keys = jnp.broadcast_to(jax.random.key(seed), (CHUNK,))
+    key = jax.random.key(seed)
 
     def chunk(batch: Batch, soft: Any, _: int) -> np.ndarray:
-        every = np.asarray(function(query, effects, batch, soft, keys))
+        every = np.asarray(function(query, effects, batch, soft, key))
         return np.moveaxis(_quantiles(every, probabilities), 0, 1)
 
     found = _over_chunks(query, chunk).astype(np.float32)
@@ -372,14 +372,15 @@ class DrawnLinks:
         return jax.lax.scan(add, start, (nodes, weights))[0]
 
     def sampled(self, eta: Any, keys: Array) -> Any:
-        """One new outcome per draw and row: (draws, n)."""
+        """One new outcome per draw and row: (draws, n); with one key rows have the same noise."""
+        own = 0 if keys.ndim else None  # noise that rows share is drawn once for all of them
 
         def one(values: Any, links: Array, index: Array) -> Array:
             def row(link: Array, key: Array) -> Array:
                 drawn = self.spec.likelihood.distribution(link, values)
                 return drawn.sample(jax.random.fold_in(key, index))
 
-            return jax.vmap(row)(links, keys)
+            return jax.vmap(row, (0, own))(links, keys)
 
         return self.each(one, eta, jnp.arange(eta.shape[0]))
 

@@ -1,5 +1,6 @@
 """Predictions against integrals by hand."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -79,6 +80,17 @@ def test_observation_quantiles_add_the_residual():
         expected = fixed + mean + total * stats.norm.ppf(q)
         # standard error of a 10 % quantile from 1000 draws: 1.7 sd / sqrt(1000) = .05 sd
         np.testing.assert_allclose(values, expected, atol=4 * 0.055)
+
+
+def test_observation_quantiles_have_one_noise_for_all_rows():
+    """Of every draw a number, seeded by its position: whichever rows come with a row."""
+    query, fixed, *_ = make_query(Normal())
+    found = quantiles(query, "mixed", (0.1, 0.9), "observation", seed=3)
+    key = jax.random.key(3)
+    noise = [jax.random.normal(jax.random.fold_in(key, draw)) for draw in range(DRAWS)]
+    effects = query.draws["g_intercept"][0, :, query.batch.cluster[:, 0], 0]  # (rows, draws)
+    expected = np.quantile(fixed[:, None] + effects + 0.6 * np.array(noise), (0.1, 0.9), axis=1)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_outcomes_have_mean_and_spread_of_the_likelihood():
