@@ -112,6 +112,7 @@ def _panel(axes: Axes, lines: Mapping[str, pd.DataFrame]) -> None:
         axes.hlines(place, values["low"], values["high"], color=colour, linewidth=1.4)
         axes.scatter(values["value"], place, color=colour, s=22, zorder=3, label=name)
     axes.set_yticks(np.arange(len(groups)), tick_names(groups))
+    axes.set_ylim(-0.5, len(groups) - 0.5)
     axes.locator_params(axis="x", nbins=6)
     finish_axes(axes, "x")
 

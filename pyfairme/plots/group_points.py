@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 PANELS = {
     "tpr": ("true positive rate", "positives"),
     "fpr": ("false positive rate", "negatives"),
+    "rmse": ("root mean squared error", "rows"),
     "mse": ("mean squared error", "rows"),
     "mean_residual": ("mean residual", "rows"),
 }
@@ -29,7 +30,7 @@ def plot_group_points(
     label: Any = None,
     title: str = "Rates by group",
 ) -> Figure:
-    """Draw TPR and FPR (regression: error and mean residual) of every group of one report.
+    """Draw TPR and FPR (regression: RMSE and mean residual) of every group of one report.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def plot_group_points(
     -------
     Figure
         A row of panels per attribute, a point per group with the report's interval; n counts the
-        positives (negatives, rows) that the point rests on. Groups with fewer than 30 are grey. The
+        positives (negatives, rows) that the point rests on. A report without the RMSE, which is in
+        the unit of y, has the MSE instead. Groups with fewer than 30 are grey. The
         dotted line is the mean over groups.
 
     Raises
@@ -62,10 +64,11 @@ def plot_group_points(
     >>> lines = lines.assign(**{"effects": "mixed", "clusters": "seen", "class": ""})
     >>> figure = plot_group_points(lines)  # of an estimator: what `fairness_report` returns
     >>> [axes.get_title() for axes in figure.axes]
-    ['mean squared error (n = rows)', 'mean residual (n = rows)']
+    ['root mean squared error (n = rows)', 'mean residual (n = rows)']
     """
     lines = _group_lines(report, effects, clusters, label)
-    metrics = [metric for metric in PANELS if metric in set(lines["metric"])]
+    there = set(lines["metric"])
+    metrics = [m for m in PANELS if m in there and not (m == "mse" and "rmse" in there)]
     attributes = list(dict.fromkeys(lines["attribute"]))
     sizes = [lines.loc[lines["attribute"] == name, "group"].nunique() for name in attributes]
     figure = empty_figure(9.0, 1.1 + sum(0.3 * size + 0.35 for size in sizes))

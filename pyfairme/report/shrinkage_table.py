@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +24,12 @@ ZEROS, FULL = "no finite estimate: no event", "no finite estimate: events only"
 
 
 def shrinkage_frame(
-    estimator: FairMixedEffects, X: Table, y: ArrayLike, *, sample_weight: ArrayLike | None = None
+    estimator: FairMixedEffects,
+    X: Table,
+    y: ArrayLike,
+    *,
+    factor: str | None = None,
+    sample_weight: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compare every cluster's own estimate with its partially pooled posterior mean.
 
@@ -41,6 +46,8 @@ def shrinkage_frame(
     X, y
         Rows (n, columns) and (n,): those of training, as only these made the posterior. Rows of
         clusters that training never saw are left out.
+    factor
+        The grouping factor to compare; None: every one.
     sample_weight
         Weight of each row, (n,), as in ``fit``.
 
@@ -56,7 +63,8 @@ def shrinkage_frame(
     Raises
     ------
     ValueError
-        When the model has no random effects, lengths differ, or no row is of a known cluster.
+        When the model has no random effects or no such factor, lengths differ, or no row is of a
+        known cluster.
 
     Examples
     --------
@@ -74,14 +82,19 @@ def shrinkage_frame(
             "The model has no random effects, so there is nothing to shrink: give cluster='column' "
             "with random_intercepts=True or random_slopes. [no-random-effects]"
         )
+    factors = _chosen(fit.spec.factors, factor)
     query = _known_rows(estimator, X, y, sample_weight)
     mixed = mean_link(query, "mixed").astype(np.float64)
-    parts = [
-        part
-        for factor in fit.spec.factors
-        for part in _factor_frames(estimator, factor, query, mixed)
-    ]
+    parts = [part for one in factors for part in _factor_frames(estimator, one, query, mixed)]
     return pd.concat(parts, ignore_index=True)
+
+
+def _chosen(factors: Sequence[RandomEffects], name: str | None) -> list[RandomEffects]:
+    found = [factor for factor in factors if name in (None, factor.name)]
+    if not found:
+        known = [factor.name for factor in factors]
+        raise ValueError(f"The model has no factor {name!r}; it has {known}. [not-in-table]")
+    return found
 
 
 def _known_rows(

@@ -50,6 +50,10 @@ def test_one_report_of_sets_needs_no_legend():
     figure = plot_group_coverage(report(2, "classification"))
     assert figure.axes[1].get_title() == "mean number of classes"
     assert figure.legends == []
+    for axes in figure.axes:  # no point lies on the frame
+        bottom, top = axes.get_ylim()
+        assert bottom == len(axes.get_yticks()) - 0.5
+        assert top == -0.5
 
 
 def test_reports_without_coverage_are_refused():

@@ -96,6 +96,10 @@ def test_crossed_factors_are_read_given_each_other():
     fixed = reg.predict(X, effects="fixed")
     other = X["cluster"].map(effects["cluster"])
     raw = (y - fixed - other).groupby(X["town"]).mean()
+    one = shrinkage_frame(reg, X, y, factor="town")
+    pd.testing.assert_frame_equal(one, frame[frame["factor"] == "town"].reset_index(drop=True))
+    with pytest.raises(ValueError, match=r"no factor 'twon'; it has \['cluster', 'town'\]"):
+        shrinkage_frame(reg, X, y, factor="twon")
     towns = frame[frame["factor"] == "town"].set_index("cluster")
     assert towns["raw"].to_numpy() == pytest.approx(raw.loc[towns.index], abs=1e-3)
     assert towns["pooled"].to_numpy() == pytest.approx(effects["town"].loc[towns.index], abs=1e-3)
