@@ -140,11 +140,13 @@ pf.explain.avg_comparisons(herds, animals, "period", effects="integrated")
 # default of the herds' SD is HalfNormal(1.5); beside it a heavy tail, and one that hardly believes in
 # differences between herds.
 
-# %%
+# %% nbmake={"mock": {"others": {"exponential, mean 0.2": ["exponential", 5.0]}}}
 others = {"half-Cauchy(2.5)": ("half_cauchy", 2.5), "exponential, mean 0.2": ("exponential", 5.0)}
+
+# %%
 by_prior = {"default": herds}
 for name, prior in others.items():
-    model = pf.FairMixedEffectsClassifier("herd", prior={"sd": prior}, **glmm)
+    model = pf.FairMixedEffectsClassifier("herd", prior={"sd": tuple(prior)}, **glmm)
     by_prior[name] = model.fit(animals, ill)
 lines = {}
 for name, model in by_prior.items():
