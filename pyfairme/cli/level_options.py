@@ -97,8 +97,8 @@ def _attribute(
 
 
 def _levels(text: str, option: str, whole: str) -> list[str]:
-    levels = [item.strip() for item in next(csv.reader([text], skipinitialspace=True), [""])]
-    if not all(levels):
+    levels = [item.strip() for item in next(csv.reader([text], skipinitialspace=True), [])]
+    if not levels or not all(levels):
         raise ValueError(
             f"{option} has nothing before, after or between its commas: {whole!r}. [empty-item]"
         )

@@ -174,10 +174,9 @@ class Attribute:
     def group_counts(self) -> tuple[float, ...]:
         """Training rows of each of the groups."""
         names, codes = self.chosen.groups(self.levels)
-        return tuple(
-            sum(n for n, code in zip(self.counts, codes, strict=True) if code == group)
-            for group in range(len(names))
-        )
+        rows = np.zeros(len(names) + 1)
+        np.add.at(rows, list(codes), self.counts)  # what is left out, -1, is last
+        return tuple(map(float, rows[:-1]))
 
     def group_codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Return int32[n] codes of groups, -1 for what is left out and for unknown levels."""

@@ -67,14 +67,13 @@ class ChosenLevels:
 
     def groups(self, levels: Sequence[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
         """Return the names of groups, and the number of each level's group, -1 if left out."""
-        kept = [self.name_of(level) for level in levels if level not in self.out]
-        names = list(dict.fromkeys(kept))
-        codes = [-1 if level in self.out else names.index(self.name_of(level)) for level in levels]
-        return tuple(names), tuple(codes)
+        names = [None if level in self.out else self.name_of(level) for level in levels]
+        place = {name: i for i, name in enumerate(dict.fromkeys(n for n in names if n is not None))}
+        return tuple(place), tuple(-1 if name is None else place[name] for name in names)
 
     def relabelled(self, labels: np.ndarray) -> np.ndarray:
         """Return labels of rows, (n,), with the names of groups that are put together."""
-        texts, new = labels.astype(str), labels.copy()
+        texts, new = labels.astype(str), labels.astype(object)  # new names may be longer
         for target, old in self.together:
             new[np.isin(texts, old)] = target
         return new

@@ -217,9 +217,10 @@ def attributes_to_judge(
     columns = [name for item in items if item in known for name in known[item].columns]
     check_present(columns, frame.columns, "sensitive")
     more = tuple(item for item in items if item not in known)
-    asked = {source(part) for item in more for part in components(item)}
-    unused = [c for c in as_tuple(estimator.drop) if c in frame and c not in asked]
-    Schema.infer(frame, sensitive=more, drop=unused)
+    asked = dict.fromkeys(source(part) for item in more for part in components(item))
+    check_present(asked, frame.columns, "sensitive")
+    if more:
+        Schema.infer(frame[[*asked]], sensitive=more)
     return tuple(known.get(item) or Attribute.fit(frame, item) for item in items)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.columns import column_kind, pick, read_labels, read_numbers
+from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.data.standardising import power_of_two
 from pyfairme.notices import DataWarning, warn
 
@@ -82,8 +82,8 @@ def _named(columns: list[str]) -> str:
 
 def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
     if task == "classification":
-        labels = read_labels(series)
-        return len(labels.names) == len(np.unique(y)) and _one_to_one(labels.codes, y)
+        codes, distinct = pd.factorize(series)  # names of each of many numbers take seconds
+        return len(distinct) == len(np.unique(y)) and _one_to_one(codes, y)
     if column_kind(series) != "numeric":
         return False
     values = read_numbers(series)
@@ -123,15 +123,15 @@ def _numbers_rows(series: pd.Series) -> bool:
 
 def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
     """Whether labels, or numbers that count up, are one-to-one with the clusters."""
-    labels = read_labels(series)
+    own, distinct = pd.factorize(series)
     clusters = len(np.unique(codes[codes >= 0]))
-    if clusters < FEWEST_CLUSTERS or len(labels.names) != clusters:
+    if clusters < FEWEST_CLUSTERS or len(distinct) != clusters:
         return False
     if column_kind(series) == "numeric":  # a size or an income may differ in every cluster too
-        values = np.unique(read_numbers(series)[labels.codes >= 0])
+        values = np.unique(read_numbers(series)[own >= 0])
         if np.ptp(values) != clusters - 1 or (values % 1 != 0).any():
             return False
-    return _one_to_one(labels.codes, codes)
+    return _one_to_one(own, codes)
 
 
 def _is_mean(series: pd.Series, codes: np.ndarray, y: np.ndarray) -> bool:

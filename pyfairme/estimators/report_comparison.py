@@ -26,7 +26,8 @@ class ReportComparison:
     frame
         Lines that both have: effects, clusters, attribute, group, class, metric, value, low, high,
         null_high of the first, the same with "_other" of the second, change (second minus first),
-        better (1: the second is better, -1: worse, 0: equal, NaN: rates have no better side).
+        better (1: the second is better, -1: worse, 0: equal, NaN: rates of a group, and metrics of
+        one's own, have no side that is known to be better).
     names
         What the two are called.
     first, second
@@ -57,9 +58,9 @@ class ReportComparison:
                 "attributes and by_cluster. [reports-differ]"
             )
         change = joined["value_other"] - joined["value"]
-        upward = {m.name: m.higher_is_better for m in registered()}
+        sides = {m.name: 1.0 if m.higher_is_better else -1.0 for m in registered()}
         sided = joined["group"] == "all"  # a group's own rate has no better side
-        sign = joined["metric"].map(lambda name: 1 if upward.get(name, False) else -1)
+        sign = np.array([sides.get(name, np.nan) for name in joined["metric"]])  # NaN: not known
         better = np.where(sided, np.sign(change) * sign, np.nan)
         return cls(joined.assign(change=change, better=better), names, first, second)
 

@@ -120,6 +120,7 @@ def test_levels_are_left_out_and_put_together(call, refused, model, later, tmp_p
         (("--exclude", "region"), "expected the form race=Unknown, got 'region'. [chosen-levels]"),
         (("--merge", "region:2,3"), "expected the form race:other=Aleut,Inuit"),
         (("--exclude", "region=1,"), "[empty-item]"),
+        (("--exclude", "region="), "[empty-item]"),
         (("--exclude", "region=9"), "No row has the level '9' of 'region'"),
     ):
         assert said in refused(*command, *options)

@@ -6,6 +6,7 @@ import pytest
 from sklearn.base import clone
 
 import pyfairme as pf
+from pyfairme.data.chosen_levels import read_choice
 from pyfairme.metrics import classification_report_frame
 
 KEYS = ["effects", "clusters", "attribute", "group", "metric"]
@@ -60,6 +61,22 @@ def test_unknown_names_are_refused(clf, rows):
     ):
         with pytest.raises(ValueError, match=message):
             clf.fairness_report(*rows, exclude=exclude, n_boot=0)
+
+
+def test_a_new_name_may_be_longer_than_the_labels():
+    chosen = read_choice({"s": "c"}, {"s": {"all others": ["b", "d"], "a": "e"}})["s"]
+    new = chosen.relabelled(np.array(list("abcd")))
+    assert new.tolist() == ["a", "all others", "c", "all others"]
+    assert chosen.groups(list("abcde")) == (("a", "all others"), (0, 1, -1, 1, 0))
+
+
+def test_a_report_passes_over_columns_that_the_model_does_not_use(clf, rows):
+    X, y = rows
+    more = X.assign(day=pd.Timestamp("2024-05-01"), group3=np.where(X["x1"] > 0, "h", "l"))
+    asked = {"n_boot": 0, "attributes": ["group1", "group3"]}
+    found = clf.fairness_report(more, y, **asked)
+    plain = clf.fairness_report(more.drop(columns="day"), y, **asked)
+    pd.testing.assert_frame_equal(found.frame, plain.frame)
 
 
 def test_small_groups_stay_merged_when_a_level_is_left_out(clf, rows):
