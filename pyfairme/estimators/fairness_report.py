@@ -148,7 +148,7 @@ def collect(
         decision = {e: classifier._decide(p, e) for e, p in prediction.items()}
     else:
         unit = np.log(estimator.target_.value_scale)
-        density = {e: predictions.log_density(found, e) - unit for e in EFFECTS}
+        density = {e: each - unit for e, each in predictions.log_density(found).items()}
     cluster = [table_inputs.cluster_labels(frame, factor) for factor in _finest(design)]
     gaps = [labels == MISSING for labels in cluster]
     return EvaluatedRows(

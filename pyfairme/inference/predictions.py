@@ -186,9 +186,13 @@ def each_mean(
 
 
 @with_jax
-def log_density(query: Query, effects: str) -> np.ndarray:
-    """Log posterior predictive density of the batch's own y: log mean over draws of p(y), (n,)."""
-    return _by_row(ready(query), effects, log_predictive_density)
+def log_density(query: Query) -> dict[str, np.ndarray]:
+    """Log posterior predictive density of the batch's own y by kind of effects, (n,).
+
+    The log of the mean over draws of p(y).
+    """
+    found = _by_row(ready(query), "mixed", log_predictive_density_of_all_effects)
+    return {effects: found[:, i] for i, effects in enumerate(EFFECTS)}
 
 
 @with_jax
@@ -410,9 +414,12 @@ def outcome_mean(drawn: DrawnLinks) -> Any:
 
 def outcome_mean_of_all_effects(drawn: DrawnLinks) -> Any:
     """Posterior means for every kind of effects, (n, 3, ...): links are computed once."""
+    return _of_all_effects(drawn, outcome_mean)
 
+
+def _of_all_effects(drawn: DrawnLinks, quantity: Quantity) -> Any:
     def one(which: Array) -> Any:
-        return outcome_mean(replace(drawn, at=drawn.at._replace(which=which)))
+        return quantity(replace(drawn, at=drawn.at._replace(which=which)))
 
     return jax.vmap(one, out_axes=1)(jnp.arange(len(EFFECTS)))
 
@@ -426,6 +433,11 @@ def log_predictive_density(drawn: DrawnLinks) -> Any:
     """Log of the mean over draws of the density of each row's y: (n,)."""
     every = drawn.densities()
     return jax.nn.logsumexp(every, axis=0) - jnp.log(every.shape[0])
+
+
+def log_predictive_density_of_all_effects(drawn: DrawnLinks) -> Any:
+    """Log predictive densities for every kind of effects: (n, 3)."""
+    return _of_all_effects(drawn, log_predictive_density)
 
 
 def means_of_draws(drawn: DrawnLinks) -> Any:

@@ -59,14 +59,17 @@ def section_lines(section: ReportSection, sampling: Sampling) -> Iterator[tuple]
     tables = {metric.tabulate: tabulated(metric.tabulate, section.rows) for metric in metrics}
     replicates = _replicates(metrics, tables, section.design, sampling)
     nulls = _nulls(metrics, tables, sampling.rng)
+    sums = {tabulate: (totals(table), counted(table)) for tabulate, table in tables.items()}
     for metric in metrics:
-        table = tables[metric.tabulate]
-        evidence = gather(metric, table, section.design, replicates[metric])
+        table, mine = tables[metric.tabulate], sums[metric.tabulate]
+        evidence = gather(metric, table, mine[0], section.design, replicates[metric])
         null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
-        yield from _lines(section, metric, table, evidence, null, sampling.level)
+        yield from _lines(section, metric, table, mine, evidence, null, sampling.level)
 
 
-def gather(metric: Metric, table: Table, design: ResamplingDesign, draws: Floats) -> Evidence:
+def gather(
+    metric: Metric, table: Table, sums: Floats, design: ResamplingDesign, draws: Floats
+) -> Evidence:
     """Say what is known about a metric of one model on some rows.
 
     Parameters
@@ -75,12 +78,13 @@ def gather(metric: Metric, table: Table, design: ResamplingDesign, draws: Floats
         Its declaration.
     table
         Its table of the rows.
+    sums
+        Totals of the table.
     design
         What was resampled.
     draws
         Shape ``(B, *P)``: replicates of what the metric measures.
     """
-    sums = totals(table)
     measured = np.asarray(metric.measure(sums))
     rows = _effective(metric, sums, weighted=table.weight is not None)
     rows = np.broadcast_to(rows, measured.shape)
@@ -156,16 +160,17 @@ def _lines(
     section: ReportSection,
     metric: Metric,
     table: Table,
+    sums: tuple[Floats, Floats],
     evidence: Evidence,
     null: NullValue,
     level: float,
 ) -> Iterator[tuple]:
+    """Yield a metric's lines; ``sums`` are the totals of its table, weighted and counted."""
     grouped = metric.scope == "group"
     levels = section.rows.levels
-    sums = totals(table)
-    counts = counted(table)
+    weighted, counts = sums
     sizes, needed = metric.group_size(counts), metric.group_sizes(counts)
-    values = metric.reduce(sums)
+    values = metric.reduce(weighted)
     for number, (group, value, size) in enumerate(
         zip(
             levels if grouped else ("all",),

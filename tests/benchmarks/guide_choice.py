@@ -246,7 +246,7 @@ def log_loss(fitted: Any, fresh: Simulated) -> float:
     """Minus the mean log posterior predictive density of fresh rows, per unit of y."""
     _, query = table_query(fitted, fresh.frame, fitted.target_.encode(fresh.y))
     unit = np.log(getattr(fitted.target_, "scale", 1.0))
-    return float(unit - log_density(query, "mixed").mean())
+    return float(unit - log_density(query)["mixed"].mean())
 
 
 # Tables ---------------------------------------------------------------------------------------

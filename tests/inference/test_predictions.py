@@ -110,7 +110,7 @@ def test_outcomes_have_mean_and_spread_of_the_likelihood():
 def test_log_density_is_that_of_the_mixture():
     query, fixed, mean, sd = make_query(Normal())
     y = (fixed + np.linspace(-1, 1, 30)).astype(np.float32)
-    found = log_density(query._replace(batch=query.batch._replace(y=y)), "mixed")
+    found = log_density(query._replace(batch=query.batch._replace(y=y)))["mixed"]
     expected = stats.norm.logpdf(y, fixed + mean, np.sqrt(sd**2 + 0.36))
     np.testing.assert_allclose(found, expected, atol=0.02)
 

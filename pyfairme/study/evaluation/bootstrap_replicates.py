@@ -215,7 +215,7 @@ def _judge(
         mine = sums[metric.tabulate]
         value = np.asarray(metric.reduce(mine))
         values, parts = drawn[metric]
-        evidence = gather(metric, tables[metric.tabulate], section.design, parts)
+        evidence = gather(metric, tables[metric.tabulate], mine, section.design, parts)
         by_fold = np.empty(0) if metric.scope == "group" else metric.reduce(folds[metric.tabulate])
         null = nulls.get(metric, NullValue(np.nan, np.nan, np.nan))
         rows = counts[metric.tabulate]
