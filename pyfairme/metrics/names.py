@@ -7,7 +7,7 @@ already gets one pair more. So two labels never share a name, and ordinary ones 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 ALL = "all"  # in reports: of all rows, or of all groups
 LONGEST = 60  # letters of a name in a list
@@ -156,7 +156,21 @@ def _looks(text: str) -> str:
 
 def _one_line(name: str) -> str:
     return "".join(
-        mark if mark.isprintable() else mark.encode("unicode_escape").decode() for mark in name
+        mark
+        if mark.isprintable() or _joins_emoji(name, at)
+        else mark.encode("unicode_escape").decode()
+        for at, mark in enumerate(name)
+    )
+
+
+def _joins_emoji(name: str, at: int) -> bool:
+    """Say whether a sign is the joiner of two emoji, which is seen in what they become."""
+    around = name[at - 1 : at + 2] if at else ""
+    return (
+        len(around) == 3
+        and around[1] == "\u200d"
+        and category(around[0]) in ("So", "Sk", "Mn")  # emoji, its colour, its variant
+        and category(around[2]) == "So"
     )
 
 

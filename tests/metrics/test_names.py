@@ -24,6 +24,12 @@ LABEL = st.one_of(TEXT, st.integers(0, 2), st.sampled_from([0.5, 2.5, "2.5", "0.
 QUICK = settings(max_examples=150, deadline=None, derandomize=True)
 
 
+def test_emoji_stay_whole_and_other_joiners_are_seen():
+    family, flag, farmer = "👩\u200d👩\u200d👧", "🏳️\u200d🌈", "👩🏽\u200d🌾"
+    assert listed([family, flag, farmer]) == [family, flag, farmer]
+    assert listed(["a\u200db", "\u200d👧", "👧\u200d"]) == ["a\\u200db", "\\u200d👧", "👧\\u200d"]
+
+
 @QUICK
 @given(st.lists(TEXT, unique=True), st.sampled_from([WORDS, ("all",)]))
 def test_no_name_reads_as_a_word_of_ours(names, words):

@@ -43,7 +43,11 @@ def report_comparison_facts(comparison: ReportComparison) -> Facts:
         verdicts = tuple(_verdicts(mine, (one, two))) if len(blocks) <= len(BLOCKS) else ()
         parts += [Findings(f"Verdict{where}", verdicts)]
         parts += [_table(mine, (one, two), f"Values{where}", folded=name != blocks[0])]
-    return Facts(f"Fairness reports: {one} and {two}", f"{effects} effects. {PAIRED}", tuple(parts))
+    return Facts(
+        f"Fairness reports: {one} and {two}",
+        f"{effects.capitalize()} effects. {PAIRED}",
+        tuple(parts),
+    )
 
 
 def _verdicts(lines: pd.DataFrame, names: tuple[str, str]) -> Iterator[Finding]:

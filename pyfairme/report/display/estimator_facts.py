@@ -268,7 +268,9 @@ def _guide(estimator: FairMixedEffects, table: pd.DataFrame) -> str:
 
 def _training(last: Mapping[str, Any], epochs: int) -> str:
     skill = adversaries_skill(last)
-    return "; ".join(filter(None, (f"{epochs} epochs", loss_reached(last), skill)))
+    return "; ".join(
+        filter(None, (f"{epochs} epoch{'s' * (epochs != 1)}", loss_reached(last), skill))
+    )
 
 
 def _spread(table: pd.DataFrame) -> Grid:
@@ -329,4 +331,5 @@ def message_finding(message: str) -> Finding:
     """Return a warning or an error as a finding about its code."""
     found = re.fullmatch(r"(.*?)\s*\[([a-z0-9-]+)\]", message, re.DOTALL)
     text, code = found.groups() if found else (message, "")
-    return Finding(code, " ".join(text.split()), "warn")
+    text = " ".join(text.split()).removeprefix(f"{code.capitalize()}: ")
+    return Finding(code, text, "warn")

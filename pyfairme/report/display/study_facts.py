@@ -127,19 +127,26 @@ def frontier_facts(frontier: Frontier, *, compute: bool = True) -> Facts:
 
 def _points(points: Any) -> Iterator[Grid]:
     accuracy = "balanced_accuracy" if "balanced_accuracy" in points else "r2"
-    for (effects, clusters), block in points.groupby(["effects", "clusters"], sort=False):
+    blocks = points.groupby(["effects", "clusters"], sort=False)
+    for (effects, clusters), block in sorted(blocks, key=lambda one: one[0][0] != "mixed"):
         rows = tuple(
             (str(line["variant"]), Amount(float(line[accuracy])), Amount(float(line["cost"])),
              Span(float(line["cost_low"]), float(line["cost_high"])),
              Amount(float(line["worst_sd"])),
              Span(float(line["worst_sd_low"]), float(line["worst_sd_high"])),
-             str(line["worst_sd_of"]), "yes" if line["non_dominated"] else "")
+             _worst(line["worst_sd_of"]), "yes" if line["non_dominated"] else "")
             for line in block.to_dict("records")
         )  # fmt: skip
         columns = ("weight", metric_label(accuracy), "cost", "interval", "worst SD", "interval",
                    "of", "on the frontier")  # fmt: skip
         mixed = effects == "mixed"
         yield Grid(f"{effects} effects, {clusters} clusters", columns, rows, folded=not mixed)
+
+
+def _worst(of: object) -> str:
+    """Return "tpr_sd sex" as people read it."""
+    metric, *attribute = str(of).split(" ", 1)
+    return " ".join([metric_label(metric), *attribute])
 
 
 def choice_facts(choice: FrontierChoice) -> Facts:
@@ -149,7 +156,7 @@ def choice_facts(choice: FrontierChoice) -> Facts:
     accuracy = "balanced_accuracy" if "balanced_accuracy" in found else "r2"
     rows = tuple(
         (name, Amount(float(line[accuracy])), Amount(float(line["worst_sd"])),
-         str(line["worst_sd_of"]))
+         _worst(line["worst_sd_of"]))
         for name, line in (("without fairness", before), ("chosen", found))
     )  # fmt: skip
     notes = (Finding("", choice.note, "warn"),) if choice.note else ()

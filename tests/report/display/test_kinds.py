@@ -87,6 +87,10 @@ def test_a_frontier_and_its_choice(runs):
     grid = next(p for p in facts.parts if p.heading == "mixed effects, seen clusters")
     points = frontier.points.query("effects == 'mixed' and clusters == 'seen'")
     assert [row[4].value for row in grid.rows] == points["worst_sd"].tolist()
+    assert facts.parts[1].heading.startswith("mixed effects")  # before what is folded
+    assert {row[6] for row in grid.rows} <= {
+        f"{m} SD {a}" for m in ("TPR", "FPR") for a in ("sex", "race")
+    }
     assert repr(frontier) == str(facts)
     choice = frontier.choose(max_cost=0.5)
     assert f"fairness_weight {choice.variant}, at a cost of" in choice.summary().lead
