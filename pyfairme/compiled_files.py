@@ -14,7 +14,6 @@ from jax.experimental.compilation_cache import compilation_cache
 from platformdirs import user_cache_path
 
 MOST_BYTES = 2**30
-LEAST_SECONDS = 0.05  # of compiling, below which reading a file gains nothing
 
 
 def keep_compiled(folder: str | Path | None = None, *, max_bytes: int = MOST_BYTES) -> Path:
@@ -93,7 +92,7 @@ def keep_compiled_unasked(like: Kept | None = None) -> None:
 def _keep_in(folder: str, max_bytes: int) -> None:
     jax.config.update("jax_compilation_cache_dir", folder)
     jax.config.update("jax_compilation_cache_max_size", max_bytes)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     compilation_cache.reset_cache()  # else a process that compiled before goes on without
 
