@@ -16,6 +16,8 @@ from pyfairme.report.display.report_remarks import (
     CONSTANT,
     chosen_groups,
     constant_decisions,
+    nearly_constant,
+    no_skill,
     small_groups,
     tiny_groups,
 )
@@ -147,7 +149,8 @@ def _unclear(line: pd.Series) -> bool:
 
 def _remarks(block: pd.DataFrame, spread: pd.DataFrame) -> Iterator[str]:
     """Say how much cannot be resolved, and which groups are too small to tell."""
-    said = [*constant_decisions(spread, "--threshold balanced_accuracy when fitting")]
+    cure = "--threshold balanced_accuracy when fitting"
+    said = [*no_skill(block), *constant_decisions(spread, cure), *nearly_constant(block, cure)]
     yield from map(_remark, [*said, *chosen_groups(spread)])
     shown = spread.loc[spread["metric"].isin(DISPARITIES) & spread["null_high"].notna()]
     unclear = sum(_unclear(line) for _, line in shown.iterrows())

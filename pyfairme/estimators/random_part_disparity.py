@@ -280,4 +280,4 @@ def _null(rows: np.ndarray, spread: np.ndarray) -> np.ndarray:
         means = noise[:, counts > 0] / np.sqrt(counts[counts > 0])
         sd = means.std(axis=1)
         found.append([sd.mean(), *np.quantile(sd, [0.05, 0.95])])
-    return np.array(found)[:, None, :] * spread[:, :, None]
+    return np.array(found).reshape(-1, 1, 3) * spread[:, :, None]  # of no place: no line

@@ -58,7 +58,7 @@ def _verdicts(lines: pd.DataFrame, names: tuple[str, str]) -> Iterator[Finding]:
             continue
         if np.isnan(line["change"]):
             continue
-        what = f"{SPREADS[metric][0]} differ by" if metric in SPREADS else metric_label(metric)
+        what = f"SD of {SPREADS[metric][0]}" if metric in SPREADS else metric_label(metric)
         subject = "accuracy" if attribute == ALL else listed_name(attribute)
         subject += f", class {listed_name(label_of(line['class']))}" if classes else ""
         before, after = (

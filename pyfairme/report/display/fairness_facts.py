@@ -16,6 +16,8 @@ from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings
 from pyfairme.report.display.report_remarks import (
     chosen_groups,
     constant_decisions,
+    nearly_constant,
+    no_skill,
     small_groups,
     tiny_groups,
 )
@@ -126,7 +128,9 @@ def _block(
 
 def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
     spread = lines.loc[(lines["attribute"] != ALL) & (lines["group"] == ALL)]
+    yield from no_skill(lines)
     yield from constant_decisions(spread, "threshold='balanced_accuracy'")
+    yield from nearly_constant(lines, "threshold='balanced_accuracy'")
     classes = list(dict.fromkeys(spread["class"]))
     for attribute, label in _in_turn(spread, ["attribute", "class"]):
         if classes.index(label) >= MOST_CLASSES:
@@ -157,12 +161,12 @@ def _verdict(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
         if np.isnan(value):
             said.append(f"{what} cannot be compared")
             continue
-        text = f"{what} differ by {short_number(value)}"
+        # an SD of two groups is half of what they differ by: both are said
+        text = f"{what}: {_ends(lines.loc[lines['metric'] == own])}SD {short_number(value)}"
         if np.isfinite(chance):
             more = value > chance
             unequal |= more
             text += f", {'more than' if more else 'no more than'} chance ({short_number(chance)})"
-            text += _ends(lines.loc[lines["metric"] == own]) if more else ""
         tiny = tiny_groups(str(line["note"]))
         said.append(f"{text}, {tiny}" if tiny else text)
     if said:
@@ -182,7 +186,7 @@ def _ends(lines: pd.DataFrame) -> str:
         + (f" (n = {line['n']})" if line["n"] < SMALL else "")
         for name, line in zip(names, ends, strict=True)
     ]
-    return f" [{' to '.join(each)}]"
+    return f"{' to '.join(each)}, "
 
 
 # --- tables -------------------------------------------------------------------------------------

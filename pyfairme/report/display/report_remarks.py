@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.metrics.report_notes import SMALL
 from pyfairme.report.display.facts import Finding
+from pyfairme.report.display.short_number import short_number
 
 CONSTANT = "for every row: no sign of fairness"  # as the notes of a report say
 CHOSEN = ("left out by choice: ", "put together as ")
 TINY = "moved by tiny groups: "
 MOST_NAMED = 4
+FEW_DECISIONS = 0.01  # share of the rows
+NOTHING_LEARNT = {  # the level that an interval must lie above
+    "auroc": (0.5, "these rows do not show that it tells the classes apart"),
+    "r2": (0.0, "these rows do not show that it predicts better than their mean"),
+}
 
 
 def constant_decisions(spread: pd.DataFrame, cure: str) -> Iterator[Finding]:
@@ -31,6 +39,39 @@ def constant_decisions(spread: pd.DataFrame, cure: str) -> Iterator[Finding]:
         what = listed_name(note.removeprefix("decides "))
         text = f"every row is decided {what}: equal rates are no sign of fairness"
         yield Finding("", f"{text}. Try {cure}.", "warn")
+
+
+def nearly_constant(lines: pd.DataFrame, cure: str) -> Iterator[Finding]:
+    """Say where nearly all rows are decided alike: rates near 0 or 1 can hardly differ.
+
+    ``lines`` are all of a report's of one kind of effects and clusters; ``cure`` as above.
+    """
+    rates = lines.loc[(lines["metric"] == "selection_rate") & (lines["attribute"] != ALL)]
+    if rates["class"].nunique() != 1:
+        return
+    rates = rates.loc[rates["attribute"] == rates["attribute"].iloc[0]]
+    share = float(np.average(rates["value"], weights=rates["n"]))
+    if not 0 < min(share, 1 - share) < FEW_DECISIONS:
+        return
+    rows = round(min(share, 1 - share) * int(rates["n"].sum()))
+    what = "are" if share < 0.5 else "are not"
+    text = (
+        f"only {max(rows, 1):,} of {int(rates['n'].sum()):,} rows {what} selected: rates this near "
+        f"{'0' if share < 0.5 else '1'} can hardly differ, which is no sign of fairness"
+    )
+    yield Finding("", f"{text}. Try {cure}.", "warn")
+
+
+def no_skill(lines: pd.DataFrame) -> Iterator[Finding]:
+    """Say where the rows do not show that a model predicts better than chance, or than the mean."""
+    for metric, (level, text) in NOTHING_LEARNT.items():
+        own = lines.loc[(lines["attribute"] == ALL) & (lines["metric"] == metric)]
+        for value, low in own[["value", "low"]].itertuples(index=False):
+            if low <= level or value <= level:
+                said = f"{metric_label(metric)} {short_number(value)} (from {short_number(low)})"
+                yield Finding("accuracy", f"{said}: {text}, and equal rates of a model that "
+                              "predicts nothing are no sign of fairness", "warn")  # fmt: skip
+                return
 
 
 def chosen_groups(spread: pd.DataFrame) -> Iterator[Finding]:

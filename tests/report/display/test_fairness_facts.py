@@ -27,13 +27,14 @@ def verdicts(table):
 def test_a_verdict_says_by_how_much_and_whether_more_than_chance(found):
     said = verdicts(found)["sex"]
     assert said.text == (
-        "true positive rates differ by .100, more than chance (.050) [Female .450 to Male .550]"
+        "true positive rates: Female .450 to Male .550, SD .100, more than chance (.050)"
     )
     assert said.tone == "warn"
     assert "1,234 rows of known clusters, mixed effects; the positive class is paid." in str(found)
     fair = found.assign(value=found["value"].where(found["metric"] != "tpr_sd", 0.05))
     said = verdicts(FairnessReport.of(fair))["sex"]
-    assert said.text == "true positive rates differ by .050, no more than chance (.050)"
+    ends = "Female .450 to Male .550"
+    assert said.text == f"true positive rates: {ends}, SD .050, no more than chance (.050)"
     assert said.tone == "plain"
 
 
@@ -47,8 +48,29 @@ def test_a_constant_decision_and_small_groups_are_said():
         line("tpr", 0.0, group="y", n=400),
     ]
     said = FairnessReport.of(report(lines)).summary().parts[0].items
-    assert said[0].text.startswith("every row is decided 0: equal rates are no sign of fairness")
+    assert said[0].text == (
+        "AUROC .500 (from .490): these rows do not show that it tells the classes apart, and equal "
+        "rates of a model that predicts nothing are no sign of fairness"
+    )
+    assert said[1].text.startswith("every row is decided 0: equal rates are no sign of fairness")
     assert said[-1].text == "fewer than 30 rows behind a rate: x 4"
+
+
+def test_a_nearly_constant_decision_is_said():
+    lines = [
+        line("auroc", 0.7, attribute="all"),
+        line("tpr_sd", 0.001, null=(0, 0, 0.01)),
+        line("selection_rate", 0.002, group="x", n=500),
+        line("selection_rate", 0.004, group="y", n=500),
+    ]
+    said = FairnessReport.of(report(lines)).summary().parts[0].items[0]
+    assert said.text.startswith("only 3 of 1,000 rows are selected: rates this near 0 can hardly")
+    assert said.text.endswith("Try threshold='balanced_accuracy'.")
+    lines[2]["value"] = lines[3]["value"] = 0.995
+    said = FairnessReport.of(report(lines)).summary().parts[0].items[0]
+    assert said.text.startswith("only 5 of 1,000 rows are not selected: rates this near 1")
+    lines[2]["value"] = 0.5
+    assert "only" not in str(FairnessReport.of(report(lines)).summary())
 
 
 def test_every_number_shown_is_one_of_the_lines(found):
@@ -114,12 +136,12 @@ def test_two_reports_side_by_side(found, after):
     }  # fmt: skip
     assert both.frame.query("metric == 'tpr'")["better"].isna().all()
     text = str(both)
-    assert "+ sex: true positive rates differ by .100 (plain), .030 (fair)" in text
+    assert "+ sex: SD of true positive rates .100 (plain), .030 (fair)" in text
     assert "! accuracy: balanced accuracy .800 (plain), .780 (fair)" in text
     assert Parsed(both._repr_html_()).tags.count("table") == 1
     calm = found.assign(null_high=found["null_high"].where(found["metric"] != "tpr_sd", 0.2))
     text = str(FairnessReport.of(calm).compare(after.assign(null_high=0.2), ("plain", "fair")))
-    assert "- sex: true positive rates differ by .100 (plain), .030 (fair); neither more" in text
+    assert "- sex: SD of true positive rates .100 (plain), .030 (fair); neither more" in text
     assert re.search(r"TPR SD +.100 +.030 +-.070 +within chance", text)
     with pytest.raises(ValueError, match=r"no line in common.*\[reports-differ\]"):
         found.compare(after.assign(attribute="other"))
