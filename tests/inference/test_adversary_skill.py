@@ -69,6 +69,15 @@ def test_at_chance_with_the_probe_at_chance_is_success():
     assert _find(*make_case(0.0), skill=0.0) == []
 
 
+def test_groups_of_single_rows_are_not_probed():
+    link, batch = make_case(0.0, rows=60)
+    many = batch._replace(sensitive=np.arange(60, dtype=np.int32)[:, None] % 40)
+    view = judge(Bernoulli(), link, many.y, "equalized_odds")
+    attributes, even = (AttributeCodes("sex x race", 40),), (np.ones(40, np.float32),)
+    skills = {"skill/mixed/sex x race": 0.0}
+    assert find_collapse({"mixed": view}, skills, attributes, many, even, seed=0) == []
+
+
 def test_an_adversary_with_skill_is_not_probed():
     assert _find(*make_case(2.0), skill=0.3) == []
 
