@@ -119,8 +119,7 @@ table = pd.read_csv(path, sep=";", decimal=",")
 pf.Schema.infer(table, **roles)
 
 # %% [markdown]
-# **3. Rows without an outcome.** Nothing can be learned from them. The message is an error, and a
-# warning about the villages stands before it, which we come to below.
+# **3. Rows without an outcome.** Nothing can be learned from them: an error.
 
 # %%
 Classifier, Regressor = pf.FairMixedEffectsClassifier, pf.FairMixedEffectsRegressor
@@ -286,9 +285,9 @@ print(card)
 
 # %% [markdown]
 # **What was found.** From the file to the card it is a handful of lines; the rest of this notebook
-# was mistakes. Eight of the fourteen were refused in a moment, with what to do. Five were let through
-# with a warning, and one without a word: decimal commas that make text of numbers. So look at the
-# roles (`Schema.infer`) before the first fit, and at the warnings after it.
+# was mistakes. Eight of the fourteen were refused in a moment, with what to do. The others were let
+# through with a warning. So look at the roles (`Schema.infer`) before the first fit, and at the
+# warnings after it.
 #
 # The model tells buyers from others moderately well (AUROC .69). It shows no difference between those
 # who can read and those who cannot, nor between ages, that chance would not show too, so the penalty

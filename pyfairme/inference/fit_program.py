@@ -297,7 +297,7 @@ def _predictive_loss(
     """Return the mean negative log predictive density of some training rows."""
     rows = np.unique(np.linspace(0, len(training.weight) - 1, CHUNK).round().astype(int))
     some = Batch(*(None if a is None else a[rows] for a in training))
-    density = log_density(_own_query(spec, one, draws, some), "mixed")
+    density = log_density(_own_query(spec, one, draws, some))["mixed"]
     return -float(np.average(density, weights=some.weight))
 
 

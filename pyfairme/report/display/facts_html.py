@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 MOST_ROWS = 300
+SIGN = r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]"  # of Hebrew, Arabic and their kin
+LEFTWARDS = re.compile(rf"{SIGN}(?:[^A-Za-z0-9\n]*{SIGN})*")
 
 
 def facts_html(facts: Facts) -> str:
@@ -55,11 +58,15 @@ def environment() -> Environment:
 
 
 def visible(text: str) -> str:
-    """Write signs that HTML may not hold, or that nobody can see, as escapes (emoji apart)."""
-    return "".join(
+    """Write signs that HTML may not hold, or that nobody can see, as escapes (emoji apart).
+
+    What is written from right to left stands by itself: it would else turn the numbers around it.
+    """
+    escaped = "".join(
         mark if mark.isprintable() or mark in "\n\u200d" else mark.encode("unicode_escape").decode()
         for mark in text
     )
+    return LEFTWARDS.sub("\u2068\\g<0>\u2069", escaped)
 
 
 def _attributes(cell: Cell) -> dict[str, str]:

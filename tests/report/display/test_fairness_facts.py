@@ -112,6 +112,14 @@ def test_hostile_names_are_text():
     assert "".join(page.texts).count("<script>alert(1)</script>") >= 4
 
 
+def test_names_from_right_to_left_do_not_turn_numbers():
+    lines = [line("auroc", 0.9, attribute="all"), line("tpr_sd", 0.2, null=(0, 0, 0.1))]
+    hebrew = "\u05e9\u05dc\u05d5\u05dd"
+    lines += [line("tpr", v, group=g) for v, g in ((0.1, "a"), (0.9, hebrew))]
+    html = FairnessReport.of(report(lines))._repr_html_()
+    assert f"a .100 to \u2068{hebrew}\u2069 .900, SD" in " ".join(Parsed(html).texts)
+
+
 def test_clusters_have_a_line_each(found):
     lines = [
         line(metric, value, clusters=c, attribute=a, null=(0, 0, chance), n=n)
