@@ -8,14 +8,20 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.names import ALL
-from pyfairme.plots.group_points import PANELS
+from pyfairme.plots.group_points import PANELS, panels_of
 from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-SPREADS = {"tpr": "tpr_sd", "fpr": "fpr_sd", "mse": "mse_sd", "mean_residual": "residual_sd"}
+SPREADS = {
+    "tpr": "tpr_sd",
+    "fpr": "fpr_sd",
+    "mse": "mse_sd",
+    "rmse": "mse_sd",  # they differ where those of the MSE do
+    "mean_residual": "residual_sd",
+}
 BAND = "#fae3c8"  # behind clusters whose groups differ by more than chance
 APART = 0.56  # of a cluster's place, that its groups share
 
@@ -73,7 +79,7 @@ def plot_cluster_rates(
     """
     lines = _lines(report, attribute, effects, label)
     groups = list(dict.fromkeys(lines.loc[lines["group"] != ALL, "group"]))
-    metrics = [metric for metric in PANELS if metric in set(lines["metric"])]
+    metrics = panels_of(lines["metric"])
     enough = lines["metric"].isin(metrics) & (lines["group"] != ALL) & (lines["n"] >= fewest)
     points = lines.loc[enough & lines["value"].notna()]
     clusters = _clusters(lines, points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,12 @@ PANELS = {
     "mse": ("mean squared error", "rows"),
     "mean_residual": ("mean residual", "rows"),
 }
+
+
+def panels_of(metrics: Iterable[str]) -> list[str]:
+    """Return the metrics that have a panel, in order; of a squared error its root is enough."""
+    there = set(metrics)
+    return [m for m in PANELS if m in there and not (m == "mse" and "rmse" in there)]
 
 
 def plot_group_points(
@@ -67,8 +74,7 @@ def plot_group_points(
     ['root mean squared error (n = rows)', 'mean residual (n = rows)']
     """
     lines = _group_lines(report, effects, clusters, label)
-    there = set(lines["metric"])
-    metrics = [m for m in PANELS if m in there and not (m == "mse" and "rmse" in there)]
+    metrics = panels_of(lines["metric"])
     attributes = list(dict.fromkeys(lines["attribute"]))
     sizes = [lines.loc[lines["attribute"] == name, "group"].nunique() for name in attributes]
     figure = empty_figure(9.0, 1.1 + sum(0.3 * size + 0.35 for size in sizes))
