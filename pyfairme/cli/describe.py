@@ -20,7 +20,12 @@ from pyfairme.inference.posterior_draws import INTERCEPT
 from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
 from pyfairme.report.display.short_number import short_number
-from pyfairme.report.display.training_phrases import adversaries_skill, group_sizes, loss_reached
+from pyfairme.report.display.training_phrases import (
+    adversaries_skill,
+    group_sizes,
+    learned_by_heart,
+    loss_reached,
+)
 
 LABEL = 15
 MANY = 12
@@ -145,18 +150,10 @@ def describe_fit(model: Model, rows: int, seconds: float) -> str:
     reached = loss_reached(last.to_dict())
     text = f"Trained on {rows:,} rows for {last['epoch']:.0f} epochs in {seconds:.0f} s: {reached}."
     lines = [textwrap.fill(text, WIDTH)]
-    if _learned_by_heart(last):
-        lines.append(
-            "The loss on validation rows is much larger: a smaller network (--hidden 16) or\n"
-            "  fewer steps (--epochs, --min-steps) may predict better."
-        )
+    if said := learned_by_heart(last.to_dict(), "--hidden 16", "--epochs, --min-steps"):
+        lines.append(textwrap.fill(f"T{said[1:]}", WIDTH, subsequent_indent="  "))
     lines += [textwrap.fill(line, WIDTH, subsequent_indent="  ") for line in _more(model, last)]
     return "\n".join(lines)
-
-
-def _learned_by_heart(last: Any) -> bool:
-    training, validation = float(last["mixed"]), float(last.get("validation/mixed", np.nan))
-    return validation > training + 0.25 * abs(training)
 
 
 def _more(model: Model, last: pd.Series) -> Iterator[str]:

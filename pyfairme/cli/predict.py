@@ -180,9 +180,9 @@ def _news(model: Model, frame: pd.DataFrame, found: pd.DataFrame, effects: str) 
     if not rows:
         return []
     done = {
-        "infer": "their effects are guessed from the known clusters that their rows resemble",
+        "infer": "their effects are guessed from the seen clusters that their rows resemble",
         "population": "they are treated as average clusters",
-        "sample": "their effects are drawn from the spread between known clusters",
+        "sample": "their effects are drawn from the spread between seen clusters",
     }[model.unseen]
     if effects == "fixed":
         done = "fixed effects do not use the cluster"
@@ -192,4 +192,4 @@ def _news(model: Model, frame: pd.DataFrame, found: pd.DataFrame, effects: str) 
         if labels:
             more = f" and {len(labels) - SHOWN} more" if len(labels) > SHOWN else ""
             texts.append(f"{name}: {', '.join(listed(labels[:SHOWN]))}{more}")
-    return [f"{rows:,} rows are of new clusters ({'; '.join(texts)}): {done}."]
+    return [f"{rows:,} rows are of unseen clusters ({'; '.join(texts)}): {done}."]

@@ -1,4 +1,4 @@
-"""Decisions counted by group and outcome, and the four rates read off them."""
+"""Decisions counted by group and outcome, and the rates read off them."""
 
 from numpy.typing import ArrayLike
 
@@ -56,6 +56,11 @@ def selection_rate(sums: Floats) -> Floats:
     return ratio(sums[..., 1].sum(-1), sums[..., 0].sum(-1))
 
 
+def base_rate(sums: Floats) -> Floats:
+    """Return the share of positives of each group, as observed: no decision enters it."""
+    return ratio(sums[..., 1, 0], sums[..., 0].sum(-1))
+
+
 def accuracy(sums: Floats) -> Floats:
     """Return the rate of right decisions of each group, NaN without rows."""
     right = sums[..., 1, 1] + sums[..., 0, 0] - sums[..., 0, 1]
@@ -100,4 +105,5 @@ METRICS = (
     ),
     Metric("selection_rate", "classification", "group", confusion, selection_rate, kind="rate"),
     Metric("accuracy", "classification", "group", confusion, accuracy, kind="rate"),
+    Metric("base_rate", "classification", "group", confusion, base_rate, kind="rate"),
 )

@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
+from pyfairme.plots.style import (
+    COLOURS,
+    GREY,
+    empty_figure,
+    finish_axes,
+    name_panels,
+    tick_names,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+OBSERVED = "base_rate"  # no error of the model: what its errors are read beside
 PANELS = {
     "tpr": ("true positive rate", "positives"),
     "fpr": ("false positive rate", "negatives"),
@@ -36,8 +44,9 @@ def plot_group_points(
     clusters: str = "seen",
     label: Any = None,
     title: str = "Rates by group",
+    width: float = 9.0,
 ) -> Figure:
-    """Draw TPR and FPR (regression: RMSE and mean residual) of every group of one report.
+    """Draw base rate, TPR and FPR (regression: RMSE and mean residual) of every group of a report.
 
     Parameters
     ----------
@@ -49,14 +58,16 @@ def plot_group_points(
         Of more than two classes the one to draw against the rest; None: the first.
     title
         Heading of the figure.
+    width
+        Of the figure, in inches.
 
     Returns
     -------
     Figure
         A row of panels per attribute, a point per group with the report's interval; n counts the
-        positives (negatives, rows) that the point rests on. A report without the RMSE, which is in
-        the unit of y, has the MSE instead. Groups with fewer than 30 are grey. The
-        dotted line is the mean over groups.
+        rows (positives, negatives) that the point rests on. Rates share one axis. A report without
+        the RMSE, which is in the unit of y, has the MSE instead. Groups with fewer than 30 are
+        grey. The dotted line is the mean over groups.
 
     Raises
     ------
@@ -70,36 +81,36 @@ def plot_group_points(
     >>> lines = regression_report_frame([1, 2, 3, 4], [1, 2, 3, 6], sensitive=sex, rng=0, n_boot=9)
     >>> lines = lines.assign(**{"effects": "mixed", "clusters": "seen", "class": ""})
     >>> figure = plot_group_points(lines)  # of an estimator: what `fairness_report` returns
-    >>> [axes.get_title() for axes in figure.axes]
+    >>> [axes.get_title().strip() for axes in figure.axes]
     ['root mean squared error (n = rows)', 'mean residual (n = rows)']
     """
     lines = _group_lines(report, effects, clusters, label)
     metrics = panels_of(lines["metric"])
+    rates = not {"rmse", "mse"} & set(metrics)
+    titles = [f"{name} (n = {counted})" for name, counted in (PANELS[m] for m in metrics)]
+    if OBSERVED in set(lines["metric"]):
+        metrics = [OBSERVED, *metrics]
+        titles = [t.replace(" (", "\n(") for t in ("base rate, observed (n = rows)", *titles)]
     attributes = list(dict.fromkeys(lines["attribute"]))
     sizes = [lines.loc[lines["attribute"] == name, "group"].nunique() for name in attributes]
-    figure = empty_figure(9.0, 1.1 + sum(0.3 * size + 0.35 for size in sizes))
+    figure = empty_figure(width, 1.1 + sum(0.3 * size + 0.45 for size in sizes))
     panels = figure.subplots(
-        len(attributes), len(metrics), sharex="col", sharey="row", squeeze=False,
+        len(attributes), len(metrics), sharex=True if rates else "col", sharey="row", squeeze=False,
         height_ratios=[size + 0.5 for size in sizes],
     )  # fmt: skip
-    names = tick_names(attributes, blanks=True)
-    for row, attribute, shown in zip(panels, attributes, names, strict=True):
+    for row, attribute in zip(panels, attributes, strict=True):
         for axes, metric in zip(row, metrics, strict=True):
             chosen = (lines["attribute"] == attribute) & (lines["metric"] == metric)
             _points(axes, lines.loc[chosen])
-        row[0].set_ylabel(shown, fontsize=9)
         row[0].invert_yaxis()
-    for axes, metric in zip(panels[0], metrics, strict=True):
-        name, counted = PANELS[metric]
-        axes.set_title(f"{name} (n = {counted})", fontsize=9)
-    figure.align_ylabels(panels[:, 0])
+    name_panels(panels, attributes, titles)
     figure.suptitle(title, fontsize=11)
     return figure
 
 
 def _group_lines(report: pd.DataFrame, effects: str, clusters: str, label: Any) -> pd.DataFrame:
     chosen = (report["effects"] == effects) & (report["clusters"] == clusters)
-    chosen &= report["metric"].isin(list(PANELS)) & (report["group"] != "all")
+    chosen &= report["metric"].isin([OBSERVED, *PANELS]) & (report["group"] != "all")
     lines = pd.DataFrame(report).loc[chosen]
     if len(lines):
         wanted = lines["class"].iloc[0] if label is None else label

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pyfairme.plots.style import COLOURS, GREY, empty_figure, finish_axes, tick_names
+from pyfairme.plots.style import (
+    COLOURS,
+    GREY,
+    empty_figure,
+    finish_axes,
+    name_panels,
+    tick_names,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,24 +70,20 @@ def plot_group_rates(
     titles = RATES if set(first["metric"]) & set(RATES) else ERRORS
     attributes = list(dict.fromkeys(first["attribute"]))
     sizes = [first.loc[first["attribute"] == name, "group"].nunique() for name in attributes]
-    figure = empty_figure(9.0, 1.4 + sum(0.36 * size + 0.4 for size in sizes))
+    figure = empty_figure(9.0, 1.4 + sum(0.36 * size + 0.5 for size in sizes))
     panels = figure.subplots(
-        len(attributes), 2, sharex="col", sharey="row", squeeze=False, height_ratios=sizes
-    )
-    names_of = tick_names(attributes, blanks=True)
-    for row, attribute, shown in zip(panels, attributes, names_of, strict=True):
+        len(attributes), 2, sharex=True if titles is RATES else "col", sharey="row", squeeze=False,
+        height_ratios=sizes,
+    )  # fmt: skip
+    for row, attribute in zip(panels, attributes, strict=True):
         for axes, metric in zip(row, titles, strict=True):
             one, two = (
                 frame[(frame["attribute"] == attribute) & (frame["metric"] == metric)]
                 for frame in (first, second)
             )
             _panel(axes, one.set_index("group"), two.set_index("group"), names)
-        row[0].set_ylabel(shown, fontsize=9)
         row[0].invert_yaxis()
-    for axes, (name, counted) in zip(panels[0], titles.values(), strict=True):
-        axes.set_title(f"{name} (n = {counted})", fontsize=9)
-        axes.set_xmargin(0.04)
-    figure.align_ylabels(panels[:, 0])
+    name_panels(panels, attributes, (f"{name} (n = {n})" for name, n in titles.values()))
     figure.suptitle(title, fontsize=11)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2,
                   frameon=False, fontsize=9)  # fmt: skip

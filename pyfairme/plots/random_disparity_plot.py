@@ -75,8 +75,9 @@ def plot_random_disparity(
                 f"The model {name!r} judged other groups than {next(iter(chosen))!r}: call "
                 "random_disparity with the same rows and attributes. [other-rows]"
             )
-    place, heads, height = _layout(first["attribute"])
     step = 0.22 * len(named) + 0.12
+    head = 1 + 0.13 * len(named) / step  # the name, and below it a line for each model
+    place, heads, height = _layout(first["attribute"], head)
     figure = empty_figure(7.0, 1.3 + step * height + 0.2 * (len(named) > 1))
     axes = figure.subplots()
     for index, (name, lines) in enumerate(chosen.items()):
@@ -122,13 +123,13 @@ def _groups(lines: pd.DataFrame, measure: str) -> Any:
     return lines[(lines["measure"] == measure) & (lines["group"] != "all")]
 
 
-def _layout(attributes: Iterable[str]) -> tuple[np.ndarray, dict[str, float], float]:
-    """Places of groups and of headings, from the top down, and the height in lines."""
+def _layout(attributes: Iterable[str], head: float) -> tuple[np.ndarray, dict[str, float], float]:
+    """Places of groups and of headings of that height, from the top down, and the whole height."""
     place, heads, at = [], {}, 0.0
     for attribute in attributes:
         if attribute not in heads:
             heads[attribute] = at + (0.4 if heads else 0.0)
-            at = heads[attribute] + 1
+            at = heads[attribute] + head
         place.append(at)
         at += 1
     return np.array(place), heads, at
@@ -160,9 +161,9 @@ def _write(
                 text = f"SD {line.value:.3f} ({line.low:.3f} to {line.high:.3f})"
                 text += f", by chance up to {line.null_high:.3f}"
                 parts.append(f"{name}: {text}" if name else text)
-        axes.text(0.01, at, shown[attribute], transform=side, fontsize=8.5, weight="bold",
-                  va="center")  # fmt: skip
-        axes.text(0.99, at, "\n".join(parts), transform=side, fontsize=6.5, color=GREY,
-                  va="center", ha="right", linespacing=1.1,
-                  bbox={"color": "white", "pad": 1.0})  # fmt: skip
+        box = {"color": "white", "pad": 1.0}
+        axes.text(0.01, at - 0.1, shown[attribute], transform=side, fontsize=8.5, weight="bold",
+                  va="center", bbox=box)  # fmt: skip
+        axes.text(0.01, at + 0.25, "\n".join(parts), transform=side, fontsize=6.5, color=GREY,
+                  va="top", linespacing=1.1, bbox=box)  # fmt: skip
     finish_axes(axes, "x")

@@ -57,6 +57,23 @@ def finish_axes(axes: Axes, grid: Literal["both", "x", "y"]) -> None:
     axes.tick_params(labelsize=8)
 
 
+def name_panels(panels: Any, attributes: Iterable[str], titles: Iterable[str]) -> None:
+    """Write attributes above their row of panels, and titles above the columns.
+
+    Parameters
+    ----------
+    panels
+        Axes, shape (attributes, titles).
+    attributes, titles
+        Of the rows and of the columns. A row's stands above its first panel, where a long name has
+        room, a line below the titles.
+    """
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set_title(f"{title}\n", fontsize=9)
+    for row, name in zip(panels, tick_names(attributes, blanks=True), strict=True):
+        row[0].set_title(name, loc="left", fontsize=9, fontweight="bold")
+
+
 def tick_names(names: Iterable[Any], *, blanks: bool = False) -> list[str]:
     """Return names as the labels of an axis, one for each, see `short_names`."""
     names = [str(name) for name in names]

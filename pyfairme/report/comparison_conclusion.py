@@ -13,7 +13,7 @@ from pyfairme.report.display.short_number import short_number
 
 SPREADS = ("tpr_sd", "fpr_sd")
 PRICE = "balanced_accuracy"
-CLUSTERS = {"seen": "known clusters", "unseen": "new ones"}
+CLUSTERS = {"seen": "seen clusters", "unseen": "unseen ones"}
 
 
 def comparison_conclusion(table: pd.DataFrame, names: tuple[str, str]) -> tuple[str, str]:
@@ -29,8 +29,8 @@ def comparison_conclusion(table: pd.DataFrame, names: tuple[str, str]) -> tuple[
     Returns
     -------
     tuple
-        A sentence on the spreads of error rates over groups in known clusters, and one on the
-        accuracy in known and in new ones.
+        A sentence on the spreads of error rates over groups in seen clusters, and one on the
+        accuracy in seen and in unseen ones.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def comparison_conclusion(table: pd.DataFrame, names: tuple[str, str]) -> tuple[
     >>> gain.split("; ")[1]
     'TPR SD of sex, the widest, from .090 to .010.'
     >>> cost
-    'The price: balanced accuracy goes from .800 to .790 in known clusters.'
+    'The price: balanced accuracy goes from .800 to .790 in seen clusters.'
     """
     mixed = table.loc[table["effects"] == "mixed"]
     return _gain(mixed.loc[mixed["clusters"] == "seen"], names), _cost(mixed)

@@ -33,7 +33,7 @@ def test_new_clusters_are_counted_and_named(call, model, later, out):
     found = pd.read_csv(out)
     assert (~found["cluster_seen"]).tolist() == (pd.read_csv(later)["branch"] == "b9").tolist()
     output = " ".join(result.output.split())
-    assert "Note. 30 rows are of new clusters (branch: b9): their effects are guessed" in output
+    assert "Note. 30 rows are of unseen clusters (branch: b9): their effects are guessed" in output
     assert "probability: of the class yes" in output
 
 

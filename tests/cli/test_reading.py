@@ -76,7 +76,7 @@ def test_later_tables_are_read_alike(german, call):
             "predict", folder / "m", folder / name, "--keep", "branch", "--out", out, *given
         )
         assert result.exit_code == 0, result.output
-        assert "new clusters" not in result.output
+        assert "unseen clusters" not in result.output
         assert "levels unknown" not in result.output
         outs.append(pd.read_csv(out, dtype={"branch": str}))
     assert outs[0]["branch"].tolist() == ["01", "1", "01"]

@@ -73,8 +73,9 @@ def test_the_columns_and_the_rows_are_those_promised(frame):
     assert set(of_coin.metric) == {*disparities, "counterfactual_gap"}
     cells = frame[(frame.attribute == "group") & (frame.group != "all")]
     assert set(cells.group) == {"big", "mid", "tiny", "void"}
-    assert set(cells.metric) == {"tpr", "fpr", "selection_rate", "accuracy", "calibration_error"}
-    assert len(cells) == 4 * 5
+    rates = {"tpr", "fpr", "selection_rate", "accuracy", "base_rate", "calibration_error"}
+    assert set(cells.metric) == rates
+    assert len(cells) == 4 * len(rates)
 
 
 def test_values_are_those_of_the_public_functions(table, frame):
@@ -99,6 +100,9 @@ def test_values_are_those_of_the_public_functions(table, frame):
     assert line(frame, "coin", "counterfactual_gap")["value"] == pytest.approx(gap)
     mid = table[(table.group == "mid") & (table.y == 1)]
     assert line(frame, "group", "tpr", "mid")["value"] == pytest.approx(mid.pred.mean())
+    happened = line(frame, "group", "base_rate", "big")
+    assert happened["value"] == pytest.approx(table[table.group == "big"].y.mean())
+    assert happened["low"] < happened["value"] < happened["high"]
 
 
 def test_n_is_what_the_value_rests_on(table, frame):

@@ -17,10 +17,12 @@ from pyfairme.report.card.cautions import cramers_v
 from pyfairme.report.card.section import Section
 from pyfairme.report.card.sections import EVERY_LINE
 from pyfairme.report.display.facts import Fields, Finding, Findings, Grid
+from pyfairme.report.display.short_number import short_number
 from tests.report.display.test_facts import HOSTILE, Parsed
 
 SECTIONS = [
-    "Model details", "Intended use", "Factors", "Metrics", "Evaluation data", "Training data",
+    "Summary", "Model details", "Intended use", "Factors", "Metrics", "Evaluation data",
+    "Training data",
     "Quantitative analyses", "Ethical considerations", "Caveats and recommendations",
 ]  # fmt: skip
 QUICK = {"guide": "mean_field", "hidden": (), "min_steps": 100, "epochs": 1, "random_state": 0}
@@ -144,6 +146,42 @@ def test_cautions_say_what_was_found(made):
     assert cramers_v(unequal) < 0.5 == pytest.approx(np.sqrt(20 / 80))  # less than uncorrected
 
 
+def test_the_first_screen_says_what_was_found(made):
+    _, X, y, card = made
+    assert "Judged on 360 rows by who (3 groups)." in card.lead
+    verdict, base, *_ = card.sections[0].parts
+    frame = card.tables["fairness_report"].query("effects == 'mixed' and clusters == 'seen'")
+    spread = frame.query("group == 'all' and attribute == 'who'").set_index("metric")
+    more = any(spread.loc[m, "value"] > spread.loc[m, "null_high"] for m in ("tpr_sd", "fpr_sd"))
+    (said,) = [item for item in verdict.items if "error rates" in item.text]
+    assert (said.tone == "warn") == more == said.text.startswith("error rates differ by more than")
+    rates = frame.query("metric == 'base_rate'").set_index("group")["value"]
+    selected = frame.query("metric == 'selection_rate'").set_index("group")["value"]
+    for group in GROUPS:
+        observed = (y[X["who"] == group] == 1).mean()
+        assert rates[group] == pytest.approx(observed)
+        assert short_number(observed) in base.items[0].text
+        assert f"and {short_number(selected[group])}" in base.items[0].text
+    assert "cannot show a biased outcome" in base.items[-1].text
+    page = card.html
+    assert page.index("<figure>") < page.index("Model details") < page.index("Reproducibility")
+
+
+def test_probabilities_outside_their_interval_are_cautioned_of(made, monkeypatch):
+    clf, X, y, _ = made
+    group = GROUPS[1]
+    rose = y.where(X["who"] != group, clf.classes_[1])
+    monkeypatch.setattr("pyfairme.report.display.training_phrases.FAR_ABOVE", -10.0)
+    card = clf.card(X, rose, n_boot=0)
+    line = card.tables["calibration"].query("group == @group and bin == 'all'").iloc[0]
+    predicted, low = short_number(line["mean_predicted"]), short_number(line["low"])
+    text = f"are too low: predicted {predicted}, observed {low} to 1.00"
+    said = [item for part in card.sections[0].parts for item in part.items]
+    assert any(item.tone == "warn" and text in item.text for item in said)
+    assert any(text in item.text for item in card.sections[-1].parts[1].items)
+    assert any(item.subject == "training" and "far above" in item.text for item in said)
+
+
 def test_markdown_shows_names_as_they_are():
     name = "<script> | *a* _b_ [c](d) `e`\n# f"
     parts = (Findings("H", (Finding(name, name, "warn"),)), Fields("", ((name, name),)),
@@ -162,7 +200,7 @@ def test_markdown_and_json_have_every_section(made, tmp_path):
     assert EVERY_LINE in text
     told = json.loads(card.save(tmp_path / "card.json").read_text("utf-8"))
     assert [section["name"] for section in told["sections"]] == SECTIONS
-    assert card.facts.parts[0].heading == "Model details: Model"
+    assert card.facts.parts[0].heading == "Summary: Verdict"
     with pytest.raises(ValueError, match=r"\.html, \.md, \.json; got the name 'card\.pdf'"):
         card.save(tmp_path / "card.pdf")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from pyfairme.report.card.section import Section
 from pyfairme.report.display.facts import Amount, Cell, Fields, Findings, Part, Span, Tally
 
-FORMAT = 1  # of the file: raised when names in it change
+FORMAT = 2  # of the file: raised when names in it change
 
 
 def card_json(
@@ -55,7 +55,8 @@ def _part(part: Part) -> dict[str, Any]:
         case Findings():
             return found | {"findings": [item._asdict() for item in part.items]}
         case Fields():
-            return found | {"fields": [{"name": n, "text": text} for n, text in part.items]}
+            fields = [{"name": n, "text": text} for n, text in part.items]
+            return found | {"fields": fields, "note": part.note}
         case _:
             rows = [[_cell(cell) for cell in row] for row in part.rows]
             return found | {"columns": list(part.columns), "rows": rows, "note": part.note}

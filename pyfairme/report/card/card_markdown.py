@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pyfairme.report.card.section import Section, filled
 from pyfairme.report.display.facts import Fields, Findings, Part
 from pyfairme.report.display.facts_html import visible
-from pyfairme.report.display.facts_text import cell_text
+from pyfairme.report.display.facts_text import cell_texts
 from pyfairme.report.markdown import markdown_table
 
 MOST_ROWS = 300
@@ -48,9 +48,11 @@ def _part(part: Part) -> Iterator[str]:
                 warning = "⚠ " if item.tone == "warn" else ""
                 yield f"- {warning}{subject}{_text(item.text)}"
         case Fields():
+            if part.note:
+                yield from (_text(part.note), "")
             yield from (f"- **{_text(name)}**: {_text(text)}" for name, text in part.items)
         case _:
-            rows = [[_text(cell_text(cell)) for cell in row] for row in part.rows[:MOST_ROWS]]
+            rows = [[_text(text) for text in row] for row in cell_texts(part)[:MOST_ROWS]]
             yield markdown_table(part.columns, rows)
             if len(part.rows) > MOST_ROWS:
                 yield from ("", f"and {len(part.rows) - MOST_ROWS:,} more, which JSON has.")

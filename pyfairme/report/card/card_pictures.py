@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -14,15 +14,18 @@ from pyfairme.metrics.names import ALL
 from pyfairme.plots.caterpillar import plot_caterpillar
 from pyfairme.plots.group_points import plot_group_points
 from pyfairme.plots.random_disparity_plot import plot_random_disparity
+from pyfairme.report.card.card_summary import SUMMARY
 from pyfairme.report.card.evidence import CardEvidence
 from pyfairme.report.display.fairness_facts import BLOCKS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+MOST_AT_FIRST = 20  # groups whose rates are drawn in the summary; of more further down
+BESIDE_TEXT = 7.2  # inches
 MOST_GROUPS = 60  # beyond, names would overlap
 MOST_CLUSTERS = 20  # at either end
-DPI = 110
+DPI = 130
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,12 @@ def card_pictures(evidence: CardEvidence) -> Iterator[CardPicture]:
     block = str(evidence.report["clusters"].iloc[0])
     if 0 < groups <= MOST_GROUPS:
         title = f"Rates by group, {BLOCKS[block]}"
-        figure = plot_group_points(evidence.report, clusters=block, title=title)
         several = len(set(evidence.report["clusters"])) > 1
         heading = f"Rates of every group: {BLOCKS[block]}" if several else "Rates of every group"
-        yield _drawn(heading, title, figure)
+        first = groups <= MOST_AT_FIRST
+        size: Any = {"width": BESIDE_TEXT} if first else {}
+        figure = plot_group_points(evidence.report, clusters=block, title=title, **size)
+        yield _drawn(SUMMARY if first else heading, title, figure)
     effects = pd.DataFrame() if evidence.hides else evidence.estimator.cluster_effects_
     for factor in dict.fromkeys(effects["factor"]) if len(effects) else ():
         lines = effects.loc[effects["factor"] == factor]

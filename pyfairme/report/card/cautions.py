@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.columns import MISSING, NEW_LEVEL
+from pyfairme.data.columns import MISSING, NEW_LEVEL, label_of
 from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.metrics.report_notes import SMALL
 from pyfairme.report.card.evidence import CardEvidence
@@ -40,11 +41,12 @@ def cautions(evidence: CardEvidence) -> Iterator[Finding]:
             "show them by subtraction is left out: lines and effects of single clusters, what "
             "random effects do to groups, sizes of groups in training"
             + (
-                " and, over known and new clusters together, calibration by group."
+                " and, over seen and unseen clusters together, calibration by group."
                 if evidence.judged.sensitive and not evidence.groups
                 else "."
             ),
         )
+    yield from _biased_probabilities(evidence)
     yield from _small_groups(evidence)
     yield from _unknown_groups(evidence)
     yield from _overlap(evidence)
@@ -57,6 +59,40 @@ def cautions(evidence: CardEvidence) -> Iterator[Finding]:
         )
     if evidence.judged.sensitive:
         yield Finding("counterfactual gap", FLIP)
+
+
+def _biased_probabilities(evidence: CardEvidence) -> Iterator[Finding]:
+    """Say for which groups predictions are wrong on average: observed ones leave them out."""
+    frame: Any = evidence.calibration
+    if frame.empty:
+        lines: Any = evidence.report.frame
+        lines = lines.loc[(lines["metric"] == "mean_residual") & (lines["effects"] == "mixed")]
+        off = lines.loc[(lines["low"] > 0) | (lines["high"] < 0)]
+        off = off.assign(over=off["value"] < 0)
+    else:
+        whole = frame.loc[frame["bin"] == ALL]
+        over = whole["mean_predicted"] > whole["high"]
+        off = whole.loc[over | (whole["mean_predicted"] < whole["low"])].assign(over=over)
+    what = "predictions" if frame.empty else "probabilities"
+    several = "class" in off and not frame.empty and frame["class"].nunique() > 1
+    for attribute, lines in off.groupby("attribute", sort=False):
+        said = []
+        for line in lines.head(MOST_NAMED).to_dict("records"):
+            of = "" if attribute == ALL else f" of {listed_name(str(line['group']))}"
+            of += f" for class {listed_name(label_of(line['class']))}" if several else ""
+            way = "high" if line["over"] else "low"
+            said.append(f"{what}{of} are too {way}: {_beside(line)}")
+        more = f"; and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""
+        subject = "calibration" if attribute == ALL else listed_name(str(attribute))
+        cure = "recalibrate on rows held out, or do not read them as frequencies"
+        yield Finding(subject, f"{'; '.join(said)}{more}. Before use, {cure}.", "warn")
+
+
+def _beside(line: Any) -> str:
+    low, high = short_number(float(line["low"])), short_number(float(line["high"]))
+    if "mean_predicted" not in line:
+        return f"outcome less prediction {short_number(float(line['value']))} ({low} to {high})"
+    return f"predicted {short_number(float(line['mean_predicted']))}, observed {low} to {high}"
 
 
 def _small_groups(evidence: CardEvidence) -> Iterator[Finding]:

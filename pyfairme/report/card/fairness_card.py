@@ -17,6 +17,7 @@ from pyfairme.report.card.card_html import card_html
 from pyfairme.report.card.card_json import card_json
 from pyfairme.report.card.card_markdown import card_markdown
 from pyfairme.report.card.card_pictures import CardPicture, card_pictures
+from pyfairme.report.card.card_summary import judged_by
 from pyfairme.report.card.evidence import gather
 from pyfairme.report.card.section import Section
 from pyfairme.report.card.sections import card_sections
@@ -37,7 +38,7 @@ class FairnessCard:
     title, lead
         What it is of, in short.
     sections
-        The sections of a model card (Mitchell et al. 2019).
+        A summary, then the sections of a model card (Mitchell et al. 2019).
     tables
         The tidy frames that its numbers are of, by name.
     pictures
@@ -102,9 +103,9 @@ class FairnessCard:
     def __repr__(self) -> str:
         said = [
             replace(part, heading=part.heading or section.name)
-            for section in (self.sections[-3], self.sections[-1])  # verdicts and cautions
+            for section in (self.sections[0], self.sections[-1])  # verdicts and all cautions
             for part in section.parts
-            if isinstance(part, Findings)
+            if isinstance(part, Findings) and part.heading != "Cautions"
         ]
         end = 'The whole card: card.save("card.html"), "card.md" or "card.json".'
         return f"{Facts(self.title, self.lead, tuple(said))}\n\n{end}"
@@ -158,10 +159,9 @@ def fairness_card(
     evidence = gather(estimator, X, y, attributes, **options)
     name = type(estimator).__name__
     made = f"{datetime.now(tz=UTC):%Y-%m-%d}"
-    judged = f"Judged on {len(evidence.judged.y):,} rows. Made on {made}."
     return FairnessCard(
         f"Fairness card of a {name}",
-        f"{evidence.facts.lead} {judged}",
+        f"{judged_by(evidence, y)} Made on {made}.",
         card_sections(evidence, intended_use),
         evidence.tables,
         tuple(card_pictures(evidence)),

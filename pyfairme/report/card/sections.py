@@ -13,6 +13,7 @@ from pyfairme.data.chosen_levels import EVERY_LEVEL
 from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
+from pyfairme.report.card.card_summary import card_summary
 from pyfairme.report.card.cautions import cautions
 from pyfairme.report.card.evidence import MOST_CLUSTERS, CardEvidence
 from pyfairme.report.card.reproducibility import reproducibility
@@ -33,10 +34,24 @@ from pyfairme.report.display.short_number import short_number
 
 EVERY_LINE = "Every line of the report"
 MOST_EFFECTS = 40  # clusters whose effects are shown; of more the extremes
+CLUSTER_EFFECTS = (
+    "How a cluster differs from the average one with the covariates held equal, on the link scale "
+    "(of two classes log-odds); 90 % posterior intervals. By how much predictions change if the "
+    "same rows are put in another cluster is another question: pf.explain.avg_comparisons answers "
+    "it in units of the prediction, by default with 90 % intervals too. A cluster can stand out in "
+    "one answer and not in the other."
+)
 MOST_PARTS = 30  # of clusters in what random effects do to a group
 WEIGHTS = ("fairness_weight", "fairness_on", "cluster_weight", "fixed_weight", "kl_weight")
+FITTING = ("guide", "training")
+FOR_FITTERS = (
+    "For those who fit models: whether the intervals of the random effects can be trusted (guide), "
+    "how training ended, and how much each aim counted in it (the weights)."
+)
 NOT_STATED = "not stated: give intended_use=..., in the words of who answers for the model"
+ELSEWHERE = ("Further", "Verdict", "Base rates")  # in the summary, or in every line
 MEANINGS = (
+    ("base rate", "share of a group whose outcome was positive, as observed"),
     ("TPR, FPR", "share of positives, and of negatives, that are decided as positive"),
     ("SD", "standard deviation of a rate over groups; 0 where all groups are alike"),
     ("by chance", "what groups that are treated alike show in a table of this size: mean and "
@@ -44,6 +59,7 @@ MEANINGS = (
     ("counterfactual gap", "mean change of the prediction when the attribute alone is changed"),
     ("fixed, random, mixed", "predictions by what holds in all clusters, by the clusters' own "
      "effects, and by both; the mixed ones are used"),
+    ("seen, unseen clusters", "those that training had rows of, and others"),
 )  # fmt: skip
 
 
@@ -60,7 +76,8 @@ def card_sections(evidence: CardEvidence, intended_use: str = "") -> tuple[Secti
     found = fairness_facts(evidence.report)
     said = [part for part in found.parts if part.heading.startswith("Verdict")]
     return (
-        Section("Model details", (evidence.part("Model"), _weights(evidence))),
+        card_summary(evidence),
+        Section("Model details", tuple(_model(evidence))),
         Section("Intended use", (Fields("", tuple(_use(evidence, intended_use))),)),
         Section("Factors", tuple(_factors(evidence))),
         Section("Metrics", (Fields("", (*MEANINGS, *_decision(evidence))),)),
@@ -76,9 +93,14 @@ def card_sections(evidence: CardEvidence, intended_use: str = "") -> tuple[Secti
     )  # fmt: skip
 
 
-def _weights(evidence: CardEvidence) -> Fields:
+def _model(evidence: CardEvidence) -> Iterator[Fields]:
+    """Yield what the model is, and apart from it what only those who fit models know of."""
+    items: tuple[tuple[str, str], ...] = evidence.part("Model").items  # type: ignore[union-attr]
+    yield Fields("Model", tuple(item for item in items if item[0] not in FITTING))
     given = evidence.estimator.get_params(deep=False)
-    return Fields("Weights of the loss", tuple((name, _text(given[name])) for name in WEIGHTS))
+    weights = tuple((name, _text(given[name])) for name in WEIGHTS)
+    own = tuple(item for item in items if item[0] in FITTING)
+    yield Fields("How it was fitted", (*own, *weights), FOR_FITTERS, True)
 
 
 def _text(value: Any) -> str:
@@ -120,7 +142,7 @@ def _factors(evidence: CardEvidence) -> Iterator[Part]:
     if evidence.estimator.fit_.spec.factors:
         new = pd.Series(evidence.judged.cluster[~evidence.judged.seen]).nunique()
         text = f"{len(clusters):,}, of {int(clusters.min()):,} to {int(clusters.max()):,} rows"
-        fields = (("clusters here", text), ("new clusters", f"{new:,}"))
+        fields = (("clusters here", text), ("unseen clusters", f"{new:,}"))
         yield Fields("Clusters", fields)
 
 
@@ -134,7 +156,7 @@ def _decision(evidence: CardEvidence) -> Iterator[tuple[str, str]]:
 def _evaluation(evidence: CardEvidence) -> Iterator[Part]:
     judged = evidence.judged
     seen, n = int(judged.seen.sum()), len(judged.y)
-    fields = [("rows", f"{n:,}: {seen:,} of known clusters, {n - seen:,} of new ones")]
+    fields = [("rows", f"{n:,}: {seen:,} of seen clusters, {n - seen:,} of unseen ones")]
     if judged.weight is not None:
         low, high = judged.weight.min(), judged.weight.max()
         said = f"rows count {low:.3g} to {high:.3g}; calibration counts them alike"
@@ -154,7 +176,7 @@ def _evaluation(evidence: CardEvidence) -> Iterator[Part]:
 
 
 def _analyses(evidence: CardEvidence, fairness: tuple[Part, ...]) -> Iterator[Part]:
-    yield from (part for part in fairness if not part.heading.startswith("Further"))
+    yield from (part for part in fairness if not part.heading.startswith(ELSEWHERE))
     yield from _calibration(evidence)
     if evidence.estimator.fit_.spec.factors:
         if not evidence.hides:
@@ -196,7 +218,7 @@ def _calibration(evidence: CardEvidence) -> Iterator[Grid]:
     whole = frame["bin"] == ALL
     for lines, heading, extra, note in (
         (frame.loc[whole], "Calibration by group", (),
-         "All rows, known and new clusters. A group whose predicted mean lies outside the "
+         "All rows, seen and unseen clusters. A group whose predicted mean lies outside the "
          "interval gets probabilities that are wrong on average."),
         (frame.loc[~whole], "Calibration by group and predicted probability", ("bin",),
          "Bins hold equally many rows of a group."),
@@ -214,7 +236,7 @@ def _calibration(evidence: CardEvidence) -> Iterator[Grid]:
 def _effects(frame: pd.DataFrame) -> Grid:
     several = _classes(frame)
     lines = frame.sort_values("mean", kind="stable", ascending=False)
-    note = "On the link scale; 90 % posterior intervals."
+    note = CLUSTER_EFFECTS
     if len(lines) > MOST_EFFECTS:
         ends = [lines.head(MOST_EFFECTS // 2), lines.tail(MOST_EFFECTS // 2)]
         note += f" The {MOST_EFFECTS} most extreme of {len(lines):,}."

@@ -88,7 +88,7 @@ def _table(lines: pd.DataFrame, names: tuple[str, str], heading: str, *, folded:
             Amount(float(line["value"])),
             Amount(float(line["value_other"])),
             Amount(float(line["change"])),
-            "within chance" if _within_chance(line) else better.get(line["better"], ""),
+            "neither more than chance" if _within_chance(line) else better.get(line["better"], ""),
         )
         for line in lines.to_dict("records")
     )

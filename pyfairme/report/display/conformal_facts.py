@@ -21,7 +21,7 @@ from pyfairme.report.display.facts import (
 )
 
 LEVEL = 0.9
-BLOCKS = {"seen": "known", "unseen": "new"}
+BLOCKS = {"seen": "seen", "unseen": "unseen"}
 ASKED = "Level asked of the model: what its own intervals must claim in order to hold so many."
 COVERAGE = (
     "Coverage: the least probability that a new row of the group is covered; given these rows it "

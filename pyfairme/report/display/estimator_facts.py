@@ -24,6 +24,7 @@ from pyfairme.report.display.training_phrases import (
     MANY,
     adversaries_skill,
     group_sizes,
+    learned_by_heart,
     loss_reached,
 )
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 UNSEEN = {
-    "infer": "their effect is a mixture of those of known clusters that the row resembles",
+    "infer": "their effect is a mixture of those of seen clusters that the row resembles",
     "population": "their random part is 0",
     "sample": "their effect is drawn from the fitted prior",
     "raise": "refused",
@@ -214,7 +215,7 @@ def _model(estimator: FairMixedEffects, diagnostics: pd.DataFrame) -> Iterator[t
         how = f", chosen by {chosen.replace('_', ' ')}" if chosen else ""
         yield "threshold", f"{short_number(thresholds['mixed'])}{how}"
     if spec.factors:
-        yield "new clusters", f"{params['unseen']}: {UNSEEN[params['unseen']]}"
+        yield "unseen clusters", f"{params['unseen']}: {UNSEEN[params['unseen']]}"
     yield "training", _training(estimator.history_.iloc[-1].to_dict(), estimator.n_iter_)
 
 
@@ -300,6 +301,8 @@ def _findings(
 ) -> Iterator[Finding]:
     said = record.warnings if record else ()
     yield from map(message_finding, (s for s in said if sizes or "[tiny-groups]" not in s))
+    if said := learned_by_heart(estimator.history_.iloc[-1].to_dict()):
+        yield Finding("training", said, "warn")
     for attribute in estimator.design_.attributes if sizes else ():
         small = [
             (level, int(n))

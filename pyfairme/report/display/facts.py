@@ -49,10 +49,12 @@ class Findings:
 
 @dataclass(frozen=True)
 class Fields:
-    """Names with what is said of each."""
+    """Names with what is said of each; a note stands in front, folded: closed at first."""
 
     heading: str
     items: tuple[tuple[str, str], ...]
+    note: str = ""
+    folded: bool = False
 
 
 @dataclass(frozen=True)

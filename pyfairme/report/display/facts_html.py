@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from pyfairme.report.display.facts import Amount, Cell, Facts, Fields, Findings, Span, Tally
-from pyfairme.report.display.facts_text import cell_text
+from pyfairme.report.display.facts_text import cell_texts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -48,7 +48,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["cell"] = cell_text
+    made.filters["texts"] = cell_texts
     made.filters["plain"] = visible
     made.filters["whole"] = _attributes
     made.tests["numeric"] = lambda cell: not isinstance(cell, str)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pyfairme.metrics.names import short_names
 from pyfairme.report.display.facts import Amount, Cell, Facts, Fields, Findings, Grid, Span, Tally
-from pyfairme.report.display.short_number import short_number
+from pyfairme.report.display.short_number import TINY, short_number
 
 WIDTH = 80
 LABEL = 16
@@ -33,8 +33,40 @@ def facts_text(facts: Facts) -> str:
     return "\n\n".join(blocks)
 
 
-def cell_text(cell: Cell) -> str:
-    """Return one cell of a table as text.
+def cell_texts(grid: Grid) -> list[list[str]]:
+    """Return the cells of a table as text, with the same digits in a column and its intervals.
+
+    Examples
+    --------
+    >>> rows = ((Amount(0.024), Span(0.01, 0.04)), (Amount(-0.00023), Span(-0.001, 0.00004)))
+    >>> cell_texts(Grid("", ("value", "interval"), rows))
+    [['.024', '.010 to .040'], ['.000', '-.001 to .000']]
+    >>> cell_texts(Grid("", ("value",), ((Amount(0.00023),), (Amount(0.00004),))))
+    [['.00023'], ['4e-05']]
+    """
+    size: list[float] = []  # of each column: the largest number in it and in its intervals
+    family: list[int] = []
+    for at in range(len(grid.columns)):
+        cells = [row[at] for row in grid.rows]
+        beside = size and any(isinstance(cell, Span) for cell in cells)
+        numbers = (
+            abs(n) for cell in cells if isinstance(cell, Amount | Span) for n in cell if n == n
+        )
+        largest = max(numbers, default=0.0)
+        if beside:
+            size[-1] = max(size[-1], largest)
+        else:
+            size.append(largest)
+        family.append(len(size) - 1)
+    coarse = [size[one] >= TINY for one in family]
+    return [
+        [cell_text(cell, coarse=each) for cell, each in zip(row, coarse, strict=True)]
+        for row in grid.rows
+    ]
+
+
+def cell_text(cell: Cell, *, coarse: bool = False) -> str:
+    """Return one cell of a table as text; coarse: what would be rounded to 0 is .000.
 
     Examples
     --------
@@ -43,13 +75,17 @@ def cell_text(cell: Cell) -> str:
     """
     match cell:
         case Amount(value):
-            return short_number(value)
+            return _number(value, coarse)
         case Tally(value):
             return f"{value:,}"
         case Span(low, high):
-            return "" if low != low else f"{short_number(low)} to {short_number(high)}"
+            return "" if low != low else f"{_number(low, coarse)} to {_number(high, coarse)}"
         case str():
             return cell
+
+
+def _number(value: float, coarse: bool) -> str:
+    return ".000" if coarse and 0 < abs(value) < TINY else short_number(value)
 
 
 def _wrapped(text: str, first: str = "", rest: str = "") -> str:
@@ -72,6 +108,8 @@ def _lines(part: Findings | Fields | Grid) -> Iterator[str]:
                 said = f"{item.subject}: {item.text}" if item.subject else item.text
                 yield _wrapped(said, marks[item.tone], "    ")
         case Fields():
+            if part.note:
+                yield _wrapped(part.note, "  ", "  ")
             for name, text in part.items:
                 yield _wrapped(text, f"  {name:<{LABEL - 3}} ", " " * LABEL)
         case Grid() if part.folded:
@@ -88,9 +126,9 @@ def _table(grid: Grid) -> Iterator[str]:
     names = [short_names((str(row[at]) for row in shown if isinstance(row[at], str)), LONGEST)
              for at in range(len(grid.columns))]  # fmt: skip
     texts = [
-        [names[at][cell] if isinstance(cell, str) else cell_text(cell)
-         for at, cell in enumerate(row)]
-        for row in shown
+        [names[at][cell] if isinstance(cell, str) else text
+         for at, (cell, text) in enumerate(zip(row, said, strict=True))]
+        for row, said in zip(shown, cell_texts(grid), strict=False)
     ]  # fmt: skip
     left = [bool(shown) and isinstance(shown[0][at], str) for at in range(len(grid.columns))]
     widths = [

@@ -36,6 +36,7 @@ MAIN = (
     "set_size_sd",
 )
 RATES = {  # of a group: heading and whether its interval is shown
+    "base_rate": ("base rate", True),
     "tpr": ("TPR", True),
     "fpr": ("FPR", True),
     "selection_rate": ("selected", False),
@@ -50,12 +51,18 @@ RATES = {  # of a group: heading and whether its interval is shown
     "interval_width": ("width", False),
     "calibration_error": ("calibr. error", False),
 }
-BLOCKS = {"seen": "known clusters", "unseen": "new clusters"}
+BLOCKS = {"seen": "seen clusters", "unseen": "unseen clusters"}
 CHANCE = (
     "SD: standard deviation over groups, 0 where all are alike. By chance up to: what groups that "
     "are treated alike show in 95 of 100 tables of this size."
 )
 MOST_CLASSES = 6
+MOST_GROUPS = 5  # whose base rates are said; of more the lowest and the highest
+NOT_SEEN_HERE = (
+    "Equal error rates cannot show a biased outcome: rates given an outcome look fair even where "
+    "the outcome itself was decided unfairly."
+)
+MORE, NOT_MORE = "more than chance", "no more than chance"
 
 
 def fairness_facts(report: pd.DataFrame, effects: str | None = None) -> Facts:
@@ -107,7 +114,8 @@ def _block(
     def heading(text: str) -> str:
         return f"{text}: {where}" if where else text
 
-    yield Findings(heading("Verdict"), tuple(_verdicts(lines)))
+    yield Findings(heading("Verdict"), tuple(verdicts(lines)))
+    yield Findings(heading("Base rates"), tuple(base_rates(lines)))
     yield _accuracy(every, lines["effects"].iloc[0], heading("Accuracy"))
     spread = lines.loc[(lines["attribute"] != ALL) & (lines["group"] == ALL)]
     place = {name: at for at, name in enumerate(MAIN)}
@@ -126,7 +134,19 @@ def _block(
 # --- verdicts -----------------------------------------------------------------------------------
 
 
-def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
+def verdicts(
+    lines: pd.DataFrame, verdict: Callable[[str, pd.DataFrame], Iterable[Finding]] | None = None
+) -> Iterator[Finding]:
+    """Yield the verdict on every attribute, and what makes it worth less.
+
+    Parameters
+    ----------
+    lines
+        Of a report, of one kind of effects and clusters.
+    verdict
+        What is said of the lines of an attribute and class, whose name comes first; None: what
+        differs, by how much, and whether by more than chance.
+    """
     spread = lines.loc[(lines["attribute"] != ALL) & (lines["group"] == ALL)]
     yield from no_skill(lines)
     yield from constant_decisions(spread, "threshold='balanced_accuracy'")
@@ -139,7 +159,7 @@ def _verdicts(lines: pd.DataFrame) -> Iterator[Finding]:
         subject = listed_name(attribute)
         if len(classes) > 1:
             subject += f", class {listed_name(label_of(label))}"
-        yield from _verdict(subject, lines.loc[here])
+        yield from (verdict or verdict_of)(subject, lines.loc[here])
     if len(classes) > MOST_CLASSES:
         yield Finding("", f"{len(classes) - MOST_CLASSES} more classes are in the lines.")
     yield from chosen_groups(spread)
@@ -150,7 +170,8 @@ def _in_turn(lines: pd.DataFrame, names: list[str]) -> list[tuple[Any, ...]]:
     return list(dict.fromkeys(lines[names].itertuples(index=False, name=None)))
 
 
-def _verdict(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
+def verdict_of(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
+    """Say what differs over the groups of an attribute, by how much, and whether beyond chance."""
     spread = lines.loc[lines["group"] == ALL].set_index("metric")
     said, unequal = [], False
     for metric, (what, own) in SPREADS.items():
@@ -162,19 +183,20 @@ def _verdict(subject: str, lines: pd.DataFrame) -> Iterator[Finding]:
             said.append(f"{what} cannot be compared")
             continue
         # an SD of two groups is half of what they differ by: both are said
-        text = f"{what}: {_ends(lines.loc[lines['metric'] == own])}SD {short_number(value)}"
+        ends = ends_of(lines.loc[lines["metric"] == own])
+        text = f"{what}: {ends}{', ' * bool(ends)}SD {short_number(value)}"
         if np.isfinite(chance):
             more = value > chance
             unequal |= more
-            text += f", {'more than' if more else 'no more than'} chance ({short_number(chance)})"
+            text += f", {MORE if more else NOT_MORE} ({short_number(chance)})"
         tiny = tiny_groups(str(line["note"]))
         said.append(f"{text}, {tiny}" if tiny else text)
     if said:
         yield Finding(subject, "; ".join(said), "warn" if unequal else "plain")
 
 
-def _ends(lines: pd.DataFrame) -> str:
-    """Name the groups with the lowest and the highest rate."""
+def ends_of(lines: pd.DataFrame) -> str:
+    """Name the groups with the lowest and the highest rate; "" where fewer than two have one."""
     there = lines.loc[lines["value"].notna()]
     if len(there) < 2:
         return ""
@@ -186,7 +208,48 @@ def _ends(lines: pd.DataFrame) -> str:
         + (f" (n = {line['n']})" if line["n"] < SMALL else "")
         for name, line in zip(names, ends, strict=True)
     ]
-    return f"{' to '.join(each)}, "
+    return " to ".join(each)
+
+
+def base_rates(lines: pd.DataFrame) -> Iterator[Finding]:
+    """Say how often outcome and decision are positive in each group, and what errors do not show.
+
+    ``lines`` are those of one kind of effects and clusters. Nothing where none has a base rate.
+    """
+    rates = lines.loc[(lines["metric"] == "base_rate") & lines["value"].notna()]
+    classes = list(dict.fromkeys(rates["class"]))
+    for attribute, label in _in_turn(rates, ["attribute", "class"]):
+        if classes.index(label) >= MOST_CLASSES:
+            continue
+        mine = rates.loc[(rates["attribute"] == attribute) & (rates["class"] == label)]
+        subject = listed_name(attribute)
+        if len(classes) > 1:
+            subject += f", class {listed_name(label_of(label))}"
+        several = len(mine) > MOST_GROUPS
+        if several:
+            ordered = mine.iloc[mine["value"].to_numpy(float).argsort(kind="stable")]
+            mine = ordered.iloc[[0, -1]]
+        names = listed(map(str, mine["group"]))
+        decided = lines.loc[
+            (lines["metric"] == "selection_rate") & (lines["attribute"] == attribute)
+            & (lines["class"] == label)
+        ].set_index("group")["value"]  # fmt: skip
+        each = []
+        for name, line in zip(names, mine.to_dict("records"), strict=True):
+            text = f"{name} {short_number(float(line['value']))}{_said_limits(line)}"
+            if line["group"] in decided.index:
+                text += f" and {short_number(float(decided.loc[line['group']]))}"
+            each.append(text)
+        what = "outcomes observed" + (", and decided positive" if len(decided) else "")
+        joint = " to " if several else "; "
+        yield Finding(subject, f"share of positive {what}: {joint.join(each)}")
+    if len(rates):
+        yield Finding("", NOT_SEEN_HERE)
+
+
+def _said_limits(line: Any) -> str:
+    low, high = float(line["low"]), float(line["high"])
+    return "" if np.isnan(low) else f" ({short_number(low)} to {short_number(high)})"
 
 
 # --- tables -------------------------------------------------------------------------------------
@@ -242,7 +305,7 @@ def _disparities(spread: pd.DataFrame, heading: str, note: str, folded: bool) ->
     for line in spread.to_dict("records"):
         value, chance = float(line["value"]), float(line["null_high"])
         known = np.isfinite(value) and np.isfinite(chance)
-        mark = ("more" if value > chance else "within") if known else ""
+        mark = (MORE if value > chance else NOT_MORE) if known else ""
         rows.append(
             (
                 str(line["attribute"]),
@@ -255,7 +318,7 @@ def _disparities(spread: pd.DataFrame, heading: str, note: str, folded: bool) ->
             )
         )
     head = ("attribute", *_class_head(spread), "measure", "value")
-    columns = (*head, "interval", "by chance up to", "than chance")
+    columns = (*head, "interval", "by chance up to", "differs")
     return Grid(heading, columns, tuple(rows), note, folded)
 
 

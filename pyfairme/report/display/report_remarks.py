@@ -17,6 +17,10 @@ CONSTANT = "for every row: no sign of fairness"  # as the notes of a report say
 CHOSEN = ("left out by choice: ", "put together as ")
 TINY = "moved by tiny groups: "
 MOST_NAMED = 4
+CURE = (
+    "Read the interval rather than the rate; judge more rows, or put levels together (merge=) or "
+    "leave them out (exclude=)."
+)
 FEW_DECISIONS = 0.01  # share of the rows
 NOTHING_LEARNT = {  # the level that an interval must lie above
     "auroc": (0.5, "these rows do not show that it tells the classes apart"),
@@ -101,4 +105,4 @@ def small_groups(lines: pd.DataFrame) -> Iterator[Finding]:
         each = [f"{name} {n}" for name, n in zip(names, fewest, strict=True)]
         more = f" and {len(each) - MOST_NAMED} more" if len(each) > MOST_NAMED else ""
         text = f"fewer than {SMALL} rows behind a rate: {', '.join(each[:MOST_NAMED])}{more}"
-        yield Finding(listed_name(attribute), text)
+        yield Finding(listed_name(attribute), f"{text}. {CURE}")

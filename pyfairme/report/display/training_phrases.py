@@ -12,6 +12,7 @@ from pyfairme.metrics.names import listed
 from pyfairme.report.display.short_number import short_number
 
 MANY = 12
+FAR_ABOVE = 0.25  # of the training loss
 SKILL = "0 or less: predictions do not tell the group"
 
 
@@ -44,6 +45,35 @@ def loss_reached(last: Mapping[Any, Any]) -> str:
     held = float(last.get("validation/mixed", np.nan))
     text = f"loss {short_number(float(last['mixed']))}"
     return text + (f" ({short_number(held)} on validation rows)" if np.isfinite(held) else "")
+
+
+def learned_by_heart(
+    last: Mapping[Any, Any], smaller: str = "hidden=(16,)", fewer: str = "epochs=, min_steps="
+) -> str:
+    """Say that validation rows fare much worse than training rows, and what to try; "" if not.
+
+    Parameters
+    ----------
+    last
+        Last line of a history.
+    smaller, fewer
+        How a smaller network and fewer steps are asked for where the reader is.
+
+    Examples
+    --------
+    >>> learned_by_heart({"mixed": 0.18, "validation/mixed": 0.27}).partition(":")[0]
+    'the loss on validation rows (.270) is far above that on training rows (.180)'
+    >>> learned_by_heart({"mixed": 0.4, "validation/mixed": 0.42})
+    ''
+    """
+    training, held = float(last["mixed"]), float(last.get("validation/mixed", np.nan))
+    if not held > training + FAR_ABOVE * abs(training):
+        return ""
+    return (
+        f"the loss on validation rows ({short_number(held)}) is far above that on training rows "
+        f"({short_number(training)}): a smaller network ({smaller}) or fewer steps ({fewer}) may "
+        "predict better."
+    )
 
 
 def adversaries_skill(last: Mapping[Any, Any]) -> str:
