@@ -12,7 +12,7 @@ from pyfairme.cli.describe import describe_fit, shell_words
 from pyfairme.cli.fairness_text import fairness_text
 from pyfairme.cli.fit_options import estimator_keywords
 from pyfairme.cli.level_options import ExcludeLevels, MergeLevels, chosen_levels
-from pyfairme.cli.options import DropMissingTarget, Names, Weight, keyword, option
+from pyfairme.cli.options import DropMissingTarget, HoldOutGroups, Names, Weight, keyword, option
 from pyfairme.cli.problems import one_line_errors, say_note, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
@@ -74,6 +74,7 @@ def fit(
     hold_out: Annotated[
         float, option("SHARE", "Share of rows kept for the fairness table; 0 trains on all.")
     ] = 0.2,
+    hold_out_groups: HoldOutGroups = None,
     held_out_rows: Annotated[
         Path | None, option("FILE", "Table file to write the held-out rows to.")
     ] = None,
@@ -190,13 +191,13 @@ def fit(
             categorical=tuple(categorical or ()),
             weight=weight,
             positive=positive,
-        )
+        ).without_groups(hold_out_groups, frame)
         levels = chosen_levels(exclude, merge, map(attribute_name, roles.sensitive))
         learning = read_learning(frame, roles, task, likelihood, drop_missing=drop_missing_target)
         gone = f"; {learning.left_out:,} rows without a target are left out"
         typer.echo(f"{size}{gone if learning.left_out else ''}\n{learning.described()}")
         estimator = _estimator(learning, variant, {**keywords, **levels})
-        split = learning.split(hold_out, seed)
+        split = learning.split(hold_out, seed, hold_out_groups)
         _say_split(learning, split)
         start = time.perf_counter()
         with spoken_warnings():

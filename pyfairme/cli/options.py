@@ -24,6 +24,14 @@ Weight = Annotated[
 DropMissingTarget = Annotated[
     bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")
 ]
+HoldOutGroups = Annotated[
+    str | None,
+    option(
+        "COLUMN",
+        "Column whose rows with one value belong together, such as a patient: they are on one side "
+        "of a split. It is no covariate.",
+    ),
+]
 Unseen = Annotated[
     str | None,
     option(

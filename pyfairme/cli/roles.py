@@ -1,7 +1,7 @@
 """Roles of columns as a person types them, checked against the table."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,23 @@ class Roles:
             _refuse_many_numbers(groups[name])
         codes = {name: _levels(pick(kept, name)).astype("category") for name in self.categorical}
         return kept.assign(**(groups | codes))
+
+    def without_groups(self, column: str | None, frame: pd.DataFrame) -> "Roles":
+        """Return the roles where a column says which rows belong together: it is no covariate.
+
+        Raises
+        ------
+        ValueError
+            When there is no such column, or it is the target or the weight.
+        """
+        if column is None:
+            return self
+        option = "--hold-out-groups"
+        check_columns([column], frame, option)
+        _one_role(option, [column], "--target", [self.target])
+        _one_role(option, [column], "--weight", [self.weight or ""])
+        used = {*_columns(self.cluster), *_sources(self.sensitive), *self.dropped}
+        return self if column in used else replace(self, dropped=(*self.dropped, column))
 
     def groups(self) -> list[str]:
         """Return the columns that are sensitive as they are, not cut into brackets."""

@@ -16,6 +16,7 @@ from pyfairme.cli.roles import (
     read_weight,
 )
 from pyfairme.data import Schema
+from pyfairme.data.columns import pick
 from pyfairme.data.target import ClassTarget
 from pyfairme.estimators.validation_rows import split
 
@@ -67,17 +68,46 @@ class Learning:
         """Say which column has which role."""
         return describe_table(self.roles, self.covariates, self.y, self.schema, self.positive)
 
-    def split(self, share: float, seed: int) -> Split:
-        """Hold out a random share of the rows, stratified by class, of which training keeps one."""
+    def split(self, share: float, seed: int, together: str | None = None) -> Split:
+        """Hold out a random share of the rows, stratified by class, of which training keeps one.
+
+        Rows with one value of the column ``together`` are on one side; then nothing is stratified.
+
+        Raises
+        ------
+        ValueError
+            When the column is absent or has gaps, or none of its groups is as small as that.
+        """
         classes = None
         if self.schema.task == "classification":
             classes = ClassTarget.fit(self.y).encode(self.y)
-        return Split(*split(self.covariates, self.schema, classes, share, seed))
+        if together is None:
+            return Split(*split(self.covariates, self.schema, classes, share, seed))
+        groups = _groups(self.frame, together)
+        found = Split(*split(self.covariates, self.schema, classes, share, seed, groups))
+        if share and not len(found.held):
+            raise ValueError(
+                f"--hold-out-groups {together}: each of its {len(np.unique(groups)):,} values has "
+                f"more rows than the share of {share:g} that is held out, or training cannot do "
+                "without it: give a larger --hold-out, or --hold-out 0. [few-groups]"
+            )
+        return found
 
     def row_numbers(self) -> list[str]:
         """Name columns of whole numbers of which no two rows have the same."""
         whole = [c for c in self.schema.numeric if self.covariates[c].dtype.kind in "iu"]
         return [c for c in whole if self.covariates[c].is_unique]
+
+
+def _groups(frame: pd.DataFrame, column: str) -> np.ndarray:
+    """Return a number (n,) per row that rows with one value of the column share."""
+    values = pick(frame, column)
+    if gaps := int(values.isna().sum()):
+        raise ValueError(
+            f"--hold-out-groups {column}: {gaps:,} rows have no value, so that nothing says which "
+            "rows they belong to: fill in one of its own for each. [missing-label]"
+        )
+    return pd.factorize(values)[0]
 
 
 def read_learning(

@@ -13,7 +13,7 @@ import typer
 
 from pyfairme.atomic import write_text
 from pyfairme.cli.fit_options import estimator_keywords
-from pyfairme.cli.options import Names, Weight, option
+from pyfairme.cli.options import HoldOutGroups, Names, Weight, option
 from pyfairme.cli.problems import one_line_errors, spoken_warnings
 from pyfairme.cli.reading import Decimal, Encoding, Missing, Reading, Separator
 from pyfairme.cli.roles import Roles, number_names, parse_clusters, parse_sensitive, role_names
@@ -90,6 +90,7 @@ def tune(
         ),
     ] = None,
     folds: Annotated[int, typer.Option(min=3, help="Folds; one of them is never touched.")] = 10,
+    hold_out_groups: HoldOutGroups = None,
     turns: Annotated[
         int | None, option("NUMBER", "Validation folds per trial.", show_default="all")
     ] = None,
@@ -161,6 +162,7 @@ def tune(
                 drop or (),
                 categorical or (),
                 weight,
+                hold_out_groups,
                 reading,
             )
         dataset = some_rows(dataset, rows)
@@ -184,6 +186,7 @@ def tune(
                 baseline=None if baseline is None else read_best(baseline, kind),
                 seen=seen,
                 folds=folds,
+                groups=hold_out_groups,
                 turns=turns,
                 random_state=seed,
             )
@@ -199,6 +202,7 @@ def _read(
     drop: Sequence[str],
     categorical: Sequence[str],
     weight: str | None,
+    hold_out_groups: str | None,
     reading: Reading,
 ) -> Dataset:
     """Read a table with its roles."""
@@ -216,11 +220,12 @@ def _read(
         dropped=tuple(drop),
         categorical=tuple(categorical),
         weight=weight,
-    )
+    ).without_groups(hold_out_groups, frame)
     learning = read_learning(frame, roles, "auto", None, drop_missing=False)
     schema = replace(learning.schema, target=target)
     name = path.name.split(".")[0]
-    used = learning.covariates.drop(columns=list(drop))
+    unread = [column for column in drop if column != hold_out_groups]
+    used = learning.covariates.drop(columns=unread)
     return Dataset(used, learning.y, schema, name=name, weight=learning.weight)
 
 

@@ -14,11 +14,16 @@ from pyfairme.data.grouping_factors import read_clusters
 
 
 def split(
-    frame: pd.DataFrame, schema: Schema, classes: np.ndarray | None, fraction: float, seed: int
+    frame: pd.DataFrame,
+    schema: Schema,
+    classes: np.ndarray | None,
+    fraction: float,
+    seed: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of training and validation rows of a table, see `held_out`."""
     keys = keys_of(frame, schema) if fraction else []
-    return held_out(keys, classes, len(frame), fraction, seed)
+    return held_out(keys, classes, len(frame), fraction, seed, groups)
 
 
 def keys_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
@@ -36,6 +41,7 @@ def held_out(
     rows_in_all: int,
     fraction: float,
     seed: int,
+    groups: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw validation rows at random, stratified by class: return training and validation rows.
 
@@ -52,13 +58,32 @@ def held_out(
     rows_in_all, fraction, seed
         How many rows there are, what part of them validates, and the seed of the draw. No row is
         held out where there are too few.
+    groups
+        Numbers (n,) that rows which belong together share: a group is held out whole or not at all,
+        and not stratified. None: rows do not belong together.
     """
-    from sklearn.model_selection import train_test_split  # slow to import
-
     rows = np.arange(rows_in_all)
     number = round(fraction * len(rows))
     if number < 2 or len(rows) - number < 2:
         return rows, rows[:0]
+    if groups is None:
+        validation = _drawn_rows(classes, len(rows), number, seed)
+    else:
+        validation = _drawn_groups(groups, number, seed)
+    back = [] if classes is None else _without_training(classes, validation)
+    for key in keys:
+        back += _constant_in_training(key, validation)
+    if groups is not None:
+        back = np.flatnonzero(np.isin(groups, groups[back])).tolist()
+    validation = np.setdiff1d(validation, back)
+    return np.setdiff1d(rows, validation), validation
+
+
+def _drawn_rows(classes: np.ndarray | None, among: int, number: int, seed: int) -> np.ndarray:
+    """Draw so many rows, stratified by class where every class has enough."""
+    from sklearn.model_selection import train_test_split  # slow to import
+
+    rows = np.arange(among)
     drawn, strata = rows, None
     if classes is not None:
         drawn = rows[np.bincount(classes)[classes] > 1]  # the only row of its class trains
@@ -68,12 +93,19 @@ def held_out(
         else:
             drawn = rows
     split = train_test_split(drawn, test_size=number, random_state=seed, stratify=strata)
-    validation = np.asarray(split[1])
-    back = [] if classes is None else _without_training(classes, validation)
-    for key in keys:
-        back += _constant_in_training(key, validation)
-    validation = np.setdiff1d(validation, back)
-    return np.setdiff1d(rows, validation), validation
+    return np.asarray(split[1])
+
+
+def _drawn_groups(groups: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Draw groups at random for as long as they have at most so many rows together."""
+    order = np.random.default_rng(seed).permutation(np.unique(groups))
+    sizes = np.bincount(groups)
+    chosen, left = [], number
+    for group in order:
+        if sizes[group] <= left:
+            chosen.append(group)
+            left -= sizes[group]
+    return np.flatnonzero(np.isin(groups, chosen))
 
 
 def _without_training(key: np.ndarray, validation: np.ndarray) -> list[int]:

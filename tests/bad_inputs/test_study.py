@@ -110,6 +110,7 @@ PROGRAMS = {
             {"store": 5},
             {"progress": "x"},
             {"address": 5},
+            *({"groups": groups} for groups in ("x", "group1", [1, 2], 5)),
         )
     },
     "cross_validate estimators None": lambda: cross_validate(None, DATA),

@@ -241,3 +241,23 @@ def test_a_column_of_weights_counts_rows_and_is_no_covariate(
     assert "given as --weight" in text
     negative = as_csv(counted.assign(people=-1.0))
     assert "[weight-not-finite]" in refused(*arguments[:1], negative, *arguments[2:], "--out", out)
+
+
+def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, loans, tmp_path):
+    people = np.random.default_rng(0).integers(0, 60, len(loans))
+    table = as_csv(loans.assign(person=people))
+    held = tmp_path / "held.csv"
+    options = ("--out", tmp_path / "m.pyfairme", *QUICK)
+    result = call(
+        "fit", table, *FITTED, "--hold-out-groups", "person", "--held-out-rows", held, *options
+    )
+    assert result.exit_code == 0, result.output
+    assert "dropped      loan, visits, person" in result.output
+    rows = pd.read_csv(held)
+    assert 50 <= len(rows) <= 60
+    assert len(rows) == np.isin(people, rows["person"]).sum()
+    assert "person" in pf.load(tmp_path / "m.pyfairme").drop
+    text = refused("fit", table, *FITTED, "--hold-out-groups", "persn", *options)
+    assert "Did you mean 'person'?" in text
+    text = refused("fit", table, *FITTED, "--hold-out-groups", "sex", *options)
+    assert "each of its 2 values has more rows than the share of 0.2" in text

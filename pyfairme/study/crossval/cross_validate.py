@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from pandas.util import hash_pandas_object
 
 from pyfairme.data.schema import attribute_name
@@ -29,6 +30,7 @@ from pyfairme.study.arguments import (
     seeds_of,
 )
 from pyfairme.study.crossval.fits import FitPart, parameters, with_roles
+from pyfairme.study.crossval.kept_together import check_training, deal, digest, group_codes
 from pyfairme.study.crossval.splits import (
     judged_as_seen,
     rotations,
@@ -150,6 +152,7 @@ def cross_validate(
     seen: int | None = None,
     folds: int = 10,
     seeds: int | Iterable[int] = 3,
+    groups: ArrayLike | str | None = None,
     path: bool = False,
     store: str | Path | None = None,
     turns: int | None = None,
@@ -185,6 +188,12 @@ def cross_validate(
         Number of folds, at least 3.
     seeds
         Number of seeds (0, 1, ...), or the seeds themselves.
+    groups
+        Labels of rows that belong together, shape (n,), such as the visits of one patient, or the
+        name of a column of the data set's frame: rows of one group are all judged by one fold, and
+        none of them trains its model. Rows of unseen clusters go with those of their group. Folds
+        are as alike in the classes as that allows. A cluster with rows of one group only is then
+        judged as one that training never saw. None: rows do not belong together.
     path
         Fit the models of a seed and fold one after the other, in their order, each beginning where
         the one before it ended (``warm_start``). They should have one structure: where they do not,
@@ -236,6 +245,7 @@ def cross_validate(
         for entry in as_tuple(model.sensitive):
             check_stored_name(attribute_name(entry))
     labels = seen_clusters(dataset, seen) if seen is not None else ()
+    together = group_codes(dataset, groups)
     with tempfile.TemporaryDirectory(prefix="pyfairme-") as temporary:
         study = {
             "dataset": dataset.name,
@@ -243,12 +253,13 @@ def cross_validate(
             "fingerprint": fingerprint(dataset),
             "seen": list(labels),
             "folds": folds,
+            **digest(together),
         }
         kept = Store(store or temporary, study)
         parts = {
             (seed, fold): part
             for seed in chosen
-            for fold, part in enumerate(_parts(dataset, labels, folds, seed)[:turns])
+            for fold, part in enumerate(_parts(dataset, labels, folds, seed, together)[:turns])
         }
         keys = [Key(name, *turn) for turn in parts for name in models]
         depends = _parameters(models, path)
@@ -265,7 +276,7 @@ def cross_validate(
         run_jobs(jobs, dataset, models, kept, **cluster, progress=progress, done=found)
         for key in missing:  # another process may have been faster, with other settings
             there(key)
-        known = judged_as_seen(dataset, labels)
+        known = judged_as_seen(dataset, labels, together)
         configurations = [kept.configuration(key) for key in keys]
         _warn_of_versions(configurations)
         return CrossValidation(
@@ -303,19 +314,32 @@ def _parameters(models: Mapping[str, FairMixedEffects], path: bool) -> dict[str,
     return {name: parameters(model, before[name]) for name, model in models.items()}
 
 
-def _parts(dataset: Dataset, seen: Sequence[str], folds: int, seed: int) -> list[FitPart]:
+def _parts(
+    dataset: Dataset,
+    seen: Sequence[str],
+    folds: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> list[FitPart]:
     """Split seen rows into rotated folds, and deal rows of unseen clusters to them."""
     known, unknown = seen_rows(dataset, seen)
-    turns = rotations(strata(dataset)[known], folds, seed)
-    shuffled = np.random.default_rng(seed).permutation(unknown)
-    return [
+    own = None if groups is None else groups[known]
+    turns = rotations(strata(dataset)[known], folds, seed, own)
+    if groups is None:
+        dealt = np.array_split(np.random.default_rng(seed).permutation(unknown), folds)
+    else:
+        dealt = deal(unknown, [known[turn.test] for turn in turns], groups, seed)
+    parts = [
         FitPart(
             np.sort(known[np.concatenate([turn.training, turn.validation])]),
             np.sort(np.concatenate([known[turn.test], rows])),
             1 / (folds - 1),
         )
-        for turn, rows in zip(turns, np.array_split(shuffled, folds), strict=True)
+        for turn, rows in zip(turns, dealt, strict=True)
     ]
+    if groups is not None:
+        check_training(dataset, known, [part.training for part in parts], groups)
+    return parts
 
 
 def _pool(store: Store, keys: Sequence[Key], known: np.ndarray) -> Pooled:

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from pyfairme.data.columns import MISSING, lookup
 from pyfairme.data.grouping_factors import factor_columns, read_clusters
 from pyfairme.datasets import Dataset
+from pyfairme.metrics.array_inputs import as_groups
 from pyfairme.study.arguments import check_folds
 
 BINS = 10  # of a real target, by rank
@@ -86,7 +87,9 @@ def seen_clusters(dataset: Dataset, number: int) -> tuple[str, ...]:
     return tuple(labels.head(number))
 
 
-def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, ...]:
+def rotations(
+    y: ArrayLike, folds: int = 10, seed: int = 0, groups: object = None
+) -> tuple[Rotation, ...]:
     """Split rows into stratified folds, each of which is the test fold once.
 
     With ten folds: eight train, one validates, one tests, rotated ten times.
@@ -99,6 +102,10 @@ def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, .
         Number of folds and of rotations, at least 3.
     seed
         Seeds the assignment of rows to folds.
+    groups
+        Labels (n,) of rows that belong together: all rows of a group are in one fold, and the
+        shares of the classes as alike as that allows (scikit-learn's StratifiedGroupKFold). None:
+        every row by itself.
 
     Returns
     -------
@@ -108,7 +115,8 @@ def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, .
     Raises
     ------
     ValueError
-        When there are fewer than three folds, or a class has fewer rows than folds.
+        When there are fewer than three folds, or a class has fewer rows than folds; when the groups
+        leave a fold empty.
 
     Examples
     --------
@@ -125,8 +133,12 @@ def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, .
             f"Class {smallest!s} has {counts.min()} rows, fewer than the {folds} folds: use fewer "
             "folds or merge classes. [small-class]"
         )
-    splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-    tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels)]
+    if groups is None:
+        splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels)]
+    else:
+        codes = as_groups(groups, "groups", len(labels)).codes
+        tests = _folds_of_groups(labels, codes, folds, seed)
     every = np.arange(len(labels))
     found = []
     for number, test in enumerate(tests):
@@ -134,6 +146,21 @@ def rotations(y: ArrayLike, folds: int = 10, seed: int = 0) -> tuple[Rotation, .
         training = np.setdiff1d(every, np.concatenate([test, validation]))
         found.append(Rotation(training, validation, test))
     return tuple(found)
+
+
+def _folds_of_groups(
+    labels: np.ndarray, groups: np.ndarray, folds: int, seed: int
+) -> list[np.ndarray]:
+    number, tests = len(np.unique(groups)), []
+    if number >= folds:
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        tests = [test for _, test in splitter.split(np.zeros(len(labels)), labels, groups)]
+    if not tests or not all(map(len, tests)):
+        raise ValueError(
+            f"The rows are of {number:,} groups, which leave one of {folds} folds empty: use fewer "
+            "folds, or smaller groups. [few-groups]"
+        )
+    return tests
 
 
 def strata(dataset: Dataset) -> np.ndarray:
@@ -159,15 +186,22 @@ def seen_rows(dataset: Dataset, seen: Sequence[str]) -> tuple[np.ndarray, np.nda
     return rows[inside], rows[~inside]
 
 
-def judged_as_seen(dataset: Dataset, seen: Sequence[str]) -> np.ndarray:
+def judged_as_seen(
+    dataset: Dataset, seen: Sequence[str], groups: np.ndarray | None = None
+) -> np.ndarray:
     """Return whether each row is of clusters that training sees, (n,).
 
     Where every cluster is seen, rows without one are not: a fit leaves them out, and predicts them
-    as of a new cluster.
+    as of a new cluster. Nor are those of a cluster all of whose rows belong together, by
+    ``groups`` (n,): it is never both trained on and judged.
     """
     found = np.isin(np.arange(len(dataset.frame)), seen_rows(dataset, seen)[0])
     for entry in dataset.schema.cluster:
-        found &= read_clusters(dataset.frame, entry).codes >= 0
+        codes = read_clusters(dataset.frame, entry).codes
+        found &= codes >= 0
+        if groups is not None:
+            pairs = np.unique(np.stack([codes, groups]), axis=1)
+            found &= np.bincount(pairs[0] + 1)[codes + 1] > 1
     return found
 
 

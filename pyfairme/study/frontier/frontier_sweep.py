@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
 from sklearn.base import clone
 
 from pyfairme.datasets import Dataset
@@ -33,6 +34,7 @@ def frontier(
     folds: int = 10,
     seeds: int | Iterable[int] = 3,
     choosing_seeds: Iterable[int] | None = None,
+    groups: ArrayLike | str | None = None,
     path: bool = False,
     path_epochs: int | None = None,
     store: str | Path | None = None,
@@ -60,7 +62,7 @@ def frontier(
     weights
         Values of ``fairness_weight``: numbers, or dictionaries by attribute or penalty. One must be
         0, or 0 for every attribute: the unfair point that costs are measured from.
-    seen, folds, seeds, store, n_jobs, engine, address, n_boot, level, progress
+    seen, folds, seeds, groups, store, n_jobs, engine, address, n_boot, level, progress
         As of `cross_validate`. With a ``store`` only missing fits are made; more weights and seeds
         may be added later.
     metrics
@@ -117,6 +119,7 @@ def frontier(
         seen=seen,
         folds=folds,
         seeds=every,
+        groups=groups,
         path=path,
         store=store,
         n_jobs=n_jobs,

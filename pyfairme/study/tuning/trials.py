@@ -20,6 +20,7 @@ from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness_report import collect
 from pyfairme.study.arguments import check_folds
 from pyfairme.study.crossval.fits import FitPart, fit_part, texts_of_warnings
+from pyfairme.study.crossval.kept_together import check_training
 from pyfairme.study.crossval.splits import rotations, seen_rows, strata
 from pyfairme.study.crossval.store import Key
 from pyfairme.study.frontier.frontier_points import GOALS
@@ -103,7 +104,12 @@ class Inline:
 
 
 def pose_problem(
-    dataset: Dataset, seen: Sequence[str], folds: int, turns: int | None, random_state: int
+    dataset: Dataset,
+    seen: Sequence[str],
+    folds: int,
+    turns: int | None,
+    random_state: int,
+    groups: np.ndarray | None = None,
 ) -> Problem:
     """Split the rows of the seen clusters; other rows take no part.
 
@@ -119,15 +125,19 @@ def pose_problem(
         How many validation folds are judged; None: all, folds - 1.
     random_state
         Seeds folds and networks.
+    groups
+        Numbers (n,) that rows which belong together share: they are in one fold. None: no rows do.
 
     Raises
     ------
     ValueError
-        When the folds or turns are out of range, or a class has fewer rows than folds.
+        When the folds or turns are out of range, a class has fewer rows than folds, or the groups
+        leave a fold empty or without a class to train on.
     """
     seed = FIRST_SEED + random_state
     known, _ = seen_rows(dataset, seen)
-    tests = [turn.test for turn in rotations(strata(dataset)[known], folds, seed)]
+    own = None if groups is None else groups[known]
+    tests = [turn.test for turn in rotations(strata(dataset)[known], folds, seed, own)]
     check_folds(folds, turns, 1)
     aside, *judged = tests
     parts = tuple(
@@ -138,6 +148,8 @@ def pose_problem(
         )
         for validation in judged[:turns]
     )
+    if groups is not None:
+        check_training(dataset, known, [part.training for part in parts], groups)
     return Problem(dataset, parts, known[aside], seed)
 
 

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.estimator_keywords import as_tuple, check_choice, check_count
 from pyfairme.study.arguments import (
@@ -21,6 +23,7 @@ from pyfairme.study.arguments import (
 )
 from pyfairme.study.crossval.cross_validate import fingerprint
 from pyfairme.study.crossval.fits import plain, with_roles
+from pyfairme.study.crossval.kept_together import digest, group_codes
 from pyfairme.study.crossval.splits import seen_clusters
 from pyfairme.study.crossval.store import SET_BY_STUDY
 from pyfairme.study.tuning.bohb import OBJECTIVES, Aim, make_pruner, make_sampler
@@ -65,6 +68,7 @@ def tune(
     baseline: FairMixedEffects | None = None,
     seen: int | None = None,
     folds: int = 10,
+    groups: ArrayLike | str | None = None,
     turns: int | None = None,
     random_state: int = 0,
     progress: bool | str = "auto",
@@ -116,8 +120,9 @@ def tune(
         Accuracy that may be given up: 0.01 is one point, 0.0025 the paper's.
     baseline
         The unfair estimator that sets the demand; None: the same estimator with ``fairness=None``.
-    seen, folds
-        As of `cross_validate`; rows of other clusters take no part.
+    seen, folds, groups
+        As of `cross_validate`; rows of other clusters take no part. The fold that is set aside
+        shares no group with the others.
     turns
         Validation folds that a trial is judged on, at most; None: all, folds - 1.
     random_state
@@ -184,7 +189,8 @@ def tune(
             )
         unfair = with_roles(baseline, dataset)
     labels = seen_clusters(dataset, seen) if seen is not None else ()
-    problem = pose_problem(dataset, labels, folds, turns, random_state)
+    together = group_codes(dataset, groups)
+    problem = pose_problem(dataset, labels, folds, turns, random_state, together)
     settings = {
         "dataset": [dataset.name, fingerprint(dataset), list(labels)],
         "folds": [folds, len(problem.parts)],
@@ -195,6 +201,7 @@ def tune(
         "space": {key: repr(entry) for key, entry in ranges.items()},
         "random_state": random_state,
         "metric definitions": DEFINITIONS,
+        **digest(together),
     }
     start = start_of(ranges, base)
     sampler = make_sampler(random_state, objective, distributions(ranges), start)
@@ -244,6 +251,10 @@ def _settings(estimator: FairMixedEffects) -> Any:
     return {key: value for key, value in given.items() if key not in SET_BY_STUDY}
 
 
+def _different(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    return [key for key in {**there, **now} if there.get(key) != now.get(key)]
+
+
 def _study(
     storage: str | Path | BaseStorage | None,
     name: str | None,
@@ -280,7 +291,7 @@ def _study(
     if there is None:
         announce_checksums(study)
         study.set_user_attr("settings", json.loads(text))
-    elif different := [key for key in settings if there.get(key) != json.loads(text)[key]]:
+    elif different := _different(there, json.loads(text)):
         raise ValueError(
             f"The study {title!r} was made with other settings: {', '.join(different)} differ. "
             "Choose another name, or leave name out: then other settings are another study. "

@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 import pyfairme as pf
 from pyfairme.data import Schema
+from pyfairme.datasets import Dataset
 from pyfairme.study import add_probes
 from pyfairme.study.crossval.checksummed_json import read_checked, with_checksum
 from pyfairme.study.crossval.cross_validate import (
@@ -25,8 +26,10 @@ from pyfairme.study.crossval.cross_validate import (
     fingerprint,
 )
 from pyfairme.study.crossval.fits import FitPart, fit_part, lambdas, network_seed, with_roles
+from pyfairme.study.crossval.kept_together import group_codes
 from pyfairme.study.crossval.splits import judged_as_seen, seen_clusters, strata
 from pyfairme.study.crossval.store import Key
+from pyfairme.study.tuning.trials import pose_problem
 from tests.study.small_study import LIGHT, light_models, small_data, small_models
 
 ROOT = Path(__file__).parents[3]
@@ -64,6 +67,67 @@ def test_every_row_is_judged_once_per_seed_and_never_trained_on():
         assert len(part.training) + known[part.judged].sum() == known.sum()
     again = _parts(data, seen, 5, seed=1)
     assert not np.array_equal(parts[0].judged, again[0].judged)
+
+
+def with_patients() -> tuple[Dataset, np.ndarray]:
+    """Patients with four visits each, in clusters that training sees and in others."""
+    data = small_data()
+    patients = np.random.default_rng(0).permutation(np.arange(600) // 4)
+    frame = data.frame.assign(patient=patients)
+    return replace(data, frame=frame), patients
+
+
+def test_rows_of_a_group_are_never_both_trained_on_and_judged():
+    data, patients = with_patients()
+    seen = seen_clusters(data, 4)
+    together = group_codes(data, "patient")
+    parts = _parts(data, seen, 5, 0, together)
+    judged = np.concatenate([part.judged for part in parts])
+    assert np.array_equal(np.sort(judged), np.arange(600))
+    for part in parts:
+        assert not set(patients[part.training]) & set(patients[part.judged])
+    problem = pose_problem(data, seen, 5, None, 0, together)
+    aside = set(patients[problem.held_out])
+    for part in problem.parts:
+        trained, rows = set(patients[part.training]), set(patients[part.judged])
+        assert not trained & rows
+        assert not (trained | rows) & aside
+    apart = _parts(data, seen, 5, 0)[0]
+    assert set(patients[apart.training]) & set(patients[apart.judged])
+
+
+def test_a_cluster_whose_rows_all_belong_together_is_judged_as_unseen():
+    data = small_data()
+    assert judged_as_seen(data, ()).all()
+    assert not judged_as_seen(data, (), group_codes(data, "cluster")).any()
+    first = data.frame["cluster"] == data.frame["cluster"].iloc[0]
+    groups = group_codes(data, np.where(first, 0, np.arange(600)))
+    assert np.array_equal(judged_as_seen(data, (), groups), ~first)
+
+
+def test_a_store_is_of_one_choice_of_groups(tmp_path):
+    data, patients = with_patients()
+    keywords = {"folds": 3, "seeds": 1, "turns": 1, "store": tmp_path, "progress": False}
+    found = cross_validate(light_models(), data, groups="patient", **keywords)
+    judged = found.runs["nnet", 0].row
+    assert set(patients[judged]).isdisjoint(np.delete(patients, judged))
+    (run,) = cross_validate(
+        light_models(), data, groups=patients.astype(str), **keywords
+    ).runs.values()
+    assert np.array_equal(run.row, judged)
+    with pytest.raises(ValueError, match="other settings: groups differ"):
+        cross_validate(light_models(), data, **keywords)
+
+
+def test_groups_that_cannot_be_are_refused_before_the_first_fit():
+    data, _ = with_patients()
+    with pytest.raises(ValueError, match=r"'patent' is not in the frame. Did you mean 'patient'"):
+        group_codes(data, "patent")
+    with pytest.raises(ValueError, match=r"groups has 5 rows, and .* 600: .*\[other-length\]"):
+        group_codes(data, np.arange(5))
+    one = np.where(data.target == 1, 600, np.arange(600))
+    with pytest.raises(ValueError, match=r"class 1 are of 1 groups, and none .*\[few-groups\]"):
+        cross_validate(light_models(), data, groups=one, folds=3, seeds=1)
 
 
 def test_folds_are_stratified_by_class_and_by_tenths_of_a_real_target():

@@ -89,3 +89,27 @@ def test_too_few_folds_or_rows_are_refused():
         rotations([0, 1] * 10, folds=2)
     with pytest.raises(ValueError, match="Class 1 has 2 rows, fewer than the 5 folds"):
         rotations([0] * 20 + [1] * 2, folds=5)
+
+
+def test_rows_of_a_group_are_in_one_fold_and_classes_stay_alike(y):
+    groups = [f"patient {k}" for k in np.random.default_rng(1).integers(0, 300, len(y))]
+    turns = rotations(y, 5, groups=groups)
+    labels = np.asarray(groups)
+    assert sorted(np.concatenate([turn.test for turn in turns])) == list(range(len(y)))
+    for turn in turns:
+        parts = [set(labels[part]) for part in turn]
+        assert not parts[0] & parts[1]
+        assert not (parts[0] | parts[1]) & parts[2]
+        assert y[turn.test].mean() == pytest.approx(y.mean(), abs=0.02)
+    assert not np.array_equal(rotations(y, 5, 1, groups)[0].test, turns[0].test)
+
+
+@pytest.mark.parametrize("groups", [["a", "b"] * 30, ["a"] * 50 + ["b"] * 5 + ["c"] * 5])
+def test_fewer_groups_than_folds_are_refused(groups):
+    with pytest.raises(ValueError, match=r"leave one of 4 folds empty.*\[few-groups\]"):
+        rotations([0, 1] * 30, 4, groups=groups)
+
+
+def test_groups_without_a_label_are_refused():
+    with pytest.raises(ValueError, match=r"groups has 1 missing label.*\[missing-label\]"):
+        rotations([0, 1] * 3, 3, groups=["a", "b", "c", "d", "e", None])
