@@ -55,6 +55,8 @@ DELEGATES: set[tuple[str, str]] = {
     ("estimators/report_table.py", "pyfairme.plots.cluster_rates"),
     ("estimators/report_table.py", "pyfairme.plots.group_points"),
     ("estimators/report_table.py", "pyfairme.report.display.fairness_facts"),
+    ("explain/estimates.py", "pyfairme.plots.estimate_forest"),
+    ("explain/estimates.py", "pyfairme.report.display.estimate_facts"),
     ("postprocessing/conformal_predictor.py", "pyfairme.report.display.estimator_html"),
     ("postprocessing/conformal_predictor.py", "pyfairme.report.display.shown"),
     ("postprocessing/group_thresholds.py", "pyfairme.report.display.estimator_html"),

@@ -17,6 +17,7 @@ from pyfairme.explain.question import DRAWS, Question
 from pyfairme.explain.row_groups import By, RowGroups
 
 COMPARISONS = ("difference", "ratio")
+EQUAL = {"difference": 0.0, "ratio": 1.0}  # what means no difference
 UNCHANGED = "unchanged"
 
 
@@ -121,7 +122,7 @@ def avg_comparisons(
             values.append(draws_of)
             n.append(there.counts)
     frame: pd.DataFrame = pd.concat(keys, ignore_index=True)
-    return asked.answer(frame, np.concatenate(values), np.concatenate(n))
+    return asked.answer(frame, np.concatenate(values), np.concatenate(n), EQUAL[comparison])
 
 
 def comparisons(
@@ -173,7 +174,7 @@ def comparisons(
                 each.keys.set_axis(asked.frame.index).assign(term=name, contrast=contrast.name)
             )
             values.append(draws_of)
-    return asked.answer(pd.concat(keys), np.concatenate(values), None)
+    return asked.answer(pd.concat(keys), np.concatenate(values), None, EQUAL[comparison])
 
 
 def _contrasted(

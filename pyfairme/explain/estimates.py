@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.columns import label_of
+from pyfairme.metrics.names import listed_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ROUNDING = 1e-6  # of single precision, in draws that are differences of predictions
 MOST_ROWS = 60  # of an answer that shows itself
+MEASURES = ("estimate", "sd", "low", "high", "n")
 OWN_COLUMNS = ("term", "contrast", "component", "class", "estimate", "sd", "low", "high", "n")
 
 
@@ -32,6 +40,8 @@ class Estimates:
         The kind of effects that was asked for.
     level
         Coverage of the intervals.
+    no_difference
+        The estimate that means no difference: 0, of a ratio 1; None for predictions.
 
     Examples
     --------
@@ -54,15 +64,72 @@ class Estimates:
     draws: np.ndarray = field(repr=False)
     effects: str
     level: float
+    no_difference: float | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @property
+    def title(self) -> str:
+        """What the estimates are, in a word or two."""
+        columns = set(self.frame.columns)
+        average = "Average " * ("n" in columns)
+        if "component" in columns:
+            name = "gap, within and between clusters"
+        elif "contrast" in columns:
+            name = "comparisons" if self.no_difference == 0 else "comparisons (ratios)"
+        else:
+            name = "slopes" if "term" in columns else "predictions"
+        text = name if "component" in columns else f"{average}{name}"
+        return text[0].upper() + text[1:]
+
+    @property
+    def what(self) -> str:
+        """What one estimate is."""
+        if self.no_difference is None:
+            return "prediction"
+        if self.no_difference == 1:
+            return "ratio"
+        return "difference" if "contrast" in self.frame else "slope"
+
+    def summary(self) -> Any:
+        """Return what the answer comes to: text when printed, HTML in a notebook."""
+        from pyfairme.report.display.estimate_facts import estimate_facts
+
+        return estimate_facts(self)
+
+    def plot(self) -> Figure:
+        """Draw estimates with their intervals, see `pyfairme.plots.plot_estimates`."""
+        from pyfairme.plots.estimate_forest import plot_estimates
+
+        return plot_estimates(self)
 
     def __repr__(self) -> str:
         return self.frame.to_string(max_rows=MOST_ROWS, float_format="{:.3g}".format)
 
     def _repr_html_(self) -> str:
-        return self.frame.to_html(max_rows=MOST_ROWS, float_format="{:.3g}".format, notebook=True)
+        return self.summary()._repr_html_()
+
+
+def line_names(frame: pd.DataFrame) -> list[str]:
+    """Name the lines of an answer by what they differ in, or by the index where nothing says it.
+
+    Examples
+    --------
+    >>> lines = {"sex": ["f", "m"], "term": "age", "contrast": ["+1", "+9"], "estimate": 0.1}
+    >>> line_names(pd.DataFrame(lines)), line_names(pd.DataFrame(lines).head(1))
+    (['f, +1', 'm, +9'], ['f, age +1'])
+    """
+    every = [name for name in frame.columns if name not in MEASURES]
+    told = [name for name in every if len(set(frame[name])) > 1] or every
+    keys = [name for name in told if name not in ("term", "contrast")]
+    own = [name for name in ("term", "contrast") if name in told]
+    names = []
+    for at, line in zip(frame.index, frame.to_dict("records"), strict=True):
+        parts = [listed_name(label_of(line[key])) for key in keys]
+        change = " ".join(listed_name(str(line[key])) for key in own)
+        names.append(", ".join([*parts, *([change] if change else [])]) or f"row {at}")
+    return names
 
 
 def summarised(draws: np.ndarray, level: float, *, spread: bool) -> dict[str, np.ndarray]:

@@ -128,7 +128,7 @@ def gap_decomposition(
                 lines.append({**pair, "component": component, "cluster": where})
                 values.append(part)
                 n.append(rows)
-    return asked.answer(pd.DataFrame(lines), np.stack(values), n)
+    return asked.answer(pd.DataFrame(lines), np.stack(values), n, 0.0)
 
 
 def only_factor(estimator: FairMixedEffects) -> Any:

@@ -82,7 +82,7 @@ def avg_slopes(
         values.append(_slope(asked, variable, there, loud=not values))
         n.append(there.counts)
     frame: pd.DataFrame = pd.concat(keys, ignore_index=True)
-    return asked.answer(frame, np.concatenate(values), np.concatenate(n))
+    return asked.answer(frame, np.concatenate(values), np.concatenate(n), 0.0)
 
 
 def slopes(
@@ -119,7 +119,7 @@ def slopes(
         found[~_there(variable)] = np.nan
         keys.append(each.keys.set_axis(asked.frame.index).assign(term=variable.name))
         values.append(found)
-    return asked.answer(pd.concat(keys), np.concatenate(values), None)
+    return asked.answer(pd.concat(keys), np.concatenate(values), None, 0.0)
 
 
 def _numeric(

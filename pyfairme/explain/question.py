@@ -117,7 +117,13 @@ class Question:
                 "(avg_predictions, avg_comparisons, avg_slopes). [too-many-draws]"
             )
 
-    def answer(self, keys: pd.DataFrame, draws: np.ndarray, n: ArrayLike | None) -> Estimates:
+    def answer(
+        self,
+        keys: pd.DataFrame,
+        draws: np.ndarray,
+        n: ArrayLike | None,
+        no_difference: float | None = None,
+    ) -> Estimates:
         """Return the lines of ``keys`` with their draws (lines, K, draws), one line a class."""
         classes = self.classes
         lines, many = draws.shape[:2]
@@ -130,7 +136,7 @@ class Question:
         frame = frame.assign(**summarised(flat, self.level, spread=self.spread))
         if n is not None:
             frame = frame.assign(n=np.repeat(np.asarray(n, int), many))
-        return Estimates(named(frame, self.kind), flat, self.effects, self.level)
+        return Estimates(named(frame, self.kind), flat, self.effects, self.level, no_difference)
 
 
 def check_model(estimator: object) -> None:

@@ -92,6 +92,7 @@ METRICS = (
         group_size=positives,
         counted="positives",
         kind="rate",
+        label="TPR",
     ),
     Metric(
         "fpr",
@@ -102,6 +103,7 @@ METRICS = (
         group_size=negatives,
         counted="negatives",
         kind="rate",
+        label="FPR",
     ),
     Metric("selection_rate", "classification", "group", confusion, selection_rate, kind="rate"),
     Metric("accuracy", "classification", "group", confusion, accuracy, kind="rate"),

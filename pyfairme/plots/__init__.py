@@ -5,6 +5,7 @@ from pyfairme.plots.caterpillar import plot_caterpillar
 from pyfairme.plots.cluster_forest import plot_cluster_effects
 from pyfairme.plots.cluster_rates import plot_cluster_rates
 from pyfairme.plots.coverage_plot import plot_coverage
+from pyfairme.plots.estimate_forest import plot_estimates
 from pyfairme.plots.frontier_plot import plot_frontier
 from pyfairme.plots.group_coverage import plot_group_coverage
 from pyfairme.plots.group_points import plot_group_points
@@ -24,6 +25,7 @@ __all__ = [
     "plot_cluster_effects",
     "plot_cluster_rates",
     "plot_coverage",
+    "plot_estimates",
     "plot_frontier",
     "plot_group_coverage",
     "plot_group_points",

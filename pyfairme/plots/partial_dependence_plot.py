@@ -88,7 +88,7 @@ def plot_partial_dependence(
 
 def _legend(values: Any) -> str:
     if pd.api.types.is_numeric_dtype(values):
-        return "band: interval; grey: the other clusters; dashed: mean of the clusters"
+        return "band: interval; grey: the other panels; dashed: mean of the panels"
     return "whiskers: interval; grey dash: mean of the clusters"
 
 

@@ -41,6 +41,11 @@ CRITERIA = {  # the rates that a plain number limits
     "false_positive_rate_parity": ("fpr",),
     "demographic_parity": ("selection_rate",),
 }
+RATE_NAMES = {
+    "tpr": "true positive rates",
+    "fpr": "false positive rates",
+    "selection_rate": "selection rates",
+}
 OTHERWISE = "leave the attribute out of limits."
 READ, INFERRED = "read", "inferred"
 KIND = "JointThresholds"
@@ -447,7 +452,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             for line in self.thresholds_.to_dict("records")
         ]
         kept = [
-            f"SD of {line['rate'].replace('_', ' ')} over {line['attribute']}: "
+            f"SD of {RATE_NAMES[line['rate']]} over {line['attribute']}: "
             f"{line['before']:.3f} to {line['after']:.3f} (limit {line['limit']:.3g})"
             for line in self.rates_.to_dict("records")
         ]

@@ -382,7 +382,9 @@ def test_it_says_that_it_needs_the_groups(joint, unfair):
     html = joint._html_repr()
     assert all(f'data-value="{n!r}"' in html for n in joint.rates_["after"].tolist())
     assert re.search(r"- group2 = g1 \(\d+ rows\): p > 0\.\d+", text)
-    assert re.search(r"SD of tpr over group2: 0\.\d+ to 0\.\d+ \(limit 0\.03\)", text)
+    assert re.search(
+        r"SD of true positive rates over group2: 0\.\d+ to 0\.\d+ \(limit 0\.03\)", text
+    )
     assert "Not fitted yet" in pf.JointThresholds(unfair, 0.1).describe()
 
 

@@ -19,6 +19,7 @@ from pyfairme.estimators.training_record import TrainingRecord
 from pyfairme.metrics.names import listed
 from pyfairme.metrics.report_notes import SMALL
 from pyfairme.report.display.facts import Amount, Facts, Fields, Finding, Findings, Grid, Span
+from pyfairme.report.display.posterior_facts import NO_CLUSTERS, WITHIN, component_names
 from pyfairme.report.display.short_number import short_number
 from pyfairme.report.display.training_phrases import (
     MANY,
@@ -279,18 +280,19 @@ def _spread(table: pd.DataFrame) -> Grid:
     of_class = "class" in table
     rows = []
     for line in table.to_dict("records"):
-        (factor,) = listed([str(line["factor"])])
+        factor, term = component_names(line)
         rows.append(
             (
-                factor,
-                str(line["term"]),
+                *listed([factor]),
+                term,
                 *([str(line["class"])] if of_class else []),
                 Amount(float(line["mean"])),
                 Span(float(line["low"]), float(line["high"])),
             )
         )
     head = ("factor", "term", *(["class"] if of_class else []), "SD", "90 % interval")
-    return Grid("How much clusters differ", head, tuple(rows), folded=len(rows) > MANY)
+    note = NO_CLUSTERS if any(row[0] == WITHIN for row in rows) else ""
+    return Grid("How much clusters differ", head, tuple(rows), note, folded=len(rows) > MANY)
 
 
 # --- what to know -------------------------------------------------------------------------------

@@ -17,7 +17,9 @@ def estimator_html(estimator: Any, fitted: str = "fit_") -> str:
     """
     from sklearn.utils import estimator_html_repr
 
+    from pyfairme.report.display.facts_html import environment
     from pyfairme.report.display.shown import facts_of
 
     shown = facts_of(estimator)._repr_html_() if hasattr(estimator, fitted) else ""
-    return shown + estimator_html_repr(estimator)
+    shell = environment().get_template("diagram.html.jinja")  # follows dark pages
+    return shown + shell.render(diagram=estimator_html_repr(estimator))

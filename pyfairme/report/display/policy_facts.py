@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from pyfairme.metrics.metric import metric_label
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Tally
@@ -19,10 +20,11 @@ def policy_facts(policy: GroupThresholds | JointThresholds) -> Facts:
     policy
         With thresholds by group, or jointly for several attributes.
     """
-    said = [line for line in policy.describe().splitlines() if line.strip()]
+    said = [line.removeprefix("- ") for line in policy.describe().splitlines() if line.strip()]
     parts: list[Any] = [Findings("", tuple(Finding("", " ".join(s.split())) for s in said))]
     if isinstance(policy, JointThresholds) and hasattr(policy, "rates_"):
-        parts.append(_grid("Differences before and after", policy.rates_))
+        rates = policy.rates_.assign(rate=policy.rates_["rate"].map(metric_label))
+        parts.append(_grid("Differences before and after (SD over groups)", rates))
     if hasattr(policy, "thresholds_"):
         parts.append(_grid("Thresholds", policy.thresholds_))
     return Facts(type(policy).__name__, "", tuple(parts))

@@ -9,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.estimators.posterior_table import PosteriorTable
+from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
 from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Span, Tally
 
 MOST = 24  # clusters of a term that are shown: of more the extremes
 MOST_TERMS = 6  # effects of a cluster that are shown one by one; of more the first alone
+WITHIN = "within clusters"
+NO_CLUSTERS = f"{WITHIN.capitalize()}: how single rows scatter, which is no effect of a cluster."
 CLEARLY = "differ clearly from the average, as their interval leaves 0 out"
 READ_AS = {
     "cluster effects": "What a cluster adds, beside what holds for all.",
@@ -42,7 +45,28 @@ def posterior_facts(table: PosteriorTable) -> Facts:
         return Facts(title, lead, tuple(_effects(frame, table.level)))
     notes = [str(note) for note in dict.fromkeys(frame["note"])] if "note" in frame else []
     said = Findings("To know", tuple(Finding("", note) for note in notes if note))
-    return Facts(title, lead, (said, _lines(frame, "", table.level)))
+    note = ""
+    if table.what == "variance components" and RESIDUAL in set(frame["factor"]):
+        names = [component_names(line) for line in frame.to_dict("records")]
+        factors, terms = zip(*names, strict=True)
+        frame, note = frame.assign(factor=factors, term=terms), NO_CLUSTERS
+    return Facts(title, lead, (said, _lines(frame, "", table.level, note)))
+
+
+def component_names(line: Any) -> tuple[str, str]:
+    """Return what a variance component is of, and its name, for people.
+
+    The likelihood's own parameters, such as the residual's SD, are no effects of clusters.
+
+    Examples
+    --------
+    >>> component_names({"factor": "residual", "term": "residual_sd"})
+    ('within clusters', 'residual SD')
+    """
+    factor, term = str(line["factor"]), str(line["term"])
+    if factor != RESIDUAL:
+        return factor, term
+    return WITHIN, term.replace("_sd", " SD").replace("_", " ")
 
 
 def _lines(frame: pd.DataFrame, heading: str, level: float, note: str = "") -> Grid:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
-from pyfairme.metrics.names import ALL, listed
+from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.report.display.facts import Amount, Cell, Facts, Fields, Finding, Findings, Grid, Span
 from pyfairme.report.display.short_number import short_number
 from pyfairme.study.comparison.compare import Comparisons
@@ -23,6 +23,9 @@ ACCURACY = ("balanced_accuracy", "auroc", "r2", "mse")
 SPREADS = ("tpr_sd", "fpr_sd", "residual_sd", "mse_sd")
 LATER = "Metrics are computed when they are asked for: summary(), or .frame."
 MOST_TRIALS = 10
+MOST_LINES = 60
+MOST_SAID = 4
+ALPHA = 0.05  # of the p-values after Holm's correction
 
 
 def cross_validation_facts(study: CrossValidation, *, compute: bool = True) -> Facts:
@@ -97,11 +100,47 @@ def comparisons_facts(found: Comparisons) -> Facts:
         *("baseline", "model", "difference", "interval", "p (rows)", "p (fits)"),
     )
     note = (
-        "p (rows): paired bootstrap; p (fits): corrected resampled t-test; both with Holm's "
-        "correction for several tests."
+        "p (rows): paired bootstrap of the rows, by which the verdict goes; p (fits): corrected "
+        "resampled t-test over folds and seeds; both with Holm's correction for several tests."
     )
     models = ", ".join(listed(dict.fromkeys(lines["variant"])))
-    return Facts("Comparison with a baseline", models, (Grid("", columns, tuple(rows), note),))
+    beside = ", ".join(listed(dict.fromkeys(lines["baseline"])))
+    said = Findings("Verdict", tuple(_of_pairs(lines)))
+    lead = f"{models} beside {beside}; differences are model less baseline, intervals of them."
+    grid = Grid("Differences", columns, tuple(rows), note, folded=len(rows) > MOST_LINES)
+    return Facts("Comparison with a baseline", lead, (said, grid))
+
+
+def _of_pairs(lines: Any) -> Iterator[Finding]:
+    """Say of each model and its baseline what the bootstrap of the rows tells apart."""
+    for (variant, baseline, clusters), mine in lines.groupby(
+        ["variant", "baseline", "clusters"], sort=False
+    ):
+        tested = mine.loc[mine["p_bootstrap_holm"].notna()]
+        clear = tested.loc[tested["p_bootstrap_holm"] < ALPHA]
+        parts = []
+        for word, chosen in (
+            ("better", clear.loc[clear["improved"].astype(bool)]),
+            ("worse", clear.loc[~clear["improved"].astype(bool)]),
+        ):
+            if len(chosen):
+                each = [_difference(line) for line in chosen.head(MOST_SAID).to_dict("records")]
+                more = len(chosen) - MOST_SAID
+                parts.append(f"{word}: {', '.join(each)}{f' and {more} more' if more > 0 else ''}")
+        left = len(tested) - len(clear)
+        if left or not parts:
+            parts.append(f"{left} of {len(tested)} differences are not told apart from 0")
+        good = [bool(one) for one in clear["improved"]]
+        tone: Any = "good" if good and all(good) else "warn" if good and not any(good) else "plain"
+        one, two = listed([str(variant), str(baseline)])
+        yield Finding(f"{one} beside {two}, {clusters} clusters", "; ".join(parts), tone)
+
+
+def _difference(line: dict[str, Any]) -> str:
+    of = "" if line["attribute"] == ALL else f" {listed_name(str(line['attribute']))}"
+    change = float(line["difference"])
+    sign = "+" if change > 0 else ""
+    return f"{metric_label(str(line['metric']))}{of} {sign}{short_number(change)}"
 
 
 def frontier_facts(frontier: Frontier, *, compute: bool = True) -> Facts:

@@ -68,10 +68,16 @@ def test_a_study_shows_metrics_when_they_are_computed(study):
 
 def test_comparisons_show_every_difference_of_mixed_effects(comparisons):
     found = Comparisons(comparisons)
-    grid = found.summary().parts[0]
+    verdict, grid = found.summary().parts
     mixed = comparisons.query("effects == 'mixed'")
     at = grid.columns.index("difference")
     np.testing.assert_array_equal([row[at].value for row in grid.rows], mixed["difference"])
+    clear = mixed[mixed["p_bootstrap_holm"] < 0.05]
+    for word, lines in (("better", clear[clear["improved"].astype(bool)]),
+                        ("worse", clear[~clear["improved"].astype(bool)])):  # fmt: skip
+        said = [item for item in verdict.items if f"{word}: " in item.text]
+        assert len(said) == len(lines.groupby(["variant", "baseline", "clusters"]))
+    assert len(clear)
     assert repr(found) == str(found.summary())
     assert Parsed(found._repr_html_()).open == []
 
