@@ -7,6 +7,7 @@ share one set of compiled functions.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ from pyfairme.model.program import (
 )
 
 ADAM = optax.scale_by_adam()
+JUDGED_CELLS = 2**24  # of a cluster adversary on validation rows: 64 MB (see `ModelSpec.cells`)
 
 
 class State(NamedTuple):
@@ -104,7 +106,7 @@ def engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool = False) -> Engi
 
 @per_structure()
 def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
-    program = build(spec)
+    program, judged = build(spec), build(replace(spec, cells=JUDGED_CELLS))
     guide = guide_of(choice, spec.latents)
     svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
@@ -184,7 +186,7 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     def evaluate(
         params: dict[str, Any], batch: Batch, objective: Objective, totals: Totals
     ) -> dict[str, Array]:
-        return _evaluate(program, guide, constrain(params), batch, objective, totals)
+        return _evaluate(judged, guide, constrain(params), batch, objective, totals)
 
     def compiled(function: Callable[..., Any], use: Use, *axes: int | None) -> Callable[..., Any]:
         # a batch of one member's products costs more than the products: one member has no axis

@@ -51,6 +51,7 @@ class ModelSpec:
     last_layer: bool = False
     tangent: bool = False  # the fixed part is the network's linear model (see `tangent`)
     priors: tuple[tuple[str, PriorFamily], ...] = ()
+    cells: int | None = 2**18  # rows x classes that a cluster adversary sees in a step; None: all
 
     @property
     def latents(self) -> tuple[Latent, ...]:
@@ -324,7 +325,7 @@ def _cluster_adversaries(
         codes = batch.cluster[:, index]
         there = objective.levels.get(name)
         cluster_adversary(
-            name, clusters, hidden, codes, share, jnp.asarray(strength), existing=there
+            name, clusters, hidden, codes, share, jnp.asarray(strength), 16, there, spec.cells
         )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpyro import handlers
 
+from pyfairme.model.networks import mlp_init
 from pyfairme.model.penalties import (
     PENALTIES,
     AttributeCodes,
@@ -232,6 +233,41 @@ def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
     plain = jax.grad(lambda h: loss(h, jnp.array(-1.0), params)[0])(hidden)
     found = jax.grad(lambda h: loss(h, jnp.array(0.2), params)[0])(hidden)
     np.testing.assert_allclose(found, -0.2 * plain, rtol=1e-5, atol=1e-10)
+
+
+def test_a_cluster_adversary_of_many_classes_sees_a_fair_sample_of_the_rows():
+    """Every row has the same chance to be seen, so loss and gradient are those of all on average.
+
+    Every start of the sample is drawn once or more; each is weighted by how often, so that the
+    comparison is exact but for rounding.
+    """
+    rng = np.random.default_rng(0)
+    hidden = jnp.asarray(rng.normal(size=(40, 6)), jnp.float32)
+    codes = jnp.asarray(rng.integers(-1, 5, 40))
+    share = jnp.asarray(rng.uniform(size=40), jnp.float32)
+    layers = tuple(
+        layer._replace(weight=jnp.asarray(rng.normal(size=layer.weight.shape), jnp.float32))
+        for layer in mlp_init(jax.random.key(0), (6, 16, 5))
+    )
+
+    def loss(key, values, cells):
+        program = handlers.seed(cluster_adversary, rng_seed=key)
+        program = handlers.substitute(program, data={"adversary_cluster_f": layers})
+        inputs = ("f", 5, values, codes, share, jnp.array(0.3))
+        site = handlers.trace(program).get_trace(*inputs, cells=cells)["cluster_adversary/f"]
+        return -site["fn"].log_prob(site["value"]).sum()
+
+    found = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=1), (0, None, None)), static_argnums=2)
+    keys = jax.random.split(jax.random.key(1), 4000)
+    values, gradients = found(keys, hidden, 50)  # 10 of 40 rows
+    sampled = np.abs(np.asarray(gradients)).max(axis=2) > 0  # a code of -1 has no gradient
+    assert set(sampled.sum(axis=1)) <= set(range(7, 11))
+    _, start, times = np.unique(sampled, axis=0, return_index=True, return_counts=True)
+    assert len(start) == 4  # rows 0, 4, 8, ... and their neighbours: starts 4 apart are one sample
+    np.testing.assert_allclose(times / 4000, 0.25, atol=4 * (0.25 * 0.75 / 4000) ** 0.5)
+    whole, gradient = found(keys[:1], hidden, None)
+    np.testing.assert_allclose(np.mean(values[start]), whole[0], rtol=1e-5)
+    np.testing.assert_allclose(np.mean(gradients[start], axis=0), gradient[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("criterion", ["equalized_odds", "demographic_parity"])

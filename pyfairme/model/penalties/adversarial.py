@@ -117,12 +117,16 @@ def cluster_adversary(
     strength: Float[Array, ""],
     width: int = 16,
     existing: Array | float | None = None,
+    cells: int | None = None,
 ) -> None:
     """Subnetwork 2: predict the cluster from all hidden activations of the network (eq. 1).
 
-    Above ``HASHED_CLASSES`` clusters it predicts ``code mod HASHED_CLASSES``, which keeps a step's
-    cost bounded; features that tell clusters apart tell such buckets apart. ``existing`` says how
-    many of the clusters there are, None for all: no other is ever predicted.
+    Above ``HASHED_CLASSES`` clusters it predicts ``code mod HASHED_CLASSES``; features that tell
+    clusters apart tell such buckets apart. Where rows x classes are more than ``cells``, it sees a
+    random systematic sample of the rows, with the weight of all: each row has the same chance to
+    be in it, so the loss and its gradient are unbiased. Both bound what a step costs. A sample
+    needs a seeded program; ``cells=None`` takes all rows. ``existing`` says how many of the
+    clusters there are, None for all: no other is ever predicted.
 
     Examples
     --------
@@ -135,6 +139,11 @@ def cluster_adversary(
     """
     classes = adversary_classes(clusters)
     sizes = (hidden.shape[1], width, classes)
+    rows = len(codes) if cells is None else max(1, min(len(codes), cells // classes))
+    if rows < len(codes):
+        first = jax.random.randint(numpyro.prng_key(), (), 0, len(codes))
+        sample = (first + len(codes) // rows * jnp.arange(rows)) % len(codes)
+        hidden, codes, share = hidden[sample], codes[sample], share[sample] * len(share) / rows
     layers = _network(adversary_site(factor), lambda key: mlp_init(key, sizes, existing))
     logits, _ = mlp_apply(layers, reverse_gradient(hidden, strength))
     if existing is not None:
