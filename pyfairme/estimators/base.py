@@ -115,6 +115,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         random_state: Seed | None = None,
         progress: bool | str = "auto",
         warm_start: bool = False,
+        devices: int | str = 1,
     ) -> None:
         self.cluster = cluster
         self.sensitive = sensitive
@@ -153,6 +154,7 @@ class FairMixedEffects(BaseEstimator, ABC):
         self.random_state = random_state
         self.progress = progress
         self.warm_start = warm_start
+        self.devices = devices
 
     # What the subclasses provide ------------------------------------------------------------
 

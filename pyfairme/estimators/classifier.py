@@ -198,6 +198,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
         differs, and the fit starts afresh. Adam starts anew, λ needs no warm-up. `save` keeps what
         is needed. Give ``random_state`` a number, or other rows are held out each time.
+    devices
+        Over how many devices the rows of a training step are dealt out, "all" for all that JAX
+        sees; each holds the whole table. Results differ by rounding only. It pays for large
+        batches on accelerators.
 
     Attributes
     ----------
@@ -289,6 +293,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         random_state: Seed | None = None,
         progress: bool | str = "auto",
         warm_start: bool = False,
+        devices: int | str = 1,
     ) -> None:
         super().__init__(
             cluster,
@@ -328,6 +333,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             random_state=random_state,
             progress=progress,
             warm_start=warm_start,
+            devices=devices,
         )
         self.threshold = threshold
         self.pos_label = pos_label

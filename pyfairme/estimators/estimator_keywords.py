@@ -18,6 +18,7 @@ from pyfairme.estimators.decay_of_weights import check_decay, decay
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.estimators.prior_keyword import check_prior, families, numbers
+from pyfairme.inference.device_rows import device_count
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
 from pyfairme.inference.predictions import EFFECTS
@@ -106,6 +107,7 @@ def check_settings(params: Mapping[str, Any]) -> None:
         )
     for width in params["hidden"]:
         check_count("hidden", width, 1)
+    check_devices(params["devices"], params["batch_size"])
     for name in ("random_intercepts", "drop_sensitive", "correlated", "warm_start"):
         check_choice(name, params[name], (True, False))
     fraction = params["validation_fraction"]
@@ -439,6 +441,23 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
+def check_devices(devices: object, batch_size: int) -> None:
+    """Raise ValueError unless a step's rows can be dealt out to so many devices."""
+    if devices == "all":
+        return
+    if isinstance(devices, str):
+        raise ValueError(
+            f"Invalid value of devices: {shown(devices)}. Expected a number of devices, or 'all'. "
+            "[devices]"
+        )
+    check_count("devices", devices, 1)
+    if batch_size % int(devices):  # type: ignore[call-overload]
+        raise ValueError(
+            f"batch_size={batch_size} rows cannot be dealt out evenly to devices={devices}. Give a "
+            f"batch_size that is a multiple of {devices}. [devices]"
+        )
+
+
 def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: bool) -> Schedule:
     """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
 
@@ -465,4 +484,5 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: b
             penalised=penalised,
         ),
         early_stopping=bool(early),
+        devices=device_count(params["devices"]),
     )

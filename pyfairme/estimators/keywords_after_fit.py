@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 # Read when predicting, or by the next fit only and without a bearing on this one.
-STILL_READ = {"unseen", "progress", "warm_start"}
+STILL_READ = {"unseen", "progress", "warm_start", "devices"}
 
 
 def remember(estimator: FairMixedEffects) -> dict[str, Any]:

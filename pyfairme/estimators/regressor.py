@@ -168,6 +168,10 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         clusters, groups and classes, network, penalties, guide. Otherwise a warning says what
         differs, and the fit starts afresh. Adam starts anew, λ needs no warm-up. `save` keeps what
         is needed. Give ``random_state`` a number, or other rows are held out each time.
+    devices
+        Over how many devices the rows of a training step are dealt out, "all" for all that JAX
+        sees; each holds the whole table. Results differ by rounding only. It pays for large
+        batches on accelerators.
 
     Attributes
     ----------
@@ -260,6 +264,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         random_state: Seed | None = None,
         progress: bool | str = "auto",
         warm_start: bool = False,
+        devices: int | str = 1,
     ) -> None:
         super().__init__(
             cluster,
@@ -299,6 +304,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
             random_state=random_state,
             progress=progress,
             warm_start=warm_start,
+            devices=devices,
         )
         self.likelihood = likelihood
 

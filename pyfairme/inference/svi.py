@@ -20,6 +20,7 @@ from pyfairme.inference.cluster_buckets import (
     resized_params,
 )
 from pyfairme.inference.compiled_steps import Engine, Pace, engine
+from pyfairme.inference.device_rows import DeviceRows
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.model.program import ModelSpec, Objective, Totals
@@ -38,7 +39,8 @@ class Schedule:
     """How long and how fast to train.
 
     ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
-    hidden layers (or of a linear model's one layer), per unit of the learning rate.
+    hidden layers (or of a linear model's one layer), per unit of the learning rate; ``devices`` over
+    how many devices the rows of a step are dealt out.
     """
 
     epochs: int = 30
@@ -49,6 +51,7 @@ class Schedule:
     early_stopping: bool = False
     patience: int = 10
     weight_decay: float = 0.0
+    devices: int = 1
 
 
 class Trained(NamedTuple):
@@ -168,8 +171,9 @@ def fit_members(
     total_weight = float(training.weight.sum())
     size = min(schedule.batch_size, bucket(rows))
     full = rows <= schedule.batch_size
-    table = jax.device_put(pad(training, bucket(rows)))
-    held_out = None if validation is None else _held_out(validation)
+    placed = DeviceRows(schedule.devices, size)
+    table = placed.whole(pad(training, bucket(rows)))
+    held_out = None if validation is None else _held_out(validation, placed)
     batch_rows = total_weight if full else total_weight * size / rows
     totals = Totals(total_weight, batch_rows)
     per_epoch = -(-rows // size)
@@ -187,11 +191,11 @@ def fit_members(
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
         state = state._replace(params=_placed(machine, filled, state.params, len(seeds)))
+    state = placed.whole(state)
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
-        state, terms = machine.run(
-            state, np.stack(taken) if several else taken[0], table, objective, totals, pace
-        )
+        now = placed.split(np.stack(taken) if several else taken[0])
+        state, terms = machine.run(state, now, table, objective, totals, pace)
         if number == 0:  # what was started above is compiled by now, and runs
             report(Progress("training", 0, chunks * chunk, unit="steps"))
         epoch = (number + 1) * chunk * size / (size if full else rows)
@@ -300,9 +304,9 @@ class _Order:
         return taken.reshape(steps, self._size)
 
 
-def _held_out(validation: Batch) -> tuple[Batch, float]:
+def _held_out(validation: Batch, placed: DeviceRows) -> tuple[Batch, float]:
     padded = pad(validation, bucket(validation.x.shape[0]))
-    return jax.device_put(padded), float(validation.weight.sum())
+    return placed.whole(padded), float(validation.weight.sum())
 
 
 def _validate(

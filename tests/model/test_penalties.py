@@ -257,7 +257,9 @@ def test_a_cluster_adversary_of_many_classes_sees_a_fair_sample_of_the_rows():
         site = handlers.trace(program).get_trace(*inputs, cells=cells)["cluster_adversary/f"]
         return -site["fn"].log_prob(site["value"]).sum()
 
-    found = jax.jit(jax.vmap(jax.value_and_grad(loss, argnums=1), (0, None, None)), static_argnums=2)
+    found = jax.jit(
+        jax.vmap(jax.value_and_grad(loss, argnums=1), (0, None, None)), static_argnums=2
+    )
     keys = jax.random.split(jax.random.key(1), 4000)
     values, gradients = found(keys, hidden, 50)  # 10 of 40 rows
     sampled = np.abs(np.asarray(gradients)).max(axis=2) > 0  # a code of -1 has no gradient

@@ -43,8 +43,8 @@ NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
 ASIDE = ".aside"  # ends the names of files that nothing is read from
 MOST_NAMED = 20  # pieces that a warning names
-# whatever the estimator says
-SET_BY_STUDY = ("random_state", "validation_fraction", "progress", "warm_start")
+# set by a study, whatever the estimator says; and where it computes
+NOT_COMPARED = ("random_state", "validation_fraction", "progress", "warm_start", "devices")
 
 
 class Key(NamedTuple):
@@ -227,7 +227,7 @@ class Store:
                     self._put_aside(key)
                 return False
         there, now = dict(record["parameters"]), _plain(parameters)
-        for own in SET_BY_STUDY:
+        for own in NOT_COMPARED:
             there.pop(own, None)
             now.pop(own, None)
         _check_same(there, now, path)

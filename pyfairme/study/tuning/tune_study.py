@@ -25,7 +25,7 @@ from pyfairme.study.crossval.cross_validate import fingerprint
 from pyfairme.study.crossval.fits import plain, with_roles
 from pyfairme.study.crossval.kept_together import digest, group_codes
 from pyfairme.study.crossval.splits import seen_clusters
-from pyfairme.study.crossval.store import SET_BY_STUDY
+from pyfairme.study.crossval.store import NOT_COMPARED
 from pyfairme.study.tuning.bohb import OBJECTIVES, Aim, make_pruner, make_sampler
 from pyfairme.study.tuning.search_loop import judge_baseline, run_trials
 from pyfairme.study.tuning.search_space import (
@@ -248,7 +248,7 @@ def _result(search: Search, problem: Problem, unfair: FairMixedEffects) -> Tunin
 
 def _settings(estimator: FairMixedEffects) -> Any:
     given = plain(estimator.get_params(deep=False))
-    return {key: value for key, value in given.items() if key not in SET_BY_STUDY}
+    return {key: value for key, value in given.items() if key not in NOT_COMPARED}
 
 
 def _different(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
