@@ -172,13 +172,15 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         they are (with two classes in the same order). False: nothing. None: nothing, and a warning
         says how far they move.
     learning_rate
-        Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast.
+        Of Adam, decayed by a cosine; adversaries move 5 times, latents 10 times as fast. "auto":
+        .001, and for 256 to 2,048 rows per step .001 sqrt(rows per step / 256).
     weight_decay
         Shrinks the weights of hidden layers in every step by this times the learning rate. "auto":
         100 (encoded columns / training rows)^0.75, at least 3, so that small tables are not learned
         by heart (docs/small_tables.md); with ``hidden=()`` and a penalty 0.3 of that formula.
     batch_size
-        Rows per step; tables with fewer rows use all of them in each step.
+        Rows per step; tables with fewer rows use all of them in each step. "auto": 256, and for
+        large tables the largest power of two with 200 steps in each epoch, at most 2,048.
     epochs
         Passes over the training rows.
     min_steps
@@ -283,9 +285,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         pos_label: object = None,
         class_weight: str | Mapping[Any, float] | None = None,
         prior_correction: bool | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | str = "auto",
         weight_decay: float | str = "auto",
-        batch_size: int = 256,
+        batch_size: int | str = "auto",
         epochs: int = 30,
         min_steps: int = 2000,
         validation_fraction: float = 0.1,

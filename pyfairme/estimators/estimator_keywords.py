@@ -18,6 +18,12 @@ from pyfairme.estimators.decay_of_weights import check_decay, decay
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.estimators.prior_keyword import check_prior, families, numbers
+from pyfairme.estimators.step_size import (
+    check_batch_size,
+    check_learning_rate,
+    rate,
+    rows_per_step,
+)
 from pyfairme.inference.device_rows import device_count
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import check_size, choose_guide
@@ -95,11 +101,12 @@ def check_settings(params: Mapping[str, Any]) -> None:
     ):
         check_number(name, params[name], low)
     check_decay(params["weight_decay"])
-    for name in ("prior_scale", "learning_rate"):
-        check_number(name, params[name], 0, above=True)
+    check_learning_rate(params["learning_rate"])
+    check_number("prior_scale", params["prior_scale"], 0, above=True)
     check_prior(params["prior"])
-    for name, low in (("batch_size", 1), ("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
+    for name, low in (("epochs", 1), ("min_steps", 0), ("ensemble", 1)):
         check_count(name, params[name], low)
+    check_batch_size(params["batch_size"])
     if isinstance(params["hidden"], str) or not isinstance(params["hidden"], Iterable):
         raise ValueError(
             f"Invalid value of hidden: {shown(params['hidden'])}. Expected a tuple of widths, such "
@@ -441,7 +448,7 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def check_devices(devices: object, batch_size: int) -> None:
+def check_devices(devices: object, batch_size: int | str) -> None:
     """Raise ValueError unless a step's rows can be dealt out to so many devices."""
     if devices == "all":
         return
@@ -451,7 +458,7 @@ def check_devices(devices: object, batch_size: int) -> None:
             "[devices]"
         )
     check_count("devices", devices, 1)
-    if batch_size % int(devices):  # type: ignore[call-overload]
+    if batch_size != "auto" and int(batch_size) % int(devices):  # type: ignore[call-overload]
         raise ValueError(
             f"batch_size={batch_size} rows cannot be dealt out evenly to devices={devices}. Give a "
             f"batch_size that is a multiple of {devices}. [devices]"
@@ -470,12 +477,13 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: b
             "rows, or set early_stopping=False. [no-validation-rows]"
         )
     penalised = bool(penalised_views(params, spec))
+    size = rows_per_step(params["batch_size"], rows)
     early = (not penalised if stopping == "auto" else stopping) and validated
     return Schedule(
         epochs=params["epochs"],
         min_steps=params["min_steps"],
-        batch_size=params["batch_size"],
-        learning_rate=float(params["learning_rate"]),
+        batch_size=size,
+        learning_rate=rate(params["learning_rate"], min(size, rows)),
         weight_decay=decay(
             params["weight_decay"],
             columns=spec.covariates,

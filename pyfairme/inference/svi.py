@@ -36,11 +36,10 @@ FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train.
+    """How long and how fast to train, and on how many devices.
 
     ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
-    hidden layers (or of a linear model's one layer), per unit of the learning rate; ``devices`` over
-    how many devices the rows of a step are dealt out.
+    hidden layers (or of a linear model's one layer), per unit of the learning rate.
     """
 
     epochs: int = 30

@@ -141,7 +141,8 @@ def cluster_adversary(
     sizes = (hidden.shape[1], width, classes)
     rows = len(codes) if cells is None else max(1, min(len(codes), cells // classes))
     if rows < len(codes):
-        first = jax.random.randint(numpyro.prng_key(), (), 0, len(codes))
+        key: Any = numpyro.prng_key()
+        first = jax.random.randint(key, (), 0, len(codes))
         sample = (first + len(codes) // rows * jnp.arange(rows)) % len(codes)
         hidden, codes, share = hidden[sample], codes[sample], share[sample] * len(share) / rows
     layers = _network(adversary_site(factor), lambda key: mlp_init(key, sizes, existing))

@@ -15,6 +15,7 @@ from sklearn.base import clone
 
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.estimator_keywords import EFFECTS, as_tuple, is_number, multipliers
+from pyfairme.estimators.step_size import ROWS, rate
 from pyfairme.model.penalties import PENALTIES, penalty_names
 from pyfairme.study.crossval.fits import plain
 
@@ -246,6 +247,8 @@ def start_of(space: Mapping[str, Any], base: FairMixedEffects) -> dict[str, Any]
     for name, entry in space.items():
         keyword, path = _path(name)
         value = base.get_params(deep=False)[keyword]
+        if keyword == "learning_rate":
+            value = rate(value, ROWS)
         if path:
             value = _as_dictionary(base, keyword, path[0])
         missing = 0.0 if keyword.startswith("fairness") else None
