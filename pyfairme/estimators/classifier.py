@@ -180,7 +180,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         by heart (docs/small_tables.md); with ``hidden=()`` and a penalty 0.3 of that formula.
     batch_size
         Rows per step; tables with fewer rows use all of them in each step. "auto": 256, and for
-        large tables the largest power of two with 100 steps in each epoch, at most 2,048.
+        large tables the largest power of two with 75 steps in each epoch, at most 2,048.
     epochs
         Passes over the training rows.
     min_steps

@@ -6,7 +6,7 @@ from pyfairme.estimators.number_checks import check_count, check_number
 from pyfairme.notices import shown
 
 ROWS, MOST_ROWS = 256, 2048
-STEPS = 100  # of a pass over the rows of a large table, at least
+STEPS = 75  # of a pass over the rows of a large table, at least
 RATE = 1e-3  # of Adam, for `ROWS`
 
 
@@ -35,13 +35,13 @@ def check_learning_rate(value: object) -> None:
 def rows_per_step(given: int | str, rows: int) -> int:
     """Return how many of the training rows a step takes.
 
-    "auto" is 256, and from 51,200 rows on the largest power of two of which a pass over the rows
-    has 100 steps, at most 2,048 (measured: docs/performance.md).
+    "auto" is 256, and from 38,400 rows on the largest power of two of which a pass over the rows
+    has 75 steps, at most 2,048 (measured: docs/performance.md).
 
     Examples
     --------
-    >>> [rows_per_step("auto", rows) for rows in (1_000, 50_000, 102_400, 200_000, 10_000_000)]
-    [256, 256, 1024, 1024, 2048]
+    >>> [rows_per_step("auto", rows) for rows in (1_000, 38_400, 76_800, 150_000, 10_000_000)]
+    [256, 512, 1024, 1024, 2048]
     """
     if not isinstance(given, str):
         return int(given)
