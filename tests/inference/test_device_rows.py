@@ -65,7 +65,10 @@ def test_several_devices_train_to_the_same_parameters():
     [
         ({"devices": 0}, r"devices: 0\. Expected an integer >= 1"),
         ({"devices": "both"}, r"devices: 'both'\. Expected a number of devices, or 'all'"),
-        ({"devices": 3}, r"batch_size=256 rows cannot be dealt out evenly to devices=3"),
+        (
+            {"devices": 3, "batch_size": 256},
+            r"batch_size=256 rows cannot be dealt out evenly to devices=3",
+        ),
         ({"devices": 64}, r"devices=64, and JAX sees \d+ \(\w+\)\. Expected at most so many"),
     ],
 )
