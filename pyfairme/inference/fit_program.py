@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Array
+from scipy.special import logsumexp
 
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
@@ -30,7 +31,12 @@ from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.laplace.tangent_posterior import PARTS, check_tangent, finish_tangent
-from pyfairme.inference.null_model import null_loss, worse_than_null
+from pyfairme.inference.null_model import (
+    held_out_loss,
+    null_log_density,
+    null_loss,
+    worse_than_null,
+)
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
 from pyfairme.model import tangent
@@ -129,6 +135,8 @@ def train(
         centres.append(_centre(spec, one.params["network"], draws[member], training))
         _compare_with_null(spec, one, draws[member], training, objective)
         _warn_of_collapse(spec, one, draws[member], judged, objective, seed)
+    if validation is not None:
+        _compare_held_out(spec, fitted, draws, training, validation, objective)
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
     if any(told_apart):
@@ -280,7 +288,7 @@ def _compare_with_null(
     found = (
         f"the loss of the mixed prediction ended at {loss:.3g}, that of a constant is {null:.3g}"
     )
-    if any(np.any(np.asarray(s) > 0) for v in objective.fairness.values() for s in v.values()):
+    if _penalties_act(objective):
         warn(f"Under its penalties {found}: lower fairness_weight. [worse-than-null]",
              AdversaryWarning)  # fmt: skip
         return
@@ -289,6 +297,63 @@ def _compare_with_null(
         "for extreme values among the covariates and for columns of random_slopes that lie far "
         "from 0 or nearly determine each other. [worse-than-null]"
     )
+
+
+def _compare_held_out(
+    spec: ModelSpec,
+    fitted: Sequence[Trained],
+    draws: Sequence[dict[str, np.ndarray]],
+    training: Batch,
+    validation: Batch,
+    objective: Objective,
+) -> None:
+    """Warn when the mixed prediction of validation rows is worse than a constant.
+
+    The loss of training rows cannot tell: a network can learn them by heart. The predictive density
+    is computed only where the loss at the medians, from the history, is above the constant's.
+    """
+    rows = np.flatnonzero((validation.cluster >= 0).all(axis=1) & (validation.weight > 0))
+    if len(rows) < 2 or noise_is_known(spec.likelihood):
+        return
+    some = Batch(*(None if a is None else np.asarray(a)[rows] for a in validation))
+    null = null_log_density(spec.likelihood, training, some)
+    histories = [one.history[one.best] for one in fitted]
+    at_medians = np.mean([history["validation/mixed"] for history in histories])
+    if null is None or at_medians <= -np.average(null, weights=some.weight):
+        return
+    found = [
+        log_density(_own_query(spec, one, drawn, some))["mixed"]
+        for one, drawn in zip(fitted, draws, strict=True)
+    ]
+    compared = held_out_loss(
+        logsumexp(found, axis=0) - np.log(len(found)),
+        null,
+        some.weight,
+        float(np.mean([history["mixed"] for history in histories])),
+        null_loss(spec.likelihood, training),
+    )
+    if not compared.worse:
+        return
+    said = (
+        f"On {len(rows):,} validation rows the loss of the mixed prediction is "
+        f"{compared.loss:.3f}, not below that of a constant, {compared.null:.3f} (standard error "
+        f"of the difference {compared.error:.3f})"
+    )
+    penalised = _penalties_act(objective)
+    if compared.by_heart:
+        warn(
+            f"{said}; on training rows it is {compared.trained:.3f}: the network has learned these "
+            "by heart. Try hidden=(), a linear model, or early_stopping=True"
+            f"{', then a lower fairness_weight' if penalised else ''}. [worse-than-null]"
+        )
+    elif penalised:
+        warn(f"{said}: lower fairness_weight. [worse-than-null]", AdversaryWarning)
+    else:
+        warn(f"{said}: train longer (epochs, min_steps), or leave columns out. [worse-than-null]")
+
+
+def _penalties_act(objective: Objective) -> bool:
+    return any(np.any(np.asarray(s) > 0) for v in objective.fairness.values() for s in v.values())
 
 
 def _predictive_loss(

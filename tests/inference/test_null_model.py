@@ -1,5 +1,7 @@
 """The loss of a constant prediction, and fits that end above it."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,13 @@ from scipy import stats
 
 import pyfairme as pf
 from pyfairme.data import Batch
-from pyfairme.inference.null_model import null_loss, worse_than_null
+from pyfairme.inference.null_model import (
+    HeldOutLoss,
+    held_out_loss,
+    null_log_density,
+    null_loss,
+    worse_than_null,
+)
 from pyfairme.model.likelihoods import Bernoulli, Normal, Poisson
 from pyfairme.notices import DataWarning
 
@@ -62,3 +70,52 @@ def test_a_fit_that_ends_above_it_is_refused():
     ):
         clf.fit(table, y)
     assert not hasattr(clf, "fit_")
+
+
+def test_held_out_rows_are_compared_with_the_constant_of_training_rows():
+    y = RNG.random(50) < 0.3
+    for likelihood, values in (
+        (Bernoulli(), y),
+        (Normal(), 2 * RNG.normal(size=50)),
+        (Poisson(), RNG.poisson(3, 50)),
+    ):
+        rows = batch(values)
+        density = null_log_density(likelihood, rows, rows)
+        assert -np.average(density, weights=WEIGHT) == pytest.approx(null_loss(likelihood, rows))
+    one, two = np.log([0.5, 0.1, 0.4]), np.log([0.4, 0.3, 0.4])
+    found = held_out_loss(one, two, np.ones(3), trained=0.2, least=0.9)
+    assert found.loss - found.null == pytest.approx((two - one).mean())
+    assert found.error == pytest.approx((two - one).std() / np.sqrt(3))
+
+
+def test_a_difference_within_noise_is_none_unless_training_rows_promised_more():
+    assert not HeldOutLoss(0.29, 0.28, error=0.01, trained=0.27, trained_null=0.28).worse
+    assert HeldOutLoss(0.31, 0.28, error=0.01, trained=0.27, trained_null=0.28).worse
+    assert HeldOutLoss(0.29, 0.28, error=0.01, trained=0.15, trained_null=0.28).worse
+    assert not HeldOutLoss(0.29, 0.28, error=0.10, trained=0.15, trained_null=0.28).worse
+    assert not HeldOutLoss(0.27, 0.28, error=0.01, trained=0.15, trained_null=0.28).worse
+
+
+@pytest.mark.parametrize("signal", [0.0, 3.0])
+def test_a_network_that_learned_its_rows_by_heart_is_named(signal):
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame(rng.normal(size=(500, 12)), columns=[f"x{k}" for k in range(12)])
+    table["g"], table["sex"] = rng.choice(list("abc"), 500), rng.choice(["f", "m"], 500)
+    y = (rng.logistic(size=500) < signal * table["x0"] - 1.5).astype(int)
+    clf = pf.FairMixedEffectsClassifier(
+        "g", "sex", fairness="moment", hidden=(32,), guide="mean_field", min_steps=400, epochs=1,
+        validation_fraction=0.3, unseen="population", cluster_weight=0.0, weight_decay=0.0,
+        progress=False, random_state=0,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        clf.fit(table, y)
+    texts = [str(one.message) for one in said if "[worse-than-null]" in str(one.message)]
+    if signal:
+        assert not texts
+        return
+    (text,) = texts
+    assert text.startswith("On 150 validation rows the loss of the mixed prediction is ")
+    assert "on training rows it is 0." in text
+    assert "by heart. Try hidden=(), a linear model" in text
+    assert "then a lower fairness_weight. [worse-than-null]" in text
