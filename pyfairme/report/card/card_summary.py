@@ -44,7 +44,8 @@ def card_summary(evidence: CardEvidence) -> Section:
         block = lines.loc[lines["clusters"] == name]
         where = f": {BLOCKS[str(name)]}" if len(blocks) > 1 else ""
         parts.append(Findings(f"Verdict{where}", tuple(verdicts(block, _in_plain_words))))
-        parts.append(Findings(f"Base rates{where}", tuple(base_rates(block))))
+        rates = base_rates(block, first=name == blocks[0])
+        parts.append(Findings(f"Base rates{where}", tuple(rates)))
     model: tuple[Finding, ...] = evidence.part("To know").items  # type: ignore[union-attr]
     grave = [one for one in (*model, *cautions(evidence)) if one.tone == "warn"]
     more = len(grave) - MOST_CAUTIONS

@@ -115,7 +115,7 @@ def _block(
         return f"{text}: {where}" if where else text
 
     yield Findings(heading("Verdict"), tuple(verdicts(lines)))
-    yield Findings(heading("Base rates"), tuple(base_rates(lines)))
+    yield Findings(heading("Base rates"), tuple(base_rates(lines, first=not folded)))
     yield _accuracy(every, lines["effects"].iloc[0], heading("Accuracy"))
     spread = lines.loc[(lines["attribute"] != ALL) & (lines["group"] == ALL)]
     place = {name: at for at, name in enumerate(MAIN)}
@@ -201,6 +201,8 @@ def ends_of(lines: pd.DataFrame) -> str:
     if len(there) < 2:
         return ""
     values = there["value"].to_numpy(float)
+    if values.min() == values.max():
+        return f"every group {short_number(float(values[0]))}"
     ends = [there.iloc[int(values.argmin())], there.iloc[int(values.argmax())]]
     names = listed(str(line["group"]) for line in ends)
     each = [
@@ -211,10 +213,16 @@ def ends_of(lines: pd.DataFrame) -> str:
     return " to ".join(each)
 
 
-def base_rates(lines: pd.DataFrame) -> Iterator[Finding]:
-    """Say how often outcome and decision are positive in each group, and what errors do not show.
+def base_rates(lines: pd.DataFrame, *, first: bool = True) -> Iterator[Finding]:
+    """Say how often outcome and decision are positive in each group.
 
-    ``lines`` are those of one kind of effects and clusters. Nothing where none has a base rate.
+    Parameters
+    ----------
+    lines
+        Of a report, of one kind of effects and clusters; nothing is said where none has a base
+        rate.
+    first
+        Also say what error rates do not show.
     """
     rates = lines.loc[(lines["metric"] == "base_rate") & lines["value"].notna()]
     classes = list(dict.fromkeys(rates["class"]))
@@ -243,7 +251,7 @@ def base_rates(lines: pd.DataFrame) -> Iterator[Finding]:
         what = "outcomes observed" + (", and decided positive" if len(decided) else "")
         joint = " to " if several else "; "
         yield Finding(subject, f"share of positive {what}: {joint.join(each)}")
-    if len(rates):
+    if len(rates) and first:
         yield Finding("", NOT_SEEN_HERE)
 
 

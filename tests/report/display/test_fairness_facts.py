@@ -67,6 +67,9 @@ def test_a_nearly_constant_decision_is_said():
     said = FairnessReport.of(report(lines)).summary().parts[0].items[0]
     assert said.text.startswith("only 3 of 1,000 rows are selected: rates this near 0 can hardly")
     assert said.text.endswith("Try threshold='balanced_accuracy'.")
+    lines += [line("tpr", 0.5, group=g) for g in ("x", "y")]
+    said = FairnessReport.of(report(lines)).summary().parts[0].items[1]
+    assert said.text.startswith("true positive rates: every group .500, SD .001")
     lines[2]["value"] = lines[3]["value"] = 0.995
     said = FairnessReport.of(report(lines)).summary().parts[0].items[0]
     assert said.text.startswith("only 5 of 1,000 rows are not selected: rates this near 1")
