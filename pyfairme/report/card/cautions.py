@@ -185,10 +185,23 @@ def _random_parts(evidence: CardEvidence) -> Iterator[Finding]:
 
 
 def _same_rows(evidence: CardEvidence) -> Iterator[Finding]:
-    record = getattr(evidence.estimator, "_record", None)
-    if record and record.rows + record.held_out + record.left_out == len(evidence.judged.y):
+    advice = "Accuracy, calibration and fairness look better than they are: give rows held out."
+    if evidence.known is not None:
+        by_nature = evidence.known.twins
+        twins = f" ({by_nature:.0%} of those have twins by nature)" if by_nature >= 0.01 else ""
         yield Finding(
             "evaluation data",
-            "they have as many rows as the fit was given. If they are the same rows, accuracy, "
-            "calibration and fairness look better than they are: give rows held out.",
+            f"about {evidence.known.share:.0%} of the rows are rows that the model was trained on: "
+            f"the same covariates, clusters, groups and outcomes{twins}. {advice}",
+            "warn",
+        )
+        return
+    record = getattr(evidence.estimator, "_record", None)
+    compared = getattr(evidence.estimator, "_training", None) is not None
+    rows = len(evidence.judged.y)
+    if not compared and record and record.rows + record.held_out + record.left_out == rows:
+        yield Finding(
+            "evaluation data",
+            "they have as many rows as the fit was given. If they are the same rows: "
+            f"{advice[0].lower()}{advice[1:]}",
         )

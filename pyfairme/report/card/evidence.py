@@ -16,6 +16,7 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.estimators.keywords_after_fit import check_unchanged
+from pyfairme.estimators.known_rows import KnownRows, known_rows
 from pyfairme.estimators.random_part_disparity import random_disparity
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.metrics.array_inputs import check_count, check_share
@@ -56,6 +57,8 @@ class CardEvidence:
         Bootstrap replicates, and coverage of the intervals.
     min_group_size
         Rows below which groups are put together; 0 and 1: no such limit.
+    known
+        How many of the rows are training rows; None: hardly any, as far as can be told.
     """
 
     estimator: FairMixedEffects
@@ -70,6 +73,7 @@ class CardEvidence:
     n_boot: int
     level: float
     min_group_size: int = 0
+    known: KnownRows | None = None
 
     @property
     def hides(self) -> bool:
@@ -148,6 +152,7 @@ def gather(
         calibration=group_calibration(judged, groups, level),
         random_parts=random_parts,
         warnings=tuple(dict.fromkeys(messages)),
+        known=known_rows(estimator, X, y),
         **least,
         **options,
     )
