@@ -21,7 +21,7 @@ NOISE = 4.0  # standard errors
 LEAST_SINGLE = 0.05  # share of training rows without a twin: with fewer, nothing can be told
 
 
-class KnownRows(NamedTuple):
+class TrainedShare(NamedTuple):
     """How many of the judged rows are training rows.
 
     Attributes
@@ -36,7 +36,7 @@ class KnownRows(NamedTuple):
     twins: float
 
 
-def known_rows(estimator: FairMixedEffects, X: Table, y: ArrayLike) -> KnownRows | None:
+def known_rows(estimator: FairMixedEffects, X: Table, y: ArrayLike) -> TrainedShare | None:
     """Compare the contents of rows (n, columns) with the rows that an estimator was trained on.
 
     Covariates, clusters, groups and the outcome are compared, as they are encoded. A row that
@@ -48,7 +48,7 @@ def known_rows(estimator: FairMixedEffects, X: Table, y: ArrayLike) -> KnownRows
 
     Returns
     -------
-    KnownRows or None
+    TrainedShare or None
         None where fewer than a tenth of the rows seem to be training rows, where chance would
         explain it, where nearly all rows have twins, or where the estimator does not hold its
         training rows: it was loaded from a file, or they are very many.
@@ -85,7 +85,7 @@ def row_hashes(batch: Batch) -> np.ndarray:
     return found
 
 
-def compare(training: np.ndarray, judged: np.ndarray) -> KnownRows | None:
+def compare(training: np.ndarray, judged: np.ndarray) -> TrainedShare | None:
     """Compare hashes of rows, (n,) and (m,); see `known_rows`."""
     contents, counts = np.unique(training, return_counts=True)
     rows, here = len(training), len(judged)
@@ -98,4 +98,4 @@ def compare(training: np.ndarray, judged: np.ndarray) -> KnownRows | None:
     share = (met - expected) / ((single - by_nature) * here)
     if share < LEAST_SHARE or met - expected < NOISE * np.sqrt(expected + 1):
         return None
-    return KnownRows(min(share, 1.0), 1 - single)
+    return TrainedShare(min(share, 1.0), 1 - single)

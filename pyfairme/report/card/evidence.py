@@ -16,7 +16,7 @@ from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.estimators.keywords_after_fit import check_unchanged
-from pyfairme.estimators.known_rows import KnownRows, known_rows
+from pyfairme.estimators.known_rows import TrainedShare, known_rows
 from pyfairme.estimators.random_part_disparity import random_disparity
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.metrics.array_inputs import check_count, check_share
@@ -73,7 +73,7 @@ class CardEvidence:
     n_boot: int
     level: float
     min_group_size: int = 0
-    known: KnownRows | None = None
+    known: TrainedShare | None = None
 
     @property
     def hides(self) -> bool:
