@@ -350,7 +350,7 @@ def _adapted(
     grown = adapt_fit(fit, position, len(labels), local, strength, estimator._seed, report)
     report(Progress("diagnostics", 0, 1))
     design = estimator.design_.with_clusters(name, labels)
-    known = design.encode(frame).cluster
+    known = design.encode(frame, quiet=True).cluster  # `_new_rows` has said what is unlike
     return _updated(estimator, grown, design, batch._replace(cluster=known), fit, batch)
 
 

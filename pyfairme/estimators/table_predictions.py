@@ -18,12 +18,14 @@ from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.inference import predictions
 from pyfairme.inference.predictions import Query
+from pyfairme.notices import errors_alone
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 
 @of_one_model
+@errors_alone
 def table_query(
     estimator: FairMixedEffects,
     X: Table,

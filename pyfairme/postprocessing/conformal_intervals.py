@@ -14,6 +14,7 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.regressor import FairMixedEffectsRegressor
 from pyfairme.estimators.table_predictions import table_quantiles
 from pyfairme.metrics.array_inputs import Floats
+from pyfairme.notices import errors_alone
 from pyfairme.postprocessing.conformal_groups import By
 from pyfairme.postprocessing.conformal_predictor import ConformalPredictor
 from pyfairme.postprocessing.nested_intervals import PROBABILITIES, NestedIntervals
@@ -99,6 +100,7 @@ class ConformalIntervals(ConformalPredictor):
         self.by = by
         self.effects = effects
 
+    @errors_alone
     def fit(self, X: Table, y: ArrayLike) -> ConformalIntervals:
         """Keep the scores of held-out rows; the regressor stays as it is.
 
@@ -140,6 +142,7 @@ class ConformalIntervals(ConformalPredictor):
         target = self.estimator.target_
         return target.decode(mean), NestedIntervals.of(target.decode(found), whole=target.whole)
 
+    @errors_alone
     def predict_interval(self, X: Table, level: float = 0.9) -> pd.DataFrame:
         """Predict an interval for the outcome of each row of X.
 
@@ -197,6 +200,7 @@ class ConformalIntervals(ConformalPredictor):
         (table,) = self._tables(level)
         return table
 
+    @errors_alone
     def fairness_report(
         self,
         X: Table,

@@ -16,7 +16,7 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import check_choice, check_seed, seed_from
 from pyfairme.estimators.judged_intervals import class_columns
 from pyfairme.metrics.array_inputs import Floats
-from pyfairme.notices import StateError
+from pyfairme.notices import StateError, errors_alone
 from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.calibrated_groups import ALL, CalibratedGroups
 from pyfairme.postprocessing.conformal_groups import By
@@ -119,6 +119,7 @@ class ConformalSets(ConformalPredictor):
         self.effects = effects
         self.random_state = random_state
 
+    @errors_alone
     def fit(self, X: Table, y: ArrayLike) -> ConformalSets:
         """Keep the scores of held-out rows; the classifier stays as it is.
 
@@ -167,6 +168,7 @@ class ConformalSets(ConformalPredictor):
         contents = policy_inputs.read_contents(self.estimator, frame, ())
         return aps_scores(p, coins(contents, self._seed))
 
+    @errors_alone
     def predict_set(self, X: Table, level: float = 0.9) -> pd.DataFrame:
         """Predict a set of classes for each row of X.
 
@@ -230,6 +232,7 @@ class ConformalSets(ConformalPredictor):
             table.insert(0, "class", [label] * len(table))
         return pd.concat(tables, ignore_index=True)
 
+    @errors_alone
     def fairness_report(
         self,
         X: Table,

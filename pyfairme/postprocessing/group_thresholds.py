@@ -23,6 +23,7 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
 from pyfairme.metrics.metric import ChosenMetrics
+from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.threshold_rules import (
     check_rules,
@@ -145,6 +146,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
+    @errors_alone
     def fit(
         self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> GroupThresholds:
@@ -236,6 +238,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         share = self._share(X, policy_inputs.frame_of(self.estimator, X))
         return np.stack([1.0 - share, share], axis=1)
 
+    @errors_alone
     def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X, which must hold the sensitive attribute: classes (n,).
 
@@ -269,6 +272,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     # Reporting ------------------------------------------------------------------------------
 
+    @errors_alone
     def fairness_report(
         self,
         X: Table,

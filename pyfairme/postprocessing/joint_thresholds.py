@@ -23,7 +23,7 @@ from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.saved_array_checks import checked
 from pyfairme.metrics.metric import ChosenMetrics
-from pyfairme.notices import StateError
+from pyfairme.notices import StateError, errors_alone
 from pyfairme.postprocessing import inferred_groups, policy_inputs
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
 from pyfairme.postprocessing.joint_rule import RATES, Joint, Limit, Members, joint_rule
@@ -192,6 +192,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Fitting --------------------------------------------------------------------------------
 
+    @errors_alone
     def fit(
         self, X: Table, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> JointThresholds:
@@ -348,6 +349,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
 
+    @errors_alone
     def predict(self, X: Table) -> np.ndarray:
         """Decide for each row of X: classes (n,). It must hold S, unless that is inferred.
 
@@ -357,6 +359,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_fitted(self, "thresholds_")
         return self.classes_[self._decide(X)]
 
+    @errors_alone
     def row_thresholds(self, X: Table) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
@@ -393,6 +396,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     # Reporting ------------------------------------------------------------------------------
 
+    @errors_alone
     def fairness_report(
         self,
         X: Table,

@@ -72,7 +72,9 @@ class FrontierChoice:
         return f"{text}; {self.note}" if self.note else text
 
 
-def cheapest_fair(curve: FrontierCurve, unfair: str, max_cost: float) -> tuple[str, float]:
+def cheapest_fair(
+    curve: FrontierCurve, unfair: str, max_cost: float, where: str = ""
+) -> tuple[str, float]:
     """Return the point with the lowest worst spread among those that cost at most so much.
 
     Parameters
@@ -83,6 +85,8 @@ def cheapest_fair(curve: FrontierCurve, unfair: str, max_cost: float) -> tuple[s
         The point that costs are measured from; it is a candidate as well.
     max_cost
         Accuracy that may be lost.
+    where
+        Which rows decide, for the error.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def cheapest_fair(curve: FrontierCurve, unfair: str, max_cost: float) -> tuple[s
     penalised = np.array([name != unfair for name in names]) & ~np.isnan(worst)
     within = (costs <= max_cost + ROUNDING) & ~np.isnan(worst)
     if not (within & penalised).any():
-        raise ValueError(_too_dear(names, costs, penalised, max_cost, curve.goal.accuracy))
+        raise ValueError(_too_dear(names, costs, penalised, max_cost, curve.goal.accuracy, where))
     alike = np.array([point.decides_alike() for point in curve.points.values()])
     if (within & penalised & ~alike).any():
         within &= ~alike
@@ -134,6 +138,7 @@ def choice_of(
         warn(f"The chosen point, fairness_weight {label}, {useless}. [useless-point]", DataWarning)
     said = [useless] if useless else []
     said += _notes(unfair, float(point["cost"]), max_cost, *seeds)
+    said += [] if unfair else _worse(float(point["worst_sd"]), float(before["worst_sd"]))
     said += [WALKED] if frontier.path and not unfair else []
     chosen.set_params(fairness_weight=weight)
     return FrontierChoice(label, weight, chosen, cost, point, before, "; ".join(said))
@@ -161,7 +166,9 @@ def _notes(
 ) -> Iterator[str]:
     if is_unfair:
         yield "no penalised point within the budget has a lower worst SD: this is the unfair one"
-    if set(choosing) & set(reported):
+    if not set(choosing) & set(reported):
+        yield f"chosen on {listed_seeds(choosing)}, the figures are of {listed_seeds(reported)}"
+    else:
         both = ", ".join(map(str, sorted({*choosing} & {*reported})))
         yield (
             f"chosen and reported on the same fits (seed {both}), so the figures are flattering: "
@@ -171,8 +178,32 @@ def _notes(
         yield f"on the reported seeds it costs {reported_cost:.4f}, more than {max_cost:g}"
 
 
+def _worse(now: float, before: float) -> Iterator[str]:
+    if now > before:
+        yield (
+            f"on the reported seeds its worst SD, {now:.4f}, is above that of the unfair point, "
+            f"{before:.4f}: there it is not fairer"
+        )
+
+
+def listed_seeds(seeds: tuple[int, ...]) -> str:
+    """Return seeds as a person names them.
+
+    Examples
+    --------
+    >>> listed_seeds((0,)), listed_seeds((1, 2))
+    ('seed 0', 'seeds 1, 2')
+    """
+    return f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+
+
 def _too_dear(
-    names: list[str], costs: Floats, penalised: np.ndarray, max_cost: float, metric: str
+    names: list[str],
+    costs: Floats,
+    penalised: np.ndarray,
+    max_cost: float,
+    metric: str,
+    where: str,
 ) -> str:
     known = penalised & ~np.isnan(costs)
     if not known.any():
@@ -182,7 +213,7 @@ def _too_dear(
         )
     least = int(np.flatnonzero(known)[np.argmin(costs[known])])
     return (
-        f"No penalised point costs at most {max_cost:g} of {metric}; the cheapest is "
+        f"No penalised point costs at most {max_cost:g} of {metric}{where}; the cheapest is "
         f"{names[least]}, which costs {costs[least]:.4f}. Add smaller weights, or raise "
         "max_cost. [max-cost-missed]"
     )

@@ -12,7 +12,12 @@ import pandas as pd
 from pyfairme.study.arguments import check_max_cost
 from pyfairme.study.crossval.cross_validate import CrossValidation
 from pyfairme.study.evaluation.bootstrap_replicates import Replicates
-from pyfairme.study.frontier.frontier_choice import FrontierChoice, cheapest_fair, choice_of
+from pyfairme.study.frontier.frontier_choice import (
+    FrontierChoice,
+    cheapest_fair,
+    choice_of,
+    listed_seeds,
+)
 from pyfairme.study.frontier.frontier_points import (
     Area,
     FrontierCurve,
@@ -197,9 +202,11 @@ class Frontier:
                 " [frontier-seeds]"
             )
         key = (effects, clusters)
-        label, cost = cheapest_fair(
-            pick(curves(self._deciding, attributes), key), self.unfair, max_cost
-        )
+        where = f" on {listed_seeds(self.choosing_seeds)}"
+        if self.reported_seeds != self.choosing_seeds:
+            where += f" (points shows {listed_seeds(self.reported_seeds)})"
+        deciding = pick(curves(self._deciding, attributes), key)
+        label, cost = cheapest_fair(deciding, self.unfair, max_cost, where)
         curve = pick(self._curves(attributes), key)
         reported = points_frame({key: curve}, self.weights, self.unfair, self.study.level)
         return choice_of(self, label, cost, max_cost, reported)

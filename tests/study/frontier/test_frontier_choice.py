@@ -36,10 +36,15 @@ def test_a_point_that_decides_every_row_alike_is_the_last_to_be_taken():
     assert cheapest_fair(curve(**points), "none", 0.3) == ("alike", pytest.approx(0.2))
 
 
-def chosen(label, **metric):
+def chosen(label, worst=0.0, **metric):
     ((name, (before, now)),) = metric.items()
     reported = pd.DataFrame(
-        {"variant": ["none", "1"], name: [before, now], "cost": [0.0, 0.1], "worst_sd": [0.2, 0.0]}
+        {
+            "variant": ["none", "1"],
+            name: [before, now],
+            "cost": [0.0, 0.1],
+            "worst_sd": [0.2, worst],
+        }
     )
     estimator = pf.FairMixedEffectsClassifier("cluster", ["s"])
     weights = {"none": 0.0, "1": 1.0}
@@ -62,5 +67,12 @@ def test_a_point_near_chance_is_told(metric, said):
 
 
 def test_a_point_that_still_ranks_rows_is_not():
-    assert chosen("1", auroc=(0.8, 0.7)).note == ""
+    assert chosen("1", auroc=(0.8, 0.7)).note == "chosen on seed 0, the figures are of seed 1"
     assert "hardly" not in chosen("none", auroc=(0.55, 0.55)).note
+
+
+def test_a_point_that_is_no_fairer_on_the_reported_seeds_is_told():
+    note = chosen("1", worst=0.25, auroc=(0.8, 0.7)).note
+    assert "its worst SD, 0.2500, is above that of the unfair point, 0.2000" in note
+    assert "is above" not in chosen("1", worst=0.2, auroc=(0.8, 0.7)).note
+    assert "is above" not in chosen("none", worst=0.25, auroc=(0.8, 0.7)).note
