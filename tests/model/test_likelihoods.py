@@ -15,6 +15,7 @@ from pyfairme.model.likelihoods import (
     Poisson,
     StudentT,
 )
+from pyfairme.model.likelihoods.poisson_quantile import poisson_quantile
 
 ETA = jnp.array([[-1.2], [0.3], [2.0], [4.0]])
 COUNTS = np.array([0, 3, 5, 60])
@@ -127,3 +128,29 @@ def test_residual_variances_are_those_of_the_formulas():
 def test_counts_start_at_the_log_of_their_mean(kind):
     assert float(kind().start(jnp.float32(7.0))[0]) == pytest.approx(np.log(7))
     assert np.isfinite(kind().start(jnp.float32(0.0))).all()
+
+
+@pytest.mark.parametrize("mean", [1e-8, 0.3, 5.0, 11.9, 12.1, 40.0, 5000.0])
+def test_quantiles_of_poisson_counts_are_scipys(mean):
+    """Rounding moves u over the edge of a count now and then; the expansion is one off at times."""
+    u = jax.random.uniform(jax.random.key(0), (50_000,), minval=1e-7)
+    found = np.asarray(poisson_quantile(u, jnp.float32(mean)))
+    off = found - stats.poisson.ppf(np.asarray(u, np.float64), mean)
+    assert np.abs(off).max() <= 1
+    assert (off != 0).mean() < 1e-3
+    assert abs(off.mean()) < 1e-3
+
+
+def test_draws_of_counts_have_their_distribution():
+    """Shares of 40,000 draws lie within five standard errors of the probabilities of each count."""
+    values = {"concentration": jnp.array(2.0)}
+    eta = jnp.log(jnp.array([[0.5], [6.0], [25.0]]))
+    for likelihood in (Poisson(), NegativeBinomial()):
+        drawn = likelihood.distribution(eta, values).sample(jax.random.key(1), (40_000,))
+        assert drawn.shape == (40_000, 3)
+        assert drawn.dtype == jnp.int32
+        counts = jnp.arange(80)[:, None]
+        share = np.asarray((drawn[:, None] == counts).mean(axis=0))
+        expected = np.exp(likelihood.distribution(eta, values).log_prob(counts))
+        error = np.sqrt(expected * (1 - expected) / 40_000)
+        assert (np.abs(share - expected) < 5 * error + 1e-3).all()
