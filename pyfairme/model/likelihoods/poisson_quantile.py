@@ -5,7 +5,6 @@ JAX draws counts by rejection, in loops that end with the last row.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jax.scipy.special import ndtri
 from jaxtyping import Array, Float, Int
@@ -14,7 +13,7 @@ SUMMED = 12.0  # up to this mean probabilities are added up
 MOST = 40  # counts that have any probability there, in single precision
 
 
-def poisson_quantile(u: Float[Array, "..."], mean: Float[Array, "..."]) -> Int[Array, "..."]:
+def poisson_quantile(u: Float[Array, ...], mean: Float[Array, ...]) -> Int[Array, ...]:
     """Return the least count k with P(y <= k) >= u.
 
     Up to a mean of 12 the probabilities are added up. Above, it is the expansion of Giles (2016,
