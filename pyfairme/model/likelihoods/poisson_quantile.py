@@ -17,7 +17,7 @@ def poisson_quantile(u: Float[Array, ...], mean: Float[Array, ...]) -> Int[Array
     """Return the least count k with P(y <= k) >= u.
 
     Up to a mean of 12 the probabilities are added up. Above, it is the expansion of Giles (2016,
-    Algorithm 955, eq. 9) in the Normal's quantile, rounded: one off in less than one of 1,000 draws.
+    Algorithm 955) in the Normal's quantile, rounded: one off in less than one of 1,000 draws.
 
     Parameters
     ----------
