@@ -1,6 +1,8 @@
-"""Warn of covariates that give the target or the cluster away."""
+"""Warn of covariates that give the target, a group or the cluster away, or number the rows."""
 
 from __future__ import annotations
+
+import re
 
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ import pandas as pd
 from pyfairme.data import Batch, Design
 from pyfairme.data.columns import column_kind, pick, read_numbers
 from pyfairme.data.standardising import power_of_two
+from pyfairme.estimators.telling_columns import telling_columns
 from pyfairme.notices import DataWarning, warn
 
 FEWEST_ROWS = 20
@@ -17,12 +20,19 @@ EXACT = 1 - 1e-9  # correlation with a real target
 ENCODED = 0.995  # correlation with the clusters' mean targets
 CLUSTERS_TO_CORRELATE = 8
 FEWEST_OF_CLASS = 20  # rows of each class, before a number that parts them is no chance
+NEARLY = 0.02  # share of rows in which a near copy of the target errs
+DISTINCT = 0.95  # share of rows with a whole number of their own, of an identifier
+FEWEST_IDENTIFIERS = 20  # different numbers of a column that is named as one
+NAMED_AS_ONE = re.compile(r"(?:^|[^A-Za-z])(?:id|Id|ID)$|[a-z](?:Id|ID)$")
 
 
-def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None:
+def warn_of_copies(
+    design: Design, frame: pd.DataFrame, training: Batch, drop_sensitive: bool = False
+) -> None:
     """Warn of columns that tell the target or a cluster, hold a mean of y, or number the rows.
 
-    ``frame`` are the training rows, ``training`` the same encoded.
+    With ``drop_sensitive`` also of those that tell a group. ``frame`` are the training rows,
+    ``training`` the same encoded.
     """
     y = np.asarray(training.y, np.float64)
     if len(y) < FEWEST_ROWS:
@@ -48,6 +58,12 @@ def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None
             "[target-copy]",
             DataWarning,
         )
+    coded = y if design.schema.task == "classification" else None
+    told = _warn_of_tellers(
+        design, frame, [n for n in others if n not in parting], coded, training, drop_sensitive
+    )
+    others = [name for name in others if name not in told]
+    _warn_of_identifiers(design, frame, others)
     counting = [name for name in others if _numbers_rows(pick(frame, name))]
     if counting:
         warn(
@@ -73,6 +89,83 @@ def warn_of_copies(design: Design, frame: pd.DataFrame, training: Batch) -> None
                 "covariates. Leave it out of X. [target-encoded]",
                 DataWarning,
             )
+
+
+def _warn_of_tellers(
+    design: Design,
+    frame: pd.DataFrame,
+    columns: list[str],
+    y: np.ndarray | None,
+    training: Batch,
+    drop_sensitive: bool,
+) -> list[str]:
+    """Warn of near copies of classes y, and of what tells a group; return the near copies."""
+    attributes = design.attributes if drop_sensitive else ()
+    groups = [np.asarray(training.sensitive)[:, k] for k in range(len(attributes))]
+    classes = [] if y is None or np.bincount(y.astype(int)).min() < FEWEST_OF_CLASS else [y]
+    if not columns or not (classes or groups):
+        return []
+    found = list(telling_columns(frame, columns, [*classes, *groups]))
+    copies = [one for one in found[0] if one.nearly(wrong=NEARLY)] if classes else []
+    if copies:
+        share = min(one.share for one in copies)
+        warn(
+            f"{_named([one.column for one in copies])} nearly the target: in {share:.1%} of the "
+            f"training rows a value goes with one value of y (the commonest alone: "
+            f"{copies[0].common:.1%}). Is it known only once the outcome is? Then leave it out of "
+            "X. [target-copy]",
+            DataWarning,
+        )
+    for attribute, each in zip(attributes, found[len(classes) :], strict=True):
+        tellers = [one for one in each if one.nearly()]
+        if tellers:
+            shown = ", ".join(f"{one.column!r} ({one.share:.0%})" for one in tellers[:5])
+            more = ", ..." if len(tellers) > 5 else ""
+            warn(
+                f"drop_sensitive hides {attribute.name!r} from the network, and other columns tell "
+                f"it for nearly all rows: {shown}{more}; the largest group alone would be "
+                f"{tellers[0].common:.0%}. Predictions can follow the groups all the same. Leave "
+                "these columns out too (drop=), and read the report, which compares the groups "
+                "either way. [proxy]",
+                DataWarning,
+            )
+    return [one.column for one in copies]
+
+
+def _warn_of_identifiers(design: Design, frame: pd.DataFrame, columns: list[str]) -> None:
+    numeric = [name for name in columns if name in design.schema.numeric]
+    found = {name: _identifies(pick(frame, name), name) for name in numeric}
+    names = [name for name, number in found.items() if number]
+    if names:
+        warn(
+            f"{_named(names)} probably an identifier ({found[names[0]]:,} different whole numbers):"
+            " the network takes it for a quantity. Leave it out of X (drop=); where rows with one "
+            "number belong together, make it a cluster, and give it to groups= of a study. If it "
+            "is a quantity, give it a name that does not end in id. [row-number]",
+            DataWarning,
+        )
+
+
+def _identifies(series: pd.Series, name: str) -> int:
+    """Return how many whole numbers a column holds that number rows, 0 if they seem a quantity.
+
+    It is named as an identifier; or nearly each row has a number of its own, and they only rise or
+    only fall from row to row.
+    """
+    by_name = bool(NAMED_AS_ONE.search(name))
+    if not by_name and not (_one_way(series.iloc[:FEWEST_ROWS]) and _one_way(series)):
+        return 0
+    values = read_numbers(series)
+    values = values[~np.isnan(values)]
+    if (values % 1 != 0).any() or _numbers_rows(series):
+        return 0
+    number = len(np.unique(values))
+    return number if number >= (FEWEST_IDENTIFIERS if by_name else DISTINCT * len(series)) else 0
+
+
+def _one_way(series: pd.Series) -> bool:
+    """Whether numbers only rise or only fall."""
+    return bool(series.is_monotonic_increasing or series.is_monotonic_decreasing)
 
 
 def _named(columns: list[str]) -> str:

@@ -148,7 +148,7 @@ def _prepared(
     table_inputs.warn_of_far_origins(estimator.design_)
     training = _encode(estimator, frame, encoded, weight, rows)
     warn_of_nested_labels(estimator.design_, training)
-    warn_of_copies(estimator.design_, frame.iloc[rows], training)
+    warn_of_copies(estimator.design_, frame.iloc[rows], training, estimator.drop_sensitive)
     validation = _encode(estimator, frame, encoded, weight, held, quiet=True) if len(held) else None
     table_warnings.warn_of_single_rows(spec, training)
     if estimator_keywords.penalised_views(params, spec):

@@ -46,6 +46,7 @@ from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
 from pyfairme.notices import DataWarning, warn
 
 MOST_DRAWS = 1000
+FEWEST_HELD_OUT = 50  # validation rows that are held against a constant
 LEAST_DRAWS = 100
 DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects
 ADVICE = (
@@ -313,7 +314,8 @@ def _compare_held_out(
     is computed only where the loss at the medians, from the history, is above the constant's.
     """
     rows = np.flatnonzero((validation.cluster >= 0).all(axis=1) & (validation.weight > 0))
-    if len(rows) < 2 or noise_is_known(spec.likelihood):
+    short = min(len(one.history) for one in fitted) < 2  # a trial, which nobody expects to be good
+    if len(rows) < FEWEST_HELD_OUT or short or noise_is_known(spec.likelihood):
         return
     some = Batch(*(None if a is None else np.asarray(a)[rows] for a in validation))
     null = null_log_density(spec.likelihood, training, some)

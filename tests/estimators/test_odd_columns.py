@@ -134,7 +134,7 @@ def test_what_differs_between_clusters_by_right_is_silent(made):
     size = X["cluster"].map(dict(zip(names, r.integers(100, 900, len(names)), strict=True)))
     pair = X["cluster"].map(dict(zip(names, ["rural", "urban"] * 6, strict=True)))
     noisy = np.where(r.random(len(y)) < 0.05, 1 - y, y)
-    sparse = 7 * np.arange(len(y))  # distinct, but no count
+    sparse = 7 * r.permutation(len(y))  # distinct, but no count, and not in the rows' order
     silent(X.assign(size=size, place=pair, near=noisy, number=sparse), y, ["cluster"])
 
 
