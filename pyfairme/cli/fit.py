@@ -25,6 +25,7 @@ from pyfairme.model.likelihoods import LIKELIHOODS
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.variants import VARIANTS
 
+RARE = 0.2  # share of a class below which .5 is hardly a threshold
 KEYWORDS = (  # options that are keywords of the estimators
     *("likelihood", "random_slopes", "fairness", "fairness_weight", "criterion", "hidden"),
     *("offset", "threshold", "unseen", "epochs", "min_steps", "batch_size", "learning_rate"),
@@ -199,6 +200,8 @@ def fit(
         estimator = _estimator(learning, variant, {**keywords, **levels})
         split = learning.split(hold_out, seed, hold_out_groups)
         _say_split(learning, split)
+        if threshold is None and variant is None:
+            _say_rare(learning)
         start = time.perf_counter()
         with spoken_warnings():
             estimator.fit(
@@ -236,6 +239,16 @@ def _say_split(learning: Learning, split: Split) -> None:
         say_note("without --cluster there are no random effects: a plain network.")
     if not learning.roles.sensitive:
         say_note("without --sensitive nothing is made fair and no groups are compared.")
+
+
+def _say_rare(learning: Learning) -> None:
+    share = learning.rarer_share()
+    if share < RARE:
+        say_note(
+            f"only {share:.1%} of the rows are of the rarer class: decisions at a probability of "
+            ".5 may be the same for all rows. --threshold balanced_accuracy chooses the threshold "
+            "on validation rows."
+        )
 
 
 def _judge(estimator: Model, learning: Learning, held: np.ndarray) -> None:

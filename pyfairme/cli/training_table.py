@@ -93,6 +93,12 @@ class Learning:
             )
         return found
 
+    def rarer_share(self) -> float:
+        """Return the share of the rarer of two classes; 1 where there are not two."""
+        if self.schema.task != "classification" or self.y.nunique() != 2:
+            return 1.0
+        return float(self.y.value_counts(normalize=True).min())
+
     def row_numbers(self) -> list[str]:
         """Name columns of whole numbers of which no two rows have the same."""
         whole = [c for c in self.schema.numeric if self.covariates[c].dtype.kind in "iu"]

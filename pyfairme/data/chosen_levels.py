@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import numpy as np
+import pandas as pd
 
-from pyfairme.data.columns import label_of
+from pyfairme.data.columns import MISSING, label_of
 from pyfairme.metrics.names import listed
 from pyfairme.notices import shown
 
@@ -100,7 +101,7 @@ def read_choice(exclude: Any, merge: Any) -> dict[str, ChosenLevels]:
     Parameters
     ----------
     exclude
-        By the name of an attribute a level, or several.
+        By the name of an attribute a level, or several; None among several are rows without one.
     merge
         By the name of an attribute what to put together: {new name: level or levels}.
 
@@ -136,10 +137,15 @@ def _by_name(given: Any) -> bool:
 
 def _levels(keyword: str, given: Any) -> tuple[str, ...]:
     several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-    levels = list(given) if several else [given]
+    levels = [MISSING if _missing(level) else level for level in given] if several else [given]
     if isinstance(given, Mapping) or any(_no_level(level) for level in levels):
         _refuse(keyword, given)
     return tuple(map(label_of, levels))
+
+
+def _missing(level: Any) -> bool:
+    """Whether a value is one that stands for none: rows without one are shown as "(missing)"."""
+    return level is None or level is pd.NA or (isinstance(level, float) and np.isnan(level))
 
 
 def _no_level(level: Any) -> bool:

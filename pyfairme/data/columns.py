@@ -138,6 +138,14 @@ def times_as_text(series: pd.Series) -> pd.Series:
     return pd.Series(text, index=series.index, name=series.name, dtype=object)
 
 
+def _cure_of_text(series: pd.Series) -> str:
+    """Return how text reads as numbers: decimal commas are none for pandas.to_numeric."""
+    from pyfairme.data.text_numbers import text_numbers  # which needs labels from here
+
+    found = text_numbers(read_labels(series.dropna().drop_duplicates()))
+    return "pandas.to_numeric" if found is None or "to_numeric" in found.cure else found.cure
+
+
 def read_numbers(series: pd.Series) -> np.ndarray:
     """Return a numeric column as float64[n], NaN where missing.
 
@@ -150,8 +158,8 @@ def read_numbers(series: pd.Series) -> np.ndarray:
         first = series.to_numpy(dtype=object)[series.notna().to_numpy()][0]
         raise ValueError(
             f"Expected numbers in column {series.name!r}, got text (dtype {series.dtype}, first "
-            f"value {first!r}): convert it, for example with pandas.to_numeric, as in training. "
-            "[text-for-numbers]"
+            f"value {first!r}): convert it, for example with {_cure_of_text(series)}, as in "
+            "training. [text-for-numbers]"
         )
     if isinstance(series.dtype, pd.CategoricalDtype | pd.StringDtype):
         return np.full(len(series), np.nan)

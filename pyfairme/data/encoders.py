@@ -26,6 +26,7 @@ FAR = 5.0  # standard deviations that a number must lie beyond the training rang
 FAR_ROWS = 0.01  # share of such rows that is worth a word: long tails have some
 VERY_FAR = 10.0  # times that distance, where a single row is
 MANY_LEVELS = 50
+MOST_WHOLE = 20  # labels that are whole numbers: more are hardly codes
 MOST_SPOILT = 20  # levels of whole numbers with a word among them that pass for codes
 FEW_ROWS = 20  # a level, in the median: with fewer, many levels cost more than they tell
 
@@ -270,7 +271,7 @@ def _warn_of_levels(series: pd.Series, labels: Labels) -> None:
     if found is None or isinstance(series.dtype, pd.CategoricalDtype):
         return  # whoever makes a category wants levels
     spoilt = found.words > 0 and len(labels.names) > MOST_SPOILT
-    if found.fraction or spoilt:
+    if found.fraction or spoilt or len(labels.names) > MOST_WHOLE:
         warn(
             f"The covariate {series.name!r} is text that reads as numbers, such as "
             f"{found.example!r}: each of its {len(labels.names)} values is a level of its own, "

@@ -75,6 +75,11 @@ class FairMixedEffects(BaseEstimator, ABC):
     _reading: dict[str, Any]
     _record: training_record.TrainingRecord | None
 
+    def __new__(cls, *args: Any, **keywords: Any) -> Any:
+        """Refuse a keyword that the constructor does not have, with the nearest one."""
+        estimator_keywords.check_names(cls, keywords)
+        return super().__new__(cls)
+
     def __init__(
         self,
         cluster: Clusters | None = None,

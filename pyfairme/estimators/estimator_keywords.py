@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -494,3 +496,22 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: b
         early_stopping=bool(early),
         devices=device_count(params["devices"]),
     )
+
+
+def check_names(kind: type, keywords: Mapping[str, Any]) -> None:
+    """Refuse names that are no keyword of a constructor.
+
+    Raises
+    ------
+    TypeError
+        With the nearest keywords.
+    """
+    known = inspect.signature(kind.__init__).parameters
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+        return
+    for name in keywords:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.7)
+            every = ", ".join([*known][1:])  # without self
+            hint = f"did you mean {near[0]}?" if near else f"keywords are {every}."
+            raise TypeError(f"{kind.__name__} has no keyword {name!r}: {hint} [unknown-keyword]")

@@ -39,7 +39,8 @@ def probability_intervals(
         lines = {"class": np.tile(classes, len(index)), **flat}
         return named(pd.DataFrame(lines, index=index.repeat(len(classes))), kind)
     second = {name: v[:, 1] if v.ndim == 2 else v for name, v in found.items()}
-    return named(pd.DataFrame(second, index=index, dtype=np.float64), kind)
+    of = "observation (0 or 1)" if kind == "observation" else kind  # 0 to 1: either may come
+    return named(pd.DataFrame(second, index=index, dtype=np.float64), of)
 
 
 def _encoded(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 KEYS = ["effects", "clusters", "attribute", "group", "class", "metric"]
 NUMBERS = ["value", "low", "high", "null_high"]
+NEAREST = ("coverage", "worst_group_coverage")  # best at the level that was asked for, not at 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,8 +27,9 @@ class ReportComparison:
     frame
         Lines that both have: effects, clusters, attribute, group, class, metric, value, low, high,
         null_high of the first, the same with "_other" of the second, change (second minus first),
-        better (1: the second is better, -1: worse, 0: equal, NaN: rates of a group, and metrics of
-        one's own, have no side that is known to be better).
+        better (1: the second is better, -1: worse, 0: equal, NaN: rates of a group, metrics of
+        one's own, and the coverage of intervals, which is best at the level that was asked for,
+        have no side that is known to be better).
     names
         What the two are called.
     first, second
@@ -59,6 +61,7 @@ class ReportComparison:
             )
         change = joined["value_other"] - joined["value"]
         sides = {m.name: 1.0 if m.higher_is_better else -1.0 for m in registered()}
+        sides |= dict.fromkeys(NEAREST, np.nan)
         sided = joined["group"] == "all"  # a group's own rate has no better side
         sign = np.array([sides.get(name, np.nan) for name in joined["metric"]])  # NaN: not known
         better = np.where(sided, np.sign(change) * sign, np.nan)

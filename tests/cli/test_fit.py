@@ -261,3 +261,11 @@ def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, 
     assert "Did you mean 'person'?" in text
     text = refused("fit", table, *FITTED, "--hold-out-groups", "sex", *options)
     assert "each of its 2 values has more rows than the share of 0.2" in text
+
+
+def test_a_rare_class_is_said_where_a_threshold_of_a_half_is_idle(call, as_csv, loans, tmp_path):
+    rare = loans.assign(repaid=np.where(np.arange(len(loans)) % 12, "no", "yes"))
+    out = ("--out", tmp_path / "m.pyfairme", *QUICK)
+    said = " ".join(call("fit", as_csv(rare), *FITTED, *out).output.split())
+    assert "only 8.3% of the rows are of the rarer class" in said
+    assert "--threshold balanced_accuracy chooses the threshold on validation rows." in said

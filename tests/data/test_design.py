@@ -199,6 +199,7 @@ def test_covariates_of_many_rare_levels_are_named():
         (["1,500", "12,000"], r"such as '1,500'.*thousands=','\)"),
         (["1.500,5", "12.000,0"], r"such as '1\.500,5'.*decimal=',', thousands='\.'\)"),
         ([*map(str, range(24)), "unknown"], r"such as '0': each of its 25 values.*to_numeric"),
+        ([*map(str, range(24))], r"such as '0': each of its 24 values.*to_numeric"),
     ],
 )
 def test_numbers_that_were_read_as_text_are_named(texts, cure):
@@ -209,10 +210,21 @@ def test_numbers_that_were_read_as_text_are_named(texts, cure):
 
 
 @pytest.mark.parametrize(
-    "texts", [["1", "2", "3"], ["01,5", "a"], ["1,5", "b", "c"], [*map(str, range(24))]]
+    "texts", [["1", "2", "3"], ["01,5", "a"], ["1,5", "b", "c"], [*map(str, range(20))]]
 )
 def test_codes_of_levels_are_no_numbers(texts):
     fit(pd.DataFrame({"school": [0, 1] * 60, "size": (texts * 120)[:120]}), sensitive=())
+
+
+def test_text_in_place_of_numbers_is_refused_with_the_cure():
+    table = pd.DataFrame({"school": [0, 1] * 60, "size": np.arange(120) / 2})
+    design = fit(table, sensitive=())
+    for texts, cure in (
+        (["1,5", "2"], r"read_csv\(\.\.\., decimal=','\)"),
+        (["1.5", "2"], "to_num"),
+    ):
+        with pytest.raises(ValueError, match=rf"numbers in column 'size'.*pandas\.{cure}"):
+            design.encode(table.assign(size=texts * 60))
 
 
 def test_slope_columns_are_the_union_in_order_of_x(frame):

@@ -157,3 +157,12 @@ def test_a_penalty_on_a_few_people_is_warned_of(binary, classifier):
         classifier(epochs=1, min_steps=1).fit(few, binary.y)
     classifier(epochs=1, min_steps=1, exclude={"group1": "unknown"}).fit(few, binary.y)
     classifier(epochs=1, min_steps=1, fairness_weight=0).fit(few, binary.y)
+
+
+@pytest.mark.parametrize("level", [None, np.nan, pd.NA, "(missing)"])
+def test_rows_without_a_level_are_named_by_none(level):
+    assert read_choice({"race": ["Unknown", level]}, None)["race"].out == ("Unknown", "(missing)")
+    merged = read_choice(None, {"race": {"other": [level, "B"]}})["race"].together
+    assert merged == (("other", ("(missing)", "B")),)
+    with pytest.raises(ValueError, match=r"Invalid value of exclude: \{'race': None\}|chosen-lev"):
+        read_choice({"race": None}, None)

@@ -67,7 +67,7 @@ def test_a_network_without_posterior_says_what_its_intervals_cover(clf, binary):
     assert "cluster interval" in str(found)
     assert found.equals(clf.predict_interval(binary.test, kind="cluster"))
     outcomes = clf.predict_interval(binary.test, kind="observation")
-    assert outcomes.columns.name == "observation interval"
+    assert outcomes.columns.name == "observation (0 or 1) interval"
     with pytest.raises(ValueError, match=r"has no posterior of its network.*network-not-covered"):
         clf.predict_interval(binary.test, kind="mean")
     with pytest.raises(ValueError, match="kind"):

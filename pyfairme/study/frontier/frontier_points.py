@@ -14,6 +14,7 @@ from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.study.comparison.paired_tests import bootstrap_interval
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates
 from pyfairme.study.evaluation.evaluation_subsets import ALL
+from pyfairme.study.frontier.points_table import PointsTable
 
 
 class Goal(NamedTuple):
@@ -174,7 +175,7 @@ def points_frame(
     weights: Mapping[str, Any],
     unfair: str,
     level: float,
-) -> pd.DataFrame:
+) -> PointsTable:
     """Lay points out in a wide table, a line per model, effects and clusters.
 
     Parameters
@@ -196,7 +197,7 @@ def points_frame(
             record |= {"effects": effects, "clusters": clusters}
             record |= _record(point, curve.points[unfair], curve.goal, level)
             records.append(record | {"non_dominated": bool(marked)})
-    return pd.DataFrame.from_records(records)
+    return PointsTable(pd.DataFrame.from_records(records))
 
 
 def area(

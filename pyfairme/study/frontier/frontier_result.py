@@ -26,6 +26,7 @@ from pyfairme.study.frontier.frontier_points import (
     pick,
     points_frame,
 )
+from pyfairme.study.frontier.points_table import PointsTable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -105,8 +106,10 @@ class Frontier:
         return joined
 
     @cached_property
-    def points(self) -> pd.DataFrame:
+    def points(self) -> PointsTable:
         """One line per point, effects and clusters, on the reported seeds.
+
+        It prints the columns that one chooses by; ``points.frame`` prints all.
 
         Columns variant, weight, unfair, effects, clusters; balanced_accuracy, auroc; cost (balanced
         accuracy of the unfair point minus that of this one, drawn on the same rows); worst_sd

@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.metrics.names import ALL
 from pyfairme.metrics.pareto import non_dominated
 from pyfairme.study.frontier.frontier_points import GOALS, Goal
+from pyfairme.study.frontier.points_table import PointsTable
 
 ENDS = ("low", "high", "null_low", "null_high")
 
@@ -20,7 +21,7 @@ def report_points(
     *,
     effects: str = "mixed",
     needs_sensitive: Collection[str] = (),
-) -> pd.DataFrame:
+) -> PointsTable:
     """Lay fairness reports of the same rows out as the points of a frontier.
 
     Parameters
@@ -35,13 +36,14 @@ def report_points(
 
     Returns
     -------
-    DataFrame
-        One line per name and clusters (seen and unseen), with the columns of `Frontier.points`:
-        variant (the name), unfair (whether it is the first), effects, clusters, balanced_accuracy,
-        auroc, cost (accuracy of the first minus that of this one), worst_sd (largest spread over
-        the attributes), worst_sd_of, ``<metric>_<attribute>``, non_dominated; of a regression r2,
-        mse and the spread of mean residuals. Accuracy and spreads have the report's intervals
-        beside them (``_low``, ``_high``), costs and worst spreads none. needs_sensitive is added.
+    PointsTable
+        A DataFrame: one line per name and clusters (seen and unseen), with the columns of
+        `Frontier.points`: variant (the name), unfair (whether it is the first), effects, clusters,
+        balanced_accuracy, auroc, cost (accuracy of the first minus that of this one), worst_sd
+        (largest spread over the attributes), worst_sd_of, ``<metric>_<attribute>``, non_dominated;
+        of a regression r2, mse and the spread of mean residuals. Accuracy and spreads have the
+        report's intervals beside them (``_low``, ``_high``), costs and worst spreads none.
+        needs_sensitive is added. It prints the columns that one chooses by, ``frame`` all.
 
     Raises
     ------
@@ -92,7 +94,7 @@ def report_points(
             one["cost"] = found[0][goal.accuracy] - one[goal.accuracy]
         best = non_dominated([f[goal.accuracy] for f in found], [f["worst_sd"] for f in found])
         records += [f | {"non_dominated": bool(b)} for f, b in zip(found, best, strict=True)]
-    return pd.DataFrame.from_records(records)
+    return PointsTable(pd.DataFrame.from_records(records))
 
 
 def _lines(name: str, report: pd.DataFrame, effects: str) -> Any:

@@ -100,7 +100,7 @@ def test_the_frame_has_every_metric_with_weight_and_mark(several):
     assert (frame["seeds"] == 2).all()
     assert (frame["weight"] == frame["variant"].astype(float)).all()
     marks = frame[[*keys, "non_dominated"]].drop_duplicates()
-    expected = several.points[[*keys, "non_dominated"]]
+    expected = several.points.frame[[*keys, "non_dominated"]]
     pd.testing.assert_frame_equal(
         marks.sort_values(keys, ignore_index=True), expected.sort_values(keys, ignore_index=True)
     )

@@ -77,3 +77,18 @@ def test_what_cannot_be_compared_is_refused(reports):
     bare = {"plain": reports["plain"].query("metric != 'tpr_sd'")}
     with pytest.raises(ValueError, match=r"no accuracy and spread of groups.*\[no-cost\]"):
         report_points(bare)
+
+
+def test_a_table_of_points_prints_what_one_chooses_by(reports):
+    points = report_points(reports)
+    rows = points.query("clusters == 'seen'")
+    for text in (repr(rows), rows._repr_html_()):
+        assert "worst_sd_of" in text
+        assert "balanced_accuracy_low" not in text
+        assert "..." not in text
+        assert f"{len(points.columns) - 10} more columns" in text
+    assert list(rows.frame.columns) == list(points.columns)
+    assert "more columns" not in repr(rows.frame)
+    picked = points[["variant", "tpr_sd_sex"]]
+    assert "tpr_sd_sex" in repr(picked)
+    assert "tpr_sd_sex" in picked._repr_html_()
