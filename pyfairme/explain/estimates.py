@@ -71,16 +71,21 @@ class Estimates:
 
     @property
     def title(self) -> str:
-        """What the estimates are, in a word or two."""
+        """What the estimates are, and of what where all are of one thing."""
         columns = set(self.frame.columns)
+        own = [name for name in ("term", "contrast") if name in columns]
+        one = [listed_name(str(self.frame[name].iloc[0])) for name in own
+               if len(set(self.frame[name])) == 1]  # fmt: skip
         average = "Average " * ("n" in columns)
         if "component" in columns:
-            name = "gap, within and between clusters"
+            of = f" ({' '.join(one)})" if len(one) == 2 else ""
+            name = f"gap{of}, within and between clusters"
         elif "contrast" in columns:
             name = "comparisons" if self.no_difference == 0 else "comparisons (ratios)"
         else:
             name = "slopes" if "term" in columns else "predictions"
-        text = name if "component" in columns else f"{average}{name}"
+        of = f" of {one[0]}" if own and len(set(self.frame["term"])) == 1 else ""
+        text = name if "component" in columns else f"{average}{name}{of}"
         return text[0].upper() + text[1:]
 
     @property

@@ -25,6 +25,7 @@ from pyfairme.report.display.fairness_facts import (
 )
 
 SUMMARY = "Summary"
+JUDGED_ON = "evaluation data"  # what spoils every other number comes first
 MOST_CAUTIONS = 4  # above the fold; the rest stands under its own heading
 
 
@@ -47,7 +48,8 @@ def card_summary(evidence: CardEvidence) -> Section:
         rates = base_rates(block, first=name == blocks[0])
         parts.append(Findings(f"Base rates{where}", tuple(rates)))
     model: tuple[Finding, ...] = evidence.part("To know").items  # type: ignore[union-attr]
-    grave = [one for one in (*model, *cautions(evidence)) if one.tone == "warn"]
+    every = sorted((*model, *cautions(evidence)), key=lambda one: one.subject != JUDGED_ON)
+    grave = [one for one in every if one.tone == "warn"]
     more = len(grave) - MOST_CAUTIONS
     rest = [Finding("", f"{more} more: see Caveats and recommendations.", "warn")] * (more > 0)
     parts.append(Findings("Cautions", (*grave[:MOST_CAUTIONS], *rest)))

@@ -176,10 +176,10 @@ def _random_parts(evidence: CardEvidence) -> Iterator[Finding]:
         worst = lines.iloc[int(lines["value"].to_numpy(float).argmax())]
         yield Finding(
             listed_name(str(attribute)),
-            f"random effects move predictions of its groups apart: SD "
-            f"{short_number(float(worst['value']))}, by chance up to "
-            f"{short_number(float(worst['null_high']))}. Fair fixed effects do not make the "
-            "mixed prediction fair: look at fairness_on='mixed'.",
+            "what is particular to clusters moves predictions of its groups apart (random effects: "
+            f"SD {short_number(float(worst['value']))}, by chance up to "
+            f"{short_number(float(worst['null_high']))}). What is fair over all clusters need not "
+            "be fair with them: see fairness_on='mixed'.",
             "warn",
         )
 

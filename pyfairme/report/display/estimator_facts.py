@@ -303,8 +303,9 @@ def _findings(
 ) -> Iterator[Finding]:
     said = record.warnings if record else ()
     yield from map(message_finding, (s for s in said if sizes or "[tiny-groups]" not in s))
-    if said := learned_by_heart(estimator.history_.iloc[-1].to_dict()):
-        yield Finding("training", said, "warn")
+    far = learned_by_heart(estimator.history_.iloc[-1].to_dict())
+    if far and not any("[worse-than-null]" in text for text in said):  # which says more
+        yield Finding("training", far, "warn")
     for attribute in estimator.design_.attributes if sizes else ():
         small = [
             (level, int(n))
@@ -320,7 +321,8 @@ def _findings(
         matters = table.loc[(table["measure"] == "prior_sensitivity") & ~table["ok"].astype(bool)]
         if len(matters):
             names = _names(dict.fromkeys(matters["parameter"]))
-            yield Finding("prior", f"it matters for {names}: say which one it was.", "plain")
+            said = f"the rows alone do not settle {names}: say which prior was used."
+            yield Finding("prior", said, "plain")
     bad = table.loc[~table["ok"].astype(bool)]
     bad = bad.loc[~bad["measure"].isin(["prior_sensitivity", "none"])]
     if len(bad):

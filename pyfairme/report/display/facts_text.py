@@ -111,7 +111,8 @@ def _lines(part: Findings | Fields | Grid) -> Iterator[str]:
             if part.note:
                 yield _wrapped(part.note, "  ", "  ")
             for name, text in part.items:
-                yield _wrapped(text, f"  {name:<{LABEL - 3}} ", " " * LABEL)
+                head = f"  {name:<{LABEL - 3}} " if len(name) <= LABEL - 3 else f"  {name}: "
+                yield _wrapped(text, head, " " * LABEL)
         case Grid() if part.folded:
             lines = "line" if len(part.rows) == 1 else "lines"
             yield f"  {len(part.rows):,} {lines}, shown in a notebook"

@@ -56,6 +56,7 @@ def test_predictions_gaps_and_contrasts_with_the_mean_say_what_they_are():
              "cluster": ["all", "all", "x", "y"]}  # fmt: skip
     assert list(said(answer(parts, [0.3, 0.2, 0.1, 0.1]))) == ["gap", "within clusters"]
     against = answer({"term": "branch", "contrast": ["a - mean", "b - mean"]}, [0.1, -0.1])
+    assert against.summary().title == "Average comparisons of branch"
     assert "cluster_effects_ answers another question" in against.summary().parts[1].note
 
 
