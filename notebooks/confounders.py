@@ -183,9 +183,10 @@ pd.DataFrame(found).round(3)
 # %% [markdown]
 # The network alone gains from the probes, and loses what it gained, and more, when they are shuffled: its
 # AUROC falls by .008 and its log loss rises by .013. Effects of occupations change nothing about that: they
-# are there, but the probes have explained the occupations away (an SD of .21). The adversary moves this
-# knowledge from the probes to the occupations' effects, where it belongs: their SD is .73, and shuffling
-# the probes changes neither AUROC nor log loss. It costs .003 of AUROC on rows where the probes do hold.
+# are there, but the probes have explained the occupations away (an SD of .21). The adversary moves most of
+# this knowledge from the probes to the occupations' effects, where it belongs: their SD is .86, and
+# shuffling the probes costs .003 of AUROC and .004 of log loss, a third of what it did. Where the probes do
+# hold, the adversary costs .003 of AUROC.
 #
 # ## 3. The same questions of real data
 #
@@ -201,8 +202,8 @@ excess = model.random_disparity(X_test, by_cluster=False)
 excess[["group", "measure", "value", "low", "high", "null_high"]].round(3)
 
 # %% [markdown]
-# Almost all of the gap of .18 is within occupations: .17, and .014 between them. What the occupations'
-# effects add to it is small too (the excess: -.008 for women, .004 for men), though more than chance would
+# Almost all of the gap of .19 is within occupations: .18, and .013 between them. What the occupations'
+# effects add to it is small too (the excess: -.009 for women, .004 for men), though more than chance would
 # show (`tilt_sd`). Within is not the same as unfair: women and men of one occupation also differ in hours,
 # education and age.
 #
@@ -214,9 +215,10 @@ excess[["group", "measure", "value", "low", "high", "null_high"]].round(3)
 # - A fair fixed part is not a fair prediction. The gap came back whole by the random effects, until they
 #   were under the penalty too.
 # - Random effects alone do not keep a network from reading the cluster off its covariates. The cluster
-#   adversary did: predictions no longer depended on columns that only tell the cluster.
-# - How much of a gap lies between clusters is a property of the table: all of it in the first example, a
-#   thirteenth of it in the census.
+#   adversary did for the most part: predictions lost a third as much as before when columns that only tell
+#   the cluster were shuffled.
+# - How much of a gap lies between clusters is a property of the table: all of it in the first example, 7 %
+#   of it in the census.
 #
 # One seed and one strength each; [Results](../docs/results/README.md) has probes in all of the paper's
 # models, over folds and seeds, where slopes of single clusters still take them up.

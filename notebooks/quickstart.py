@@ -117,9 +117,10 @@ plain.fairness_report(X_test, y_test).compare(report, names=("plain", "fair"))
 #
 # ## Hand over
 #
-# The card is one HTML file that opens offline. It holds the data and their roles, the model, the
-# report line by line, what the occupations do to each group, and cautions about what was found. A
-# cell that ends with `card` shows the whole of it; here is how it begins.
+# The card is one HTML file that opens offline. Its first screen has the verdict in plain words, how
+# often the outcome is positive in each group, cautions and a picture; below stand the data and their
+# roles, the model, the report line by line, and what the occupations do to each group. A cell that
+# ends with `card` shows the whole of it; here is how it begins.
 
 # %%
 card = fair.card(X_test, y_test, intended_use="An example; not for decisions about people.")
