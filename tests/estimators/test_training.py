@@ -181,6 +181,7 @@ def test_a_healthy_fit_says_nothing(binary, classifier):
     assert fitted.predict_proba(binary.test)[:, 1].std() > 0.1
 
 
+@pytest.mark.filterwarnings("ignore:drop_sensitive hides")  # x is the group: so it is meant
 def test_a_penalty_that_flattens_the_prediction_is_noticed(binary, classifier):
     """All that x tells is the group: one rate for everyone is fair, and of no use."""
     rng = np.random.default_rng(0)
