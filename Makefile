@@ -16,6 +16,10 @@ endif
 # Tests mostly compile: LLVM's dear passes are left out here, and here only (tests/conftest.py leaves out
 # more); so are the emitters of fused loops, and programs are cut into few parts, where the XLA of an
 # environment knows these flags, since it stops at any other: each is a quarter less time.
+# The four runs of `make pytest` read what the earlier ones compiled.
+COMPILED := $(abspath $(VENV))/.compiled
+KEPT = JAX_COMPILATION_CACHE_DIR=$(COMPILED) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
+	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
 TEST_ENV = PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags 2> /dev/null)"
 QUICK_XLA := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=4
@@ -44,13 +48,14 @@ types: $(VENV)/.test
 
 # In four runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
 # on the CPU has crashed in one that did all (a segfault in the stack unwinder).
-PYTEST = $(call TEST_ENV,$(VENV)) $(BIN)/pytest -n $(WORKERS) --nbmake --durations=15 --dist
+PYTEST = $(KEPT) $(call TEST_ENV,$(VENV)) $(BIN)/pytest -n $(WORKERS) --nbmake --durations=15 --dist
 FIRST := tests/estimators tests/postprocessing
 SECOND := tests/inference tests/model tests/study
 PAGES := tests/test_docs.py notebooks pyfairme
 NOTEBOOKS ?= $(wildcard notebooks/*.py)
 
 pytest: $(VENV)/.test
+	@rm -rf $(COMPILED)
 	$(PYTEST) loadfile $(FIRST)
 	$(PYTEST) loadfile $(SECOND)
 	$(PYTEST) load $(PAGES)
