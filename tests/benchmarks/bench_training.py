@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -123,8 +124,9 @@ def import_seconds() -> tuple[float, float]:
 
 def _python(code: str) -> str:
     root = Path(__file__).resolve().parents[2]
+    own = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}  # as users import
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=root, env=own, capture_output=True, text=True, check=True
     )
     return done.stdout.strip().splitlines()[-1]
 
