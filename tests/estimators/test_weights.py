@@ -12,7 +12,7 @@ import pyfairme as pf
 from pyfairme.estimators.refine_and_adapt import _training_rows
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
-FULL["unseen"] = "population"  # no cluster classifier to fit
+FULL |= {"unseen": "population", "learning_rate": 1e-3}  # no classifier; a rate not by rows
 
 
 def test_weight_two_equals_giving_every_row_twice(binary, classifier):
@@ -87,7 +87,10 @@ def test_balancing_counts_classes_by_weight(binary, classifier):
     rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)
     weight = np.where(rare, 9.0, 1.0)
     balanced = classifier(
-        **FULL, class_weight="balanced", prior_correction=False, min_steps=1000, learning_rate=0.01
+        **FULL | {"learning_rate": 0.01},
+        class_weight="balanced",
+        prior_correction=False,
+        min_steps=1000,
     )
     found = balanced.fit(binary.X, rare, sample_weight=weight)
     sums = np.bincount(rare, weight)
