@@ -101,6 +101,23 @@ def errors_alone(function: Callable[Given, Made]) -> Callable[Given, Made]:
 
 
 @contextmanager
+def first_of_each() -> Iterator[None]:
+    """Give warnings in the end, of each code the first: a table that is read in blocks has many."""
+    waiting: dict[tuple[str, type[Warning]], None] = {}
+    before = _waiting.set(waiting)
+    try:
+        yield
+    finally:
+        _waiting.reset(before)
+    codes = set()
+    for message, category in waiting:
+        code = message.rpartition("[")[2]
+        if code not in codes:
+            warn(message, category)
+        codes.add(code)
+
+
+@contextmanager
 def noted() -> Iterator[list[str]]:
     """Keep what `warn` says in this thread in a list as well, whatever filters do with it."""
     messages: list[str] = []

@@ -13,6 +13,7 @@ from pyfairme.data.columns import (
     Labels,
     column_kind,
     doubled_labels,
+    is_category,
     lookup,
     natural_order,
     pick,
@@ -212,7 +213,7 @@ def _refuse_many(series: pd.Series, labels: Labels) -> None:
     if number <= MOST_NUMERIC_LEVELS:
         return
     numeric = column_kind(series) == "numeric"
-    chosen = isinstance(series.dtype, pd.CategoricalDtype)
+    chosen = is_category(series)
     text = None if numeric or chosen else text_numbers(labels)
     if numeric or text is not None:
         read = "" if text is None else (

@@ -12,7 +12,8 @@ class Batch(NamedTuple):
     Attributes
     ----------
     x
-        float32[n, p], encoded covariates.
+        float32[n, p], encoded covariates; of a large table rows that are encoded when they are
+        taken (`pyfairme.data.encoded_later`), and so are its slopes.
     y
         float32[n] or int32[n], or None.
     cluster

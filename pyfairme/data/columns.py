@@ -17,6 +17,7 @@ from pyfairme.notices import shown
 MISSING = "(missing)"
 NEW_LEVEL = "(new level)"  # of an attribute, for rows of a level that training never saw
 RESERVED = (MISSING, NEW_LEVEL)
+TEXT_CODES = "text, held as codes"  # name of categories that nobody chose, see `is_category`
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 MOST_DIGITS = 100  # of a label that is read as a number
 _NUMERIC_CONTENT = {"boolean", "integer", "floating", "mixed-integer-float", "decimal"}
@@ -44,6 +45,15 @@ class Labels(NamedTuple):
 def pick(frame: pd.DataFrame, column: str) -> pd.Series:
     """Return one column of a frame whose column names are unique."""
     return cast(pd.Series, frame[column])
+
+
+def is_category(series: pd.Series) -> bool:
+    """Tell whether somebody made a column a category: levels are meant, whatever they look like.
+
+    Text of large files is held as codes too, and is text all the same.
+    """
+    dtype = series.dtype
+    return isinstance(dtype, pd.CategoricalDtype) and dtype.categories.name != TEXT_CODES
 
 
 def column_kind(series: pd.Series, role: str = "covariate") -> str:

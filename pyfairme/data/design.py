@@ -16,6 +16,7 @@ from pyfairme.data.checks import check_options, check_present, check_rows
 from pyfairme.data.chosen_levels import ChosenLevels, Exclude, Merge, read_choice
 from pyfairme.data.columns import pick, read_numbers
 from pyfairme.data.design_state import check_design, plain, rebuilt
+from pyfairme.data.encoded_later import encoded_later
 from pyfairme.data.encoders import CategoricalTerm, Column
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Factor
@@ -209,6 +210,13 @@ class Design:
         """The positions in x of `slope_columns`."""
         return tuple(sorted({i for _, chosen in self.slopes for i in chosen}))
 
+    @property
+    def used_columns(self) -> tuple[str, ...]:
+        """Columns that rows to encode may be read from, each once."""
+        covariates = [term.column for term in self.terms]
+        roles = (*self.schema.cluster_columns, *self.schema.sensitive_columns)
+        return tuple(dict.fromkeys([*covariates, *roles, *_optional(self.offset)]))
+
     def encode(
         self,
         frame: Table,
@@ -217,6 +225,7 @@ class Design:
         weight: ArrayLike | None = None,
         clusters: bool = True,
         quiet: bool = False,
+        later: bool = False,
     ) -> Batch:
         """Turn rows into arrays.
 
@@ -232,6 +241,8 @@ class Design:
             Whether the cluster columns must be there; else the rows of an absent one have code -1.
         quiet
             Say nothing of values that are unlike those of the training rows.
+        later
+            Encode the covariates of rows only when these rows are taken, and say nothing of them.
 
         Raises
         ------
@@ -252,7 +263,10 @@ class Design:
         absent = set(columns) - set(frame.columns)
         needed = [name for name in self._needed(frame) if name not in absent]
         check_rows(frame, needed, self.missing, self.offset)
-        x, slopes = encode_terms(self.terms, frame, self.slope_positions, quiet)
+        if later:
+            x, slopes = encoded_later(self.terms, self.slope_positions, frame)
+        else:
+            x, slopes = encode_terms(self.terms, frame, self.slope_positions, quiet)
         rows = len(frame)
         return Batch(
             x=x,

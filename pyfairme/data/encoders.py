@@ -12,6 +12,7 @@ from pyfairme.data.columns import (
     Labels,
     column_kind,
     doubled_labels,
+    is_category,
     lookup,
     natural_order,
     read_labels,
@@ -268,7 +269,7 @@ def _warn_of_levels(series: pd.Series, labels: Labels) -> None:
         )
         return
     found = text_numbers(labels)
-    if found is None or isinstance(series.dtype, pd.CategoricalDtype):
+    if found is None or is_category(series):
         return  # whoever makes a category wants levels
     spoilt = found.words > 0 and len(labels.names) > MOST_SPOILT
     if found.fraction or spoilt or len(labels.names) > MOST_WHOLE:

@@ -11,6 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
     from pyfairme.data.schema import Sensitive
 
 Table = pd.DataFrame | ArrayLike  # a pandas or polars frame, or rows of numbers
@@ -20,3 +22,4 @@ Slopes = str | Sequence[str] | Mapping[Any, Any] | None  # also by factor
 Strength = float | Mapping[Any, Any]  # also by attribute or penalty
 Seed = int | np.random.RandomState | None
 PathLike = str | os.PathLike[str]
+Rows: TypeAlias = "Table | PathLike | Dataset"  # also of Parquet files

@@ -64,6 +64,8 @@ def encode_terms(
         with np.errstate(over="ignore", invalid="ignore"):  # checked in a moment
             notes.append(term.encode(pick(frame, term.column), x[:, room], raw[:, room]))
         limits = "standardised by the training rows, numbers must stay below 3.4e38"
+        if isinstance(term, CategoricalTerm):
+            continue  # zeros and ones
         check_single(x[:, room], frame.index, term.column, limits)
         if raw is not x:
             check_single(raw[:, room], frame.index, term.column, limits)

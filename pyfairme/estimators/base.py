@@ -167,6 +167,9 @@ class FairMixedEffects(BaseEstimator, ABC):
         """Check every keyword that can be checked without data; raise ValueError by its name."""
         estimator_keywords.check_settings(self.get_params(deep=False))
 
+    def _take_order(self, y: Any) -> None:
+        """Remember the order of the classes of an ordered target."""
+
     @abstractmethod
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> Any:
         """Return the target's encoding, learned from the training rows."""

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from pyfairme.data import Batch, ClassTarget
 from pyfairme.data.chosen_levels import Exclude, Merge
-from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
+from pyfairme.data.input_types import Attributes, Clusters, Rows, Seed, Slopes, Strength, Table
 from pyfairme.data.target import class_order
 from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
 from pyfairme.estimators.base import FairMixedEffects
@@ -345,7 +345,10 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
     @one_at_a_time
     @with_warnings
     def fit(
-        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Rows,
+        y: ArrayLike | str,
+        sample_weight: ArrayLike | str | None = None,
     ) -> FairMixedEffectsClassifier:
         """Fit the model.
 
@@ -353,11 +356,13 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         ----------
         X
             pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
-            array (n, p) when ``cluster`` and ``sensitive`` are unused.
+            array (n, p) when ``cluster`` and ``sensitive`` are unused. Or the path of a Parquet
+            file, of a folder of such files, or a pyarrow dataset: tables that do not fit into
+            memory (docs/large_tables.md).
         y
             Class of each row, (n,), two or more different ones.
         sample_weight
-            Weight of each row, (n,).
+            Weight of each row, (n,). Of Parquet files y and weights may be names of columns.
 
         Returns
         -------
@@ -371,7 +376,6 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
-        self._order = class_order(y)
         with progress_display(self.progress, "fit") as report:
             training, validation = fit_table(self, X, y, sample_weight, report)
             self._correct_priors(training)
@@ -419,7 +423,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         check_length(X, y)
         return super().score(X, y, sample_weight)
 
-    def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
+    def predict(self, X: Rows, effects: str = "mixed") -> np.ndarray:
         """Predict classes (n,), from "fixed", "random" or "mixed" effects."""
         probability = table_means(self, X, effects)
         if len(self.classes_) == 2:
@@ -432,7 +436,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             return probability.argmax(axis=1)
         return (probability >= self.threshold_[effects]).astype(int)
 
-    def predict_proba(self, X: Table, effects: str = "mixed") -> np.ndarray:
+    def predict_proba(self, X: Rows, effects: str = "mixed") -> np.ndarray:
         """Predict posterior mean probabilities (n, K), columns in the order of ``classes_``."""
         probability = table_means(self, X, effects)
         if not self.target_.is_sorted:
@@ -498,6 +502,9 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
             Dims (chain, draw, row); values are 0, 1, ...: positions in ``classes_``.
         """
         return table_outcomes(self, X, draws, effects)
+
+    def _take_order(self, y: Any) -> None:
+        self._order = class_order(y)
 
     def _fit_target(self, y: np.ndarray, offset: np.ndarray) -> ClassTarget:
         target = ClassTarget.fit(y, self._order, self.pos_label)

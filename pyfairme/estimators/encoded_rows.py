@@ -21,6 +21,7 @@ def encoded_rows(
     weight: np.ndarray | None = None,
     clusters: bool = True,
     quiet: bool = False,
+    later: bool = False,
 ) -> Batch:
     """Encode rows by the learned design, offsets in the unit in which a real target is standard.
 
@@ -38,7 +39,11 @@ def encoded_rows(
         Whether the columns of clusters are read.
     quiet
         Whether warnings of values unlike those of training are left out.
+    later
+        Whether the covariates of rows are encoded only when these rows are taken.
     """
-    batch = estimator.design_.encode(frame, y=y, weight=weight, clusters=clusters, quiet=quiet)
+    batch = estimator.design_.encode(
+        frame, y=y, weight=weight, clusters=clusters, quiet=quiet, later=later
+    )
     unit = float(estimator.target_.link_scale)
     return batch._replace(offset=(np.float64(batch.offset) / unit).astype(np.float32))

@@ -40,7 +40,8 @@ def warn_of_copies(
     sensitive = set(design.schema.sensitive_columns)
     columns = dict.fromkeys(term.column for term in design.terms)
     found = [name for name in columns if name not in sensitive]
-    copies = [name for name in found if _is_target(pick(frame, name), y, design.schema.task)]
+    task, outcomes = design.schema.task, len(np.unique(y))
+    copies = [name for name in found if _is_target(pick(frame, name), y, task, outcomes)]
     if copies:
         warn(
             f"{_named(copies)} the target under another name: each value goes with one value of y. "
@@ -50,7 +51,8 @@ def warn_of_copies(
             DataWarning,
         )
     others = [name for name in found if name not in copies]
-    parting = [name for name in others if _parts_classes(pick(frame, name), y, design.schema.task)]
+    two = task == "classification" and outcomes == 2
+    parting = [name for name in others if two and _parts_classes(pick(frame, name), y)]
     if parting:
         warn(
             f"{_named(parting)} as good as the target: one cut of its values parts the classes "
@@ -173,10 +175,10 @@ def _named(columns: list[str]) -> str:
     return f"Column {names} is" if len(columns) == 1 else f"Columns {names} are"
 
 
-def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
+def _is_target(series: pd.Series, y: np.ndarray, task: str, outcomes: int) -> bool:
     if task == "classification":
         codes, distinct = pd.factorize(series)  # names of each of many numbers take seconds
-        return len(distinct) == len(np.unique(y)) and _one_to_one(codes, y)
+        return len(distinct) == outcomes and _one_to_one(codes, y)
     if column_kind(series) != "numeric":
         return False
     values = read_numbers(series)
@@ -188,14 +190,13 @@ def _is_target(series: pd.Series, y: np.ndarray, task: str) -> bool:
     return _correlation(values[there], y[there]) > EXACT
 
 
-def _parts_classes(series: pd.Series, y: np.ndarray, task: str) -> bool:
-    """Whether all values of one class lie above all values of the other."""
-    classes, codes = np.unique(y, return_inverse=True)
-    if task != "classification" or len(classes) != 2 or column_kind(series) != "numeric":
+def _parts_classes(series: pd.Series, y: np.ndarray) -> bool:
+    """Whether all values of one of two classes lie above all values of the other."""
+    if column_kind(series) != "numeric":
         return False
     values = read_numbers(series)
-    there = ~np.isnan(values)
-    one, two = (values[there & (codes == k)] for k in (0, 1))
+    there, low = ~np.isnan(values), y == y.min()
+    one, two = values[there & low], values[there & ~low]
     if there.mean() < THERE or min(len(one), len(two)) < FEWEST_OF_CLASS:
         return False
     return bool(one.max() < two.min() or two.max() < one.min())
@@ -217,7 +218,7 @@ def _numbers_rows(series: pd.Series) -> bool:
 def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
     """Whether labels, or numbers that count up, are one-to-one with the clusters."""
     own, distinct = pd.factorize(series)
-    clusters = len(np.unique(codes[codes >= 0]))
+    clusters = np.count_nonzero(np.bincount(codes[codes >= 0]))
     if clusters < FEWEST_CLUSTERS or len(distinct) != clusters:
         return False
     if column_kind(series) == "numeric":  # a size or an income may differ in every cluster too
@@ -229,13 +230,14 @@ def _is_cluster(series: pd.Series, codes: np.ndarray) -> bool:
 
 def _is_mean(series: pd.Series, codes: np.ndarray, y: np.ndarray) -> bool:
     there = codes >= 0
-    clusters, place = np.unique(codes[there], return_inverse=True)
-    if len(clusters) < CLUSTERS_TO_CORRELATE or column_kind(series) != "numeric":
+    place = codes[there]
+    rows = np.bincount(place)
+    if np.count_nonzero(rows) < CLUSTERS_TO_CORRELATE or column_kind(series) != "numeric":
         return False
     values = read_numbers(series)[there]
-    rows = np.bincount(place)
-    mean, of_y = (np.bincount(place, one) / rows for one in (values, y[there]))
+    mean, of_y = (np.bincount(place, one) / np.maximum(rows, 1) for one in (values, y[there]))
     constant = np.allclose(values, mean[place], rtol=1e-9)  # within clusters; NaN: not
+    mean, of_y = mean[rows > 0], of_y[rows > 0]
     if not constant or np.ptp(mean) == 0 or np.ptp(of_y) == 0:
         return False
     return _correlation(mean, of_y) > ENCODED

@@ -17,6 +17,7 @@ from pyfairme.data import Batch
 from pyfairme.data.batch import joined
 from pyfairme.data.columns import lookup
 from pyfairme.data.design import Design
+from pyfairme.data.encoded_later import is_later
 from pyfairme.data.input_types import Strength, Table
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
@@ -59,7 +60,8 @@ class FairnessWarning(UserWarning):
 def keep_training(estimator: FairMixedEffects, training: Batch | None) -> None:
     """Hold on to the encoded training rows for `refine`, unless they are very many."""
     numbers = sum(np.size(part) for part in training or () if part is not None)
-    estimator._training = training if numbers <= LARGEST_KEPT else None
+    kept = numbers <= LARGEST_KEPT and not (training and is_later(training))
+    estimator._training = training if kept else None
 
 
 # NUTS -------------------------------------------------------------------------------------------

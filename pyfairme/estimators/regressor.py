@@ -12,7 +12,7 @@ from sklearn.base import RegressorMixin
 
 from pyfairme.data import TARGETS
 from pyfairme.data.chosen_levels import Exclude, Merge
-from pyfairme.data.input_types import Attributes, Clusters, Seed, Slopes, Strength, Table
+from pyfairme.data.input_types import Attributes, Clusters, Rows, Seed, Slopes, Strength, Table
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.custom_objects import check_likelihood
 from pyfairme.estimators.fit_lock import one_at_a_time
@@ -313,7 +313,10 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
     @one_at_a_time
     @with_warnings
     def fit(
-        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Rows,
+        y: ArrayLike | str,
+        sample_weight: ArrayLike | str | None = None,
     ) -> FairMixedEffectsRegressor:
         """Fit the model.
 
@@ -321,11 +324,13 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         ----------
         X
             pandas or polars frame (n, columns) with covariates, cluster and sensitive columns; an
-            array (n, p) when ``cluster`` and ``sensitive`` are unused.
+            array (n, p) when ``cluster`` and ``sensitive`` are unused. Or the path of a Parquet
+            file, of a folder of such files, or a pyarrow dataset: tables that do not fit into
+            memory (docs/large_tables.md).
         y
             Real target, counts 0, 1, 2, ... or positive amounts, (n,), as the likelihood has it.
         sample_weight
-            Weight of each row, (n,).
+            Weight of each row, (n,). Of Parquet files y and weights may be names of columns.
 
         Returns
         -------
@@ -350,7 +355,7 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         check_length(X, y)
         return super().score(X, y, sample_weight)
 
-    def predict(self, X: Table, effects: str = "mixed") -> np.ndarray:
+    def predict(self, X: Rows, effects: str = "mixed") -> np.ndarray:
         """Predict the posterior mean of E[y] (n,), from "fixed", "random" or "mixed" effects."""
         mean = table_means(self, X, effects)
         return self.target_.decode(mean)

@@ -53,7 +53,10 @@ def keep_placed(
     warn_of_similar_labels(frame, as_tuple(params["cluster"]))
     if params["missing"] != "category":
         return frame, y, weight
-    kept = np.flatnonzero(_have_a_cluster(frame, as_tuple(params["cluster"])))
+    there = _have_a_cluster(frame, as_tuple(params["cluster"]))
+    if there.all():
+        return frame, y, weight
+    kept = np.flatnonzero(there)
     frame = frame.iloc[kept].reset_index(drop=True)
     return frame, y[kept], None if weight is None else weight[kept]
 

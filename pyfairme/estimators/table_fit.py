@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyfairme.data import Batch, Design, Schema
-from pyfairme.data.input_types import Table
+from pyfairme.data.encoded_later import LARGEST_HELD, held, input_moments, is_later
+from pyfairme.data.input_types import Rows
 from pyfairme.estimators import (
     class_weights,
     estimator_keywords,
@@ -21,12 +22,15 @@ from pyfairme.estimators import (
     warm_start_state,
 )
 from pyfairme.estimators.encoded_rows import encoded_rows
+from pyfairme.estimators.estimator_keywords import as_tuple
+from pyfairme.estimators.files_of_rows import rows_of_files
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
 from pyfairme.estimators.rows_without_cluster import keep_placed
 from pyfairme.estimators.validation_rows import split
 from pyfairme.inference.fit_program import lean, train
 from pyfairme.inference.fit_stages import Progress, Report
+from pyfairme.inference.guides import guide_of
 from pyfairme.inference.laplace.tangent_posterior import too_large
 from pyfairme.inference.svi import Schedule
 from pyfairme.metrics.row_order import warn_of_order
@@ -49,13 +53,15 @@ class _Prepared(NamedTuple):
     schedule: Schedule
     learned: warm_start_state.Learned | None
     record: training_record.TrainingRecord
+    input_sd: np.ndarray  # of the columns of x, (p,)
+    slope_means: np.ndarray  # (q,)
 
 
 def fit_table(
     estimator: FairMixedEffects,
-    X: Table,
-    y: ArrayLike,
-    sample_weight: ArrayLike | None,
+    X: Rows,
+    y: ArrayLike | str,
+    sample_weight: ArrayLike | str | None,
     report: Report,
 ) -> tuple[Batch, Batch | None]:
     """Fit an estimator to rows X (n, columns) of target y (n,), and report each stage.
@@ -96,21 +102,26 @@ def fit_table(
     estimator._record = given.record
     estimator.fit_ = result.fit
     estimator.history_, estimator.n_iter_ = result.history, result.epochs
-    estimator._slope_means = (training.weight @ training.slopes) / training.weight.sum()
-    estimator._input_sd = np.asarray(training.x).std(axis=0)
+    estimator._slope_means, estimator._input_sd = given.slope_means, given.input_sd
     return training, validation
 
 
 @errors_alone
 def _prepared(
-    estimator: FairMixedEffects, X: Table, y: ArrayLike, sample_weight: ArrayLike | None
+    estimator: FairMixedEffects,
+    X: Rows,
+    y: ArrayLike | str,
+    sample_weight: ArrayLike | str | None,
 ) -> _Prepared:
     """Check the table and learn how to encode it: all of a fit but the training."""
     params = estimator.get_params(deep=False)
-    warn_of_order(X, "X", sample_weight=sample_weight)
+    table, y, sample_weight = rows_of_files(X, y, sample_weight, as_tuple(estimator.drop))
+    estimator._take_order(y)
+    warn_of_order(table, "X", sample_weight=sample_weight)
     frame, values = table_inputs.training_frame(
-        estimator, X, y, allow_nan=estimator.missing == "category"
+        estimator, table, y, allow_nan=estimator.missing == "category"
     )
+    del table  # of files there is no other copy
     weight, given = table_inputs.sample_weights(sample_weight, len(frame)), len(frame)
     frame, y, weight = keep_placed(params, frame, values, weight)
     by_class = estimator._weights_of_classes(y, weight)
@@ -121,15 +132,16 @@ def _prepared(
     strata = estimator._strata(y)
     schema = Schema.infer(
         frame,
-        cluster=estimator_keywords.as_tuple(estimator.cluster),
-        sensitive=estimator_keywords.as_tuple(estimator.sensitive),
+        cluster=as_tuple(estimator.cluster),
+        sensitive=as_tuple(estimator.sensitive),
         task="regression" if strata is None else "classification",
-        categorical=estimator_keywords.as_tuple(estimator.categorical),
-        drop=estimator_keywords.as_tuple(estimator.drop),
+        categorical=as_tuple(estimator.categorical),
+        drop=as_tuple(estimator.drop),
     )
     estimator._seed = estimator_keywords.seed_from(estimator.random_state)
     estimator._class_weights = by_class
-    rows, held = split(frame, schema, strata, estimator.validation_fraction, estimator._seed)
+    rows, apart = split(frame, schema, strata, estimator.validation_fraction, estimator._seed)
+    own, others = frame.iloc[rows], frame.iloc[apart]
     estimator.target_ = estimator._fit_target(
         y[rows], table_inputs.offsets(frame, estimator.offset)[rows]
     )
@@ -139,17 +151,23 @@ def _prepared(
     ):
         params |= {"network_posterior": posterior}
         estimator.design_ = _fit_design(
-            estimator, frame, rows, schema, shrunk=posterior == "laplace"
+            estimator, own, frame, schema, shrunk=posterior == "laplace"
         )
         spec = estimator_keywords.model_spec(params, estimator.design_, estimator._likelihood())
         if not (spec.tangent and too_large(spec, len(frame))):
             break
     estimator.network_posterior_ = params["network_posterior"]
     table_inputs.warn_of_far_origins(estimator.design_)
-    training = _encode(estimator, frame, encoded, weight, rows)
+    later = _is_large(estimator.design_, len(frame))
+    del frame
+    training = _encode(estimator, own, encoded, weight, rows, later)
     warn_of_nested_labels(estimator.design_, training)
-    warn_of_copies(estimator.design_, frame.iloc[rows], training, estimator.drop_sensitive)
-    validation = _encode(estimator, frame, encoded, weight, held, quiet=True) if len(held) else None
+    warn_of_copies(estimator.design_, own, training, estimator.drop_sensitive)
+    validation = (
+        _encode(estimator, others, encoded, weight, apart, later, quiet=True)
+        if len(apart)
+        else None
+    )
     table_warnings.warn_of_single_rows(spec, training)
     if estimator_keywords.penalised_views(params, spec):
         table_warnings.warn_of_tiny_groups(estimator.design_, training)
@@ -160,25 +178,45 @@ def _prepared(
     )
     guide = estimator_keywords.guide(params, spec, training)
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
-    record = training_record.record_of(
-        estimator.design_, frame.iloc[rows], training, len(held), given
+    record = training_record.record_of(estimator.design_, own, training, len(apart), given)
+    if spec.tangent or (spec.latents and guide_of(guide, spec.latents).second_stage):
+        training = held(training)  # that stage looks at all rows at once
+        validation = None if validation is None else held(validation)
+    input_sd, slope_means = input_moments(training)
+    if validation is not None and is_later(validation):
+        input_moments(validation)  # what cannot be encoded is said before the training
+    return _Prepared(
+        spec,
+        guide,
+        training,
+        validation,
+        objective,
+        schedule,
+        learned,
+        record,
+        input_sd,
+        slope_means,
     )
-    return _Prepared(spec, guide, training, validation, objective, schedule, learned, record)
+
+
+def _is_large(design: Design, rows: int) -> bool:
+    """Tell whether the encoded covariates of a table are too large to be held all at once."""
+    return 4 * rows * (len(design.columns) + len(design.slope_positions)) > LARGEST_HELD
 
 
 def _fit_design(
     estimator: FairMixedEffects,
-    frame: pd.DataFrame,
-    rows: np.ndarray,
+    own: pd.DataFrame,
+    known: pd.DataFrame,
     schema: Schema,
     *,
     shrunk: bool,
 ) -> Design:
     terms = estimator_keywords.slope_terms(estimator.random_slopes, schema.factor_names)
     return Design.fit(
-        frame.iloc[rows],
+        own,
         schema,
-        known=frame,
+        known=known,
         slopes={factor: chosen for factor, chosen in terms.items() if chosen != "hidden"},
         drop_sensitive=estimator.drop_sensitive,
         drop_first=not tuple(estimator.hidden),
@@ -200,7 +238,8 @@ def _encode(
     y: np.ndarray,
     weight: np.ndarray | None,
     rows: np.ndarray,
+    later: bool,
     quiet: bool = False,
 ) -> Batch:
     own = None if weight is None else weight[rows]
-    return encoded_rows(estimator, frame.iloc[rows], y=y[rows], weight=own, quiet=quiet)
+    return encoded_rows(estimator, frame, y=y[rows], weight=own, quiet=quiet, later=later)

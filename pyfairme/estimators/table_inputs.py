@@ -17,6 +17,7 @@ from pyfairme.data.columns import MISSING, natural_order, pick, read_numbers
 from pyfairme.data.grouping_factors import Factor, Grouping, read_clusters
 from pyfairme.data.input_types import Table
 from pyfairme.data.one_per_row import one_per_row, refuse_lossy
+from pyfairme.data.parquet_rows import is_parquet
 from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.number_checks import SINGLE
@@ -167,6 +168,12 @@ def _refuse_one_row(X: Table) -> None:
     """Refuse one row given as a series or a dictionary, rows of dictionaries, and text."""
     if not isinstance(X, pd.DataFrame):
         refuse_lossy(X, "X")
+    if is_parquet(X):
+        raise TypeError(
+            f"X must be a frame or an array here, got {shown(X)}: fit, predict and predict_proba "
+            "read Parquet files themselves. Read the rows first, for example with "
+            "pandas.read_parquet. [x-not-rows]"
+        )
     if isinstance(X, str | bytes):
         raise TypeError(f"X must be a frame or an array, got the text {shown(X)}. [x-not-rows]")
     if isinstance(X, Mapping):

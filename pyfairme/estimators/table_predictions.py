@@ -9,16 +9,18 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data import Batch
-from pyfairme.data.input_types import Table
+from pyfairme.data.input_types import Rows, Table
+from pyfairme.data.parquet_rows import is_parquet
 from pyfairme.estimators import estimator_keywords, inference_data, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_clusters
 from pyfairme.estimators.encoded_rows import encoded_rows
+from pyfairme.estimators.files_of_rows import blocks_of_files
 from pyfairme.estimators.fit_lock import of_one_model
 from pyfairme.estimators.row_seeds import row_identity
 from pyfairme.estimators.unseen_clusters import query, with_draws
 from pyfairme.inference import predictions
 from pyfairme.inference.predictions import Query
-from pyfairme.notices import errors_alone
+from pyfairme.notices import errors_alone, first_of_each
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
@@ -74,8 +76,23 @@ def means_of_encoded(
 
 
 @of_one_model
-def table_means(estimator: FairMixedEffects, X: Table, effects: str) -> np.ndarray:
-    """Return posterior means of each row: probabilities (n, K), or encoded values (n,)."""
+def table_means(estimator: FairMixedEffects, X: Rows, effects: str) -> np.ndarray:
+    """Return posterior means of each row: probabilities (n, K), or encoded values (n,).
+
+    Rows of Parquet files are read and predicted block by block.
+    """
+    if not is_parquet(X):
+        table: Any = X
+        return _means(estimator, table, effects)
+    estimator._check_use()
+    with first_of_each():
+        found = [_means(estimator, block, effects) for block in blocks_of_files(estimator, X)]
+    if not found:
+        raise ValueError("X has no rows: give a table with some. [no-rows]")
+    return np.concatenate(found)
+
+
+def _means(estimator: FairMixedEffects, X: Table, effects: str) -> np.ndarray:
     _, found = _asked(estimator, X, effects)
     return predictions.means(found, effects)
 

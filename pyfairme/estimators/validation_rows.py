@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -26,17 +26,22 @@ def split(
     return held_out(keys, classes, len(frame), fraction, seed, groups)
 
 
-def keys_of(frame: pd.DataFrame, schema: Schema) -> list[np.ndarray]:
-    """Return codes (n,) of clusters, groups, categorical covariates, and gaps in numeric ones."""
-    keys = [read_clusters(frame, entry).codes for entry in schema.cluster]
-    keys += [read_labels(pick(frame, name)).codes for name in schema.categorical]
-    keys += [Attribute.fit(frame, entry).encode(frame) for entry in schema.sensitive]
-    gaps = [pick(frame, name).isna().to_numpy() for name in schema.numeric]
-    return keys + [gap.astype(int) for gap in gaps if gap.any()]
+def keys_of(frame: pd.DataFrame, schema: Schema) -> Iterator[np.ndarray]:
+    """Yield codes (n,) of clusters, groups, categorical covariates, and gaps in numeric ones."""
+    for entry in schema.cluster:
+        yield read_clusters(frame, entry).codes
+    for name in schema.categorical:
+        yield read_labels(pick(frame, name)).codes
+    for attribute in schema.sensitive:
+        yield Attribute.fit(frame, attribute).encode(frame)
+    for name in schema.numeric:
+        gaps = pick(frame, name).isna().to_numpy()
+        if gaps.any():
+            yield gaps.astype(np.int8)
 
 
 def held_out(
-    keys: Sequence[np.ndarray],
+    keys: Iterable[np.ndarray],
     classes: np.ndarray | None,
     rows_in_all: int,
     fraction: float,
@@ -75,8 +80,10 @@ def held_out(
         back += _constant_in_training(key, validation)
     if groups is not None:
         back = np.flatnonzero(np.isin(groups, groups[back])).tolist()
-    validation = np.setdiff1d(validation, back)
-    return np.setdiff1d(rows, validation), validation
+    apart = np.zeros(rows_in_all, bool)
+    apart[validation] = True
+    apart[np.asarray(back, int)] = False
+    return np.flatnonzero(~apart), np.flatnonzero(apart)
 
 
 def _drawn_rows(classes: np.ndarray | None, among: int, number: int, seed: int) -> np.ndarray:

@@ -86,14 +86,21 @@ class Pace(NamedTuple):
 class Engine(NamedTuple):
     """Compiled functions of one program and guide, shared by all fits of the same structure.
 
-    Of an ensemble, ``init``, ``run`` and ``evaluate`` take and return arrays that lead with the
-    members (keys, state, numbers of rows, parameters); all else is shared by them.
+    Of an ensemble, functions take and return arrays that lead with the members (keys, state,
+    numbers of rows, parameters); all else is shared by them.
+
+    ``run`` takes a whole table. Of one that is too large, ``step_keys`` gives the keys of as many
+    steps, and ``run_some`` takes some of these steps with the rows that they need;
+    ``start_at_mean`` begins at the mean of all outcomes where ``init`` saw some.
     """
 
     program: Program
     guide: Guide
     init: Callable[[Array, Batch, Objective], State]
     run: Callable[..., tuple[State, dict[str, Array]]]
+    step_keys: Callable[[State, int], tuple[State, Array]]
+    run_some: Callable[..., tuple[State, dict[str, Array]]]
+    start_at_mean: Callable[[State, Batch, Objective], State]
     evaluate: Callable[[dict[str, Any], Batch, Objective, Totals], dict[str, Array]]
     constrain: Callable[[dict[str, Any]], dict[str, Any]]
     unconstrain: Callable[[dict[str, Any]], dict[str, Any]]
@@ -126,6 +133,10 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         params["network"] = _start_at_mean(spec, params["network"], batch, objective)
         return State(params, ADAM.init(ravel_pytree(params)[0]), run_key, jnp.zeros((), jnp.int32))
 
+    def start_at_mean(state: State, outcomes: Batch, objective: Objective) -> State:
+        network = _start_at_mean(spec, state.params["network"], outcomes, objective)
+        return state._replace(params=state.params | {"network": network})
+
     def losses(
         params: dict[str, Any],
         key: Array,
@@ -157,8 +168,24 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         update = parts.rates * update + parts.decayed * state.params
         return Flat(state.params - now.rate * update, adam), terms
 
+    def step_keys(state: State, steps: int) -> tuple[State, Array]:
+        key, chunk_key = jax.random.split(state.key)
+        return state._replace(key=key), jax.random.split(chunk_key, steps)
+
     def run(
         state: State,
+        rows: Int[Array, "s b"],
+        table: Batch,
+        objective: Objective,
+        totals: Totals,
+        pace: Pace,
+    ) -> tuple[State, dict[str, Array]]:
+        state, keys = step_keys(state, rows.shape[0])
+        return run_some(state, keys, rows, table, objective, totals, pace)
+
+    def run_some(
+        state: State,
+        keys: Array,
         rows: Int[Array, "s b"],
         table: Batch,
         objective: Objective,
@@ -170,17 +197,16 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         rates = _rate_multiples(state.params, not spec.hidden)
         decayed = pace.weight_decay * ravel_pytree(_decaying_weights(state.params))[0]
         parts = EngineParts(restore, ravel_pytree(rates)[0], decayed)
-        key, chunk_key = jax.random.split(state.key)
         number = state.step + jnp.arange(rows.shape[0])
         steps = Step(
             rows,
-            jax.random.split(chunk_key, rows.shape[0]),
+            keys,
             jnp.clip(number / jnp.maximum(pace.warm_up * pace.steps, 1.0), 0.0, 1.0),
             pace.learning_rate * _cosine(number / pace.steps),
         )
         start = Flat(flat, state.adam)
         end, terms = jax.lax.scan(partial(step, table, objective, totals, parts), start, steps)
-        done = State(restore(end.params), end.adam, key, state.step + rows.shape[0])
+        done = State(restore(end.params), end.adam, state.key, state.step + rows.shape[0])
         return done, jax.tree.map(jnp.mean, terms)
 
     def evaluate(
@@ -192,11 +218,17 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
         # a batch of one member's products costs more than the products: one member has no axis
         return jitted(jax.vmap(function, axes) if ensemble else function, use)
 
+    def keys_of_members(state: State, steps: int) -> tuple[State, Array]:
+        return jax.vmap(lambda own: step_keys(own, steps))(state)
+
     return Engine(
         program,
         guide,
         compiled(init, "once", 0, None, None),
         compiled(run, "steps", 0, 0, None, None, None, None),
+        jitted(keys_of_members if ensemble else step_keys, "once", static=(1,)),
+        compiled(run_some, "steps", 0, 0, 0, None, None, None, None),
+        compiled(start_at_mean, "once", 0, None, None),
         compiled(evaluate, "steps", 0, None, None, None),
         constrain,
         unconstrain,

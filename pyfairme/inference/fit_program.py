@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
-from pyfairme.data.batch import joined
+from pyfairme.data.batch import joined, some_rows
+from pyfairme.data.encoded_later import BLOCK, blocks, spread_rows
 from pyfairme.inference.adversary_skill import (
     AdversaryWarning,
     add_skill,
@@ -47,6 +48,7 @@ from pyfairme.notices import DataWarning, warn
 
 MOST_DRAWS = 1000
 FEWEST_HELD_OUT = 50  # validation rows that are held against a constant
+MOST_JUDGED = 2**16  # validation rows that the history and early stopping look at
 LEAST_DRAWS = 100
 DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects
 ADVICE = (
@@ -101,12 +103,15 @@ def train(
         When memberships are to be inferred of more clusters than a classifier can tell apart.
     """
     told_apart = _told_apart(spec) if infer else ()
-    judged = training if validation is None else validation
+    if validation is not None:
+        validation = spread_rows(validation, MOST_JUDGED)
+    judged = spread_rows(training, MOST_JUDGED) if validation is None else validation
     chances = _chances(spec, judged, objective)
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
-    every = training if validation is None else joined(training, validation)
+    every = training
     if spec.tangent:
+        every = training if validation is None else joined(training, validation)
         check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
     sizes = tuple(bucket(len(rows.weight)) for rows in (training, validation) if rows is not None)
@@ -317,7 +322,7 @@ def _compare_held_out(
     short = min(len(one.history) for one in fitted) < 2  # a trial, which nobody expects to be good
     if len(rows) < FEWEST_HELD_OUT or short or noise_is_known(spec.likelihood):
         return
-    some = Batch(*(None if a is None else np.asarray(a)[rows] for a in validation))
+    some = some_rows(validation, rows)
     null = null_log_density(spec.likelihood, training, some)
     histories = [one.history[one.best] for one in fitted]
     at_medians = np.mean([history["validation/mixed"] for history in histories])
@@ -394,8 +399,14 @@ def _centre(
     last = {name: draws[name].mean(axis=0) for name in latent if name in draws}
     bare = training._replace(offset=np.zeros_like(training.offset))
     fixed_part = replace(spec, factors=(), adversaries=(), attributes=(), penalties=(), views=())
-    rows = pad(bare, bucket(len(training.weight)))
-    return np.asarray(_mean_fixed(fixed_part)(network, last, rows))
+    rows, mean = len(training.weight), _mean_fixed(fixed_part)
+    found: Any = 0.0
+    for at in blocks(rows):
+        share = float(np.sum(bare.weight[at], dtype=float) / np.sum(bare.weight, dtype=float))
+        if share > 0:
+            block = pad(some_rows(bare, at), min(bucket(rows), BLOCK))
+            found = found + np.float32(share) * np.asarray(mean(network, last, block))
+    return np.asarray(found)
 
 
 @per_structure()

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Array
 
 from pyfairme.data import Batch
+from pyfairme.data.encoded_later import held, is_later
 from pyfairme.inference.cluster_buckets import (
     can_be_filled,
     filled_spec,
@@ -23,6 +24,7 @@ from pyfairme.inference.compiled_steps import Engine, Pace, engine
 from pyfairme.inference.device_rows import DeviceRows
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice
+from pyfairme.inference.training_rows import HeldTable, TakenTable
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
 # For the noise of the guide of one member. Under vmap these keys are weak (every member would draw
@@ -82,7 +84,7 @@ def pad(batch: Batch, rows: int) -> Batch:
 
     Their target is the last row's: 0 may be impossible, and no weight makes up for a NaN.
     """
-    extra = rows - batch.x.shape[0]
+    extra = rows - len(batch.weight)
     if not extra:
         return batch
     padded = Batch(
@@ -166,12 +168,12 @@ def fit_members(
     if can_be_filled(guide):
         spec, objective = filled_spec(own), objective._replace(levels=levels_of(own))
     machine = engine(spec, guide, several)
-    rows = training.x.shape[0]
+    rows = len(training.weight)
     total_weight = float(training.weight.sum())
     size = min(schedule.batch_size, bucket(rows))
     full = rows <= schedule.batch_size
     placed = DeviceRows(schedule.devices, size)
-    table = placed.whole(pad(training, bucket(rows)))
+    table = _on_device(machine, held(training) if full else training, placed)
     held_out = None if validation is None else _held_out(validation, placed)
     batch_rows = total_weight if full else total_weight * size / rows
     totals = Totals(total_weight, batch_rows)
@@ -186,17 +188,17 @@ def fit_members(
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
     report(Progress("compiling", 0, 1, "once for each shape of table"))
-    state = machine.init(start_key(own, seeds), table, objective)
+    state = table.start(start_key(own, seeds), objective)
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
         state = state._replace(params=_placed(machine, filled, state.params, len(seeds)))
     state = placed.whole(state)
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
-        now = placed.split(np.stack(taken) if several else taken[0])
-        state, terms = machine.run(state, now, table, objective, totals, pace)
-        if number == 0:  # what was started above is compiled by now, and runs
-            report(Progress("training", 0, chunks * chunk, unit="steps"))
+        told = _Told(report, number * chunk, chunks * chunk)
+        state, terms = table.run(
+            state, np.stack(taken) if several else taken[0], objective, totals, pace, told
+        )
         epoch = (number + 1) * chunk * size / (size if full else rows)
         if held_out is not None:
             terms |= _validate(machine, state.params, held_out, objective)
@@ -214,6 +216,28 @@ def fit_members(
             break
     found = [member.trained(machine, state.params) for member in members]
     return [one._replace(params=resized_params(one.params, spec, own)) for one in found]
+
+
+class _Told(NamedTuple):
+    """Who is told of steps within a chunk: that training began, and of the parts of a chunk."""
+
+    report: Report
+    before: int
+    total: int
+
+    def __call__(self, steps: int) -> None:
+        done = self.before + steps
+        if steps or not done:
+            self.report(Progress("training", done, self.total, unit="steps"))
+
+
+def _on_device(machine: Engine, training: Batch, placed: DeviceRows) -> HeldTable | TakenTable:
+    filled = bucket(len(training.weight))
+    if not is_later(training):
+        return HeldTable(machine, placed.whole(pad(training, filled)), placed)
+    outcomes = {name: getattr(training, name) for name in ("y", "weight", "offset")}
+    empty = Batch(*(None for _ in Batch._fields))
+    return TakenTable(machine, training, pad(empty._replace(**outcomes), filled), placed)
 
 
 def start_key(spec: ModelSpec, seeds: Sequence[int]) -> Array:
@@ -304,7 +328,7 @@ class _Order:
 
 
 def _held_out(validation: Batch, placed: DeviceRows) -> tuple[Batch, float]:
-    padded = pad(validation, bucket(validation.x.shape[0]))
+    padded = pad(held(validation), bucket(len(validation.weight)))
     return placed.whole(padded), float(validation.weight.sum())
 
 
