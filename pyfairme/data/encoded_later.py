@@ -108,7 +108,10 @@ class EncodedLater:
         return self._source.encoded(rows)[self._part]
 
     def __array__(self, *args: Any, **keywords: Any) -> np.ndarray:
-        raise TypeError("rows of a large table are taken in blocks, never all at once")
+        raise TypeError(
+            "Rows of a large table are encoded when they are taken: take some of them, as in "
+            "x[:1000], never all at once. [large-table]"
+        )
 
 
 def encoded_later(

@@ -15,12 +15,13 @@ from pyfairme.data import Batch, ClassTarget
 from pyfairme.data.chosen_levels import Exclude, Merge
 from pyfairme.data.input_types import Attributes, Clusters, Rows, Seed, Slopes, Strength, Table
 from pyfairme.data.target import class_order
-from pyfairme.estimators import class_weights, prior_correction, refine_and_adapt
+from pyfairme.estimators import class_weights, prior_correction
 from pyfairme.estimators.base import FairMixedEffects
 from pyfairme.estimators.best_threshold import BEST, best_threshold, rows_to_choose_on
 from pyfairme.estimators.class_label_warnings import warn_of_classes, warn_of_scorers
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice
 from pyfairme.estimators.fit_lock import one_at_a_time
+from pyfairme.estimators.kept_training import keep_training
 from pyfairme.estimators.number_checks import is_number
 from pyfairme.estimators.prediction_intervals import probability_intervals
 from pyfairme.estimators.prior_keyword import Prior
@@ -555,7 +556,7 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         if self.prior_correction:
             self.fit_ = shifted(self.fit_, prior_correction.shift_of(weights, classes))
             bare = prior_correction.without_class_weights(training, weights, classes)
-            refine_and_adapt.keep_training(self, bare)
+            keep_training(self, bare)
             self._class_weights = None  # updates learn from rows as they are
 
     def _check_keywords(self) -> None:

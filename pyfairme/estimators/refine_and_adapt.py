@@ -17,13 +17,13 @@ from pyfairme.data import Batch
 from pyfairme.data.batch import joined
 from pyfairme.data.columns import lookup
 from pyfairme.data.design import Design
-from pyfairme.data.encoded_later import is_later
 from pyfairme.data.input_types import Strength, Table
 from pyfairme.data.one_per_row import one_per_row
 from pyfairme.estimators import class_weights, estimator_keywords, table_inputs
 from pyfairme.estimators.cluster_label_warnings import warn_of_unknown_labels
 from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.fairness_weight import update_strengths
+from pyfairme.estimators.kept_training import keep_training
 from pyfairme.estimators.progress_display import progress_display
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
 from pyfairme.inference import nuts, predictions
@@ -49,19 +49,11 @@ if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 MOST_NUMBERS = 5e8  # of drawn latents
-LARGEST_KEPT = 1e8  # numbers of encoded training rows that a fitted estimator holds on to
 REPLICATES = 50
 
 
 class FairnessWarning(UserWarning):
     """Predictions of the groups are further apart after an update than before it."""
-
-
-def keep_training(estimator: FairMixedEffects, training: Batch | None) -> None:
-    """Hold on to the encoded training rows for `refine`, unless they are very many."""
-    numbers = sum(np.size(part) for part in training or () if part is not None)
-    kept = numbers <= LARGEST_KEPT and not (training and is_later(training))
-    estimator._training = training if kept else None
 
 
 # NUTS -------------------------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from pyfairme.estimators import (
     class_weights,
     estimator_keywords,
     keywords_after_fit,
-    refine_and_adapt,
     table_inputs,
     table_warnings,
     training_record,
@@ -24,6 +23,7 @@ from pyfairme.estimators import (
 from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.files_of_rows import rows_of_files
+from pyfairme.estimators.kept_training import keep_training
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
 from pyfairme.estimators.rows_without_cluster import keep_placed
@@ -98,7 +98,7 @@ def fit_table(
     )
     estimator._learned = warm_start_state.Learned(structure, result.params)
     estimator._fitted_params = keywords_after_fit.remember(estimator)
-    refine_and_adapt.keep_training(estimator, training)
+    keep_training(estimator, training)
     estimator._record = given.record
     estimator.fit_ = result.fit
     estimator.history_, estimator.n_iter_ = result.history, result.epochs

@@ -264,7 +264,7 @@ class _Member:
             return tree
         return jax.tree.map(lambda leaf: np.array(np.asarray(leaf)[self.index]), tree)
 
-    def record(self, epoch: float, terms: Mapping[str, Array]) -> dict[str, float]:
+    def record(self, epoch: float, terms: Mapping[str, Any]) -> dict[str, float]:
         """Append a row to the history, and return it."""
         self.history.append({"epoch": epoch} | {k: float(v) for k, v in self.own(terms).items()})
         return self.history[-1]
