@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyfairme.study.frontier.frontier_result import Frontier
 
 WALKED = "the figures are of a path, and this estimator's fit starts anew"
-LEAST_SKILL = 0.25  # of the unfair point's, below which a point is useless
+LEAST_SKILL = 1 / 3  # of the unfair point's, below which a point is useless
 ROUNDING = 1e-12  # a cost of exactly the budget is within it
 
 
@@ -145,15 +145,20 @@ def choice_of(
 
 
 def _useless(point: Any, unfair: Any) -> str:
-    """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit."""
+    """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit.
+
+    It keeps less than a third of the unfair point's skill, or its interval reaches chance.
+    """
     name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
     now, before = float(point[name]), float(unfair[name])
-    if not now - chance < LEAST_SKILL * (before - chance):  # NaN: not known
+    low = float(point.get(f"{name}_low", np.nan))
+    if not (now - chance < LEAST_SKILL * (before - chance) or low <= chance):  # NaN: not known
         return ""
     shown = {"auroc": "AUROC", "r2": "R2"}[name]
+    shown_low = f", from {low:.3f}" if low <= chance else ""
     return (
-        f"hardly tells rows apart ({shown} {now:.3f}, the unfair point {before:.3f}): its spreads "
-        "are no sign of fairness; give a smaller max_cost or smaller weights"
+        f"hardly tells rows apart ({shown} {now:.3f}{shown_low}, the unfair point {before:.3f}): "
+        "its spreads are no sign of fairness; give a smaller max_cost or smaller weights"
     )
 
 

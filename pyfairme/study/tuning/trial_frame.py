@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 
 from pyfairme.metrics import non_dominated
-from pyfairme.notices import warn
+from pyfairme.notices import DataWarning, warn
+from pyfairme.study.frontier.frontier_choice import LEAST_SKILL
 from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import Choice, keywords_of, values_of
 from pyfairme.study.tuning.shared_study import counted, have_checksums, trusted
@@ -40,8 +42,8 @@ def choose(search: Search, max_cost: float) -> tuple[FrozenTrial, float]:
     """Choose the best completed trial.
 
     Without a demand on accuracy the one with the smallest value; else, among those that meet it,
-    the one with the smallest worst SD (the more accurate one of equals); if none does, the one that
-    misses least.
+    the one with the smallest worst SD (the more accurate one of equals; one that decides every row
+    alike is the last of them); if none does, the one that misses least.
 
     Returns
     -------
@@ -110,6 +112,22 @@ def warn_if_missing(missing: float, max_cost: float) -> None:
         )
 
 
+def warn_if_useless(search: Search, trial: FrozenTrial) -> None:
+    """Warn when the chosen trial hardly tells rows apart: equal groups are then no merit."""
+    if search.aim.objective == "accuracy" or "metrics" not in trial.user_attrs:
+        return
+    metrics, folds = trial.user_attrs["metrics"], trial.user_attrs["folds"]
+    name, chance = ("balanced accuracy", 0.5) if is_classifier(search.base) else ("R2", 0.0)
+    now, before = metrics["accuracy"], search.aim.baseline[folds - 1]["accuracy"]
+    if now <= chance or now - chance < LEAST_SKILL * (before - chance):
+        warn(
+            f"The chosen point, trial {trial.number}, hardly tells rows apart ({name} {now:.3f}, "
+            f"the unfair point {before:.3f}): its spreads are no sign of fairness; give a smaller "
+            "max_cost, or a space with weaker penalties. [useless-point]",
+            DataWarning,
+        )
+
+
 def _completed(search: Search) -> list[FrozenTrial]:
     from optuna.trial import TrialState
 
@@ -130,7 +148,8 @@ def _rank(aim: Aim, trial: FrozenTrial, max_cost: float) -> tuple[float, ...]:
     if aim.objective == "accuracy":
         return (metrics["loss"],)
     missing = max(0.0, _missing(aim, trial, max_cost))
-    return (missing, metrics["worst_sd"], -metrics["accuracy"])
+    alike = metrics["accuracy"] == 0.5 and metrics["worst_sd"] == 0.0  # as all rates are 0 or 1
+    return (missing, float(alike), metrics["worst_sd"], -metrics["accuracy"])
 
 
 def _line(search: Search, trial: FrozenTrial) -> dict[str, Any]:

@@ -36,7 +36,13 @@ from pyfairme.study.tuning.search_space import (
     with_keywords,
 )
 from pyfairme.study.tuning.shared_study import announce_checksums, judge_damaged_anew, open_storage
-from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame, warn_if_missing
+from pyfairme.study.tuning.trial_frame import (
+    Search,
+    choose,
+    trial_frame,
+    warn_if_missing,
+    warn_if_useless,
+)
 from pyfairme.study.tuning.trials import Inline, Problem, judge_fold, pose_problem
 from pyfairme.study.tuning.tuning_result import Tuning
 
@@ -232,6 +238,7 @@ def _pool(
 def _result(search: Search, problem: Problem, unfair: FairMixedEffects) -> Tuning:
     best, missing = choose(search, search.aim.max_cost)
     warn_if_missing(missing, search.aim.max_cost)
+    warn_if_useless(search, best)
     keywords = search.keywords(best)
     return Tuning(
         study=search.study,

@@ -15,7 +15,12 @@ from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.study.comparison.compare import compare
 from pyfairme.study.tuning.final_evaluation import judge_held_out
 from pyfairme.study.tuning.search_space import with_keywords
-from pyfairme.study.tuning.trial_frame import Search, choose, warn_if_missing
+from pyfairme.study.tuning.trial_frame import (
+    Search,
+    choose,
+    warn_if_missing,
+    warn_if_useless,
+)
 from pyfairme.study.tuning.trials import Problem
 
 if TYPE_CHECKING:
@@ -130,7 +135,8 @@ class Tuning:
         Warns
         -----
         UserWarning
-            When no completed trial is as accurate as demanded; the closest one is returned.
+            When no completed trial is as accurate as demanded; the closest one is returned. When
+            the chosen one hardly tells rows apart.
         """
         if self.points.aim.objective == "accuracy":
             raise ValueError(
@@ -140,4 +146,5 @@ class Tuning:
             )
         trial, missing = choose(self.points, max_cost)
         warn_if_missing(missing, max_cost)
+        warn_if_useless(self.points, trial)
         return with_keywords(self.points.base, self.points.keywords(trial))

@@ -36,7 +36,7 @@ def test_a_point_that_decides_every_row_alike_is_the_last_to_be_taken():
     assert cheapest_fair(curve(**points), "none", 0.3) == ("alike", pytest.approx(0.2))
 
 
-def chosen(label, worst=0.0, **metric):
+def chosen(label, worst=0.0, low=None, **metric):
     ((name, (before, now)),) = metric.items()
     reported = pd.DataFrame(
         {
@@ -46,6 +46,8 @@ def chosen(label, worst=0.0, **metric):
             "worst_sd": [0.2, worst],
         }
     )
+    if low is not None:
+        reported[f"{name}_low"] = [before, low]
     estimator = pf.FairMixedEffectsClassifier("cluster", ["s"])
     weights = {"none": 0.0, "1": 1.0}
     runs: Any = {("none", 0): None, ("none", 1): None}
@@ -57,6 +59,7 @@ def chosen(label, worst=0.0, **metric):
     ("metric", "said"),
     [
         ({"auroc": (0.80, 0.536)}, r"AUROC 0\.536, the unfair point 0\.800"),
+        ({"auroc": (0.60, 0.53)}, r"AUROC 0\.530, the unfair point 0\.600"),
         ({"r2": (0.4, 0.01)}, r"R2 0\.010, the unfair point 0\.400"),
     ],
 )
@@ -76,3 +79,10 @@ def test_a_point_that_is_no_fairer_on_the_reported_seeds_is_told():
     assert "its worst SD, 0.2500, is above that of the unfair point, 0.2000" in note
     assert "is above" not in chosen("1", worst=0.2, auroc=(0.8, 0.7)).note
     assert "is above" not in chosen("none", worst=0.25, auroc=(0.8, 0.7)).note
+
+
+def test_a_point_whose_interval_reaches_chance_is_told():
+    with pytest.warns(DataWarning, match=r"AUROC 0\.570, from 0\.490, the unfair point 0\.620"):
+        choice = chosen("1", low=0.49, auroc=(0.62, 0.57))
+    assert "hardly tells rows apart" in choice.note
+    assert "hardly" not in chosen("1", low=0.51, auroc=(0.62, 0.57)).note

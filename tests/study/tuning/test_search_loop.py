@@ -6,6 +6,7 @@ import pytest
 from optuna.trial import TrialState
 
 import pyfairme as pf
+from pyfairme.notices import DataWarning
 from pyfairme.study.tuning.bohb import Aim, make_sampler
 from pyfairme.study.tuning.search_loop import (
     MOST_FAILED,
@@ -15,7 +16,7 @@ from pyfairme.study.tuning.search_loop import (
 )
 from pyfairme.study.tuning.search_space import Real, distributions, start_of
 from pyfairme.study.tuning.shared_study import RETRIES, counted
-from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame
+from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame, warn_if_useless
 from pyfairme.study.tuning.trials import FoldRows, Inline, Outcome, WorkerLost
 
 SPACE = {"learning_rate": Real(1e-3, 1e-1, log=True)}
@@ -140,3 +141,30 @@ def test_losing_every_worker_ends_the_search():
         run_trials(given, pool, False)
     assert pool.pieces == MOST_LOST * (RETRIES + 1)
     assert len(counted(given.study)) == MOST_LOST
+
+
+def judged(*points):
+    """Return a search for fairness whose trials have these (accuracy, worst SD)."""
+    aim = Aim("fairness", 0.0, ({"accuracy": 0.62, "worst_sd": 0.1},))
+    given = search(len(points), "fairness")._replace(aim=aim)
+    for accuracy, worst in points:
+        made = optuna.trial.create_trial(
+            params={"learning_rate": 0.01}, distributions=distributions(SPACE), value=worst,
+            user_attrs={"metrics": {"accuracy": accuracy, "worst_sd": worst}, "folds": 1},
+        )  # fmt: skip
+        given.study.add_trial(made)
+    return given
+
+
+def test_one_that_decides_every_row_alike_is_the_last_to_be_chosen():
+    assert choose(judged((0.5, 0.0), (0.58, 0.03), (0.61, 0.09)), 0.2)[0].number == 1
+    assert choose(judged((0.5, 0.0)), 0.2)[0].number == 0
+
+
+def test_a_chosen_trial_near_chance_is_told():
+    given = judged((0.53, 0.01))
+    said = r"trial 0, hardly tells rows apart \(balanced accuracy 0\.530.*0\.620\).*\[useless-point"
+    with pytest.warns(DataWarning, match=said):
+        warn_if_useless(given, choose(given, 0.2)[0])
+    given = judged((0.57, 0.01))
+    warn_if_useless(given, choose(given, 0.2)[0])
