@@ -16,7 +16,7 @@ from pyfairme.data.chosen_levels import read_choice
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
 from pyfairme.estimators.custom_objects import check_fairness, check_guide
-from pyfairme.estimators.decay_of_weights import check_decay, decay
+from pyfairme.estimators.decay_of_weights import check_decay, decay, decays_to_try
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.estimators.prior_keyword import check_prior, families, numbers
@@ -467,10 +467,13 @@ def check_devices(devices: object, batch_size: int | str) -> None:
         )
 
 
-def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: bool) -> Schedule:
+def schedule(
+    params: Mapping[str, Any], spec: ModelSpec, training: Batch, validated: bool
+) -> Schedule:
     """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
 
     A penalty of strength 0 does not act: the model is the unpenalised one, and so is its training.
+    What trains to its end may have several decays to choose from (see `decays_to_try`).
     """
     stopping = params["early_stopping"]
     if stopping is True and not validated:
@@ -479,20 +482,30 @@ def schedule(params: Mapping[str, Any], spec: ModelSpec, rows: int, validated: b
             "rows, or set early_stopping=False. [no-validation-rows]"
         )
     penalised = bool(penalised_views(params, spec))
+    rows = len(training.weight)
     size = rows_per_step(params["batch_size"], rows)
+    step = rate(params["learning_rate"], min(size, rows))
     early = (not penalised if stopping == "auto" else stopping) and validated
+    own = decay(
+        params["weight_decay"],
+        columns=spec.covariates,
+        rows=rows,
+        hidden=spec.hidden,
+        penalised=penalised,
+    )
+    several: tuple[float, ...] = ()
+    if params["weight_decay"] == "auto" and validated and (penalised or not early):
+        several = decays_to_try(
+            own, columns=spec.covariates, rows=_informative_rows(spec, training),
+            learning_rate=step,
+        )  # fmt: skip
     return Schedule(
         epochs=params["epochs"],
         min_steps=params["min_steps"],
         batch_size=size,
-        learning_rate=rate(params["learning_rate"], min(size, rows)),
-        weight_decay=decay(
-            params["weight_decay"],
-            columns=spec.covariates,
-            rows=rows,
-            hidden=spec.hidden,
-            penalised=penalised,
-        ),
+        learning_rate=step,
+        weight_decay=own,
+        decays=several,
         early_stopping=bool(early),
         devices=device_count(params["devices"]),
     )
@@ -515,3 +528,11 @@ def check_names(kind: type, keywords: Mapping[str, Any]) -> None:
             every = ", ".join([*known][1:])  # without self
             hint = f"did you mean {near[0]}?" if near else f"keywords are {every}."
             raise TypeError(f"{kind.__name__} has no keyword {name!r}: {hint} [unknown-keyword]")
+
+
+def _informative_rows(spec: ModelSpec, training: Batch) -> int:
+    """Count the rows of the rarest class that occurs; without classes, all rows."""
+    if spec.likelihood.target != "class":
+        return len(training.weight)
+    counts = np.bincount(training.y)
+    return int(counts[counts > 0].min())

@@ -173,9 +173,7 @@ def _prepared(
         table_warnings.warn_of_tiny_groups(estimator.design_, training)
     table_warnings.warn_of_raw_exposure(spec, estimator.design_, training)
     objective = estimator._objective(estimator_keywords.objective(params, spec, training), by_class)
-    schedule = estimator_keywords.schedule(
-        params, spec, len(training.weight), validation is not None
-    )
+    schedule = estimator_keywords.schedule(params, spec, training, validation is not None)
     guide = estimator_keywords.guide(params, spec, training)
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
     record = training_record.record_of(estimator.design_, own, training, len(apart), given)

@@ -27,6 +27,7 @@ from pyfairme.inference.cluster_buckets import can_be_filled, filled_spec
 from pyfairme.inference.cluster_classifier import MOST_CLUSTERS, fit_membership
 from pyfairme.inference.cluster_similarity import likeness
 from pyfairme.inference.compiled_steps import guide_draws
+from pyfairme.inference.decay_choice import fit_by_decay
 from pyfairme.inference.fit_stages import Progress, Report, parts, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
@@ -39,7 +40,7 @@ from pyfairme.inference.null_model import (
     worse_than_null,
 )
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
-from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.inference.svi import Schedule, Trained, bucket, pad
 from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.likelihoods import noise_is_known
@@ -119,7 +120,7 @@ def train(
     make_room((shared, guide, members, schedule.batch_size, sizes), training.x[:1])
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
-    fitted = fit_members(
+    fitted = fit_by_decay(
         trained, guide, training, validation, objective, schedule, seeds, report, start
     )
     ended = [dict(one.params) for one in fitted]

@@ -41,7 +41,8 @@ class Schedule:
     """How long and how fast to train, and on how many devices.
 
     ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
-    hidden layers (or of a linear model's one layer), per unit of the learning rate.
+    hidden layers (or of a linear model's one layer), per unit of the learning rate. ``decays``
+    are several to choose from by held-out rows (see `decay_choice`); none: ``weight_decay`` alone.
     """
 
     epochs: int = 30
@@ -53,6 +54,7 @@ class Schedule:
     patience: int = 10
     weight_decay: float = 0.0
     devices: int = 1
+    decays: tuple[float, ...] = ()
 
 
 class Trained(NamedTuple):

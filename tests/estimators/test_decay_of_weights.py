@@ -6,7 +6,8 @@ import pytest
 from sklearn.metrics import log_loss
 
 import pyfairme as pf
-from pyfairme.estimators.decay_of_weights import decay
+from pyfairme.estimators.decay_of_weights import decay, decays_to_try
+from pyfairme.inference.decay_choice import strongest_of_the_best
 
 NETWORK = {"hidden": (8,), "penalised": False}
 
@@ -27,6 +28,29 @@ def test_a_linear_model_decays_by_default_and_under_penalties_only():
     assert decay("auto", penalised=True, **linear) == pytest.approx(0.3 * 12.5)
     assert decay("auto", penalised=False, **linear) == 0.0
     assert decay(3.0, penalised=True, **linear) == 0.0
+
+
+def test_few_rows_of_the_rarest_class_per_column_leave_a_choice():
+    few = {"columns": 60, "rows": 250, "learning_rate": 1e-3}
+    assert decays_to_try(5.0, **few) == (5.0, 15.0, 45.0)
+    assert decays_to_try(5.0, **few | {"rows": 1200}) == ()
+    assert decays_to_try(0.0, **few) == ()  # the maximum of the likelihood
+    assert decays_to_try(5.0, **few | {"learning_rate": 0.03}) == (5.0, 15.0)  # no step beyond 0
+
+
+def test_the_strongest_within_a_quarter_standard_error_is_taken():
+    rng = np.random.default_rng(0)
+    noise, other = rng.normal(size=(2, 400))
+    other = (other - other.mean()) / other.std() * 0.1  # the error of the mean is .005
+    losses = np.stack([noise, noise + other + 0.001, noise + 0.5])
+    assert strongest_of_the_best(losses, np.ones(400)) == 1
+    losses[1] += 0.001
+    assert strongest_of_the_best(losses, np.ones(400)) == 0
+    losses[1] -= 0.001
+    weight = np.ones(400)
+    weight[100:] = 0.0  # rows that weigh nothing are no evidence
+    losses[2, 100:] = -1000.0
+    assert strongest_of_the_best(losses, weight) < 2
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +78,47 @@ def test_a_small_table_is_not_learned_by_heart_under_a_penalty(wide, hidden):
     least = log_loss(y[300:], p[300:])
     assert loss["auto"] - least < 0.7 * (loss[0.0] - least)
     assert loss["auto"] < 0.65  # a constant has .69
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """3,000 rows of 16 columns and 8 % positives, and 10,000 rows to judge by."""
+    data = np.random.default_rng(2)
+    x = data.normal(size=(13_000, 16))
+    group = data.choice(["a", "b"], 13_000)
+    link = x[:, :4] @ [0.5, -0.4, 0.3, 0.2] + 0.5 * (group == "a") - 2.95
+    frame = pd.DataFrame(x, columns=[f"x{i}" for i in range(16)]).assign(group=group)
+    p = 1 / (1 + np.exp(-link))
+    return frame, (data.random(13_000) < p).astype(int), p
+
+
+@pytest.mark.usefixtures("optimised")
+def test_few_positives_keep_their_skill_under_a_penalty(rare):
+    frame, y, p = rare
+    test = slice(3000, None)
+    constant = log_loss(y[test], np.full(10_000, y[:3000].mean()))
+    loss, sd = {}, {}
+    for label, keywords in {
+        "formula": {"weight_decay": 100 * (17 / 2700) ** 0.75, "fairness_weight": 0.3},
+        "chosen": {"fairness_weight": 0.3},
+        "chosen, to the end": {"fairness_weight": 0, "early_stopping": False},
+    }.items():
+        model = pf.FairMixedEffectsClassifier(
+            sensitive="group", network_posterior="none", threshold="balanced_accuracy",
+            random_state=0, progress=False, **keywords,
+        )  # fmt: skip
+        if label == "formula":
+            with pytest.warns(UserWarning, match=r"by heart.*\[worse-than-null\]"):
+                model.fit(frame[:3000], y[:3000])
+        else:
+            model.fit(frame[:3000], y[:3000])
+        q = model.predict_proba(frame[test])[:, 1]
+        loss[label] = log_loss(y[test], q) / constant - 1
+        rates = [q[(y[test] == 0) & (frame["group"][test] == g)].mean() for g in "ab"]
+        sd[label] = np.std(rates) / q.mean()
+    least = log_loss(y[test], p[test]) / constant - 1  # -.069
+    assert loss["formula"] > 0  # worse than a constant: .010
+    assert loss["chosen"] < 0.6 * least  # -.052
+    assert loss["chosen, to the end"] < 0.6 * least  # -.057
+    assert sd["chosen"] < 0.3 * sd["chosen, to the end"]  # .006 and .137
+    assert model.history_["weight_decay"].nunique() == 1

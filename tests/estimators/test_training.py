@@ -33,7 +33,7 @@ def test_history_names_every_term(adversarial):
     judged = {f"{kind}/{view}/group1" for kind in ("skill", "validation/disparity")
               for view in ("fixed", "mixed")}  # fmt: skip
     found = adversarial.history_
-    assert set(found.columns) == {"epoch", "member", *terms, *validated, *judged}
+    assert set(found.columns) == {"epoch", "member", "weight_decay", *terms, *validated, *judged}
     assert np.isfinite(found).all(axis=None)
     assert found["epoch"].is_monotonic_increasing
     assert len(found) == 6  # 600 steps in chunks of 100
