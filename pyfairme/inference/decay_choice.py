@@ -11,6 +11,7 @@ from jaxtyping import Array
 
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
+from pyfairme.data.encoded_later import held
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
@@ -97,7 +98,7 @@ def _row_losses(
 ) -> np.ndarray:
     """Return L_M + λ_F L_F of every row (n,), at the latents' medians."""
     latents = guide_of(guide, spec.latents).median(one.params)
-    rows = pad(validation, bucket(len(validation.weight)))
+    rows = pad(held(validation), bucket(len(validation.weight)))
     found = _losses(plain(spec))(one.params["network"], latents, rows, float(objective.fixed))
     return np.asarray(found, np.float64)[: len(validation.weight)]
 

@@ -20,7 +20,7 @@ from pyfairme.study.tuning.trial_frame import Search, choose, trial_frame, warn_
 from pyfairme.study.tuning.trials import FoldRows, Inline, Outcome, WorkerLost
 
 SPACE = {"learning_rate": Real(1e-3, 1e-1, log=True)}
-MODEL = pf.FairMixedEffectsClassifier("c", ["g"])
+MODEL = pf.FairMixedEffectsClassifier("c", ["g"], learning_rate=1e-3)
 START = MODEL.learning_rate
 
 
