@@ -87,22 +87,18 @@ class ParquetRows:
         """
         import pyarrow.dataset as ds
 
-        if _is_dataset(source):
-            name, found = "the dataset", source
-        else:
-            path = Path(source)
-            name = path.name
-            if not (path.is_file() or path.is_dir()):
-                raise FileNotFoundError(
-                    f"there is no file {str(path)!r}: check the path. [no-file]"
-                )
-            with _readable(name):
-                checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-                form = ds.ParquetFileFormat(default_fragment_scan_options=checked)
-                found = ds.dataset(str(path), format=form, partitioning="hive")
-        with _readable(name):
-            found = found.replace_schema(_one_schema(found, name))
-        return cls(found, name)
+        if _is_dataset(source):  # whoever made it chose its types
+            _refuse_repeated(source.schema, "the dataset")
+            return cls(source, "the dataset")
+        path = Path(source)
+        if not (path.is_file() or path.is_dir()):
+            raise FileNotFoundError(f"there is no file {str(path)!r}: check the path. [no-file]")
+        with _readable(path.name):
+            checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+            form = ds.ParquetFileFormat(default_fragment_scan_options=checked)
+            where: Any = {"format": form, "partitioning": "hive"}
+            schema = _one_schema(ds.dataset(str(path), **where), path.name)
+            return cls(ds.dataset(str(path), schema=schema, **where), path.name)
 
     @property
     def columns(self) -> list[str]:
@@ -172,13 +168,17 @@ class ParquetRows:
         pa.default_memory_pool().release_unused()
 
 
-def _one_schema(dataset: Any, name: str) -> Any:
-    """Return the schema of all files: types that hold what each of them holds."""
-    repeated = [n for n, times in Counter(dataset.schema.names).items() if times > 1]
+def _refuse_repeated(schema: Any, name: str) -> None:
+    repeated = [n for n, times in Counter(schema.names).items() if times > 1]
     if repeated:
         raise ValueError(
             f"{name} has several columns called {repeated[0]!r}: rename them. [column-twice]"
         )
+
+
+def _one_schema(dataset: Any, name: str) -> Any:
+    """Return the schema of all files: types that hold what each of them holds."""
+    _refuse_repeated(dataset.schema, name)
     found, first = dataset.schema, None
     for fragment in dataset.get_fragments():
         file, own = _file_name(fragment), fragment.physical_schema
