@@ -51,6 +51,7 @@ def answers() -> dict[str, Callable[[], Any]]:
     counts = pf.FairMixedEffectsRegressor(**roles, likelihood="poisson").fit(rest, days)
     both = {"attributes": [("sex", "race")]}
     many = pd.concat([X] * (MANY // len(X) + 1), ignore_index=True)[:MANY]
+    no_hours = many.drop(columns=HOURS)
     return {
         "report, classes": lambda: clf.fairness_report(X, y),
         "report, classes, sex x race": lambda: clf.fairness_report(X, y, **both),
@@ -64,6 +65,9 @@ def answers() -> dict[str, Callable[[], Any]]:
         "predict_interval, classes, 100,000 rows": lambda: clf.predict_interval(many),
         "predict_interval, real, 100,000 rows": lambda: reg.predict_interval(many),
         "outcomes, real, 100,000 rows": lambda: reg.predict_interval(many, kind="observation"),
+        "outcomes, counts, 100,000 rows": lambda: counts.predict_interval(
+            no_hours, kind="observation"
+        ),
         "predict, classes, 100,000 rows": lambda: clf.predict(many),
     }
 
