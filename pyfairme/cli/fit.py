@@ -29,6 +29,7 @@ RARE = 0.2  # share of a class below which .5 is hardly a threshold
 KEYWORDS = (  # options that are keywords of the estimators
     *("likelihood", "random_slopes", "fairness", "fairness_weight", "criterion", "hidden"),
     *("offset", "threshold", "unseen", "epochs", "min_steps", "batch_size", "learning_rate"),
+    "validation_fraction",
 )
 
 
@@ -144,6 +145,14 @@ def fit(
     ] = None,
     batch_size: Annotated[int | None, keyword("batch_size", "ROWS", "Rows per step.")] = None,
     learning_rate: Annotated[float | None, keyword("learning_rate", "NUMBER", "Of Adam.")] = None,
+    validation_fraction: Annotated[
+        float | None,
+        keyword(
+            "validation_fraction",
+            "SHARE",
+            "Share of the training rows by which a fit stops and chooses a threshold.",
+        ),
+    ] = None,
     encoding: Encoding = None,
     separator: Separator = None,
     decimal: Decimal = None,
@@ -208,6 +217,7 @@ def fit(
                 learning.covariates.iloc[split.training],
                 learning.y.iloc[split.training],
                 sample_weight=learning.weights(split.training),
+                groups=learning.groups(hold_out_groups, split.training),
             )
         seconds = time.perf_counter() - start
         remember_reading(estimator, reading)

@@ -68,6 +68,10 @@ class Learning:
         """Say which column has which role."""
         return describe_table(self.roles, self.covariates, self.y, self.schema, self.positive)
 
+    def groups(self, column: str | None, rows: np.ndarray) -> np.ndarray | None:
+        """Return a number for some rows (m,) that those with one value of a column share."""
+        return None if column is None else _groups(self.frame, column)[rows]
+
     def split(self, share: float, seed: int, together: str | None = None) -> Split:
         """Hold out a random share of the rows, stratified by class, of which training keeps one.
 

@@ -146,10 +146,20 @@ def blocks(rows: int) -> Iterator[slice]:
 
 def spread_rows(batch: Batch, most: int) -> Batch:
     """Return so many evenly spread rows of a batch; all of them where it has no more."""
-    rows = len(batch.weight)
-    if rows <= most:
+    if len(batch.weight) <= most:
         return batch
-    return some_rows(batch, np.linspace(0, rows - 1, most).round().astype(int))
+    return some_rows(batch, spread_numbers(len(batch.weight), most))
+
+
+def spread_numbers(rows: int, most: int) -> np.ndarray:
+    """Return the numbers of so many evenly spread rows of ``rows``; of all where there are no more.
+
+    Examples
+    --------
+    >>> spread_numbers(9, 3)
+    array([0, 4, 8])
+    """
+    return np.linspace(0, rows - 1, min(rows, most)).round().astype(int)
 
 
 def input_moments(batch: Batch) -> tuple[np.ndarray, np.ndarray]:

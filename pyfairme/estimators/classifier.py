@@ -352,6 +352,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         X: Rows,
         y: ArrayLike | str,
         sample_weight: ArrayLike | str | None = None,
+        *,
+        groups: ArrayLike | str | None = None,
     ) -> FairMixedEffectsClassifier:
         """Fit the model.
 
@@ -365,7 +367,15 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         y
             Class of each row, (n,), two or more different ones.
         sample_weight
-            Weight of each row, (n,). Of Parquet files y and weights may be names of columns.
+            Weight of each row, (n,). Of Parquet files y, weights and groups may be names of
+            columns.
+        groups
+            Labels (n,) of rows that belong together, such as the visits of one patient or the
+            applications to one advertisement. The rows that the fit holds out
+            (``validation_fraction``), by which it stops, chooses ``weight_decay`` and a threshold,
+            are then whole groups, so that what a network learns of a group by heart does not pass
+            for knowledge of others. It is no role of a column: one of X that holds the same labels
+            belongs into ``drop``. None: rows do not belong together.
 
         Returns
         -------
@@ -375,12 +385,13 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         Raises
         ------
         ValueError
-            For bad keywords, columns or values; the message says what to do.
+            For bad keywords, columns or values, and groups of which none can be held out; the
+            message says what to do.
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
         with progress_display(self.progress, "fit") as report:
-            training, validation = fit_table(self, X, y, sample_weight, report)
+            training, validation = fit_table(self, X, y, sample_weight, groups, report)
             self._correct_priors(training)
             if self.threshold in BEST:
                 report(Progress("threshold", 0, 1))

@@ -468,12 +468,17 @@ def check_devices(devices: object, batch_size: int | str) -> None:
 
 
 def schedule(
-    params: Mapping[str, Any], spec: ModelSpec, training: Batch, validated: bool
+    params: Mapping[str, Any],
+    spec: ModelSpec,
+    training: Batch,
+    validated: bool,
+    grouped: bool = False,
 ) -> Schedule:
     """Return the schedule; "auto" stops early only when no penalty acts and rows are held out.
 
     A penalty of strength 0 does not act: the model is the unpenalised one, and so is its training.
-    What trains to its end may have several decays to choose from (see `decays_to_try`).
+    What trains to its end may have several decays to choose from (see `decays_to_try`), and so may
+    what is judged on whole groups (``grouped``), of which rows alone know less than their number.
     """
     stopping = params["early_stopping"]
     if stopping is True and not validated:
@@ -494,7 +499,7 @@ def schedule(
         penalised=penalised,
     )
     several: tuple[float, ...] = ()
-    if params["weight_decay"] == "auto" and validated and (penalised or not early):
+    if params["weight_decay"] == "auto" and validated and (penalised or grouped or not early):
         several = decays_to_try(
             own, columns=spec.covariates, rows=_informative_rows(spec, training),
             learning_rate=step,

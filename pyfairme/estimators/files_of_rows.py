@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from pyfairme.data.checks import check_present
+from pyfairme.data.grouping_factors import factor_columns
 from pyfairme.data.input_types import Rows
 from pyfairme.data.parquet_rows import ParquetRows, is_parquet
+from pyfairme.data.schema import check_sensitive, components, source
+from pyfairme.estimators.estimator_keywords import as_tuple
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
 
-def rows_of_files(X: Rows, y: Any, sample_weight: Any, drop: Sequence[str]) -> tuple[Any, Any, Any]:
-    """Return a training table with its target and weights, read from files where X names some.
+class ReadRows(NamedTuple):
+    """A training table, and what is given beside it: target, weights, groups."""
+
+    X: Any
+    y: Any
+    sample_weight: Any
+    groups: Any
+
+
+def rows_of_files(estimator: FairMixedEffects, given: ReadRows) -> ReadRows:
+    """Return a training table with what is given beside it, read from files where X names some.
 
     Parameters
     ----------
-    X
-        A table, which is returned as it is, or the path or dataset of one.
-    y, sample_weight
-        One per row, or, of files, the names of their columns, which are then no covariates.
-    drop
-        Columns without a role: they are not read.
+    estimator
+        Its keywords say which columns have a role; those of ``drop`` are not read.
+    given
+        A table, which is returned as it is, or the path or dataset of one; target, weights and
+        groups one per row, or, of files, the names of their columns, which are then no covariates.
+        A column of groups that has another role too, such as that of the cluster, keeps it.
 
     Raises
     ------
@@ -34,19 +46,33 @@ def rows_of_files(X: Rows, y: Any, sample_weight: Any, drop: Sequence[str]) -> t
     ValueError
         For files without rows or that cannot be read, and columns that are not there.
     """
-    if not is_parquet(X):
-        return X, y, sample_weight
-    rows = ParquetRows.open(X)
-    target = [y] if isinstance(y, str) else []
-    weight = [sample_weight] if isinstance(sample_weight, str) else []
-    check_present(target, rows.columns, "target")
-    check_present(weight, rows.columns, "weight")
-    frame = rows.read(as_they_are=target, unread={*drop} - {*target, *weight})
-    for name in target:
-        y = frame.pop(name)
-    for name in weight:
-        sample_weight = frame.pop(name) if name in frame else y
-    return frame, y, sample_weight
+    if not is_parquet(given.X):
+        return given
+    rows = ParquetRows.open(given.X)
+    beside = given._asdict()
+    del beside["X"]
+    named = {name: column for name, column in beside.items() if isinstance(column, str)}
+    for name, called in (("y", "target"), ("sample_weight", "weight"), ("groups", "groups")):
+        check_present([named[name]] if name in named else [], rows.columns, called)
+    target = [named["y"]] if "y" in named else []
+    unread = {*as_tuple(estimator.drop)} - {*named.values()}
+    frame = rows.read(as_they_are=target, unread=unread)
+    found = {name: frame[column] for name, column in named.items()}
+    kept = _with_roles(estimator) if "groups" in named else set()
+    for column in dict.fromkeys(named.values()):
+        if named.get("groups") != column or column not in kept:
+            del frame[column]
+    return ReadRows(**({"X": frame} | beside | found))
+
+
+def _with_roles(estimator: FairMixedEffects) -> set[str]:
+    """Return the columns that the keywords name, which have to be there."""
+    entries = as_tuple(estimator.sensitive)
+    check_sensitive(entries)
+    found = {name for entry in as_tuple(estimator.cluster) for name in factor_columns(entry)}
+    found |= {source(part) for entry in entries for part in components(entry)}
+    others = (estimator.categorical, estimator.drop, estimator.offset)
+    return found.union(*map(as_tuple, others))
 
 
 def blocks_of_files(estimator: FairMixedEffects, X: Rows) -> Iterator[pd.DataFrame]:

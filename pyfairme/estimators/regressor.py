@@ -319,6 +319,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         X: Rows,
         y: ArrayLike | str,
         sample_weight: ArrayLike | str | None = None,
+        *,
+        groups: ArrayLike | str | None = None,
     ) -> FairMixedEffectsRegressor:
         """Fit the model.
 
@@ -332,7 +334,15 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         y
             Real target, counts 0, 1, 2, ... or positive amounts, (n,), as the likelihood has it.
         sample_weight
-            Weight of each row, (n,). Of Parquet files y and weights may be names of columns.
+            Weight of each row, (n,). Of Parquet files y, weights and groups may be names of
+            columns.
+        groups
+            Labels (n,) of rows that belong together, such as the visits of one patient or the
+            applications to one advertisement. The rows that the fit holds out
+            (``validation_fraction``), by which it stops, chooses ``weight_decay`` and a threshold,
+            are then whole groups, so that what a network learns of a group by heart does not pass
+            for knowledge of others. It is no role of a column: one of X that holds the same labels
+            belongs into ``drop``. None: rows do not belong together.
 
         Returns
         -------
@@ -342,12 +352,13 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         Raises
         ------
         ValueError
-            For bad keywords, columns or values; the message says what to do.
+            For bad keywords, columns or values, and groups of which none can be held out; the
+            message says what to do.
         FloatingPointError
             When the loss stops being finite, or ends above that of an intercept alone.
         """
         with progress_display(self.progress, "fit") as report:
-            fit_table(self, X, y, sample_weight, report)
+            fit_table(self, X, y, sample_weight, groups, report)
         return self
 
     def score(self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

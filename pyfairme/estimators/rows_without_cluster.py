@@ -13,6 +13,7 @@ from pyfairme.data.columns import pick
 from pyfairme.data.grouping_factors import Grouping, factor_columns
 from pyfairme.estimators.cluster_label_warnings import warn_of_similar_labels
 from pyfairme.estimators.estimator_keywords import as_tuple, uses_clusters
+from pyfairme.estimators.given_rows import GivenRows
 from pyfairme.estimators.table_inputs import sample_weights
 from pyfairme.notices import DataWarning, warn
 
@@ -44,21 +45,15 @@ def _have_a_cluster(frame: pd.DataFrame, cluster: tuple[Grouping, ...]) -> np.nd
     return placed if placed.any() else np.ones(len(frame), bool)
 
 
-def keep_placed(
-    params: Mapping[str, Any], frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
+def keep_placed(params: Mapping[str, Any], given: GivenRows) -> GivenRows:
     """Leave rows without a cluster out of a fit that uses them; warn of labels that are alike."""
     if not uses_clusters(params):
-        return frame, y, weight
-    warn_of_similar_labels(frame, as_tuple(params["cluster"]))
+        return given
+    warn_of_similar_labels(given.frame, as_tuple(params["cluster"]))
     if params["missing"] != "category":
-        return frame, y, weight
-    there = _have_a_cluster(frame, as_tuple(params["cluster"]))
-    if there.all():
-        return frame, y, weight
-    kept = np.flatnonzero(there)
-    frame = frame.iloc[kept].reset_index(drop=True)
-    return frame, y[kept], None if weight is None else weight[kept]
+        return given
+    there = _have_a_cluster(given.frame, as_tuple(params["cluster"]))
+    return given.some(np.flatnonzero(there))
 
 
 def placed(

@@ -22,7 +22,8 @@ from pyfairme.estimators import (
 )
 from pyfairme.estimators.encoded_rows import encoded_rows
 from pyfairme.estimators.estimator_keywords import as_tuple
-from pyfairme.estimators.files_of_rows import rows_of_files
+from pyfairme.estimators.files_of_rows import ReadRows, rows_of_files
+from pyfairme.estimators.given_rows import GivenRows, check_held_out, read_groups
 from pyfairme.estimators.kept_training import keep_training
 from pyfairme.estimators.leakage_warnings import warn_of_copies
 from pyfairme.estimators.nested_label_warnings import warn_of_nested_labels
@@ -53,6 +54,7 @@ class _Prepared(NamedTuple):
     schedule: Schedule
     learned: warm_start_state.Learned | None
     record: training_record.TrainingRecord
+    together: np.ndarray | None  # numbers that validation rows of one group share
     input_sd: np.ndarray  # of the columns of x, (p,)
     slope_means: np.ndarray  # (q,)
 
@@ -62,9 +64,12 @@ def fit_table(
     X: Rows,
     y: ArrayLike | str,
     sample_weight: ArrayLike | str | None,
+    groups: ArrayLike | str | None,
     report: Report,
 ) -> tuple[Batch, Batch | None]:
     """Fit an estimator to rows X (n, columns) of target y (n,), and report each stage.
+
+    Rows of one of the ``groups`` (n,) are held out together, see `validation_rows.held_out`.
 
     Returns
     -------
@@ -80,9 +85,11 @@ def fit_table(
     """
     estimator._check_keywords()
     report(Progress("encoding", 0, 1))
-    given = _prepared(estimator, X, y, sample_weight)
+    given = _prepared(estimator, ReadRows(X, y, sample_weight, groups))
     training, validation = given.training, given.validation
-    structure = warm_start_state.structure(estimator, lean(given.spec, given.objective))
+    structure = warm_start_state.structure(
+        estimator, lean(given.spec, given.objective), grouped=groups is not None
+    )
     result = train(
         given.spec,
         given.guide,
@@ -95,6 +102,7 @@ def fit_table(
         infer=estimator.unseen == "infer",
         report=report,
         start=warm_start_state.start(given.learned, structure),
+        together=given.together,
     )
     estimator._learned = warm_start_state.Learned(structure, result.params)
     estimator._fitted_params = keywords_after_fit.remember(estimator)
@@ -107,26 +115,24 @@ def fit_table(
 
 
 @errors_alone
-def _prepared(
-    estimator: FairMixedEffects,
-    X: Rows,
-    y: ArrayLike | str,
-    sample_weight: ArrayLike | str | None,
-) -> _Prepared:
+def _prepared(estimator: FairMixedEffects, asked: ReadRows) -> _Prepared:
     """Check the table and learn how to encode it: all of a fit but the training."""
     params = estimator.get_params(deep=False)
-    table, y, sample_weight = rows_of_files(X, y, sample_weight, as_tuple(estimator.drop))
-    estimator._take_order(y)
-    warn_of_order(table, "X", sample_weight=sample_weight)
+    asked = rows_of_files(estimator, asked)
+    estimator._take_order(asked.y)
+    warn_of_order(asked.X, "X", sample_weight=asked.sample_weight, groups=asked.groups)
     frame, values = table_inputs.training_frame(
-        estimator, table, y, allow_nan=estimator.missing == "category"
+        estimator, asked.X, asked.y, allow_nan=estimator.missing == "category"
     )
-    del table  # of files there is no other copy
-    weight, given = table_inputs.sample_weights(sample_weight, len(frame)), len(frame)
-    frame, y, weight = keep_placed(params, frame, values, weight)
-    by_class = estimator._weights_of_classes(y, weight)
-    weight = class_weights.times(by_class, y, weight)
-    frame, y, weight = table_inputs.of_some_weight(frame, y, weight)
+    given = len(frame)
+    weight = table_inputs.sample_weights(asked.sample_weight, given)
+    groups = read_groups(asked.groups, given)
+    del asked  # of files there is no other copy
+    kept = keep_placed(params, GivenRows(frame, values, weight, groups))
+    by_class = estimator._weights_of_classes(kept.y, kept.weight)
+    weight = class_weights.times(by_class, kept.y, kept.weight)
+    frame, y, weight, groups = table_inputs.of_some_weight(kept._replace(weight=weight))
+    del kept
     # a refit that fails must not leave half of each model
     learned = warm_start_state.taken(estimator)
     strata = estimator._strata(y)
@@ -140,7 +146,9 @@ def _prepared(
     )
     estimator._seed = estimator_keywords.seed_from(estimator.random_state)
     estimator._class_weights = by_class
-    rows, apart = split(frame, schema, strata, estimator.validation_fraction, estimator._seed)
+    share = estimator.validation_fraction
+    rows, apart = split(frame, schema, strata, share, estimator._seed, groups)
+    check_held_out(groups, rows, apart, share)
     own, others = frame.iloc[rows], frame.iloc[apart]
     estimator.target_ = estimator._fit_target(
         y[rows], table_inputs.offsets(frame, estimator.offset)[rows]
@@ -173,10 +181,15 @@ def _prepared(
         table_warnings.warn_of_tiny_groups(estimator.design_, training)
     table_warnings.warn_of_raw_exposure(spec, estimator.design_, training)
     objective = estimator._objective(estimator_keywords.objective(params, spec, training), by_class)
-    schedule = estimator_keywords.schedule(params, spec, training, validation is not None)
+    schedule = estimator_keywords.schedule(
+        params, spec, training, validation is not None, grouped=groups is not None
+    )
     guide = estimator_keywords.guide(params, spec, training)
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
-    record = training_record.record_of(estimator.design_, own, training, len(apart), given)
+    together = None if groups is None else groups[apart]
+    record = training_record.record_of(
+        estimator.design_, own, training, len(apart), given, groups, apart
+    )
     if spec.tangent or (spec.latents and guide_of(guide, spec.latents).second_stage):
         training = held(training)  # that stage looks at all rows at once
         validation = None if validation is None else held(validation)
@@ -192,6 +205,7 @@ def _prepared(
         schedule,
         learned,
         record,
+        together,
         input_sd,
         slope_means,
     )

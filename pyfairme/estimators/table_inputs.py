@@ -20,6 +20,7 @@ from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.data.parquet_rows import is_parquet
 from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import as_tuple
+from pyfairme.estimators.given_rows import GivenRows
 from pyfairme.estimators.number_checks import SINGLE
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
@@ -246,14 +247,9 @@ def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
     return there
 
 
-def of_some_weight(
-    frame: pd.DataFrame, y: np.ndarray, weight: np.ndarray | None
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray | None]:
-    """Return the table, target and weights of the rows that weigh something."""
-    there = counted_rows(weight, len(frame))
-    if weight is None or len(there) == len(frame):
-        return frame, y, weight
-    return frame.iloc[there].reset_index(drop=True), y[there], weight[there]
+def of_some_weight(given: GivenRows) -> GivenRows:
+    """Return the rows that weigh something."""
+    return given.some(counted_rows(given.weight, len(given.frame)))
 
 
 def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:

@@ -51,6 +51,9 @@ class TrainingRecord:
         Rows kept for the history, early stopping and the threshold.
     left_out
         Rows without a cluster or of weight 0.
+    groups, groups_held_out
+        How many groups of rows that belong together there were, and were held out; None: none were
+        given.
     factors
         Sizes of clusters, factor by factor.
     gaps
@@ -65,10 +68,18 @@ class TrainingRecord:
     factors: tuple[FactorSizes, ...] = ()
     gaps: tuple[tuple[str, int], ...] = ()
     warnings: tuple[str, ...] = ()
+    groups: int | None = None
+    groups_held_out: int | None = None
 
 
 def record_of(
-    design: Design, frame: pd.DataFrame, training: Batch, held_out: int, given: int
+    design: Design,
+    frame: pd.DataFrame,
+    training: Batch,
+    held_out: int,
+    given: int,
+    groups: np.ndarray | None = None,
+    apart: np.ndarray | None = None,
 ) -> TrainingRecord:
     """Return the record of a fit.
 
@@ -82,6 +93,8 @@ def record_of(
         Number of validation rows.
     given
         Number of rows that `fit` was called with.
+    groups, apart
+        Numbers (n,) that rows which belong together share, or None, and which rows are held out.
     """
     sizes = (np.bincount(codes[codes >= 0]) for codes in np.asarray(training.cluster).T)
     counts = [each[each > 0] for each in sizes]
@@ -98,6 +111,8 @@ def record_of(
         left_out=given - rows - held_out,
         factors=tuple(factors),
         gaps=tuple((name, n) for name, n in gaps if n),
+        groups=None if groups is None else len(np.unique(groups)),
+        groups_held_out=None if groups is None else len(np.unique(groups[apart])),
     )
 
 

@@ -12,6 +12,8 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import pick, read_labels
 from pyfairme.data.grouping_factors import read_clusters
 
+DRAWS = 20  # of whole groups, of which the one most like all rows is kept
+
 
 def split(
     frame: pd.DataFrame,
@@ -64,8 +66,9 @@ def held_out(
         How many rows there are, what part of them validates, and the seed of the draw. No row is
         held out where there are too few.
     groups
-        Numbers (n,) that rows which belong together share: a group is held out whole or not at all,
-        and not stratified. None: rows do not belong together.
+        Numbers (n,) that rows which belong together share: a group is held out whole or not at all.
+        Of some draws that one is taken whose classes are the most like those of all rows. None:
+        rows do not belong together.
     """
     rows = np.arange(rows_in_all)
     number = round(fraction * len(rows))
@@ -74,7 +77,7 @@ def held_out(
     if groups is None:
         validation = _drawn_rows(classes, len(rows), number, seed)
     else:
-        validation = _drawn_groups(groups, number, seed)
+        validation = _drawn_groups(groups, classes, number, seed)
     back = [] if classes is None else _without_training(classes, validation)
     for key in keys:
         back += _constant_in_training(key, validation)
@@ -103,16 +106,44 @@ def _drawn_rows(classes: np.ndarray | None, among: int, number: int, seed: int) 
     return np.asarray(split[1])
 
 
-def _drawn_groups(groups: np.ndarray, number: int, seed: int) -> np.ndarray:
-    """Draw groups at random for as long as they have at most so many rows together."""
-    order = np.random.default_rng(seed).permutation(np.unique(groups))
-    sizes = np.bincount(groups)
-    chosen, left = [], number
-    for group in order:
-        if sizes[group] <= left:
-            chosen.append(group)
-            left -= sizes[group]
-    return np.flatnonzero(np.isin(groups, chosen))
+def _drawn_groups(
+    groups: np.ndarray, classes: np.ndarray | None, number: int, seed: int
+) -> np.ndarray:
+    """Draw groups at random for as long as they have at most so many rows together.
+
+    Of several draws that one is kept whose numbers of rows by class are nearest to what stratified
+    rows would have, in the sense of Pearson's chi squared.
+    """
+    codes = np.zeros(len(groups), np.int64) if classes is None else np.asarray(classes, np.int64)
+    many = int(codes.max()) + 1
+    names, groups = np.unique(groups, return_inverse=True)
+    table = np.bincount(groups * many + codes, minlength=len(names) * many)
+    table = table.reshape(len(names), many)  # rows by group and class
+    wanted = table.sum(axis=0) * (number / len(groups))
+    generator = np.random.default_rng(seed)
+    best, least = np.empty(0, np.int64), np.inf
+    for _ in range(DRAWS):
+        chosen = _as_many_as_fit(generator.permutation(len(names)), table.sum(axis=1), number)
+        short = table[chosen].sum(axis=0) - wanted
+        distance = float((short**2 / np.maximum(wanted, 1)).sum())
+        if distance < least:
+            best, least = chosen, distance
+    return np.flatnonzero(np.isin(groups, best))
+
+
+def _as_many_as_fit(order: np.ndarray, sizes: np.ndarray, number: int) -> np.ndarray:
+    """Go through groups in their order, and take each that leaves the sum at most ``number``."""
+    taken: list[np.ndarray] = []
+    left = number
+    while True:
+        order = order[sizes[order] <= left]
+        if not len(order):
+            return np.concatenate(taken) if taken else order
+        sums = np.cumsum(sizes[order])
+        fit = int(np.searchsorted(sums, left, side="right"))
+        taken.append(order[:fit])
+        left -= int(sums[fit - 1])
+        order = order[fit + 1 :]
 
 
 def _without_training(key: np.ndarray, validation: np.ndarray) -> list[int]:

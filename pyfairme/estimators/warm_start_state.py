@@ -16,6 +16,7 @@ from pyfairme.notices import warn
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
 
+GROUPED = "rows held out by groups="
 LONGEST = 60  # characters of a part of the structure; beyond, its hash stands for it
 
 
@@ -40,12 +41,15 @@ def taken(estimator: FairMixedEffects) -> Learned | None:
     return Learned({}, []) if learned is None else learned
 
 
-def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
+def structure(
+    estimator: FairMixedEffects, spec: ModelSpec, grouped: bool = False
+) -> dict[str, str]:
     """Return, by name, what must be alike for one fit's parameters to serve another.
 
     Names of columns, clusters, groups and classes say what a parameter is about. Numbers of the
     encoding (means, scales, knots) may move with the rows, and priors may be others: the fit goes
-    on from there.
+    on from there. Where one fit holds out whole groups (``grouped``) and the other does not, the
+    other has trained on rows of the groups that are held out, which would say nothing.
     """
     design = estimator.design_
     of_spec = (field.name for field in fields(spec) if field.name != "priors")
@@ -62,6 +66,7 @@ def structure(estimator: FairMixedEffects, spec: ModelSpec) -> dict[str, str]:
         "classes": getattr(estimator.target_, "classes", ()),
         "guide": estimator.guide_,
         "ensemble": estimator.ensemble,
+        GROUPED: grouped,
     }
     return {name: _short(repr(value)) for name, value in found.items()}
 
@@ -70,14 +75,15 @@ def start(learned: Learned | None, now: Mapping[str, str]) -> list[dict[str, Any
     """Return the parameters to begin from; warn, and return None, where they would not fit."""
     if learned is None:
         return None
-    different = [name for name in now if learned.structure.get(name) != now[name]]
+    before = {GROUPED: repr(False)} | dict(learned.structure)  # older files: there was no choice
+    different = [name for name in now if before.get(name) != now[name]]
     if not different:
         return learned.params
     if learned.params:
         name = different[0]
         why = (
             f"the model differs from the fitted one in {', '.join(different)} ({name}: "
-            f"{learned.structure.get(name)} then, {now[name]} now)"
+            f"{before.get(name)} then, {now[name]} now)"
         )
     else:
         why = "the file that the estimator was loaded from does not hold where its fit ended"

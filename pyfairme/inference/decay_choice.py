@@ -15,6 +15,7 @@ from pyfairme.data.encoded_later import held
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.metrics.standard_error import error_of_mean
 from pyfairme.model.program import ModelSpec, Objective, plain, predictor
 
 TIE = 0.25  # standard errors within which the stronger decay is taken: docs/decisions.md
@@ -31,6 +32,7 @@ def fit_by_decay(
     seeds: Sequence[int],
     report: Report = silent,
     start: Sequence[dict[str, Any]] | None = None,
+    together: np.ndarray | None = None,
 ) -> list[Trained]:
     """Fit the members with each of the schedule's decays, and return those of the chosen one.
 
@@ -38,8 +40,9 @@ def fit_by_decay(
     count: every candidate has the same penalties, and gaps among a few dozen held-out positives
     are mostly noise, which the flattest prediction has least of.
 
-    Parameters are those of `svi.fit_members`. Without a choice, or without held-out rows, it is
-    that fit; else every row of the histories has the decay that was taken, ``weight_decay``.
+    Parameters are those of `svi.fit_members`, and which held-out rows belong ``together``. Without
+    a choice, or without held-out rows, it is that fit; else every row of the histories has the
+    decay that was taken, ``weight_decay``.
 
     Raises
     ------
@@ -59,14 +62,16 @@ def fit_by_decay(
         fits.append(fitted(replace(schedule, weight_decay=decay), told))
         each = [_row_losses(spec, guide, one, validation, objective) for one in fits[-1]]
         losses.append(np.mean(each, axis=0))
-    chosen = strongest_of_the_best(np.stack(losses), np.asarray(validation.weight))
+    chosen = strongest_of_the_best(np.stack(losses), np.asarray(validation.weight), together)
     for one in fits[chosen]:
         for row in one.history:
             row[DECAY] = decays[chosen]
     return fits[chosen]
 
 
-def strongest_of_the_best(losses: np.ndarray, weight: np.ndarray) -> int:
+def strongest_of_the_best(
+    losses: np.ndarray, weight: np.ndarray, together: np.ndarray | None = None
+) -> int:
     """Return the last candidate whose loss is within a quarter standard error of the least one's.
 
     The rule of Breiman et al. (1984, section 3.4.3) with a smaller margin than theirs, one standard
@@ -78,6 +83,8 @@ def strongest_of_the_best(losses: np.ndarray, weight: np.ndarray) -> int:
         Losses (candidates, rows), the candidates by increasing strength.
     weight
         Weights of the rows, (rows,).
+    together
+        Numbers (rows,) that rows which belong together share, or None.
 
     Examples
     --------
@@ -88,9 +95,8 @@ def strongest_of_the_best(losses: np.ndarray, weight: np.ndarray) -> int:
     share = weight / weight.sum()
     excess = losses - losses[np.argmin(losses @ share)]
     mean = excess @ share
-    rows = np.count_nonzero(weight)
-    error = np.sqrt((excess - mean[:, None]) ** 2 @ share**2 * rows / max(rows - 1, 1))
-    return int(np.flatnonzero(mean <= TIE * error)[-1])
+    error = np.array([error_of_mean(one, weight, together) for one in excess])
+    return int(np.flatnonzero(mean <= TIE * np.nan_to_num(error))[-1])
 
 
 def _row_losses(

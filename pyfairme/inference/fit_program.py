@@ -15,7 +15,7 @@ from scipy.special import logsumexp
 from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
 from pyfairme.data.batch import joined, some_rows
-from pyfairme.data.encoded_later import BLOCK, blocks, spread_rows
+from pyfairme.data.encoded_later import BLOCK, blocks, spread_numbers, spread_rows
 from pyfairme.inference.adversary_skill import (
     AdversaryWarning,
     add_skill,
@@ -84,10 +84,12 @@ def train(
     infer: bool = True,
     report: Report = silent,
     start: Sequence[dict[str, Any]] | None = None,
+    together: np.ndarray | None = None,
 ) -> Result:
     """Fit every member, draw from its posterior, and warn when an adversary has collapsed.
 
     With ``start``, the ``params`` of another result, adversaries are not new: λ has no warm-up.
+    ``together`` has numbers that validation rows which belong together share: standard errors know.
 
     Raises
     ------
@@ -105,6 +107,8 @@ def train(
     """
     told_apart = _told_apart(spec) if infer else ()
     if validation is not None:
+        if together is not None:
+            together = together[spread_numbers(len(together), MOST_JUDGED)]
         validation = spread_rows(validation, MOST_JUDGED)
     judged = spread_rows(training, MOST_JUDGED) if validation is None else validation
     chances = _chances(spec, judged, objective)
@@ -121,8 +125,9 @@ def train(
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_by_decay(
-        trained, guide, training, validation, objective, schedule, seeds, report, start
-    )
+        trained, guide, training, validation, objective, schedule, seeds, report, start,
+        together,
+    )  # fmt: skip
     ended = [dict(one.params) for one in fitted]
     histories, draws, centres, qualities, gains = [], [], [], [], []
     for member, one in enumerate(fitted):
@@ -143,7 +148,7 @@ def train(
         _compare_with_null(spec, one, draws[member], training, objective)
         _warn_of_collapse(spec, one, draws[member], judged, objective, seed)
     if validation is not None:
-        _compare_held_out(spec, fitted, draws, training, validation, objective)
+        _compare_held_out(spec, fitted, draws, training, validation, objective, together)
     stacked = _stack(draws)
     network = jax.tree.map(lambda *leaves: np.stack(leaves), *[f.params["network"] for f in fitted])
     if any(told_apart):
@@ -313,6 +318,7 @@ def _compare_held_out(
     training: Batch,
     validation: Batch,
     objective: Objective,
+    together: np.ndarray | None,
 ) -> None:
     """Warn when the mixed prediction of validation rows is worse than a constant.
 
@@ -339,6 +345,7 @@ def _compare_held_out(
         some.weight,
         float(np.mean([history["mixed"] for history in histories])),
         null_loss(spec.likelihood, training),
+        None if together is None else together[rows],
     )
     if not compared.worse:
         return

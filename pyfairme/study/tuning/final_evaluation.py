@@ -27,7 +27,8 @@ def judge_held_out(problem: Problem, models: Mapping[str, FairMixedEffects]) -> 
     first, dataset = problem.parts[0], problem.dataset
     training = np.sort(np.concatenate([first.training, first.judged]))
     rows, share = np.sort(problem.held_out), len(first.judged) / len(training)
-    part, key = FitPart(training, rows, share), Key("", problem.seed, len(problem.parts))
+    together = None if problem.groups is None else problem.groups[training]
+    part, key = FitPart(training, rows, share, together), Key("", problem.seed, len(problem.parts))
     X, y, weight = dataset.frame.iloc[rows], dataset.target.iloc[rows], dataset.weights(rows)
     runs = {}
     for name, estimator in models.items():

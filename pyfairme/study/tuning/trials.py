@@ -34,12 +34,16 @@ UNITS = {"residual_sd": 1, "mse_sd": 2}  # power of the target's unit that a spr
 
 
 class Problem(NamedTuple):
-    """What all trials of a search share: data, rows of each validation fold, rows set aside."""
+    """What all trials of a search share: data, rows of each validation fold, rows set aside.
+
+    ``groups`` has numbers (n,) that rows which belong together share; None: none do.
+    """
 
     dataset: Dataset
     parts: tuple[FitPart, ...]
     held_out: np.ndarray
     seed: int
+    groups: np.ndarray | None = None
 
 
 class FoldRows(NamedTuple):
@@ -126,7 +130,8 @@ def pose_problem(
     random_state
         Seeds folds and networks.
     groups
-        Numbers (n,) that rows which belong together share: they are in one fold. None: no rows do.
+        Numbers (n,) that rows which belong together share: they are in one fold, and a fit holds
+        them out together. None: no rows do.
 
     Raises
     ------
@@ -142,15 +147,18 @@ def pose_problem(
     aside, *judged = tests
     parts = tuple(
         FitPart(
-            np.sort(known[np.concatenate([rows for rows in judged if rows is not validation])]),
+            training := np.sort(
+                known[np.concatenate([rows for rows in judged if rows is not validation])]
+            ),
             known[validation],
             1 / (folds - 1),
+            None if groups is None else groups[training],
         )
         for validation in judged[:turns]
     )
     if groups is not None:
         check_training(dataset, known, [part.training for part in parts], groups)
-    return Problem(dataset, parts, known[aside], seed)
+    return Problem(dataset, parts, known[aside], seed, groups)
 
 
 def judge_fold(problem: Problem, estimator: FairMixedEffects, fold: int) -> FoldRows:

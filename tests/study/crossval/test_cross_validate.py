@@ -105,6 +105,23 @@ def test_a_cluster_whose_rows_all_belong_together_is_judged_as_unseen():
     assert np.array_equal(judged_as_seen(data, (), groups), ~first)
 
 
+def test_what_a_fit_of_a_study_holds_out_are_whole_groups():
+    data, patients = with_patients()
+    seen, together = seen_clusters(data, 4), group_codes(data, "patient")
+    part = _parts(data, seen, 5, 0, together)[0]
+    model = fit_part(Key("nnet", 0, 0), with_roles(light_models()["nnet"], data), data, part)
+    assert model._record.groups == len(set(patients[part.training]))
+    X, y = data.frame.iloc[part.training], data.target.iloc[part.training]
+    by_hand = clone(model).fit(X, y, groups=patients[part.training])
+    rows = data.frame.iloc[part.judged]
+    assert np.array_equal(by_hand.predict_proba(rows), model.predict_proba(rows))
+    assert clone(model).fit(X, y)._record.groups is None
+    searched = pose_problem(data, seen, 5, None, 0, together)
+    for one in searched.parts:
+        assert np.array_equal(one.groups, together[one.training])
+    assert np.array_equal(searched.groups, together)
+
+
 def test_a_store_is_of_one_choice_of_groups(tmp_path):
     data, patients = with_patients()
     keywords = {"folds": 3, "seeds": 1, "turns": 1, "store": tmp_path, "progress": False}
