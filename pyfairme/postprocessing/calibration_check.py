@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
-from pyfairme.model.penalties import penalty_names
 from pyfairme.notices import warn
 from pyfairme.postprocessing.joint_rule import Members
-
-if TYPE_CHECKING:
-    from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 
 TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
 
 
 def warn_of_beliefs(
-    estimator: FairMixedEffectsClassifier,
-    effects: str,
+    doubts: Sequence[str],
     p: np.ndarray,
     members: Mapping[str, Members],
     groups: Mapping[str, Attribute],
@@ -31,9 +24,10 @@ def warn_of_beliefs(
 ) -> None:
     """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred.
 
-    Rows count by their weight ``mass`` (n,).
+    ``doubts`` are those that the classifier itself raises. Rows count by their weight ``mass``
+    (n,).
     """
-    said = [*_by_design(estimator, effects)]
+    said = [*doubts]
     if outcome is not None:
         said += _by_outcomes(p, members, groups, outcome, mass)
     for text in said:
@@ -43,24 +37,6 @@ def warn_of_beliefs(
             "[uncalibrated-groups]",
             FairnessWarning,
         )
-
-
-def _by_design(estimator: FairMixedEffectsClassifier, effects: str) -> list[str]:
-    found = []
-    names, on = estimator.design_.schema.attribute_names, penalty_names(estimator.fairness)
-    if names and FairnessWeight.parse(estimator.fairness_weight, names, on).largest > 0:
-        found.append(
-            f"The classifier was fitted with fairness={estimator.fairness!r}: its probabilities "
-            "are pulled together, not calibrated in the groups; give one with fairness=None."
-        )
-    if estimator.class_weight is not None and not estimator.prior_correction:
-        found.append(
-            f"The classifier was fitted with class_weight={estimator.class_weight!r}: its "
-            "probabilities are of other shares of the classes; give one with prior_correction=True."
-        )
-    if effects == "random":
-        found.append("Probabilities from random effects alone know neither groups nor most of x.")
-    return found
 
 
 def _by_outcomes(

@@ -9,24 +9,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 
-from pyfairme import persistence
 from pyfairme.data import Binned
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.design_state import check_attribute, plain, rebuilt
 from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import Sensitive, attribute_name
-from pyfairme.estimators import estimator_keywords, saved_state
+from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
-from pyfairme.postprocessing import policy_inputs
+from pyfairme.postprocessing import group_threshold_files, policy_inputs
+from pyfairme.postprocessing.decided_classifier import Decided, check_kind, decided_by
+from pyfairme.postprocessing.foreign_classifier import row_count
+from pyfairme.postprocessing.policy_classifier import columns_of, copied, prepare, tagged
+from pyfairme.postprocessing.policy_rows import PolicyRows
+from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 from pyfairme.postprocessing.threshold_rules import (
-    check_rules,
     grouped_rules,
     one_rule,
     positive_share,
@@ -39,14 +40,13 @@ CRITERIA = {  # ours -> fairlearn's
     "equal_opportunity": "true_positive_rate_parity",
     "false_positive_rate_parity": "false_positive_rate_parity",
 }
-KIND = "GroupThresholds"
 OTHERWISE = "set criterion=None for one threshold, which needs none."
 
 
 class GroupThresholds(ClassifierMixin, BaseEstimator):
     r"""Decide by thresholds that differ between groups: **reads S of every row it predicts**.
 
-    A policy on top of a fitted classifier, which stays as it is. Group s is decided by the rule
+    A policy on top of any classifier, which stays as it is. Group s is decided by the rule
 
         P(ŷ = 1 | p, s) = i_s c + (1 - i_s) (w_s 1[p > a_s] + (1 - w_s) 1[p > b_s])
 
@@ -61,16 +61,18 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator
-        A fitted `FairMixedEffectsClassifier` of two classes.
+        A classifier of two classes with ``predict_proba``: a fitted `FairMixedEffectsClassifier`,
+        or any other, as of `JointThresholds`.
     attribute
         Sensitive attribute whose groups get thresholds: a column, a `Binned`, or a tuple of these
-        for an intersection; it need not be one that the classifier was trained with.
+        for an intersection; it need not be one that the classifier was trained with. None: all
+        columns of ``sensitive_features`` together.
     criterion
         "equalized_odds" (equal TPR and FPR), "demographic_parity" (equal selection rate),
         "equal_opportunity" (equal TPR), "false_positive_rate_parity" (equal FPR); None: one
         threshold.
     effects
-        Probabilities that are thresholded: "fixed", "random" or "mixed".
+        Of our classifier the probabilities that are thresholded: "fixed", "random" or "mixed".
     objective
         What is maximal under the criterion: "balanced_accuracy" or "accuracy". For equalized odds
         and one threshold it is that of all rows, else the mean over groups weighted by their rows.
@@ -80,11 +82,15 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         Rows whose group was not among those the thresholds were chosen on: "raise" refuses the
         table; "pooled" decides them by the one threshold
         that ``criterion=None`` would choose.
+    cv
+        Folds of a classifier that `fit` fits itself, as of `JointThresholds`.
     random_state
         Seed of the coins of randomised decisions. None: a fresh one, drawn once by `fit`.
 
     Attributes
     ----------
+    estimator_
+        The classifier that decides: ``estimator`` itself, or the clone that `fit` fitted.
     thresholds_
         The rule of each group: group, ignore (i), constant (c), weight (w), above (a),
         or_above (b), n and positives (rows they were chosen on).
@@ -120,7 +126,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: FairMixedEffectsClassifier,
+        estimator: Any,
         attribute: Sensitive | None = None,
         criterion: str | None = "equalized_odds",
         *,
@@ -128,6 +134,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         objective: str = "balanced_accuracy",
         grid_size: int = 1000,
         unknown_groups: str = "raise",
+        cv: Any = None,
         random_state: Seed = 0,
     ) -> None:
         self.estimator = estimator
@@ -137,6 +144,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         self.objective = objective
         self.grid_size = grid_size
         self.unknown_groups = unknown_groups
+        self.cv = cv
         self.random_state = random_state
 
     @property
@@ -144,23 +152,36 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         """Whether `predict` reads the sensitive attribute from X."""
         return self.criterion is not None
 
+    @property
+    def estimator_(self) -> Any:
+        """The classifier that decides: ``estimator``, or its clone that `fit` fitted."""
+        check_fitted(self, "thresholds_")
+        return self.estimator if self._own is None else self._own
+
     # Fitting --------------------------------------------------------------------------------
 
     @errors_alone
     def fit(
-        self, X: Table, y: ArrayLike, sample_weight: ArrayLike | None = None
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sensitive_features: Any = None,
     ) -> GroupThresholds:
-        """Choose the thresholds; the classifier stays as it is.
+        """Choose the thresholds; a fitted classifier stays as it is.
 
         Parameters
         ----------
         X, y
             Held-out rows (n, columns) and their class (n,), the sensitive attribute among the
-            columns; on training rows the classifier is too sure of itself.
+            columns or given apart; on training rows the classifier is too sure of itself.
         sample_weight
             Weight of each row, (n,): rates are those of the weighted rows, as of the population
             that a survey's weights stand for. fairlearn counts rows, so each is repeated in
             proportion to its weight (to a fiftieth of the mean weight). None: rows count alike.
+        sensitive_features
+            The attribute apart from X, as of `JointThresholds.fit`.
 
         Returns
         -------
@@ -170,19 +191,24 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            When ``estimator`` is no `FairMixedEffectsClassifier`.
+            When ``estimator`` is no classifier with ``predict_proba``.
         ValueError
             For bad keywords, an absent column, an attribute of one group, more than two classes,
             or a group without positive or without negative rows.
         """
         self._check()
-        frame = policy_inputs.frame_of(self.estimator, X)
-        outcome = policy_inputs.encode(self.estimator, y, frame)
-        entry: Any = self.attribute
-        attribute = (
-            policy_inputs.learn_groups(entry, frame, OTHERWISE) if self.needs_sensitive else None
-        )
-        score = self._score(X)
+        seed = seed_from(self.random_state)
+        table_inputs.check_target(self.estimator, y)
+        entry: Any = self._entry(X, sensitive_features) if self.needs_sensitive else None
+        wanted = () if entry is None else columns_of([entry])
+        table = (X, sensitive_features, y, sample_weight)
+        found = prepare(self.estimator, (self.effects, self.cv, seed), table, wanted)
+        decided, rows = found.decided, found.rows
+        frame, outcome = rows.frame, decided.encode(y, rows)
+        attribute = None
+        if entry is not None:
+            attribute = policy_inputs.learn_groups(entry, frame, OTHERWISE)
+        score = decided.probability(rows) if found.p is None else found.p
         mass = policy_inputs.masses(sample_weight, len(frame))
         if attribute is None:
             rules = pooled = one_rule(score, outcome, self.objective, mass)
@@ -199,22 +225,29 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self._pooled: pd.DataFrame | None = pooled
-        self.classes_ = self.estimator.classes_
-        self._seed = seed_from(self.random_state)
+        self.classes_ = decided.classes
+        self._seed, self._own = seed, found.own
         return self
 
+    def _entry(self, X: Table, apart: Any) -> Sensitive:
+        """Return the attribute that is named, or all that was given apart."""
+        if self.attribute is not None:
+            return self.attribute
+        if apart is None:
+            raise ValueError(
+                f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
+                "get thresholds, or set criterion=None for one threshold. [no-attribute]"
+            )
+        columns = tuple(sensitive_frame(apart, row_count(X)))
+        return columns[0] if len(columns) == 1 else columns
+
     def _check(self) -> None:
-        policy_inputs.check_classifier(self.estimator)
+        check_kind(self.estimator, self.effects)
         check_choice("criterion", self.criterion, (*CRITERIA, None))
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy_inputs.OBJECTIVES)
         check_count("grid_size", self.grid_size, 1)
         check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
-        if self.needs_sensitive and self.attribute is None:
-            raise ValueError(
-                f"criterion={self.criterion!r} needs an attribute: name the column whose groups "
-                "get thresholds, or set criterion=None for one threshold. [no-attribute]"
-            )
         if not isinstance(self.attribute, str | Binned | tuple | None):
             raise TypeError(
                 "attribute must be a column, a Binned, or a tuple of these for an intersection, "
@@ -222,40 +255,57 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                 "JointThresholds takes several. [attribute-kind]"
             )
 
-    def _score(self, X: Table) -> np.ndarray:
-        with expecting_new_clusters():
-            return self.estimator.predict_proba(X, effects=self.effects)[:, 1]
-
     # Predicting -----------------------------------------------------------------------------
 
-    def predict_proba(self, X: Table) -> np.ndarray:
+    def predict_proba(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
 
         It is 0 or 1 but for randomised rules. The probability of the outcome is that of
-        ``estimator.predict_proba``.
+        ``estimator_.predict_proba``.
         """
         check_fitted(self, "thresholds_")
-        share = self._share(X, policy_inputs.frame_of(self.estimator, X))
+        share = self._share(self._rows(X, sensitive_features))
         return np.stack([1.0 - share, share], axis=1)
 
     @errors_alone
-    def predict(self, X: Table) -> np.ndarray:
-        """Decide for each row of X, which must hold the sensitive attribute: classes (n,).
+    def predict(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
+        """Decide for each row of X, with the sensitive attribute as in `fit`: classes (n,).
 
         Where a rule is randomised the random number of a row is a hash of ``random_state`` and the
         values of the columns that the classifier or the groups read: the same row is always
         decided alike, in whatever company and order, and rows with equal values are too.
         """
         check_fitted(self, "thresholds_")
-        frame = policy_inputs.frame_of(self.estimator, X)
-        return self.classes_[self._decide(frame, self._share(X, frame))]
+        return self.classes_[self._decide(self._rows(X, sensitive_features))]
 
-    def _share(self, X: Table, frame: pd.DataFrame) -> np.ndarray:
+    @errors_alone
+    def score(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sensitive_features: Any = None,
+    ) -> float:
+        """Return the share of rows that are decided right, as every classifier's `score`."""
+        decision = self.predict(X, sensitive_features=sensitive_features)
+        return float(accuracy_score(y, decision, sample_weight=sample_weight))
+
+    def _decided(self) -> Decided:
+        unread = () if self._groups is None else self._groups.columns
+        return decided_by(self.estimator_, self.effects, unread, self._seed)
+
+    def _rows(self, X: Table, apart: Any) -> PolicyRows:
+        wanted = () if self._groups is None else self._groups.columns
+        return self._decided().rows(X, apart, wanted)
+
+    def _share(self, rows: PolicyRows) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
-        attribute = self._groups
+        attribute, decided = self._groups, self._decided()
         if attribute is None:
-            return positive_share(self.thresholds_, self._score(X), np.zeros(len(frame), int))
-        codes = policy_inputs.codes_of(attribute, frame, OTHERWISE, self.unknown_groups)
+            none = np.zeros(len(rows.frame), int)
+            return positive_share(self.thresholds_, decided.probability(rows), none)
+        codes = policy_inputs.codes_of(attribute, rows.frame, OTHERWISE, self.unknown_groups)
         rules = self.thresholds_
         if (codes < 0).any():
             if self._pooled is None:
@@ -264,11 +314,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
                     "earlier version does not hold: fit the policy again. [no-pooled-threshold]"
                 )
             rules = pd.concat([rules, self._pooled], ignore_index=True)  # last, where -1 looks
-        return positive_share(rules, self._score(X), codes)
+        return positive_share(rules, decided.probability(rows), codes)
 
-    def _decide(self, frame: pd.DataFrame, share: np.ndarray) -> np.ndarray:
+    def _decide(self, rows: PolicyRows) -> np.ndarray:
         groups = () if self._groups is None else (self._groups,)
-        return policy_inputs.decide(self.estimator, frame, groups, share, self._seed)
+        decided = self._decided()
+        return policy_inputs.decide(
+            lambda at: decided.contents(rows.only(at), groups), self._share(rows), self._seed
+        )
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -285,6 +338,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
         metrics: ChosenMetrics | None = None,
+        sensitive_features: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
@@ -294,6 +348,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
+        sensitive_features
+            As of `fit`.
 
         Returns
         -------
@@ -301,27 +357,29 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             Of the same form, with the lines of the policy's ``effects`` only. What rests on
             decisions is the policy's; AUROC, log loss, Brier score, calibration and the
             counterfactual gap are those of the classifier's probabilities, which thresholds leave
-            as they are.
+            as they are. Of a classifier other than ours there is no counterfactual gap, rows are
+            one block, "seen", and effects "mixed", which stand for its probabilities.
         """
         check_fitted(self, "thresholds_")
-        frame = policy_inputs.frame_of(self.estimator, X)
-        decision = self._decide(frame, self._share(X, frame))
-        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
-        options |= {"min_group_size": min_group_size, "metrics": metrics}
-        chosen = self._reported(attributes)
+        rows, decided = self._rows(X, sensitive_features), self._decided()
+        if attributes is None:
+            own = () if self._groups is None else (self._groups,)
+            attributes = policy_inputs.reported(decided.sensitive, own)
+        judged = decided.judged(rows, y, attributes, sample_weight, self._decide(rows))
         return policy_inputs.report(
-            self.estimator, (X, y, sample_weight), chosen, self.effects, decision, **options
+            judged,
+            by_cluster=by_cluster,
+            n_boot=n_boot,
+            level=level,
+            min_group_size=min_group_size,
+            metrics=metrics,
         )
-
-    def _reported(self, attributes: Attributes) -> Any:
-        if attributes is not None or self.attribute is None:
-            return attributes
-        known = self.estimator.design_.schema.sensitive
-        return known if self.attribute in known else (*known, self.attribute)
 
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""
+        groups = getattr(self, "_groups", None)
         name = None if self.attribute is None else attribute_name(self.attribute)
+        name = name if groups is None else groups.name
         head = "One threshold for all rows; the sensitive attribute is not read."
         if self.needs_sensitive:
             head = (
@@ -331,8 +389,21 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "thresholds_"):
             return f"{head}\nNot fitted yet."
         lines = [_in_words(rule) for rule in self.thresholds_.to_dict("records")]
-        end = f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows."
+        end = f"p: {policy_inputs.source_of(self)}. Chosen on {self.n_rows_} rows."
         return "\n".join([head, *lines, end])
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the classifier reads."""
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns that the classifier reads, where it knows them."""
+        return self.estimator_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        return tagged(super().__sklearn_tags__(), self.estimator)
 
     def _html_repr(self) -> str:
         from pyfairme.report.display.estimator_html import estimator_html
@@ -348,8 +419,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         )
 
     def __sklearn_clone__(self) -> GroupThresholds:
-        """Copy the keywords; the fitted classifier is shared, as fitting a policy leaves it."""
-        return type(self)(**self.get_params(deep=False))
+        """Copy the keywords; a fitted classifier is shared, as fitting a policy leaves it."""
+        return copied(self)
 
     # Files ----------------------------------------------------------------------------------
 
@@ -357,22 +428,14 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         """Write classifier and policy to one file, without pickle; `GroupThresholds.load` reads.
 
         With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
+
+        Raises
+        ------
+        ValueError
+            When the classifier is not ours: only pickle or joblib can write it.
         """
         check_fitted(self, "thresholds_")
-        keywords = ("criterion", "effects", "objective", "grid_size", "unknown_groups")
-        pooled = None if self._pooled is None else self._pooled.iloc[0].to_dict()
-        known = self.random_state if isinstance(self.random_state, int) else None
-        rules = {name: self.thresholds_[name].tolist() for name in self.thresholds_}
-        saved = {
-            "estimator": saved_state.to_state(self.estimator, persistence.secret_of(key)),
-            "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
-            "groups": plain(self._groups),
-            "rules": rules,
-            "pooled": pooled,
-            "seed": self._seed,
-            "rows": self.n_rows_,
-        }
-        persistence.save_state(path, saved, kind=KIND, key=key)
+        group_threshold_files.write(self, path, key, (self._groups, self._pooled, self._seed))
 
     @classmethod
     def load(
@@ -395,30 +458,17 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             When the file is damaged, of a newer format, or holds something else.
         """
         return policy_inputs.read(
-            path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
+            path, group_threshold_files.KIND, key, objects, lambda s, e: cls._restored(s, e)
         )
 
-
-def _restored(
-    cls: type[GroupThresholds], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
-) -> GroupThresholds:
-    groups = None if saved["groups"] is None else rebuilt(Attribute, saved["groups"])
-    entry = None if groups is None else policy_inputs.entry_of(groups)
-    found = cls(estimator, entry, **saved["keywords"])
-    found._check()
-    found.thresholds_ = pd.DataFrame(dict(saved["rules"]))
-    levels = ("all",) if groups is None else groups.levels
-    if groups is not None:
-        check_attribute(groups)
-    check_rules(found.thresholds_, levels)
-    found._groups, found.n_rows_ = groups, rebuilt(int, saved["rows"])
-    found._seed = estimator_keywords.check_seed(saved["seed"])
-    pooled = saved.get("pooled")  # older files have none
-    found._pooled = None if pooled is None else pd.DataFrame([pooled])
-    if found._pooled is not None:
-        check_rules(found._pooled, ("all",))
-    found.classes_ = estimator.classes_
-    return found
+    @classmethod
+    def _restored(cls, saved: Mapping[str, Any], estimator: Any) -> GroupThresholds:
+        entry, keywords, state = group_threshold_files.read(saved, estimator)
+        found = cls(estimator, entry, **keywords)
+        found._check()
+        for name, value in state.items():
+            setattr(found, name, value)
+        return found
 
 
 def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray) -> None:

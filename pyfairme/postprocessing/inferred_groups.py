@@ -1,22 +1,22 @@
 """Groups of rows whose sensitive attributes are not read: their chances, from what is read.
 
 Chances of the groups of a row, if it is positive and if it is negative, come from a multinomial
-logistic regression each, on what the classifier sees of the row: encoded covariates, clusters and
-the logit of its probability.
+logistic regression each, or from a classifier of the user's, on what the classifier sees of the
+row: encoded covariates, clusters and the logit of its probability.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import logit, softmax
+from sklearn.base import clone
+from sklearn.utils.validation import has_fit_parameter
 
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.frame import as_frame
-from pyfairme.data.input_types import Table
 from pyfairme.notices import unsaid
 from pyfairme.postprocessing.joint_rule import Members
 
@@ -81,50 +81,24 @@ def _columns(estimator: FairMixedEffectsClassifier) -> tuple[tuple[str, float, f
     return tuple((one.name, float(one.mean), float(one.scale)) for one in found)
 
 
-def check_unread(
-    estimator: FairMixedEffectsClassifier, groups: Iterable[Attribute], outcome: np.ndarray | None
-) -> None:
-    """Raise without outcomes to learn from, or when the classifier itself reads an attribute."""
-    if outcome is None:
-        raise ValueError(
-            "sensitive='inferred' learns who belongs to which group from X and y: give fit(X, y), "
-            "or choose sensitive='read'. [inferred-without-y]"
-        )
-    design = estimator.design_
-    clusters = set(design.schema.cluster_columns)
-    read = {*(term.column for term in design.terms), *clusters, estimator.offset}
-    for column in (column for attribute in groups for column in attribute.columns):
-        if column in read:
-            remedy = "fit it with drop_sensitive=True and that among its sensitive attributes, or "
-            raise ValueError(
-                f"The classifier reads {column!r}, so that sensitive='inferred' would not keep it "
-                f"out of decisions: {'' if column in clusters else remedy}choose sensitive='read'."
-                " [classifier-reads-attribute]"
-            )
-
-
-def without(X: Table, groups: Mapping[str, Attribute]) -> Any:
-    """Return a table without the columns of attributes that nothing may read."""
-    hidden = {column for attribute in groups.values() for column in attribute.columns}
-    frame = as_frame(X)
-    return frame.drop(columns=[column for column in frame.columns if column in hidden])
-
-
 def learn(
     attribute: Attribute,
     codes: np.ndarray,
     outcome: np.ndarray,
     of: np.ndarray,
     mass: np.ndarray | None = None,
-) -> np.ndarray:
+    model: Any = None,
+) -> Any:
     """Fit both regressions to rows of groups ``codes`` (n,), ``outcome`` (n,) and features ``of``.
 
-    Rows count by their weight ``mass`` (n,); None: alike.
+    Rows count by their weight ``mass`` (n,); None: alike. ``model`` is a classifier that is fitted
+    in place of the regressions; None: these.
 
     Returns
     -------
     array (2, groups, features + 1)
-        Coefficients and last the intercept; of negative rows, then of positive ones.
+        Coefficients and last the intercept; of negative rows, then of positive ones. Of ``model``
+        the two fitted classifiers.
 
     Raises
     ------
@@ -133,7 +107,7 @@ def learn(
     """
     from sklearn.linear_model import LogisticRegression  # an eighth of the time of our import
 
-    found = []
+    found: list[Any] = []
     for value in (0, 1):
         rows = outcome == value
         number = np.bincount(codes[rows], minlength=len(attribute.levels))
@@ -144,13 +118,26 @@ def learn(
                 "Give more rows, or join the group with another. [group-without-outcome]"
             )
         weight = None if mass is None else mass[rows]
-        model = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows], weight)
-        both = np.hstack([model.coef_, model.intercept_[:, None]])
+        if model is not None:
+            found.append(_fitted(model, of[rows], codes[rows], weight))
+            continue
+        fit = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows], weight)
+        both = np.hstack([fit.coef_, fit.intercept_[:, None]])
         found.append(both if len(both) > 1 else np.vstack([np.zeros_like(both), both]))
-    return np.stack(found)
+    return np.stack(found) if model is None else tuple(found)
 
 
-def infer(coefficients: np.ndarray, of: np.ndarray) -> Members:
+def _fitted(model: Any, of: np.ndarray, codes: np.ndarray, weight: np.ndarray | None) -> Any:
+    found: Any = clone(model)
+    if weight is None or not has_fit_parameter(model, "sample_weight"):
+        return found.fit(of, codes)
+    return found.fit(of, codes, sample_weight=weight)
+
+
+def infer(learnt: Any, of: np.ndarray) -> Members:
     """Return the chances of the groups of rows with features ``of`` (n, features)."""
-    negative, positive = (softmax(of @ one[:, :-1].T + one[:, -1], axis=1) for one in coefficients)
+    if isinstance(learnt, tuple):
+        negative, positive = (np.asarray(one.predict_proba(of), np.float64) for one in learnt)
+    else:
+        negative, positive = (softmax(of @ one[:, :-1].T + one[:, -1], axis=1) for one in learnt)
     return Members(positive, negative)

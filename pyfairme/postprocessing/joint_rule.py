@@ -7,11 +7,14 @@ decides row i positively with chance d_i expects
     TPR_g = sum_i p_i q_ig d_i / sum_i p_i q_ig,
 
 FPR_g with 1 - p_i and the q_ig of negative rows, the selection rate with both summed up; balanced
-accuracy and accuracy are linear in d as well. With limits SD_g(rate_g) <= s the least loss over all
-d is a convex problem (Menon & Williamson 2018 for a rule that does not read the groups). Its dual
-has a number per attribute, rate and group, those of a rate summing to 0 over its groups,
+accuracy and accuracy are linear in d as well. With limits of how unequal the rates of groups are,
+by their SD, largest difference or least ratio, the least loss over all d is a convex problem (Menon
+& Williamson 2018 for a rule that does not read the groups). Its dual has a number per attribute,
+rate and group,
 
-    max_w  min_d  [ loss(d) + sum_j (w_j . rates_j(d) - sqrt(groups_j) s_j ||w_j||) ],
+    max_w  min_d  [ loss(d) + sum_j (w_j . rates_j(d) - h_j(w_j)) ],
+
+with h_j the support function of the rates that limit j allows (`limit_support`),
 
 and decides row i by the sign of its score p_i reward_i - (1 - p_i) charge_i, where each attribute
 adds its group's part to both. Every w gives a lower bound of the loss (weak duality). Rows whose
@@ -21,26 +24,17 @@ d_i = 1 / (1 + exp(-score_i / scale)) with a small scale, at whose optimum the l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import expit
 
-RATES = ("tpr", "fpr", "selection_rate")
-SMOOTHING = (0.3, 0.1, 0.03, 0.01, 0.003)  # scales in units of an average row's gain
-PRECISE = 2e-5  # error of the rates at the optimum
-NARROW = 1e-3  # of the norm's kink at 0, rounded, in units of w
+from pyfairme.postprocessing.joint_dual import CellRows, Dual, EachRow, RowSums, search
+from pyfairme.postprocessing.limit_support import Limit
+
+MOST_CELLS = 1e6  # combinations of groups that are told apart
 SURE = 12.0  # scores beyond so many scales are decided without a coin
-
-
-class Limit(NamedTuple):
-    """The largest SD over the groups of an attribute of one rate of `RATES`."""
-
-    attribute: str
-    rate: str
-    sd: float
 
 
 class Members(NamedTuple):
@@ -136,42 +130,78 @@ def joint_rule(
     parts = {name: np.zeros((one.positive.shape[1], 2)) for name, one in members.items()}
     plain = Joint(reward, charge, parts, 0.0, 0.0)
     unlimited = plain.chances(p, members)
-    if all(_sd(unlimited, p, members, limit, mass) <= limit.sd for limit in limits):
+    rates = [expected_rates(unlimited, p, members[of.attribute], of.rate, mass) for of in limits]
+    if all(limit.excess(found) <= 0 for limit, found in zip(limits, rates, strict=True)):
         return plain
-    limits = tuple(limit for limit in limits if np.isfinite(limit.sd))
+    limits = tuple(limit for limit in limits if not limit.binds_nothing)
     gain = reward * p - charge * (1 - p)
-    weights = [_weight(p, members[limit.attribute], limit.rate, 1.0) for limit in limits]
-    totals = [np.maximum(mass @ weight, 1e-12) for weight in weights]
-    shares = [weight / total for weight, total in zip(weights, totals, strict=True)]
-    table = np.hstack([part - part.mean(1, keepdims=True) for part in shares])  # as if sum(w) = 0
-    sizes = [len(total) for total in totals]
-    margins = np.array([np.sqrt(n) * one.sd for n, one in zip(sizes, limits, strict=True)])
-    splits = np.cumsum(sizes)[:-1]
-    w, scale = np.zeros(table.shape[1]), 0.0
-    for smoothing in SMOOTHING:
-        scale = smoothing * float(np.average(np.abs(gain), weights=mass))
-        terms = (gain, table, mass, splits, margins, scale)
-        w = minimize(
-            _negative_dual, w, terms, method="trust-exact", jac=True, hess=_curvature,
-            options={"gtol": PRECISE, "maxiter": 200},
-        ).x  # fmt: skip
-    exact = _negative_dual(w, gain, table, mass, splits, margins, 0.0)[0]
+    members = {name: members[name] for name in dict.fromkeys(of.attribute for of in limits)}
+    rows = _sums(p, members, mass, reward, charge)
+    dual, totals = _dual(rows, limits, p, members, mass)
+    w, scale = search(dual, float(np.average(np.abs(gain), weights=mass)))
+    exact = dual.value(w, 0.0, 0.0)[0]
     bound = mass @ np.maximum(gain, 0) - exact
+    splits = np.cumsum(dual.sizes)[:-1]
     for limit, total, block in zip(limits, totals, np.split(w, splits), strict=True):
-        price = (block - block.mean()) / total  # of a positive decision in each group
+        free = block.mean() if limit.measure != "ratio" else 0.0  # a shift that costs nothing
+        price = (block - free) / total  # of a positive decision in each group
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
 
 
-def _sd(
-    decision: np.ndarray,
+def _sums(
+    p: np.ndarray, members: Mapping[str, Members], mass: np.ndarray, reward: float, charge: float
+) -> RowSums:
+    """Return rows by what the dual needs of them; those whose groups are all read, by cells."""
+    ones = [one.positive for one in members.values()]
+    number = [one.shape[1] for one in ones]
+    known = all(a is b and bool((a.sum(1) == 1).all()) and a.max(1).min() == 1
+                for a, b in members.values())  # fmt: skip
+    if not known or np.prod(number, dtype=float) > MOST_CELLS:
+        parts = [np.hstack([a for a, _ in members.values()]) * p[:, None]]
+        parts += [np.hstack([b for _, b in members.values()]) * (1 - p)[:, None]]
+        return EachRow(reward * p - charge * (1 - p), mass, np.hstack(parts))
+    codes = tuple(one.argmax(1) for one in ones)
+    joint = np.ravel_multi_index(codes, tuple(number))
+    counts = np.bincount(joint)
+    there = np.flatnonzero(counts)
+    sizes = counts[there]
+    order = np.argsort(joint, kind="stable")
+    cells = np.unravel_index(there, tuple(number))
+    member = np.hstack([np.eye(k)[at] for k, at in zip(number, cells, strict=True)])
+    cell = np.repeat(np.arange(len(sizes)), sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    return CellRows(p[order], mass[order], cell, starts, member, reward, charge)
+
+
+def _dual(
+    rows: RowSums,
+    limits: tuple[Limit, ...],
     p: np.ndarray,
     members: Mapping[str, Members],
-    of: Limit,
     mass: np.ndarray,
-) -> float:
-    return float(expected_rates(decision, p, members[of.attribute], of.rate, mass).std())
+) -> tuple[Dual, list[np.ndarray]]:
+    """Return the dual problem, and the denominator of each rate by group."""
+    number = {name: one.positive.shape[1] for name, one in members.items()}
+    starts = dict(zip(number, np.cumsum([0, *number.values()]), strict=False))
+    every = sum(number.values())
+    blocks, totals = [], []
+    for limit in limits:
+        size, start = number[limit.attribute], starts[limit.attribute]
+        total = np.maximum(_weight(p, members[limit.attribute], limit.rate, mass).sum(0), 1e-12)
+        each = np.diag(1 / total)
+        if limit.measure != "ratio":
+            each = each - each.mean(1, keepdims=True)  # as if the prices summed to 0
+        block = np.zeros((2 * every, size))
+        if limit.rate != "fpr":
+            block[start : start + size] = each
+        if limit.rate != "tpr":
+            block[every + start : every + start + size] = each
+        blocks.append(block)
+        totals.append(total)
+    sizes = tuple(number[limit.attribute] for limit in limits)
+    return Dual(rows, limits, np.hstack(blocks), sizes), totals
 
 
 def _weight(p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float) -> np.ndarray:
@@ -179,55 +209,3 @@ def _weight(p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float
     positive = (mass * p)[:, None] * members.positive
     negative = (mass * (1 - p))[:, None] * members.negative
     return {"tpr": positive, "fpr": negative, "selection_rate": positive + negative}[rate]
-
-
-def _negative_dual(
-    w: np.ndarray,
-    gain: np.ndarray,
-    table: np.ndarray,
-    mass: np.ndarray,
-    splits: np.ndarray,
-    margins: np.ndarray,
-    scale: float,
-) -> tuple[float, np.ndarray]:
-    """Return minus the dual value and its gradient, kinks rounded; exact where ``scale`` is 0."""
-    score = gain - table @ w
-    if scale > 0:
-        chance = expit(score / scale)
-        taken = scale * np.logaddexp(0.0, score / scale)
-    else:
-        chance, taken = (score > 0).astype(float), np.maximum(score, 0)
-    value, slope = mass @ taken, -(table.T @ (mass * chance))
-    for place, centred, norm, margin in _blocks(w, splits, margins, NARROW if scale > 0 else 0.0):
-        value += margin * norm
-        slope[place] += margin * centred / max(norm, 1e-300)
-    return float(value), slope
-
-
-def _curvature(
-    w: np.ndarray,
-    gain: np.ndarray,
-    table: np.ndarray,
-    mass: np.ndarray,
-    splits: np.ndarray,
-    margins: np.ndarray,
-    scale: float,
-) -> np.ndarray:
-    """Return the second derivatives of `_negative_dual`."""
-    chance = expit((gain - table @ w) / scale)
-    found = (table * (mass * chance * (1 - chance) / scale)[:, None]).T @ table
-    for place, centred, norm, margin in _blocks(w, splits, margins, NARROW):
-        size = len(centred)
-        inside = np.eye(size) - 1 / size - np.outer(centred, centred) / norm**2
-        found[place, place] += margin / norm * inside
-    return found
-
-
-def _blocks(
-    w: np.ndarray, splits: np.ndarray, margins: np.ndarray, narrow: float
-) -> Iterator[tuple[slice, np.ndarray, float, float]]:
-    """Yield of each limit: where its numbers are, they centred, their rounded norm, its margin."""
-    edges = [0, *splits, len(w)]
-    for start, end, margin in zip(edges, edges[1:], margins, strict=False):
-        centred = w[start:end] - w[start:end].mean()
-        yield slice(start, end), centred, float(np.hypot(np.linalg.norm(centred), narrow)), margin

@@ -11,10 +11,12 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
-from pyfairme.postprocessing.joint_rule import Joint, Limit, Members, expected_rates
+from pyfairme.postprocessing.joint_rule import Joint, Members, expected_rates
+from pyfairme.postprocessing.limit_support import Limit, inequality
 
 MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is
+MEASURED = {"sd": "SD", "difference": "largest difference", "ratio": "least ratio"}
 
 
 def threshold(reward: np.ndarray | float, charge: np.ndarray | float) -> np.ndarray:
@@ -33,12 +35,22 @@ def above(cut: float) -> str:
 
 
 def thresholds_table(
-    rule: Joint, groups: Mapping[str, Attribute], codes: Mapping[str, np.ndarray]
+    rule: Joint,
+    groups: Mapping[str, Attribute],
+    members: Mapping[str, Members],
+    codes: Mapping[str, np.ndarray],
 ) -> pd.DataFrame:
-    """Return what each group adds, and the threshold where nothing else does."""
+    """Return what each group adds, and the threshold where nothing else does.
+
+    Rows are counted by their ``codes`` (n,), those that have none by their chances.
+    """
     lines = []
     for name, attribute in groups.items():
-        rows = np.bincount(codes[name], minlength=len(attribute.levels))
+        if name in codes:
+            known = codes[name][codes[name] >= 0]
+            rows = np.bincount(known, minlength=len(attribute.levels))
+        else:
+            rows = np.round((members[name].positive + members[name].negative).sum(0) / 2)
         for level, n, (reward, charge) in zip(
             attribute.levels, rows, rule.parts[name], strict=True
         ):
@@ -56,29 +68,32 @@ def rates_table(
     sources: Mapping[str, tuple[np.ndarray, Mapping[str, Members]]],
     mass: np.ndarray,
 ) -> pd.DataFrame:
-    """Return the SDs of both decisions, by each source of outcomes and groups.
+    """Return how unequal rates are of both decisions, by each source of outcomes and groups.
 
     Rows count by their weight ``mass`` (n,).
     """
     lines = []
-    for name, rate, limit in limits:
+    for name, rate, limit, measure in limits:
         line: dict[str, Any] = {"attribute": name, "rate": rate, "limit": limit}
         for prefix, (outcome, members) in sources.items():
             for when, decision in (("before", before), ("after", after)):
                 rates = expected_rates(decision, outcome, members[name], rate, mass)
-                line[prefix + when] = float(np.std(rates))
+                line[prefix + when] = inequality(rates, measure)
         lines.append(line)
     return pd.DataFrame(lines)
 
 
-def warn_of_decisions(rates: pd.DataFrame, chance: np.ndarray, coins: float) -> None:
+def warn_of_decisions(
+    rates: pd.DataFrame, chance: np.ndarray, coins: float, measure: str = "sd"
+) -> None:
     """Warn of limits that are not kept, and of decisions that coins make or that are all alike."""
+    sign = -1 if measure == "ratio" else 1
     said = [
-        f"The expected SD of {line['rate']} over {line['attribute']!r} is {line['after']:.4f}, "
-        f"above its limit {line['limit']:.4g}: the search for thresholds failed. "
-        "Give wider limits or fewer of them. [limit-not-kept]"
+        f"The expected {MEASURED[measure]} of {line['rate']} over {line['attribute']!r} is "
+        f"{line['after']:.4f}, {'below' if sign < 0 else 'above'} its limit {line['limit']:.4g}: "
+        "the search for thresholds failed. Give wider limits or fewer of them. [limit-not-kept]"
         for line in rates.to_dict("records")
-        if line["after"] > line["limit"] + MISSED
+        if sign * (line["after"] - line["limit"]) > MISSED
     ]
     if coins > MOST:
         said.append(

@@ -3,59 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
 
-from pyfairme import persistence
-from pyfairme.data.attributes import Attribute
-from pyfairme.data.design_state import check_attribute, plain, rebuilt
 from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import attribute_name
-from pyfairme.estimators import estimator_keywords, saved_state
 from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.classifier import FairMixedEffectsClassifier
-from pyfairme.estimators.cluster_label_warnings import expecting_new_clusters
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
-from pyfairme.estimators.saved_array_checks import checked
 from pyfairme.metrics.metric import ChosenMetrics
-from pyfairme.notices import StateError, errors_alone
-from pyfairme.postprocessing import inferred_groups, policy_inputs
+from pyfairme.notices import errors_alone
+from pyfairme.postprocessing import joint_threshold_files, policy_inputs
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
-from pyfairme.postprocessing.joint_rule import RATES, Joint, Limit, Members, joint_rule
+from pyfairme.postprocessing.decided_classifier import Decided, check_kind, decided_by
+from pyfairme.postprocessing.foreign_classifier import row_count
+from pyfairme.postprocessing.group_reading import (
+    GAPS,
+    INFERRED,
+    WAYS,
+    GroupedRows,
+    learn_groups,
+    learn_reading,
+)
+from pyfairme.postprocessing.joint_rule import Members, joint_rule
 from pyfairme.postprocessing.joint_threshold_tables import (
-    above,
     rates_table,
     threshold,
     thresholds_table,
     warn_of_decisions,
 )
-
-CRITERIA = {  # the rates that a plain number limits
-    "equalized_odds": ("tpr", "fpr"),
-    "equal_opportunity": ("tpr",),
-    "false_positive_rate_parity": ("fpr",),
-    "demographic_parity": ("selection_rate",),
-}
-RATE_NAMES = {
-    "tpr": "true positive rates",
-    "fpr": "false positive rates",
-    "selection_rate": "selection rates",
-}
-OTHERWISE = "leave the attribute out of limits."
-READ, INFERRED = "read", "inferred"
-KIND = "JointThresholds"
-LARGEST = 0.5  # SD over groups of a rate, half of them 0 and half 1
+from pyfairme.postprocessing.joint_threshold_words import description
+from pyfairme.postprocessing.limit_keywords import CRITERIA, limited_entries, read_limits
+from pyfairme.postprocessing.limit_support import MEASURES
+from pyfairme.postprocessing.policy_classifier import (
+    columns_of,
+    copied,
+    known_attributes,
+    prepare,
+    tagged,
+)
 
 
 class JointThresholds(ClassifierMixin, BaseEstimator):
     r"""Thresholds of several attributes at once; by default **reads S of every row it predicts**.
 
-    A policy on top of a fitted classifier, which stays as it is. With p the classifier's
+    A policy on top of a classifier of any kind, which stays as it is. With p its
     probability, row i is decided positively where
 
         p_i (r + sum_a r_{a, g_a(i)}) > (1 - p_i) (c + sum_a c_{a, g_a(i)}),
@@ -88,36 +84,57 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     estimator
-        A fitted `FairMixedEffectsClassifier` of two classes.
+        A classifier of two classes with ``predict_proba``: a fitted `FairMixedEffectsClassifier`,
+        or any other, a Pipeline, LightGBM. One that is fitted is used as it is; one that is not is
+        cloned and fitted by `fit` (ours only where ``cv`` asks for it), see ``cv``.
     limits
-        The largest SD over an attribute's groups of their rates, 0 to .5, or inf for none: a number
-        for every sensitive attribute of the classifier; by attribute, ``{"sex": 0.02}``; or by
-        rate, ``{"sex": {"tpr": 0.02}}``, of "tpr", "fpr" and "selection_rate". Keys are names of
-        the classifier's sensitive attributes, other columns, `Binned`, or tuples of these for an
-        intersection. `rates_` has what the SDs are without limits (``limits=inf``).
+        How unequal rates of an attribute's groups may be, by default the largest SD over the groups
+        (``measure``), 0 to .5, or inf for none: a number for every sensitive attribute of our
+        classifier, or every column of ``sensitive_features``; by attribute, ``{"sex": 0.02}``; or
+        by rate, ``{"sex": {"tpr": 0.02}}``, of "tpr", "fpr" and "selection_rate". Keys are names of
+        our classifier's sensitive attributes, other columns, `Binned`, or tuples of these for an
+        intersection. `rates_` has what there is without limits (``limits=inf``).
     criterion
         Which rates a number limits: those of "equalized_odds" (TPR and FPR), "equal_opportunity"
         (TPR), "false_positive_rate_parity" (FPR) or "demographic_parity" (selection rate).
     sensitive
-        "read": groups are read from every row. "inferred": from rows of `fit` only, which then
-        needs y and, in each group, rows of both classes; the classifier must not read S itself
-        (``drop_sensitive=True``).
+        "read": groups are read from every row, a missing one being a group of its own. "inferred":
+        from rows of `fit` only, which then needs y and, in each group, rows of both classes; the
+        classifier must not read S itself (ours: ``drop_sensitive=True``; one that is fitted here
+        gets no column of S). "read_or_inferred": groups are read where a row has them and inferred
+        where it is missing, which must not depend on anything that is not known of the row.
+    measure
+        What numbers in ``limits`` are: the largest "sd" over groups; the largest "difference" of
+        two groups, 0 to 1; or the least "ratio" of two, 0 (none) to 1: with ``measure="ratio"``,
+        ``criterion="demographic_parity"`` and a limit of 0.8 the four-fifths rule.
     effects
-        Probabilities that are decided on: "fixed", "random" or "mixed". Those of "random" know
-        nothing of S, so that they are not calibrated in the groups.
+        Of our classifier the probabilities that are decided on: "fixed", "random" or "mixed". Those
+        of "random" know nothing of S, so that they are not calibrated in the groups.
     objective
         What is lost least: "balanced_accuracy" or "accuracy".
     unknown_groups
         Rows whose group was not among those the thresholds were chosen on: "raise" refuses the
         table; "pooled" decides them by what the other
         attributes say, and by one threshold for all where none says anything.
+    cv
+        Folds of a classifier that `fit` fits: a number, a splitter of scikit-learn, or pairs of row
+        numbers. Thresholds are chosen on each row's probability by a clone that did not see its
+        fold, and one more clone, fitted to all rows, decides new ones. None: five folds where the
+        classifier is not fitted. A number clones and fits one that is (but scikit-learn's
+        ``FrozenEstimator``).
+    group_model
+        The classifier that groups are inferred by, from covariates as numbers and the logit of p;
+        it is cloned and fitted for rows of each class. None: logistic regression.
     random_state
         Seed of the coins. None: a fresh one, drawn once by `fit`.
 
     Attributes
     ----------
+    estimator_
+        The classifier that decides: ``estimator`` itself, or the clone that `fit` fitted.
     rates_
-        One line per limit: attribute, rate, limit, and the SD over groups with the one threshold
+        One line per limit: attribute, rate, limit, and the SD (or what ``measure`` says) over
+        groups with the one threshold
         that is best for p (before; not that of the classifier's own decisions) and with these
         (after), expected from p and, if they are inferred, the chances of groups; where `fit` was
         given y also as observed on its rows, NaN if a group has no row of the outcome. Where groups
@@ -165,51 +182,77 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def __init__(
         self,
-        estimator: FairMixedEffectsClassifier,
-        limits: Mapping[Any, Any],
+        estimator: Any,
+        limits: Any,
         criterion: str = "equalized_odds",
         *,
         sensitive: str = "read",
+        measure: str = "sd",
         effects: str = "mixed",
         objective: str = "balanced_accuracy",
         unknown_groups: str = "raise",
+        cv: Any = None,
+        group_model: Any = None,
         random_state: Seed = 0,
     ) -> None:
         self.estimator = estimator
         self.limits = limits
         self.criterion = criterion
         self.sensitive = sensitive
+        self.measure = measure
         self.effects = effects
         self.objective = objective
         self.unknown_groups = unknown_groups
+        self.cv = cv
+        self.group_model = group_model
         self.random_state = random_state
 
     @property
     def needs_sensitive(self) -> bool:
-        """Whether `predict` reads sensitive attributes from X: as it was fitted."""
-        inferred = self.sensitive == INFERRED
-        return self._features is None if hasattr(self, "_groups") else not inferred
+        """Whether `predict` reads sensitive attributes of rows: as it was fitted."""
+        return self._way != INFERRED
+
+    @property
+    def _way(self) -> str:
+        return self._reading.way if hasattr(self, "_reading") else self.sensitive
+
+    @property
+    def estimator_(self) -> Any:
+        """The classifier that decides: ``estimator``, or its clone that `fit` fitted."""
+        check_fitted(self, "thresholds_")
+        return self.estimator if self._own is None else self._own
 
     # Fitting --------------------------------------------------------------------------------
 
     @errors_alone
     def fit(
-        self, X: Table, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+        self,
+        X: Table,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sensitive_features: Any = None,
     ) -> JointThresholds:
-        """Choose the thresholds; the classifier stays as it is.
+        """Choose the thresholds; a fitted classifier stays as it is.
 
         Parameters
         ----------
         X
             Rows (n, columns) like those to be decided, not those that the classifier was trained
-            on, with the sensitive attributes among the columns; the rows to be decided will do.
+            on; the rows to be decided will do. The sensitive attributes are among the columns, or
+            given apart. A classifier other than ours gets the columns of its ``feature_names_in_``,
+            else all; the one that is fitted here gets all, but those that are to be inferred.
         y
-            Their class (n,), where it is known; where groups are inferred it must be. Where they
-            are read it moves no threshold: it adds to ``rates_`` what is observed, and shows
-            whether p is calibrated.
+            Their class (n,), where it is known; where groups are inferred, or the classifier is
+            fitted, it must be. Where they are read it moves no threshold: it adds to ``rates_``
+            what is observed, and shows whether p is calibrated.
         sample_weight
             Weight of each row, (n,): rates, loss and limits are those of the weighted rows, as of
             the population that a survey's weights stand for. None: rows count alike.
+        sensitive_features
+            Sensitive attributes apart from X, as in fairlearn: a frame, a series, a dictionary of
+            columns, or an array; without names it has those that ``limits`` names, in that order.
+            X stays as it is. None: they are columns of X.
 
         Returns
         -------
@@ -219,7 +262,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         Raises
         ------
         TypeError
-            When ``estimator`` is no `FairMixedEffectsClassifier`.
+            When ``estimator`` is no classifier with ``predict_proba``.
         ValueError
             For bad keywords, an absent column, an attribute of one group, more than two classes, or
             probabilities that are all 0 or all 1; where groups are inferred also without y, for a
@@ -232,135 +275,105 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             or, by y, is not; when most rows are decided at random, or all are decided alike.
         """
         self._check()
-        frame = policy_inputs.frame_of(self.estimator, X)
-        outcome = None if y is None else policy_inputs.encode(self.estimator, y, frame)
-        mass = policy_inputs.masses(sample_weight, len(frame))
-        groups, given = self._learn_groups(frame)
-        limits = self._limits(given)
-        inferred = self.sensitive == INFERRED
-        if inferred:
-            inferred_groups.check_unread(self.estimator, groups.values(), outcome)
-        p = self._score(inferred_groups.without(X, groups) if inferred else X)
+        seed = seed_from(self.random_state)
+        known = known_attributes(self.estimator, sensitive_features, row_count(X))
+        given = limited_entries(self.limits, known)
+        entries = {name: entry for name, (entry, _) in given.items()}
+        wanted = columns_of(entries.values())
+        found = prepare(
+            self.estimator,
+            (self.effects, self.cv, seed),
+            (X, sensitive_features, y, sample_weight),
+            wanted,
+            wanted if self.sensitive == INFERRED else (),
+        )
+        decided, rows = found.decided, found.rows
+        outcome = None if y is None else decided.encode(y, rows)
+        mass = policy_inputs.masses(sample_weight, len(rows.frame))
+        groups = learn_groups(entries, rows.frame, self.sensitive)
+        by_name = {name: value for name, (_, value) in given.items()}
+        limits = read_limits(by_name, self.criterion, self.measure)
+        reading, (_, p, members) = learn_reading(
+            self.sensitive, groups, decided, (X, rows, found.p), (mass, outcome), self.group_model
+        )
         if not 0 < p.mean() < 1:
             raise ValueError(
                 f"The probabilities from {self.effects} effects of all {len(p)} rows are "
                 f"{p[0]:.0f}: no threshold separates them. [no-threshold]"
             )
-        codes = {name: one.encode(frame) for name, one in groups.items()}
-        known = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
-        chances, features, members = {}, None, known
-        if inferred and outcome is not None:
-            features = inferred_groups.Features.of(self.estimator, self.effects)
-            of = features.read(self.estimator, frame, p)
-            chances = {
-                name: inferred_groups.learn(one, codes[name], outcome, of, mass)
-                for name, one in groups.items()
-            }
-            members = {name: inferred_groups.infer(one, of) for name, one in chances.items()}
+        gaps = {name: GAPS.format(name) for name in reading.split}
+        limits += tuple(
+            one._replace(attribute=gaps[one.attribute]) for one in limits if one.attribute in gaps
+        )
         rule = joint_rule(p, members, limits, self.objective, mass)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, members)
-        seed = seed_from(self.random_state)
-        self._groups, self._rule, self._seed = groups, rule, seed
-        self._chances, self._features = chances, features
+        codes = {name: one.encode(rows.frame) for name, one in groups.items()}
         sources = {"": (p, members)}
         if outcome is not None:
-            sources["observed_"] = (outcome.astype(float), known)
+            seen = {name: Members.of(codes[name], len(groups[name].levels)) for name in groups}
+            unseen = {name: members[name] for name in gaps.values()}
+            sources["observed_"] = (outcome.astype(float), {**seen, **unseen})
+        self._reading, self._rule, self._seed, self._own = reading, rule, seed, found.own
         self.rates_ = rates_table(limits, before, after, sources, mass)
-        self.thresholds_ = thresholds_table(rule, groups, codes)
+        self.thresholds_ = thresholds_table(rule, reading.parts, members, codes)
         self.coins_ = float(np.average((after > 0) & (after < 1), weights=mass))
         gain = mass * (rule.reward * p - rule.charge * (1 - p))
         self.loss_ = float(gain @ (before - after))
-        self.least_loss_, self.n_rows_ = rule.least, len(frame)
-        self.classes_ = self.estimator.classes_
-        warn_of_beliefs(self.estimator, self.effects, p, members, groups, outcome, mass)
-        warn_of_decisions(self.rates_, after, self.coins_)
+        self.least_loss_, self.n_rows_ = rule.least, len(p)
+        self.classes_ = decided.classes
+        warn_of_beliefs(decided.doubts(), p, members, reading.parts, outcome, mass)
+        warn_of_decisions(self.rates_, after, self.coins_, self.measure)
         return self
 
     def _check(self) -> None:
-        policy_inputs.check_classifier(self.estimator)
+        check_kind(self.estimator)
         check_choice("criterion", self.criterion, tuple(CRITERIA))
-        check_choice("sensitive", self.sensitive, (READ, INFERRED))
+        check_choice("sensitive", self.sensitive, WAYS)
+        check_choice("measure", self.measure, MEASURES)
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy_inputs.OBJECTIVES)
         check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
 
-    def _learn_groups(self, frame: pd.DataFrame) -> tuple[dict[str, Attribute], dict[str, Any]]:
-        """Learn the groups of every limited attribute from these rows; limits by its name."""
-        known = {attribute_name(e): e for e in self.estimator.design_.schema.sensitive}
-        limits = (
-            self.limits if isinstance(self.limits, Mapping) else dict.fromkeys(known, self.limits)
-        )
-        if not limits:
-            raise ValueError(
-                "No attribute to limit: limits is empty, or a number while the classifier has no "
-                "sensitive attribute. Name attributes: limits={'column': 0.02}. [no-limits]"
-            )
-        groups, given = {}, {}
-        for key, value in limits.items():
-            entry: Any = known.get(key, key) if isinstance(key, str) else key
-            name = attribute_name(entry)
-            if name in groups:
-                raise ValueError(
-                    f"limits names {name!r} twice: give one limit per attribute. [given-twice]"
-                )
-            groups[name], given[name] = (
-                policy_inputs.learn_groups(entry, frame, OTHERWISE),
-                value,
-            )
-        return groups, given
-
-    def _limits(self, by_name: Mapping[str, Any]) -> tuple[Limit, ...]:
-        found = []
-        for name, given in by_name.items():
-            single = not isinstance(given, Mapping)
-            rates = CRITERIA[self.criterion]
-            by_rate: dict[str, Any] = dict.fromkeys(rates, given) if single else dict(given)
-            if not by_rate:
-                raise ValueError(
-                    f"No rate of {name!r} is limited: name one of {', '.join(RATES)}. [no-limits]"
-                )
-            for rate, value in by_rate.items():
-                check_choice("a rate in limits", rate, RATES)
-                number = isinstance(value, Real) and not isinstance(value, bool)
-                sd = float(value) if number else np.nan
-                if not (0 <= sd <= LARGEST or sd == np.inf):
-                    raise ValueError(
-                        f"The limit of {name!r} must be a number from 0 to 0.5, the largest SD "
-                        f"over groups that there is, or inf for none; got {value!r}. [limit-range]"
-                    )
-                found.append(Limit(name, rate, sd))
-        return tuple(found)
-
-    def _score(self, X: Table) -> np.ndarray:
-        with expecting_new_clusters():
-            return self.estimator.predict_proba(X, effects=self.effects)[:, 1].astype(np.float64)
-
     # Predicting -----------------------------------------------------------------------------
 
-    def predict_proba(self, X: Table) -> np.ndarray:
+    def predict_proba(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability of each *decision*, (n, 2), columns as in ``classes_``.
 
         It is 0 or 1 but for rows that are decided at random. The probability of the outcome is
-        that of ``estimator.predict_proba``.
+        that of ``estimator_.predict_proba``.
         """
         check_fitted(self, "thresholds_")
-        _, p, members = self._read(X)
+        _, p, members = self._read(X, sensitive_features)
         share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
 
     @errors_alone
-    def predict(self, X: Table) -> np.ndarray:
-        """Decide for each row of X: classes (n,). It must hold S, unless that is inferred.
+    def predict(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
+        """Decide for each row of X: classes (n,).
 
-        The random number of a row is a hash of ``random_state`` and the values of the columns that
+        It must hold S, unless that is inferred or given as ``sensitive_features`` as to `fit`. The
+        random number of a row is a hash of ``random_state`` and the values of the columns that
         the classifier reads and groups are read from: the same row is always decided alike.
         """
         check_fitted(self, "thresholds_")
-        return self.classes_[self._decide(X)]
+        return self.classes_[self._decide(self._read(X, sensitive_features))]
 
     @errors_alone
-    def row_thresholds(self, X: Table) -> np.ndarray:
+    def score(
+        self,
+        X: Table,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        sensitive_features: Any = None,
+    ) -> float:
+        """Return the share of rows that are decided right, as every classifier's `score`."""
+        decision = self.predict(X, sensitive_features=sensitive_features)
+        return float(accuracy_score(y, decision, sample_weight=sample_weight))
+
+    @errors_alone
+    def row_thresholds(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
         Coins decide rows close to it. NaN where limits are so strict that high probabilities are
@@ -368,31 +381,25 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         so is in the threshold too.
         """
         check_fitted(self, "thresholds_")
-        _, _, members = self._read(X)
-        return threshold(*self._rule.weights(members))
+        return threshold(*self._rule.weights(self._read(X, sensitive_features).members))
 
-    def _decide(self, X: Table) -> np.ndarray:
-        frame, p, members = self._read(X)
-        groups = tuple(self._groups.values()) if self._features is None else ()
-        share = self._rule.chances(p, members)
-        return policy_inputs.decide(self.estimator, frame, groups, share, self._seed)
+    def weights_without_groups(self) -> tuple[float, float]:
+        """Return what a positive row decided positively adds, a negative one takes away."""
+        return self._rule.reward, self._rule.charge
 
-    def _read(self, X: Table) -> tuple[pd.DataFrame, np.ndarray, dict[str, Members]]:
-        """Return new rows as a frame, their probability (n,), and their groups by attribute."""
-        if self._features is not None:
-            X = inferred_groups.without(X, self._groups)
-            frame, p = policy_inputs.frame_of(self.estimator, X), self._score(X)
-            of = self._features.read(self.estimator, frame, p)
-            return frame, p, {n: inferred_groups.infer(one, of) for n, one in self._chances.items()}
-        frame = policy_inputs.frame_of(self.estimator, X)
-        members = {
-            name: Members.of(
-                policy_inputs.codes_of(one, frame, OTHERWISE, self.unknown_groups),
-                len(one.levels),
-            )
-            for name, one in self._groups.items()
-        }
-        return frame, self._score(X), members
+    def _decide(self, found: GroupedRows) -> np.ndarray:
+        share = self._rule.chances(found.p, found.members)
+        decided, groups = self._decided(), self._reading.read_of_rows
+        return policy_inputs.decide(
+            lambda at: decided.contents(found.rows.only(at), groups), share, self._seed
+        )
+
+    def _decided(self) -> Decided:
+        return decided_by(self.estimator_, self.effects, self._reading.columns, self._seed)
+
+    def _read(self, X: Table, apart: Any = None) -> GroupedRows:
+        """Return new rows, their probability (n,), and their groups by attribute."""
+        return self._reading.read(self._decided(), X, apart, self.unknown_groups)
 
     # Reporting ------------------------------------------------------------------------------
 
@@ -409,6 +416,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         sample_weight: ArrayLike | None = None,
         min_group_size: int = 0,
         metrics: ChosenMetrics | None = None,
+        sensitive_features: Any = None,
     ) -> pd.DataFrame:
         """Report accuracy and fairness of the policy's decisions.
 
@@ -418,6 +426,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             As of `FairMixedEffectsClassifier.fairness_report`.
         attributes
             As there; by default the classifier's and the policy's own.
+        sensitive_features
+            As of `fit`.
 
         Returns
         -------
@@ -426,56 +436,44 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             `GroupThresholds.fairness_report`.
         """
         check_fitted(self, "thresholds_")
+        decision = self._decide(self._read(X, sensitive_features))
+        decided = self._decided()
+        rows = decided.rows(X, sensitive_features, self._reading.columns)
         if attributes is None:
-            known = self.estimator.design_.schema.sensitive
-            names = {attribute_name(entry) for entry in known}
-            more = [
-                policy_inputs.entry_of(g) for name, g in self._groups.items() if name not in names
-            ]
-            attributes = (*known, *more)
-        options: Any = {"by_cluster": by_cluster, "n_boot": n_boot, "level": level}
-        options |= {"min_group_size": min_group_size, "metrics": metrics}
-        decision = self._decide(X)
+            attributes = policy_inputs.reported(decided.sensitive, self._reading.groups.values())
+        judged = decided.judged(rows, y, attributes, sample_weight, decision)
         return policy_inputs.report(
-            self.estimator, (X, y, sample_weight), attributes, self.effects, decision, **options
+            judged,
+            by_cluster=by_cluster,
+            n_boot=n_boot,
+            level=level,
+            min_group_size=min_group_size,
+            metrics=metrics,
         )
 
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""
-        head = f"One threshold from all of {_named(self._names())}.\n" + (
-            f"NEEDS THE SENSITIVE ATTRIBUTES: {_named(self._names())} of every row to predict."
-            if self.needs_sensitive
-            else f"INFERS {_named(self._names())} from covariates: no row to predict needs it."
-        )
-        if not hasattr(self, "thresholds_"):
-            return f"{head}\nNot fitted yet."
-        sure = "" if self.needs_sensitive else "surely "
-        lines = [
-            f"- {sure}{line['attribute']} = {line['group']} ({line['n']} rows): "
-            f"{above(line['threshold'])} where no other attribute adds anything"
-            for line in self.thresholds_.to_dict("records")
-        ]
-        kept = [
-            f"SD of {RATE_NAMES[line['rate']]} over {line['attribute']}: "
-            f"{line['before']:.3f} to {line['after']:.3f} (limit {line['limit']:.3g})"
-            for line in self.rates_.to_dict("records")
-        ]
-        name = self.objective.replace("_", " ")
-        one = float(threshold(self._rule.reward, self._rule.charge))
-        end = (
-            f"Expected loss of {name}: {self.loss_:.4f} (least possible {self.least_loss_:.4f}), "
-            f"from that of one threshold, p > {one:.3f}.\n"
-            f"p: probability from {self.effects} effects. Chosen on {self.n_rows_} rows; "
-            f"{self.coins_:.1%} of them are decided at random."
-        )
-        return "\n".join([head, *lines, *kept, end])
+        return description(self, self._names(), self._way)
 
     def _names(self) -> list[str]:
-        if hasattr(self, "_groups"):
-            return list(self._groups)
+        if hasattr(self, "_reading"):
+            return list(self._reading.groups)
         if isinstance(self.limits, Mapping):
             return [key if isinstance(key, str) else attribute_name(key) for key in self.limits]
         return ["every attribute"]
+
+    @property
+    def n_features_in_(self) -> int:
+        """Number of columns that the classifier reads."""
+        return self.estimator_.n_features_in_
+
+    @property
+    def feature_names_in_(self) -> np.ndarray:
+        """Names of the columns that the classifier reads, where it knows them."""
+        return self.estimator_.feature_names_in_
+
+    def __sklearn_tags__(self) -> Any:
+        return tagged(super().__sklearn_tags__(), self.estimator)
 
     def _html_repr(self) -> str:
         from pyfairme.report.display.estimator_html import estimator_html
@@ -491,8 +489,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         )
 
     def __sklearn_clone__(self) -> JointThresholds:
-        """Copy the keywords; the fitted classifier is shared, as fitting a policy leaves it."""
-        return type(self)(**self.get_params(deep=False))
+        """Copy the keywords; a fitted classifier is shared, as fitting a policy leaves it."""
+        return copied(self)
 
     # Files ----------------------------------------------------------------------------------
 
@@ -500,33 +498,15 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """Write classifier and policy to one file, without pickle; `JointThresholds.load` reads.
 
         With a ``key`` the file is signed, as by `FairMixedEffectsClassifier.save`.
+
+        Raises
+        ------
+        ValueError
+            When the classifier is not ours, or groups are inferred by one: only pickle or joblib
+            can write these.
         """
         check_fitted(self, "thresholds_")
-        limits: dict[str, dict[str, float]] = {name: {} for name in self._groups}
-        for line in self.rates_.to_dict("records"):
-            limits[line["attribute"]][line["rate"]] = line["limit"]
-        keywords = ("criterion", "effects", "objective", "unknown_groups")
-        known = self.random_state if isinstance(self.random_state, int) else None
-        saved = {
-            "estimator": saved_state.to_state(self.estimator, persistence.secret_of(key)),
-            "keywords": {name: getattr(self, name) for name in keywords} | {"random_state": known},
-            "limits": limits,
-            "groups": {name: plain(groups) for name, groups in self._groups.items()},
-            "parts": {name: part.tolist() for name, part in self._rule.parts.items()},
-            "rule": [self._rule.reward, self._rule.charge, self._rule.scale, self._rule.least],
-            "found": [self.loss_, self.coins_, self._seed],
-            "rates": {name: self.rates_[name].tolist() for name in self.rates_},
-            "thresholds": {name: self.thresholds_[name].tolist() for name in self.thresholds_},
-            "rows": self.n_rows_,
-        }
-        if self._features is not None:
-            saved["keywords"]["sensitive"] = INFERRED
-            saved["inferred"] = {
-                "columns": [list(one) for one in self._features.columns],
-                "clusters": {name: list(one) for name, one in self._features.clusters.items()},
-                "chances": {name: one.tolist() for name, one in self._chances.items()},
-            }
-        persistence.save_state(path, saved, kind=KIND, key=key)
+        joint_threshold_files.write(self, path, key, (self._reading, self._rule, self._seed))
 
     @classmethod
     def load(
@@ -549,48 +529,16 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             When the file is damaged, of a newer format, or holds something else.
         """
         return policy_inputs.read(
-            path, KIND, key, objects, lambda saved, estimator: _restored(cls, saved, estimator)
+            path, joint_threshold_files.KIND, key, objects, lambda s, e: cls._restored(s, e)
         )
 
-
-def _restored(
-    cls: type[JointThresholds], saved: Mapping[str, Any], estimator: FairMixedEffectsClassifier
-) -> JointThresholds:
-    groups = {name: rebuilt(Attribute, one) for name, one in saved["groups"].items()}
-    for one in groups.values():
-        check_attribute(one)
-    known = {attribute_name(entry) for entry in estimator.design_.schema.sensitive}
-    limits = {
-        name if name in known else policy_inputs.entry_of(groups[name]): value
-        for name, value in saved["limits"].items()
-    }
-    found = cls(estimator, limits, **saved["keywords"])
-    found._check()
-    found._limits(saved["limits"])
-    if not groups.keys() == saved["limits"].keys() == saved["parts"].keys():
-        raise StateError("expected limits and parts of the same attributes")
-    reward, charge, scale, least = rebuilt(tuple[float, float, float, float], saved["rule"])
-    parts = {name: np.asarray(part) for name, part in saved["parts"].items()}
-    found._features, found._chances = None, {}
-    if (inferred := saved.get("inferred")) is not None:
-        found._features = inferred_groups.Features(
-            rebuilt(tuple[tuple[str, float, float], ...], inferred["columns"]),
-            {name: rebuilt(tuple[str, ...], one) for name, one in inferred["clusters"].items()},
-        )
-        found._chances = {n: np.asarray(one) for n, one in inferred["chances"].items()}
-    for name, one in groups.items():
-        checked(name, parts[name], (len(one.levels), 2))
-        if found._features is not None:
-            checked(name, found._chances[name], (2, len(one.levels), found._features.width + 1))
-    found._groups, found._rule = groups, Joint(reward, charge, parts, scale, least)
-    found.loss_, found.coins_ = rebuilt(tuple[float, float], saved["found"][:2])
-    found._seed = estimator_keywords.check_seed(saved["found"][2])
-    found.rates_ = pd.DataFrame(dict(saved["rates"]))
-    found.thresholds_ = pd.DataFrame(dict(saved["thresholds"]))
-    found.least_loss_, found.n_rows_ = least, rebuilt(int, saved["rows"])
-    found.classes_ = estimator.classes_
-    return found
-
-
-def _named(names: list[str]) -> str:
-    return ", ".join(map(repr, names))
+    @classmethod
+    def _restored(cls, saved: Mapping[str, Any], estimator: Any) -> JointThresholds:
+        found = joint_threshold_files.read(saved, estimator)
+        policy = cls(estimator, found.limits, **found.keywords)
+        policy._check()
+        policy._own = None
+        policy._reading, policy._rule, policy._seed = found.reading, found.rule, found.seed
+        for name, value in found.results.items():
+            setattr(policy, name, value)
+        return policy

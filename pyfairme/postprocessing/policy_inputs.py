@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,15 +14,14 @@ from pyfairme import persistence
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import first_rows, pick, read_numbers
-from pyfairme.data.input_types import Attributes, PathLike, Table
+from pyfairme.data.input_types import PathLike, Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.estimators import fairness_report, saved_state, table_inputs
 from pyfairme.estimators.base import FairMixedEffects
-from pyfairme.estimators.check_fitted import check_fitted
-from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
 from pyfairme.estimators.custom_objects import check_objects
 from pyfairme.estimators.estimator_keywords import check_choice
+from pyfairme.estimators.fairness_report import EvaluatedRows
 from pyfairme.estimators.report_table import FairnessReport
 from pyfairme.metrics.array_inputs import check_count, check_share
 from pyfairme.metrics.row_order import warn_of_order
@@ -34,22 +32,30 @@ OBJECTIVES = ("balanced_accuracy", "accuracy")
 UNKNOWN = ("raise", "pooled")
 Policy = TypeVar("Policy")
 GAP_NOTE = "of the model's probability; the thresholds are not in it"
+CANNOT_WRITE = (
+    "save writes files without pickle, and {what} is not one of our classifiers. Write the whole "
+    "policy with joblib.dump(policy, path), which joblib.load reads: from files that you trust "
+    "only. [save-other-classifier]"
+)
 
 
-def check_classifier(estimator: FairMixedEffectsClassifier) -> None:
-    """Raise unless ``estimator`` is a fitted classifier of two classes."""
-    if not isinstance(estimator, FairMixedEffectsClassifier):
-        raise TypeError(
-            "estimator must be a fitted FairMixedEffectsClassifier, got "
-            f"{type(estimator).__name__}; for other models use fairlearn's ThresholdOptimizer "
-            "itself. [not-a-classifier]"
-        )
-    check_fitted(estimator)
-    if len(estimator.classes_) > 2:
-        raise ValueError(
-            "Thresholds are for two classes, and the classifier has "
-            f"{len(estimator.classes_)}: its predict takes the likeliest. [threshold-many-classes]"
-        )
+def check_writable(policy: Any) -> None:
+    """Raise when a policy's classifier is not ours, so that no file of ours can hold it."""
+    if not isinstance(policy.estimator_, FairMixedEffectsClassifier):
+        raise ValueError(CANNOT_WRITE.format(what=type(policy.estimator_).__name__))
+
+
+def source_of(policy: Any) -> str:
+    """Say which probabilities a fitted policy decides on."""
+    if isinstance(policy.estimator_, FairMixedEffectsClassifier):
+        return f"probability from {policy.effects} effects"
+    return f"probability of {type(policy.estimator_).__name__}"
+
+
+def reported(known: Sequence[Sensitive], groups: Iterable[Attribute]) -> tuple[Any, ...]:
+    """Return the attributes to report on: the classifier's and, as learned, the policy's own."""
+    names = {attribute_name(entry) for entry in known}
+    return (*known, *(one for one in groups if one.name not in names))
 
 
 def frame_of(estimator: FairMixedEffects, X: Table) -> pd.DataFrame:
@@ -120,21 +126,29 @@ def check_columns(
         )
 
 
-def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown: str) -> np.ndarray:
+def codes_of(
+    attribute: Attribute,
+    frame: pd.DataFrame,
+    otherwise: str,
+    unknown: str,
+    gaps: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the group of each row (n,); raise for absent columns.
 
-    ``unknown`` says what becomes of groups never seen: "raise", or "pooled", which gives them -1.
+    ``unknown`` says what becomes of groups never seen: "raise", or "pooled", which gives them -1;
+    rows in ``gaps`` (n,) are -1 too, and no group that was never seen.
     """
     check_choice("unknown_groups", unknown, UNKNOWN)
     check_columns(attribute.name, attribute.columns, frame, otherwise)
     codes = attribute.encode(frame)
-    if unknown == "raise" and (codes < 0).any():
+    new = codes < 0 if gaps is None else (codes < 0) & ~gaps
+    if unknown == "raise" and new.any():
         column = attribute.columns[0]
-        values = frame.loc[codes < 0, list(attribute.columns)].iloc[0].tolist()
+        values = frame.loc[new, list(attribute.columns)].iloc[0].tolist()
         raise ValueError(
-            f"{(codes < 0).sum()} rows belong to a group of {attribute.name!r} that was not "
+            f"{new.sum()} rows belong to a group of {attribute.name!r} that was not "
             f"among the rows the thresholds were chosen on, first at rows "
-            f"{first_rows(frame.index, codes < 0)} ({column!r} = {values[0]!r}"
+            f"{first_rows(frame.index, new)} ({column!r} = {values[0]!r}"
             f"{', ...' if len(values) > 1 else ''}). Known groups are "
             f"{', '.join(map(repr, attribute.levels))}. Fit the policy with rows of that "
             "group, set unknown_groups='pooled' to decide such rows by one threshold for all, or "
@@ -144,22 +158,17 @@ def codes_of(attribute: Attribute, frame: pd.DataFrame, otherwise: str, unknown:
 
 
 def decide(
-    estimator: FairMixedEffectsClassifier,
-    frame: pd.DataFrame,
-    groups: Sequence[Attribute],
-    share: np.ndarray,
-    seed: int,
+    contents: Callable[[np.ndarray], pd.DataFrame], share: np.ndarray, seed: int
 ) -> np.ndarray:
     """Decide rows by their chance ``share`` (n,) of a positive decision: 0 or 1, (n,).
 
-    The random number of a row is a hash of the seed and of what the classifier and the ``groups``
-    see of it.
+    The random number of a row is a hash of the seed and of what the classifier and the groups see
+    of it: the ``contents`` of rows, of which a mask (n,) is given.
     """
     open_ = (share > 0) & (share < 1)
     decision = (share >= 1).astype(int)
     if open_.any():  # only then are coins tossed
-        tossed: Any = frame[open_]
-        decision[open_] = coins(read_contents(estimator, tossed, groups), seed) < share[open_]
+        decision[open_] = coins(contents(open_), seed) < share[open_]
     return decision
 
 
@@ -200,27 +209,11 @@ def _doubled(design: Design, groups: Sequence[Attribute]) -> defaultdict[str, se
     return found
 
 
-def report(
-    estimator: FairMixedEffectsClassifier,
-    rows: tuple[Any, Any, Any],
-    attributes: Attributes,
-    effects: str,
-    decision: np.ndarray,
-    **options: Any,
-) -> FairnessReport:
-    """Report on ``rows`` with the policy's ``decision`` (n,), codes of classes.
-
-    ``rows`` are X, y and sample_weight, ``options`` those of `fairness_report`. The lines of
-    ``effects`` only.
-    """
+def report(judged: EvaluatedRows, **options: Any) -> FairnessReport:
+    """Report on rows that have a policy's decisions; ``options`` are those of `fairness_report`."""
     check_count(options["n_boot"], "n_boot")
     check_count(options["min_group_size"], "min_group_size")
     check_share(options["level"])
-    X, y, sample_weight = rows
-    judged = fairness_report.collect(estimator, X, y, attributes, sample_weight)
-    judged = groups_to_compare(estimator, judged, None, None)
-    own = {effects: judged.prediction[effects]}  # a policy has decisions of one kind of effects
-    judged = replace(judged, prediction=own, decision={effects: decision})
     lines = fairness_report.report(judged, **options)
     gap = lines["metric"] == "counterfactual_gap"
     lines.loc[gap, "note"] = [f"{n}; {GAP_NOTE}" if n else GAP_NOTE for n in lines["note"][gap]]

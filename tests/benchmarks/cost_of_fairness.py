@@ -25,7 +25,8 @@ import numpy as np
 import pandas as pd
 
 import pyfairme as pf
-from pyfairme.postprocessing.joint_rule import Limit, Members, expected_rates, joint_rule
+from pyfairme.postprocessing.joint_rule import Members, expected_rates, joint_rule
+from pyfairme.postprocessing.limit_support import Limit
 from pyfairme.report.markdown import markdown_table
 from pyfairme.study import compare, cross_validate
 from pyfairme.study.crossval.cross_validate import CrossValidation

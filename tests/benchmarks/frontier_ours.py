@@ -15,8 +15,9 @@ import pyfairme as pf
 from pyfairme.estimators.validation_rows import held_out, keys_of
 from pyfairme.model.penalties import PENALTIES
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
-from pyfairme.postprocessing.joint_rule import Limit, joint_rule
+from pyfairme.postprocessing.joint_rule import joint_rule
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
+from pyfairme.postprocessing.limit_support import Limit
 
 OURS = "pyfairme"
 LIMITS = (0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.02, 0.01, 0.0)  # of the SDs of TPR and FPR

@@ -20,7 +20,8 @@ from scipy.special import expit, logit
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.postprocessing.inferred_groups import infer, learn
-from pyfairme.postprocessing.joint_rule import Limit, Members, expected_rates, joint_rule
+from pyfairme.postprocessing.joint_rule import Members, expected_rates, joint_rule
+from pyfairme.postprocessing.limit_support import Limit
 from pyfairme.report.markdown import markdown_table
 
 LIMITS = tuple(Limit("group", rate, 0.01) for rate in ("tpr", "fpr"))

@@ -80,7 +80,12 @@ def test_a_coin_is_of_the_row_and_tells_1_from_its_text(model, data):
     groups = model.design_.attributes
 
     def tossed(frame):
-        return policy_inputs.decide(model, frame, groups, np.full(len(frame), 0.5), 0)
+        share = np.full(len(frame), 0.5)
+
+        def contents(at):
+            return policy_inputs.read_contents(model, frame[at], groups)
+
+        return policy_inputs.decide(contents, share, 0)
 
     whole = tossed(X)
     texts = X["g"].map(lambda level: isinstance(level, str)).to_numpy()

@@ -232,7 +232,7 @@ def test_bad_keywords_are_refused(clf, binary, reg):
             pf.GroupThresholds(**{"estimator": clf, "attribute": "group1", **keywords}).fit(X, y)
     with pytest.raises(TypeError, match="one policy has one attribute"):
         pf.GroupThresholds(clf, ["group1", "group2"]).fit(X, y)
-    with pytest.raises(TypeError, match="must be a fitted FairMixedEffectsClassifier, got Fair"):
+    with pytest.raises(TypeError, match="another classifier with predict_proba, got Fair"):
         pf.GroupThresholds(reg, "group1").fit(X, y)
     with pytest.raises(NotFittedError):
         pf.GroupThresholds(pf.FairMixedEffectsClassifier(), "group1").fit(X, y)

@@ -17,13 +17,8 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.metrics import fpr_sd, tpr_sd
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
 from pyfairme.postprocessing.inferred_groups import Features, infer, learn
-from pyfairme.postprocessing.joint_rule import (
-    Limit,
-    Members,
-    expected_rates,
-    gains,
-    joint_rule,
-)
+from pyfairme.postprocessing.joint_rule import Members, expected_rates, gains, joint_rule
+from pyfairme.postprocessing.limit_support import Limit
 
 BRACKET = pf.Binned("x3", (-0.5, 0.5), name="bracket")
 
@@ -60,7 +55,7 @@ def linear_program(p, members, limits, objective):
         one, two = weight.T
         gap = one / one.sum() - two / two.sum()
         table += [gap, -gap]
-        bounds += [2 * limit.sd] * 2
+        bounds += [2 * limit.bound] * 2
     found = linprog(-gain, A_ub=np.array(table), b_ub=bounds, bounds=(0, 1), method="highs")
     assert found.success
     return np.maximum(gain, 0).sum() + found.fun
@@ -92,7 +87,7 @@ def test_no_rule_loses_less(draw, limits, objective):
     assert loss == pytest.approx(least, rel=0.05, abs=2e-5)
     for limit in limits:
         found = expected_rates(chance, p, members[limit.attribute], limit.rate)
-        assert np.std(found) < limit.sd + 5e-4
+        assert np.std(found) < limit.bound + 5e-4
 
 
 @pytest.mark.parametrize("sd", [0.0, 0.01, 0.04])
@@ -294,14 +289,14 @@ def test_features_of_groups_follow_the_classifier_or_stop(unread, binary, monkey
         other.read(unread, frame, p)
 
 
-def test_wrong_probabilities_are_noticed_where_groups_are_inferred(unread):
+def test_wrong_probabilities_are_noticed_where_groups_are_inferred():
     """The standard error is that of outcomes given the chances of groups, not of both."""
     _, group, y, p, truth = proxies(4000, seed=3)
     groups = {"group": Attribute.fit(pd.DataFrame({"group": group}), "group")}
-    warn_of_beliefs(unread, "mixed", p, {"group": truth}, groups, y)
+    warn_of_beliefs([], p, {"group": truth}, groups, y)
     shifted = expit(np.log(p / (1 - p)) + 0.25)
     with pytest.warns(pf.FairnessWarning, match="The probabilities are not calibrated"):
-        warn_of_beliefs(unread, "mixed", shifted, {"group": truth}, groups, y)
+        warn_of_beliefs([], shifted, {"group": truth}, groups, y)
 
 
 def test_what_cannot_be_inferred_is_refused(unfair, unread, inferred, binary):
@@ -427,7 +422,7 @@ def test_bad_input_is_refused(unfair, clf, binary):
         found.fit(X, [0, 1, 1])
     with pytest.raises(NotFittedError):
         clone(found).predict(X)
-    with pytest.raises(TypeError, match="must be a fitted FairMixedEffectsClassifier, got str"):
+    with pytest.raises(TypeError, match="another classifier with predict_proba, got str"):
         pf.JointThresholds("model", 0.1).fit(X)
 
 

@@ -1,0 +1,308 @@
+"""Threshold policies on classifiers that are not ours: fitted ones, used as they are."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, recall_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
+
+import pyfairme as pf
+from pyfairme.metrics import fpr_sd, tpr_sd
+
+COLUMNS = ["x1", "x2", "job"]
+
+
+def people(n, seed):
+    """Rows whose outcome depends on two attributes, beside numbers and labels."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "x1": rng.normal(size=n),
+            "x2": rng.normal(size=n),
+            "job": rng.choice(["a", "b", "c"], n),
+            "sex": rng.choice(["f", "m"], n, p=[0.4, 0.6]),
+            "race": rng.choice(["r", "s", "t"], n, p=[0.6, 0.3, 0.1]),
+        }
+    )
+    shift = 0.8 * (frame["sex"] == "m") - 0.7 * (frame["race"] == "t") + 0.3 * (frame["job"] == "a")
+    chance = expit(-0.6 + frame["x1"] + 0.5 * frame["x2"] + shift)
+    return frame, np.where(rng.random(n) < chance, "yes", "no")
+
+
+TRAIN, CHOOSE, TEST = (people(n, seed) for n, seed in ((4000, 0), (4000, 1), (4000, 2)))
+LIMITS = {"sex": 0.01, "race": 0.02}
+
+
+def pipeline(labels=("job", "sex", "race")):
+    encode = make_column_transformer(
+        (StandardScaler(), ["x1", "x2"]), (OneHotEncoder(), list(labels)), sparse_threshold=0
+    )
+    return make_pipeline(encode, LogisticRegression())
+
+
+@pytest.fixture(scope="module")
+def scored():
+    return pipeline().fit(*TRAIN)
+
+
+@pytest.fixture(scope="module")
+def joint(scored):
+    return pf.JointThresholds(scored, LIMITS).fit(*CHOOSE)
+
+
+def spread(y, decision, X, name):
+    true, found = y == "yes", decision == "yes"
+    sds = (one(true, found, sensitive_features=X[name]) for one in (tpr_sd, fpr_sd))
+    return max(sds)
+
+
+def test_a_pipeline_keeps_limits_on_new_rows(joint, scored):
+    """SDs of 4,000 new rows have errors of about .02, those of the smallest group .03."""
+    X, y = TEST
+    decision = joint.predict(X)
+    assert joint.estimator_ is scored
+    assert set(decision) == {"no", "yes"}
+    for name, most in (("sex", 0.04), ("race", 0.08)):
+        before = spread(y, scored.predict(X), X, name)
+        assert spread(y, decision, X, name) < most < before
+    assert (joint.rates_["after"] < joint.rates_["limit"] + 1e-4).all()
+    assert joint.needs_sensitive
+    assert "p: probability of Pipeline" in joint.describe()
+    p, chance = scored.predict_proba(X)[:, 1], joint.predict_proba(X)[:, 1]
+    assert ((p > joint.row_thresholds(X)) == (chance > 0.5)).all()
+    assert joint.score(X, y) == accuracy_score(y, decision)
+
+
+def test_groups_given_apart_are_those_of_the_table(joint, scored):
+    """X may hold S as well: the classifier then reads it there."""
+    X, y = CHOOSE
+    for apart in (X[["sex", "race"]], X[["sex", "race"]].to_numpy(), dict(X[["sex", "race"]])):
+        found = pf.JointThresholds(scored, LIMITS).fit(X, y, sensitive_features=apart)
+        pd.testing.assert_frame_equal(found.thresholds_, joint.thresholds_)
+    every = pf.JointThresholds(scored, 0.02).fit(X, y, sensitive_features=X[["sex", "race"]])
+    assert every.rates_["attribute"].unique().tolist() == ["sex", "race"]
+    rows, groups = TEST[0], TEST[0][["sex", "race"]].sample(frac=1, random_state=0)
+    own = joint.predict(rows, sensitive_features=groups.reset_index(drop=True))
+    assert (own != joint.predict(rows)).any()
+    assert (
+        joint.predict(rows, sensitive_features=rows[["sex", "race"]]) == joint.predict(rows)
+    ).all()
+
+
+def test_arrays_need_groups_apart():
+    (X, y), (rows, _) = CHOOSE, TEST
+    model = LogisticRegression().fit(TRAIN[0][["x1", "x2"]].to_numpy(), TRAIN[1])
+    array, new = X[["x1", "x2"]].to_numpy(), rows[["x1", "x2"]].to_numpy()
+    with pytest.warns(pf.FairnessWarning, match="not calibrated"):  # it does not know S
+        policy = pf.JointThresholds(model, {"sex": 0.02}).fit(array, y, sensitive_features=X["sex"])
+    decision = policy.predict(new, sensitive_features=rows["sex"])
+    listed = policy.predict(new.tolist(), sensitive_features=rows["sex"].tolist())
+    assert (decision == listed).all()
+    thin = sparse.csr_array(new)
+    assert (policy.predict(thin, sensitive_features=rows["sex"]) == decision).all()
+    with pytest.raises(
+        ValueError, match=r"X is an array.*sensitive_features=.*array-without-names"
+    ):
+        policy.predict(new)
+    for name in ("sex", None):  # a name may be given, or taken from limits
+        series = rows["sex"].rename(name)
+        assert (policy.predict(new, sensitive_features=series) == decision).all()
+    # a table of which the model was fitted on all but S, as numbers
+    table = rows[["x1", "x2", "sex"]]
+    assert (policy.predict(table) == decision).all()
+
+
+def test_any_frame_and_any_order_of_rows_or_columns_decide_alike(joint):
+    X = TEST[0]
+    decision = joint.predict(X)
+    order = np.random.default_rng(0).permutation(len(X))
+    assert (joint.predict(X.iloc[order]) == decision[order]).all()
+    assert (joint.predict(X[X.columns[::-1]]) == decision).all()
+    assert (
+        joint.predict(X.assign(more=1.0, **{"job": X["job"].astype("category")})) == decision
+    ).all()
+    polars = pl.DataFrame({name: X[name].tolist() for name in X})
+    assert (joint.predict(polars) == decision).all()
+    apart = polars.select("sex", "race")
+    assert (joint.predict(polars, sensitive_features=apart) == decision).all()
+
+
+class Wrapped(ClassifierMixin, BaseEstimator):
+    """As a wrapper of another library: no names, no number of columns, classes as a list."""
+
+    def __init__(self, seen=("x1", "x2")):
+        self.seen = seen
+
+    def fit(self, X, y):
+        self._model = LogisticRegression().fit(X[list(self.seen)], y)
+        self.classes_ = self._model.classes_
+        return self
+
+    def predict_proba(self, X):
+        return self._model.predict_proba(X[list(self.seen)])
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Wrapped(),
+        HistGradientBoostingClassifier(max_iter=10),
+        CalibratedClassifierCV(HistGradientBoostingClassifier(max_iter=10), cv=2),
+        SVC(),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+@pytest.mark.filterwarnings("ignore:The probabilities are not calibrated")
+def test_what_gives_probabilities_is_taken_and_else_is_not(model):
+    X, y = TRAIN
+    model = clone(model).fit(X[["x1", "x2"]], y)
+    policy = pf.JointThresholds(model, {"sex": 0.02})
+    if isinstance(model, SVC):
+        with pytest.raises(TypeError, match=r"with predict_proba, got SVC\. \[not-a-classifier\]"):
+            policy.fit(*CHOOSE)
+        return
+    policy.fit(*CHOOSE)
+    assert policy.rates_["after"].max() < 0.021
+    frozen = pf.JointThresholds(FrozenEstimator(model), {"sex": 0.02}).fit(*CHOOSE)
+    pd.testing.assert_frame_equal(frozen.rates_, policy.rates_)
+    by_group = pf.GroupThresholds(model, "sex").fit(*CHOOSE)
+    chance = by_group.predict_proba(CHOOSE[0])[:, 1]
+    for outcome in ("yes", "no"):
+        there = CHOOSE[1] == outcome
+        assert (
+            np.ptp(pd.Series(chance[there]).groupby(CHOOSE[0]["sex"].to_numpy()[there]).mean())
+            < 1e-9
+        )
+
+
+def test_one_attribute_that_is_given_apart_needs_no_name(scored):
+    X, y = CHOOSE
+    named = pf.GroupThresholds(scored, ("sex", "race")).fit(X, y)
+    apart = pf.GroupThresholds(scored).fit(X, y, sensitive_features=X[["sex", "race"]])
+    pd.testing.assert_frame_equal(named.thresholds_, apart.thresholds_)
+    assert "'sex x race'" in apart.describe()
+    decision = apart.predict(X, sensitive_features=X[["sex", "race"]].to_numpy())
+    assert (decision == named.predict(X)).all()
+    with pytest.raises(ValueError, match="needs an attribute"):
+        pf.GroupThresholds(scored).fit(X, y)
+    one = pf.GroupThresholds(scored, criterion=None).fit(X, y)
+    assert not one.needs_sensitive
+    assert recall_score(y, one.predict(X), pos_label="yes") > 0.5
+
+
+def test_weights_are_repeated_rows(scored):
+    X, y = CHOOSE
+    times = np.random.default_rng(0).integers(1, 4, len(y))
+    at = np.repeat(np.arange(len(y)), times)
+    weighted = pf.JointThresholds(scored, LIMITS).fit(X, y, sample_weight=times)
+    repeated = pf.JointThresholds(scored, LIMITS).fit(X.iloc[at].reset_index(drop=True), y[at])
+    np.testing.assert_allclose(
+        weighted.rates_.select_dtypes("number"), repeated.rates_.select_dtypes("number"), atol=1e-4
+    )
+    np.testing.assert_allclose(
+        weighted.thresholds_["threshold"], repeated.thresholds_["threshold"], atol=2e-3
+    )
+
+
+def test_the_report_has_the_decisions(joint):
+    X, y = TEST
+    report = joint.fairness_report(X, y, n_boot=20)
+    found = report.set_index(["attribute", "group", "metric"])["value"]
+    decision = joint.predict(X) == "yes"
+    for name in ("sex", "race"):
+        expected = tpr_sd(y == "yes", decision, sensitive_features=X[name])
+        assert found[name, "all", "tpr_sd"] == pytest.approx(expected)
+    assert report.attrs["positive"] == "yes"
+    assert set(report["clusters"]) == {"seen"}
+    assert "counterfactual_gap" not in set(report["metric"])
+    apart = joint.fairness_report(X, y, n_boot=0, sensitive_features=X[["sex", "race"]])
+    assert apart["value"].equals(report["value"])
+    one = joint.fairness_report(X, y, attributes="job", n_boot=0)
+    assert set(one["attribute"]) == {"all", "job"}
+    assert "sex" in str(report.summary())
+    assert "JointThresholds" in joint._html_repr()
+
+
+def test_pickle_keeps_a_policy_and_save_says_so(joint, tmp_path):
+    X = TEST[0]
+    again = pickle.loads(pickle.dumps(joint))
+    assert (again.predict(X) == joint.predict(X)).all()
+    joblib.dump(joint, tmp_path / "policy.joblib")
+    assert (joblib.load(tmp_path / "policy.joblib").predict(X) == joint.predict(X)).all()
+    by_group = pf.GroupThresholds(joint.estimator, "sex").fit(*CHOOSE)
+    for policy in (joint, by_group):
+        with pytest.raises(ValueError, match=r"Pipeline is not one of ours?.*joblib\.dump"):
+            policy.save(tmp_path / "policy.pyfairme")
+    assert not (tmp_path / "policy.pyfairme").exists()
+
+
+def test_bad_input_is_refused(scored, joint):
+    X, y = CHOOSE
+    policy = pf.JointThresholds(scored, LIMITS)
+    with pytest.raises(ValueError, match=r"effects='fixed' chooses among.*Pipeline has one kind"):
+        pf.JointThresholds(scored, LIMITS, effects="fixed").fit(X, y)
+    with pytest.raises(ValueError, match=r"No attribute to limit.*Name attributes"):
+        pf.JointThresholds(scored, 0.02).fit(X, y)
+    blind = LogisticRegression().fit(X[["x1"]], y)
+    with pytest.raises(ValueError, match="need the sensitive column 'sex' of every row"):
+        pf.JointThresholds(blind, LIMITS).fit(X.drop(columns="sex"), y)
+    with pytest.raises(ValueError, match=r"covariate column 'sex' is not in the frame"):
+        policy.fit(X.drop(columns="sex"), y, sensitive_features=X[["sex", "race"]])
+    with pytest.raises(ValueError, match="X has 4000 rows, sensitive_features has 3"):
+        policy.fit(X, y, sensitive_features=["f", "m", "f"])
+    with pytest.raises(TypeError, match=r"sensitive_features must be a frame.*got 'sex'"):
+        policy.fit(X, y, sensitive_features="sex")
+    with pytest.raises(TypeError, match=r"one or two dimensions.*\(2, 1, 1\)"):
+        policy.fit(X, y, sensitive_features=np.zeros((2, 1, 1)))
+    with pytest.raises(ValueError, match="y holds 'maybe', which is none of the classifier's"):
+        policy.fit(X, np.where(np.arange(len(y)) == 3, "maybe", y))
+    with pytest.raises(ValueError, match="X has 4000 rows, y has 2"):
+        policy.fit(X, ["yes", "no"])
+    three = LogisticRegression().fit(X[["x1"]], X["job"])
+    with pytest.raises(ValueError, match="two classes, and the classifier has 3"):
+        pf.JointThresholds(three, LIMITS).fit(X, y)
+    with pytest.raises(TypeError, match="got LinearRegression"):
+        pf.JointThresholds(LinearRegression(), LIMITS).fit(X, y)
+    with pytest.raises(TypeError, match="got the class LogisticRegression"):
+        pf.JointThresholds(LogisticRegression, LIMITS).fit(X, y)
+    with pytest.raises(NotFittedError):
+        pf.JointThresholds(scored, LIMITS).predict(X)
+    with pytest.raises(ValueError, match="not among the rows the thresholds were chosen on"):
+        joint.predict(X, sensitive_features=X[["sex", "race"]].assign(race="u"))
+    with pytest.raises(ValueError, match="0 sample"):
+        joint.predict(X[:0])
+    with pytest.raises(ValueError, match=r"reads 'sex', so that sensitive='inferred'"):
+        pf.JointThresholds(scored, LIMITS, sensitive="inferred").fit(X, y)
+
+
+class Odd(Wrapped):
+    def predict_proba(self, X):
+        return 2 * super().predict_proba(X)
+
+
+class OneColumn(Wrapped):
+    def predict_proba(self, X):
+        return super().predict_proba(X)[:, 1]
+
+
+def test_odd_probabilities_are_refused():
+    X, y = TRAIN
+    with pytest.raises(ValueError, match=r"probabilities from 0 to 1, got values from"):
+        pf.JointThresholds(Odd().fit(X, y), LIMITS).fit(*CHOOSE)
+    with pytest.raises(ValueError, match=r"two columns for 4000 rows, got an array of shape"):
+        pf.JointThresholds(OneColumn().fit(X, y), LIMITS).fit(*CHOOSE)
