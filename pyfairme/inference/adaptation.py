@@ -61,7 +61,6 @@ RARE = 0.05  # draws of the hyper-parameters whose candidates may do as they lik
 FEW, HARDLY_ANY = 0.1, 0.05  # effective share of the candidates in the worst of the others
 WORK = 4e9  # products one call may take: fewer distinct draws of the scales for many slopes
 FEWEST = 20
-FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
 PENALTY_STEPS = 500
 PENALTY_RATE = 0.05
 
@@ -127,7 +126,7 @@ def adapt(
         report(Progress("posterior", member, fit.centre.shape[0]))
         network = jax.tree.map(lambda leaf, m=member: leaf[m], fit.network)
         draws = {name: value[member] for name, value in fit.draws.items()}
-        key = jax.random.fold_in(jax.random.key(seed, impl=FAST_KEYS), member)
+        key = jax.random.fold_in(jax.random.key(seed), member)
         keys = jax.random.split(key, distinct)
         chosen = {name: value[index] for name, value in draws.items()}
         middle = typical(LinearPredictor(fit.spec).hypers, draws)
@@ -294,7 +293,7 @@ def _grown(fit: Fit, position: int, clusters: int, fresh: np.ndarray, k: np.ndar
     factor = fit.spec.factors[position]
     grown = replace(factor, clusters=factor.clusters + clusters)
     own = replace(factor, clusters=clusters)
-    named = jax.vmap(jax.vmap(lambda effects: by_term(own, effects)))(fresh)
+    named = by_term(own, fresh)
     draws = dict(fit.draws)
     for name, value in named.items():
         draws[name] = np.concatenate([draws[name], np.asarray(value)], axis=2)

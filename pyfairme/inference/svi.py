@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, NamedTuple
 
 import jax
@@ -27,11 +26,6 @@ from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.training_rows import HeldTable, TakenTable
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
-# For the noise of the guide of one member. Under vmap these keys are weak (every member would draw
-# from the first one's stream), and for many numbers at a time they are slow: 3 ms instead of 0.5
-# for 50,000 on a CPU. Ensembles and models of many latents have default keys.
-TRAINING_KEYS = "unsafe_rbg"
-MANY_LATENTS = 10_000
 FEW_ROWS = 1024
 FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
@@ -190,7 +184,7 @@ def fit_members(
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
     ]
     report(Progress("compiling", 0, 1, "once for each shape of table"))
-    state = table.start(start_key(own, seeds), objective)
+    state = table.start(_start_key(seeds), objective)
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
         state = state._replace(params=_placed(machine, filled, state.params, len(seeds)))
@@ -242,12 +236,10 @@ def _on_device(machine: Engine, training: Batch, placed: DeviceRows) -> HeldTabl
     return TakenTable(machine, training, pad(empty._replace(**outcomes), filled), placed)
 
 
-def start_key(spec: ModelSpec, seeds: Sequence[int]) -> Array:
+def _start_key(seeds: Sequence[int]) -> Array:
     """Return the seed's key; of several seeds, one key per member."""
-    if len(seeds) > 1:
-        return jnp.stack([jax.random.key(seed) for seed in seeds])
-    size = sum(prod(latent.shape) for latent in spec.latents)
-    return jax.random.key(seeds[0], impl=TRAINING_KEYS if size < MANY_LATENTS else None)
+    keys = [jax.random.key(seed) for seed in seeds]
+    return jnp.stack(keys) if len(keys) > 1 else keys[0]
 
 
 @dataclass

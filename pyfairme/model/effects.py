@@ -24,6 +24,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Float, Int
@@ -171,11 +172,13 @@ def _sample_correlated(
     return drawn
 
 
-def slope_columns(factor: RandomEffects, r: Float[Array, "n q"]) -> Float[Array, "n _"]:
+def slope_columns(
+    factor: RandomEffects, r: Float[Array | np.ndarray, "n q"]
+) -> Float[Array | np.ndarray, "n _"]:
     """Return the columns that carry the factor's slopes."""
     if factor.hidden or factor.slopes == tuple(range(r.shape[1])):
         return r
-    return r[:, jnp.array(factor.slopes)]
+    return r[:, np.array(factor.slopes)]
 
 
 def by_cluster(

@@ -27,7 +27,7 @@ import pyfairme as pf
 from pyfairme.data import Design, Schema
 from pyfairme.estimators import estimator_keywords
 from pyfairme.inference.compiled_steps import Pace, engine
-from pyfairme.inference.svi import bucket, pad, start_key
+from pyfairme.inference.svi import bucket, pad
 from pyfairme.model.likelihoods import Bernoulli
 from pyfairme.model.program import Totals
 
@@ -70,7 +70,7 @@ def prepare(rows, clusters, adversary):
     table = jax.tree.map(jax.numpy.asarray, pad(batch, bucket(rows)))
     index = np.random.default_rng(1).integers(0, rows, (STEPS, BATCH)).astype(np.int32)
     pace = Pace(1e-3, 1e6, 0.2)
-    state = machine.init(start_key(spec, (0,)), table, objective)
+    state = machine.init(jax.random.key(0), table, objective)
     inputs = (index, table, objective, totals, pace)
     space = machine.run.lower(state, *inputs).compile().memory_analysis()
     held = sum(a.nbytes for a in jax.tree.leaves((state.params, state.adam)))

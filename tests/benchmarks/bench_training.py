@@ -73,7 +73,7 @@ def start(machine, table, objective, rows):
     """Compile the start and one chunk, and return a function that trains one more chunk."""
     index = np.random.default_rng(0).integers(0, rows, (STEPS, BATCH)).astype(np.int32)
     pace, totals = Pace(1e-3, 1e6, 0.2), Totals(float(rows), float(BATCH))
-    state = machine.init(jax.random.key(0, impl="unsafe_rbg"), table, objective)
+    state = machine.init(jax.random.key(0), table, objective)
 
     def chunk() -> float:
         nonlocal state

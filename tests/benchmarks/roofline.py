@@ -70,7 +70,7 @@ def main() -> None:
         machine, table, objective, _ = prepare(frame, y, schema, keywords)
         chunk = start(machine, table, objective, len(y))
         seconds = min(chunk() for _ in range(ROUNDS)) / STEPS
-        state = machine.init(jax.random.key(0, impl="unsafe_rbg"), table, objective)
+        state = machine.init(jax.random.key(0), table, objective)
         index = np.zeros((1, BATCH), np.int32)
         totals, pace = Totals(float(len(y)), float(BATCH)), Pace(1e-3, 1e6, 0.2)
         lowered = machine.run.lower(state, index, table, objective, totals, pace)

@@ -15,7 +15,6 @@ Andrieu & Roberts 2009) whose weights do not degenerate with the number of clust
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -54,7 +53,6 @@ NUMBERS = 4e6  # numbers of rows held at once
 TOGETHER = 3e4  # numbers of rows that are worked on at once
 LARGEST = 2e7  # effects in all proposals together
 DF = 5
-FAST_KEYS = "unsafe_rbg"  # compiles fast; keys are never under vmap here
 MOST_BROKEN = 0.5  # share of proposals with a finite weight, below which the algebra broke down
 BROKEN = "most draws of the block guide have no finite weight [block-broke-down]"
 PILOTS = 200
@@ -143,7 +141,7 @@ def weigh(fitted: BlockFit, draws: int, seed: int) -> Weighed:
     else:
         dense, local = found.dense[chosen], found.local[chosen]
         cluster_k = smooth(found.judged[np.unique(chosen)].T)[1]  # where the posterior is
-    every = jax.vmap(partial(part, layout.effects))(jnp.asarray(dense), jnp.asarray(local))
+    every = part(layout.effects, dense, local)
     every |= evidence.hyper_parameters(found.free[chosen])
     order = generator.permutation(draws)
     kept = {name: np.asarray(value)[order] for name, value in every.items()}
@@ -309,7 +307,7 @@ class _Within:
         self, some: Together, dense: np.ndarray, seed: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return u, the log of the clusters' integrals, and log weights of judged clusters."""
-        key = jax.random.fold_in(jax.random.key(seed[0], impl=FAST_KEYS), seed[1])
+        key = jax.random.fold_in(jax.random.key(seed[0]), seed[1])
         tilt = jnp.asarray(self.fitted.evidence.pull[1], jnp.float32)
         parts = []
         for first in range(0, len(dense), self.count):

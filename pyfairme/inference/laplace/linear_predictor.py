@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import block_diag
 from jaxtyping import Array, Float, Int
 
@@ -21,6 +22,7 @@ from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import LAST_LAYER, ModelSpec
 
 FEW_CLUSTERS = 64  # up to which products of matrices are faster than gathers and scatters
+Either = Array | np.ndarray
 HUGE = 1e20  # stands for what is not finite, so that 0 times it is 0
 
 
@@ -91,13 +93,14 @@ class DesignRows(NamedTuple):
     weight: Float[Array, " n"]
 
 
-def terms(factor: RandomEffects, batch: Batch, last: Array) -> Array:
+def terms(factor: RandomEffects, batch: Batch, last: Either) -> Any:
     """Return what multiplies a cluster's effects: (n, d)."""
-    found = [jnp.ones((batch.x.shape[0], 1))] if factor.intercept else []
-    if factor.terms:
-        own = last if factor.hidden else jnp.asarray(batch.slopes)
-        found.append(slope_columns(factor, own))
-    return jnp.concatenate(found, axis=1)
+    own: Any = last if factor.hidden else batch.slopes
+    own = slope_columns(factor, own) if factor.terms else own[:, :0]
+    space = own.__array_namespace__()
+    return space.concatenate(
+        [space.ones((len(own), int(factor.intercept)), own.dtype), own], axis=1
+    )
 
 
 def link(rows: DesignRows, dense: Array, local: Array) -> Array:
@@ -176,41 +179,50 @@ def cluster_scale(factor: RandomEffects, hypers: Mapping[str, Array]) -> Array:
     return jnp.einsum("kab,kl->akbl", tril, jnp.eye(factor.outputs)).reshape(size, size)
 
 
-def part(layout: LinearPredictor, dense: Array, local: Array) -> dict[str, Array]:
-    """Name the latents in D (M,) and u (G, a)."""
-    found, at = {}, 0
+def part(layout: LinearPredictor, dense: Either, local: Either) -> dict[str, Any]:
+    """Name the latents in D (..., M) and u (..., G, a); arrays of NumPy stay such, as in `join`."""
+    found, at, draws = {}, 0, dense.shape[:-1]
     if layout.layer:
-        numbers = dense[: layout.layer * layout.outputs].reshape(layout.layer, layout.outputs)
         at = layout.layer * layout.outputs
-        found = {LAST_LAYER[0]: numbers[:-1], LAST_LAYER[1]: numbers[-1]}
+        numbers = dense[..., :at].reshape(*draws, layout.layer, layout.outputs)
+        found = {LAST_LAYER[0]: numbers[..., :-1, :], LAST_LAYER[1]: numbers[..., -1, :]}
     for factor in layout.others:
         size = factor.clusters * factor.width * factor.outputs
-        found |= by_term(factor, dense[at : at + size].reshape(factor.clusters, -1))
+        own = dense[..., at : at + size].reshape(*draws, factor.clusters, size // factor.clusters)
+        found |= by_term(factor, own)
         at += size
     return found | (by_term(layout.local, local) if layout.local else {})
 
 
-def by_term(factor: RandomEffects, effects: Array) -> dict[str, Array]:
-    """Name the effects (G, a) of a factor."""
-    effects = effects.reshape(factor.clusters, factor.width, factor.outputs)
-    found = {f"{factor.name}_intercept": effects[:, 0]} if factor.intercept else {}
+def by_term(factor: RandomEffects, effects: Either) -> dict[str, Any]:
+    """Name the effects (..., G, a) of a factor."""
+    shape = (*effects.shape[:-2], factor.clusters, factor.width, factor.outputs)
+    effects = effects.reshape(shape)
+    found = {f"{factor.name}_intercept": effects[..., 0, :]} if factor.intercept else {}
     if factor.terms:
-        found[f"{factor.name}_slopes"] = effects[:, int(factor.intercept) :]
+        found[f"{factor.name}_slopes"] = effects[..., int(factor.intercept) :, :]
     return found
 
 
-def join(layout: LinearPredictor, latents: Mapping[str, Array]) -> tuple[Array, Array]:
-    """Return D (M,) and u (G, a) from named latents: the inverse of `part`."""
+def join(layout: LinearPredictor, latents: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Return D (M,) and u (G, a) from named latents: the inverse of `part`.
+
+    Arrays of NumPy are joined by NumPy: JAX would compile each concatenation.
+    """
     pieces = [latents[name].ravel() for name in LAST_LAYER] if layout.layer else []
     pieces += [_effects(factor, latents).ravel() for factor in layout.others]
-    dense = jnp.concatenate([jnp.zeros(0), *pieces])
+    found = [np.zeros(0, np.float32)] if layout.local is None else [_effects(layout.local, latents)]
+    space = (*pieces, *found)[0].__array_namespace__()
+    dense = space.concatenate(pieces) if pieces else space.zeros(0)
     if layout.local is None:
-        return dense, jnp.zeros((1, layout.outputs))
-    return dense, _effects(layout.local, latents).reshape(layout.clusters, -1)
+        return dense, space.zeros((1, layout.outputs))
+    return dense, found[0].reshape(layout.clusters, -1)
 
 
-def _effects(factor: RandomEffects, latents: Mapping[str, Array]) -> Array:
+def _effects(factor: RandomEffects, latents: Mapping[str, Any]) -> Any:
     """Return the effects (G, d, K)."""
-    found = [latents[f"{factor.name}_intercept"][:, None]] if factor.intercept else []
+    found: list[Any] = []
+    if factor.intercept:
+        found = [latents[f"{factor.name}_intercept"][:, None]]
     found += [latents[f"{factor.name}_slopes"]] if factor.terms else []
-    return jnp.concatenate(found, axis=1)
+    return found[0].__array_namespace__().concatenate(found, axis=1)

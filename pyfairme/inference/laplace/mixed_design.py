@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
@@ -32,11 +31,11 @@ def lay_out(
     effects, n = layout.effects, len(batch.weight)
     outputs = effects.outputs
     if effects.layer:
-        shape = (effects.inputs, outputs)
-        network = (*network[:-1], Layer(jnp.zeros(shape), jnp.zeros(outputs)))
+        nothing: Any = np.zeros((effects.inputs, outputs), np.float32)
+        network = (*network[:-1], Layer(nothing, np.zeros_like(nothing[0])))
     x = np.pad(np.asarray(batch.x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
     fixed, hidden = jax.tree.map(lambda value: np.asarray(value)[:n], _layers()(network, x))
-    last = jnp.asarray(hidden[-1] if hidden else batch.x)
+    last = np.asarray(hidden[-1] if hidden else batch.x)
     base = np.asarray(batch.offset, np.float64)[:, None] + np.zeros((n, outputs))
     if not layout.spec.tangent:
         base = base + np.asarray(fixed)

@@ -19,9 +19,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.compiled_steps import guide_draws
 from pyfairme.inference.guides import GuideChoice, guide_of
@@ -48,6 +48,7 @@ from pyfairme.inference.laplace.second_stage import (
 )
 from pyfairme.inference.laplace.tangent_basis import TangentBasis, find_basis
 from pyfairme.model import tangent
+from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import ModelSpec, Objective, plain
 from pyfairme.model.tangent import LINEAR_SD, WEIGHT_SD
 from pyfairme.notices import warn
@@ -84,8 +85,13 @@ class Anchor(NamedTuple):
 def start_of(layout: Layout, first: Mapping[str, Any]) -> np.ndarray:
     """Return where the search for the scales starts: at those of the first stage."""
     own: Any = dict.fromkeys((WEIGHT_SD, LINEAR_SD), START_SD * layout.spec.likelihood.effect_scale)
-    values = {name: jnp.asarray(value) for name, value in {**first, **own}.items()}
-    return np.asarray(to_free(layout.hypers, values), np.float64)
+    values = {latent.name: {**first, **own}[latent.name] for latent in layout.hypers}
+    return np.asarray(_real_numbers(layout.hypers)(values), np.float64)
+
+
+@per_structure()
+def _real_numbers(latents: tuple[Latent, ...]) -> Callable[..., Any]:
+    return jitted(partial(to_free, latents), "once")
 
 
 def check_tangent(spec: ModelSpec, rows: int) -> None:
@@ -135,13 +141,13 @@ def finish_tangent(
     """
     trained = replace(spec, tangent=False)
     layout = Layout(replace(plain(spec), tangent=True), plain(trained), 0)
-    first = guide_of(guide, trained.latents).median(params)
+    first = jax.tree.map(np.asarray, dict(guide_of(guide, trained.latents).median(params)))
     pull = None
     if penalised(objective):
         pull = pull_on_effects(trained, guide, params, batch, objective, seed, batch_size)
         if pull is None:
             effects = join(layout.effects, first)
-            pull = jax.tree.map(jnp.zeros_like, effects)
+            pull = jax.tree.map(np.zeros_like, effects)
     scaled, bare = second_stage_inputs(batch, objective)
     draws = number_of_draws(spec, most)
     try:
@@ -219,7 +225,7 @@ def draw_tangent(
         Told of each of the `PARTS` as it begins.
     """
     begin(1)
-    batch = jax.tree.map(jnp.asarray, batch)
+    batch = jax.tree.map(np.asarray, batch)
     basis = find_basis(network, batch.x, seed) if layout.spec.hidden else _nothing(layout, batch)
     layout = layout._replace(directions=basis.weights.shape[0])
     begin(2)
@@ -248,8 +254,7 @@ def draw_tangent(
     if anchor is not None:
         dense, local = _moved(layout, dense, local, found.mode.gaussian, anchor)
     r, m = layout.directions, layout.directions + layout.linear
-    every = jax.vmap(partial(part, layout.effects))(jnp.asarray(dense[:, m:]), jnp.asarray(local))
-    every = {name: np.asarray(value) for name, value in every.items()}
+    every = {name: np.asarray(v) for name, v in part(layout.effects, dense[:, m:], local).items()}
     every[tangent.LINEAR] = dense[:, r:m].reshape(draws, -1, layout.spec.likelihood.outputs)
     if r:
         every[tangent.WEIGHTS] = _weights(basis, dense[:, :r], values[WEIGHT_SD], generator)
