@@ -35,6 +35,14 @@ from pyfairme.estimators.table_inputs import check_length
 from pyfairme.estimators.table_predictions import means_of_encoded, table_query
 from pyfairme.inference import predictions
 from pyfairme.metrics import classification_report_frame, regression_report_frame
+from pyfairme.metrics.array_inputs import as_clusters
+from pyfairme.metrics.constant_baseline import (
+    AGAINST_CONSTANT,
+    BY_DECISION,
+    FEWEST_DECISIONS,
+    against_constant,
+    alike_note,
+)
 from pyfairme.metrics.metric import ChosenMetrics, chosen_metrics
 from pyfairme.metrics.names import ALL, apart, join_names
 from pyfairme.metrics.report_notes import joined
@@ -48,11 +56,6 @@ if TYPE_CHECKING:
 
 BLOCKS = ("seen", "unseen")
 NOT_OF_ROWS = ("classes", "seed", "chosen")
-FEWEST_DECISIONS = 10  # of which one is the same for all by no chance
-BY_DECISION = {  # disparities that compare decisions
-    "demographic_parity", "demographic_parity_difference", "equalized_odds_difference",
-    "fpr_sd", "fpr_sd_corrected", "tpr_sd", "tpr_sd_corrected",
-}  # fmt: skip
 COLUMNS = (
     "effects", "clusters", "attribute", "group", "class", "metric", "value", "low", "high",
     "null", "null_low", "null_high", "n", "note",
@@ -72,8 +75,10 @@ class EvaluatedRows:
     bootstrap; ``weight`` (n,) how much each row counts, None: alike. ``alone`` (n,) marks rows
     that lack a cluster, or one of several; None: no row. ``covered`` and ``width`` (n,) say, for
     the effects whose prediction intervals or sets are judged, whether a row's holds its outcome,
-    and how wide it is, or how many classes it has. ``left_out`` (n,) marks by attribute the rows
-    that its groups are compared without, ``chosen`` says what was left out or put together.
+    and how wide it is, or how many classes it has. ``base`` is what a constant would predict, the
+    training rows' base rate or mean, shaped like a prediction; None: not known. ``left_out`` (n,)
+    marks by attribute the rows that its groups are compared without, ``chosen`` says what was left
+    out or put together.
     """
 
     y: np.ndarray
@@ -90,6 +95,7 @@ class EvaluatedRows:
     alone: np.ndarray | None = None
     covered: dict[str, np.ndarray] = field(default_factory=dict)
     width: dict[str, np.ndarray] = field(default_factory=dict)
+    base: np.ndarray | None = None
     left_out: dict[str, np.ndarray] = field(default_factory=dict)
     chosen: dict[str, ChosenLevels] = field(default_factory=dict)
 
@@ -166,7 +172,19 @@ def collect(
         alone=np.logical_or.reduce(gaps) if gaps else np.zeros(len(frame), bool),
         covered=covered,
         width=width,
+        base=_base(estimator, classes, len(frame)),
     )
+
+
+def _base(estimator: FairMixedEffects, classes: tuple[Any, ...], rows: int) -> np.ndarray | None:
+    """Return what a constant would predict for each row; None where the file does not say."""
+    record = getattr(estimator, "_record", None)
+    base = None if record is None else record.base
+    if base is None or (classes and len(base) != len(classes)):
+        return None
+    if len(classes) > 2:
+        return np.tile(np.asarray(base), (rows, 1))
+    return np.full(rows, base[-1])
 
 
 def _predict(
@@ -364,6 +382,7 @@ def report(
                 part = _said(_one(one, effects, rows, groups, options, left), words)
                 if said := _constant_note(one, effects, rows, label):
                     part = _with_note(part, said)
+                part = _beside_constant(part, one, effects, rows)
                 part.insert(0, "effects", effects)
                 part.insert(1, "clusters", name)
                 part.insert(4, "class", label)
@@ -387,23 +406,39 @@ def _warn_of_constant_decisions(judged: EvaluatedRows) -> None:
         if len(judged.classes) == 2:
             cure = "try threshold='balanced_accuracy', or a number among the probabilities"
         warn(
-            f"Every one of the {len(judged.y)} rows is decided {label}: equal rates of the groups "
-            f"are then no sign of fairness. To tell rows apart, {cure}. [constant-decision]",
+            f"Every one of the {len(judged.y):,} rows is decided {label}: equal rates of the "
+            f"groups are then no sign of fairness. To tell rows apart, {cure}. [constant-decision]",
             FairnessWarning,
         )
 
 
 def _constant_note(judged: EvaluatedRows, effects: str, rows: np.ndarray, label: object) -> str:
-    """Return what to say of disparities where all rows of a block are decided alike, or ""."""
-    if not judged.decision or rows.sum() < FEWEST_DECISIONS:
+    """Return what to say of disparities where (nearly) all rows of a block are decided alike."""
+    if not judged.decision:
         return ""
-    decided = np.unique(judged.decision[effects][rows])
-    if len(decided) > 1:
-        return ""
-    what = judged.classes[int(decided[0])] if len(judged.classes) == 2 else label
-    if len(judged.classes) > 2 and not decided[0]:
-        what = f"another class than {label}"
-    return f"decides {what} for every row: no sign of fairness"
+    two = len(judged.classes) == 2
+    other = judged.classes[0] if two else f"another class than {label}"
+    return alike_note(judged.decision[effects][rows] == 1, other, label)
+
+
+def _beside_constant(
+    part: pd.DataFrame, judged: EvaluatedRows, effects: str, rows: np.ndarray
+) -> pd.DataFrame:
+    """Note on a block's log loss, or RMSE, where it is not below a constant's."""
+    lines = part["metric"].isin(AGAINST_CONSTANT) & (part["attribute"] == ALL)
+    if not lines.to_numpy().any():
+        return part
+    found = against_constant(
+        judged.y[rows],
+        judged.prediction[effects][rows],
+        None if judged.base is None else judged.base[rows],
+        None if judged.weight is None else judged.weight[rows],
+        as_clusters(judged.units(rows)),
+        classes=bool(judged.classes),
+    )
+    if found.note:
+        part.loc[lines, "note"] = [joined(found.note, note) for note in part.loc[lines, "note"]]
+    return part
 
 
 def _said(part: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
@@ -433,6 +468,7 @@ def _against_the_rest(judged: EvaluatedRows) -> Iterable[tuple[Any, EvaluatedRow
                 y=(judged.y == code).astype(int),
                 prediction={e: p[:, code] for e, p in judged.prediction.items()},
                 decision={e: (d == code).astype(int) for e, d in judged.decision.items()},
+                base=None if judged.base is None else judged.base[:, code],
                 gap={e: {a: g[:, code] for a, g in gaps.items()} for e, gaps in judged.gap.items()},
                 covered={},  # a set is of all classes: it has lines of its own
                 width={},

@@ -131,7 +131,9 @@ def _prepared(estimator: FairMixedEffects, asked: ReadRows) -> _Prepared:
     kept = keep_placed(params, GivenRows(frame, values, weight, groups))
     by_class = estimator._weights_of_classes(kept.y, kept.weight)
     weight = class_weights.times(by_class, kept.y, kept.weight)
-    frame, y, weight, groups = table_inputs.of_some_weight(kept._replace(weight=weight))
+    counted = table_inputs.counted_rows(weight, len(kept.frame))
+    given_weight = None if kept.weight is None else kept.weight[counted]
+    frame, y, weight, groups = kept._replace(weight=weight).some(counted)
     del kept
     # a refit that fails must not leave half of each model
     learned = warm_start_state.taken(estimator)
@@ -188,8 +190,9 @@ def _prepared(estimator: FairMixedEffects, asked: ReadRows) -> _Prepared:
     estimator.guide_ = guide if isinstance(guide, str) else object_name(guide)
     together = None if groups is None else groups[apart]
     record = training_record.record_of(
-        estimator.design_, own, training, len(apart), given, groups, apart
-    )
+        estimator.design_, own, training, len(apart), given, groups, apart,
+        base=_base(y[rows], encoded[rows], given_weight, rows, strata),
+    )  # fmt: skip
     if spec.tangent or (spec.latents and guide_of(guide, spec.latents).second_stage):
         training = held(training)  # that stage looks at all rows at once
         validation = None if validation is None else held(validation)
@@ -209,6 +212,21 @@ def _prepared(estimator: FairMixedEffects, asked: ReadRows) -> _Prepared:
         input_sd,
         slope_means,
     )
+
+
+def _base(
+    y: np.ndarray,
+    codes: np.ndarray,
+    weight: np.ndarray | None,
+    rows: np.ndarray,
+    strata: np.ndarray | None,
+) -> tuple[float, ...]:
+    """Return what a constant predicts: shares of the classes, or the mean, of training rows."""
+    own = None if weight is None else weight[rows]
+    if strata is None:
+        return (float(np.average(np.asarray(y, np.float64), weights=own)),)
+    shares = np.bincount(codes, own)
+    return tuple((shares / shares.sum()).tolist())
 
 
 def _is_large(design: Design, rows: int) -> bool:

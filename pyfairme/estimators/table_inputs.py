@@ -20,7 +20,6 @@ from pyfairme.data.one_per_row import one_per_row, refuse_lossy
 from pyfairme.data.parquet_rows import is_parquet
 from pyfairme.data.standardising import check_offset
 from pyfairme.estimators.estimator_keywords import as_tuple
-from pyfairme.estimators.given_rows import GivenRows
 from pyfairme.estimators.number_checks import SINGLE
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import DataWarning, shown, warn
@@ -245,11 +244,6 @@ def counted_rows(weight: np.ndarray | None, rows: int) -> np.ndarray:
             "a positive class_weight). [no-weight]"
         )
     return there
-
-
-def of_some_weight(given: GivenRows) -> GivenRows:
-    """Return the rows that weigh something."""
-    return given.some(counted_rows(given.weight, len(given.frame)))
 
 
 def offsets(frame: pd.DataFrame, column: str | None) -> np.ndarray:

@@ -51,6 +51,9 @@ class TrainingRecord:
         Rows kept for the history, early stopping and the threshold.
     left_out
         Rows without a cluster or of weight 0.
+    base
+        What a constant would predict: the shares of the classes among the training rows, or the
+        mean of a real target.
     groups, groups_held_out
         How many groups of rows that belong together there were, and were held out; None: none were
         given.
@@ -68,6 +71,7 @@ class TrainingRecord:
     factors: tuple[FactorSizes, ...] = ()
     gaps: tuple[tuple[str, int], ...] = ()
     warnings: tuple[str, ...] = ()
+    base: tuple[float, ...] | None = None
     groups: int | None = None
     groups_held_out: int | None = None
 
@@ -80,6 +84,7 @@ def record_of(
     given: int,
     groups: np.ndarray | None = None,
     apart: np.ndarray | None = None,
+    base: tuple[float, ...] | None = None,
 ) -> TrainingRecord:
     """Return the record of a fit.
 
@@ -93,6 +98,8 @@ def record_of(
         Number of validation rows.
     given
         Number of rows that `fit` was called with.
+    base
+        As of the record.
     groups, apart
         Numbers (n,) that rows which belong together share, or None, and which rows are held out.
     """
@@ -111,6 +118,7 @@ def record_of(
         left_out=given - rows - held_out,
         factors=tuple(factors),
         gaps=tuple((name, n) for name, n in gaps if n),
+        base=base,
         groups=None if groups is None else len(np.unique(groups)),
         groups_held_out=None if groups is None else len(np.unique(groups[apart])),
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from pyfairme.metrics.constant_baseline import FEW_DECISIONS, NO_BETTER
 from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.metrics.report_notes import SMALL
@@ -21,7 +22,6 @@ CURE = (
     "Read the interval rather than the rate; judge more rows, or put levels together (merge=) or "
     "leave them out (exclude=)."
 )
-FEW_DECISIONS = 0.01  # share of the rows
 NOTHING_LEARNT = {  # the level that an interval must lie above
     "auroc": (0.5, "these rows do not show that it tells the classes apart"),
     "r2": (0.0, "these rows do not show that it predicts better than their mean"),
@@ -76,6 +76,23 @@ def no_skill(lines: pd.DataFrame) -> Iterator[Finding]:
                 yield Finding("accuracy", f"{said}: {text}, and equal rates of a model that "
                               "predicts nothing are no sign of fairness", "warn")  # fmt: skip
                 return
+    yield from _beside_constant(lines)
+
+
+def _beside_constant(lines: pd.DataFrame) -> Iterator[Finding]:
+    """Say where a loss is not below that of a constant, though rows are told apart."""
+    own = lines.loc[(lines["attribute"] == ALL) & lines["note"].str.contains(NO_BETTER)]
+    for note in dict.fromkeys(own["note"]):
+        said = next(part for part in str(note).split("; ") if part.startswith(NO_BETTER))
+        text = said.removeprefix(f"{NO_BETTER}: ")
+        what = "probabilities" if text.startswith("log loss") else "predictions"
+        yield Finding(
+            "accuracy",
+            f"{text}: these rows do not show that {what} are better than one constant for all "
+            "rows. Decisions may still order rows; do not read the numbers as they stand",
+            "warn",
+        )
+        return
 
 
 def chosen_groups(spread: pd.DataFrame) -> Iterator[Finding]:

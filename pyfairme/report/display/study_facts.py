@@ -12,6 +12,7 @@ from pyfairme.data.columns import label_of
 from pyfairme.metrics.metric import metric_label
 from pyfairme.metrics.names import ALL, listed, listed_name
 from pyfairme.report.display.facts import Amount, Cell, Facts, Fields, Finding, Findings, Grid, Span
+from pyfairme.report.display.report_remarks import constant_decisions, nearly_constant, no_skill
 from pyfairme.report.display.short_number import short_number
 from pyfairme.study.comparison.compare import Comparisons
 from pyfairme.study.crossval.cross_validate import CrossValidation
@@ -47,14 +48,34 @@ def cross_validation_facts(study: CrossValidation, *, compute: bool = True) -> F
         ("clusters", ", ".join(listed(study.seen)) + " seen" if study.seen else "all seen"),
     )
     known = compute or "frame" in vars(study)
+    frame = study.frame if known else None
     found = study.warnings if study.configurations else pd.DataFrame()
     warnings = [
         Finding(str(line["variant"]), f"{line['warning']} ({line['fits']} fits)", "warn")
         for line in found.to_dict("records")
     ]
-    tables = _of_models(study.frame) if known else []
-    parts = (Findings("Warnings", tuple(warnings)), Fields("", items), *tables)
+    tables = [] if frame is None else _of_models(frame)
+    skill = () if frame is None else tuple(_without_skill(frame))
+    parts = (
+        *_to_know(skill),
+        Findings("Warnings", tuple(warnings)),
+        Fields("", items),
+        *tables,
+    )
     return Facts("Cross-validation", "" if known else LATER, parts)
+
+
+def _without_skill(frame: pd.DataFrame) -> Iterator[Finding]:
+    """Say which models' mixed predictions are near chance, or decide (nearly) all rows alike."""
+    kinds = set(frame["effects"])
+    lines: Any = frame.loc[frame["effects"] == ("mixed" if "mixed" in kinds else min(kinds))]
+    cure = "threshold='balanced_accuracy'"
+    for (variant, clusters), mine in lines.groupby(["variant", "clusters"], sort=False):
+        subject = f"{variant}, {clusters} clusters"
+        spread = mine.loc[(mine["attribute"] != ALL) & (mine["group"] == ALL)]
+        alike = (*constant_decisions(spread, cure), *nearly_constant(mine, cure))
+        for one in (*no_skill(mine), *alike):
+            yield Finding(subject, one.text, one.tone)
 
 
 def _of_models(frame: pd.DataFrame) -> Iterator[Grid]:
@@ -160,8 +181,19 @@ def frontier_facts(frontier: Frontier, *, compute: bool = True) -> Facts:
     )
     known = compute or "points" in vars(frontier)
     tables = _points(frontier.points) if known else ()
+    said = tuple(_useless(frontier.points)) if known else ()
     lead = "Accuracy against the worst difference between groups, point by point."
-    return Facts("Frontier", lead if known else LATER, (Fields("", items), *tables))
+    parts = (*_to_know(said), Fields("", items), *tables)
+    return Facts("Frontier", lead if known else LATER, parts)
+
+
+def _useless(points: Any) -> Iterator[Finding]:
+    """Name the points of mixed predictions whose equal groups are no merit."""
+    used = "mixed" if "mixed" in set(points["effects"]) else points["effects"].iloc[0]
+    for line in points.loc[points["effects"] == used].to_dict("records"):
+        if line["useless"]:
+            subject = f"{line['variant']}, {line['clusters']} clusters"
+            yield Finding(subject, str(line["useless"]), "warn")
 
 
 def _points(points: Any) -> Iterator[Grid]:
@@ -224,16 +256,35 @@ def tuning_facts(tuning: Tuning) -> Facts:
         for line in ranked.head(MOST_TRIALS).to_dict("records")
     )  # fmt: skip
     columns = ("trial", *map(metric_label, numbers), "")
+    best_line = done.loc[done["best"]]
+    said = tuple(_beside_constant(best_line.iloc[0].to_dict())) if len(best_line) else ()
     base = tuple((metric_label(k), short_number(float(v))) for k, v in tuning.baseline.items())
     return Facts(
         "Search",
         lead,
         (
+            *_to_know(said),
             Fields("Best keywords", best),
             Fields("The unfair model on the same folds", base),
             Grid("First trials", columns, rows, "All are in .frame; judge() uses untouched rows."),
         ),
     )
+
+
+def _beside_constant(trial: dict[Any, Any]) -> Iterator[Finding]:
+    """Say where the best trial's log loss is not below a constant's."""
+    loss, constant = trial.get("loss", np.nan), trial.get("constant_loss", np.nan)
+    if loss >= constant:  # NaN: an older trial, or a regression
+        yield Finding(
+            "best trial",
+            f"log loss {short_number(float(loss))}, of a constant {short_number(float(constant))}: "
+            "its probabilities are no better than one constant for all rows",
+            "warn",
+        )
+
+
+def _to_know(said: tuple[Finding, ...]) -> tuple[Findings, ...]:
+    return (Findings("To know", said),) if said else ()
 
 
 def cheap_facts(study: Any) -> Facts:

@@ -38,6 +38,7 @@ from pyfairme.study.crossval.checksummed_json import (
 SEPARATOR = "|"  # of the parts of a column's name: "gap|mixed|age_bracket"
 SINGLE = ("y", "cluster", "seen")
 WEIGHT = "weight"  # only where rows have one
+BASE = "base"  # of two classes or a real target, where the fit said it
 ALONE = "alone"
 NESTED = ("prediction", "decision", "gap", "log_density", "sensitive")
 OWN = ("row", "fold")
@@ -73,19 +74,22 @@ def judged_frame(judged: EvaluatedRows, row: np.ndarray, fold: int) -> pd.DataFr
     Returns
     -------
     DataFrame
-        row, fold, y, cluster, seen, alone, and ``<field>|<effects>[|<attribute>][|#<class>]``.
+        row, fold, y, cluster, seen, alone, perhaps weight and base, and
+        ``<field>|<effects>[|<attribute>][|#<class>]``.
     """
     columns: dict[str, Any] = {"row": row, "fold": np.full(len(row), fold, np.int32)}
     columns |= {name: getattr(judged, name) for name in SINGLE}
     if judged.weight is not None:
         columns[WEIGHT] = judged.weight
+    if judged.base is not None and judged.base.ndim == 1:
+        columns[BASE] = judged.base
     columns[ALONE] = np.zeros(len(row), bool) if judged.alone is None else judged.alone
     for field in NESTED:
         columns |= dict(_flat(field, getattr(judged, field)))
     frame = pd.DataFrame(columns)
     text = frame.select_dtypes(exclude=["number", "bool"]).columns
     frame = frame.astype(dict.fromkeys(text, "category"))
-    small = frame.select_dtypes("float64").columns.drop(["y", WEIGHT], errors="ignore")
+    small = frame.select_dtypes("float64").columns.drop(["y", WEIGHT, BASE], errors="ignore")
     return frame.astype(dict.fromkeys(small, np.float32))
 
 
@@ -93,7 +97,7 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Eva
     """Return the rows of `judged_frame` as they were judged."""
     nested: dict[str, Any] = {field: {} for field in NESTED}
     weight = _array(frame[WEIGHT]) if WEIGHT in frame else None
-    for name in frame.columns.drop([*OWN, *SINGLE]).drop([WEIGHT, ALONE], errors="ignore"):
+    for name in frame.columns.drop([*OWN, *SINGLE]).drop([WEIGHT, ALONE, BASE], errors="ignore"):
         *path, last = name.split(SEPARATOR)
         branch = nested
         for step in path:
@@ -106,6 +110,7 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Eva
         seed=seed,
         weight=weight,
         alone=_alone(frame),
+        base=_array(frame[BASE]) if BASE in frame else None,
     )
 
 

@@ -11,13 +11,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pyfairme.metrics.array_inputs import Floats, check_count
+from pyfairme.metrics.array_inputs import Floats, as_clusters, check_count
 from pyfairme.metrics.bootstrap import reweighted
+from pyfairme.metrics.constant_baseline import (
+    AGAINST_CONSTANT,
+    BY_DECISION,
+    AgainstConstant,
+    against_constant,
+    alike_note,
+)
 from pyfairme.metrics.group_sums import PredictedRows, Table, counted, tabulated, totals
 from pyfairme.metrics.metric import ChosenMetrics, Metric, chosen_metrics
 from pyfairme.metrics.null_value import NullValue, permuted_groups, summarise_null
 from pyfairme.metrics.report_lines import NULL_DRAWS, NULL_LEVEL, gather, measured_metrics
-from pyfairme.metrics.report_notes import note
+from pyfairme.metrics.report_notes import joined, note
 from pyfairme.metrics.sampling_noise import Evidence
 from pyfairme.study.evaluation.evaluation_subsets import (
     ALL,
@@ -176,7 +183,7 @@ def _lines(
         return
     tables = [[_tables(some, one) for one in per] for some, per in zip(metrics, rows, strict=True)]
     nulls = _nulls(section, metrics, tables)
-    for (effects, _, label), some, per_seed, null in zip(
+    for (effects, code, label), some, per_seed, null in zip(
         asked, metrics, tables, nulls, strict=True
     ):
         found = [
@@ -186,9 +193,50 @@ def _lines(
         for metric in some:
             ones = [one[metric] for one in found]
             for group, line in _over_seeds(section, metric, ones):
+                if metric.name in AGAINST_CONSTANT and not grouped:
+                    said = _beside_constant(section, runs, effects, code)
+                    line["note"] = joined(said, line["note"])
+                if metric.name in BY_DECISION and grouped and section.task == "classification":
+                    said = _decided_alike(section, runs, effects, code, label)
+                    line["note"] = joined(said, line["note"])
                 yield Line(
                     variant, effects, section.clusters, section.attribute, group, label, **line
                 )
+
+
+def _beside_constant(
+    section: StudySection, runs: list[Pooled], effects: str, code: int | None
+) -> str:
+    """Return what to say where the loss, mean over seeds, is not below a constant's."""
+    found = []
+    for run in runs:
+        judged, at = run.judged, section.rows
+        y = np.asarray(judged.y[at] if code is None else judged.y[at] == code, np.float64)
+        given = judged.prediction[effects][at]
+        base = judged.base
+        if base is not None:
+            base = base[at] if code is None else base[at, code]
+        found.append(
+            against_constant(
+                y,
+                given if code is None else given[:, code],
+                base,
+                None if judged.weight is None else judged.weight[at],
+                as_clusters(judged.units(at)),
+                classes=section.task == "classification",
+            )
+        )
+    means = [float(np.mean(each)) for each in list(zip(*found, strict=True))[1:]]
+    return AgainstConstant(found[0].name, *means).note  # seeds share the rows: so does their error
+
+
+def _decided_alike(
+    section: StudySection, runs: list[Pooled], effects: str, code: int | None, label: object
+) -> str:
+    """Return what to say where (nearly) all rows of every seed are decided alike."""
+    every = np.concatenate([run.judged.decision[effects][section.rows] for run in runs])
+    other = f"another class than {label}" if code is not None else runs[0].judged.classes[0]
+    return alike_note(every == (1 if code is None else code), other, label)
 
 
 def _tables(metrics: list[Metric], rows: PredictedRows) -> dict[Any, Table]:

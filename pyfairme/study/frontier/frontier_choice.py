@@ -13,13 +13,13 @@ from sklearn.base import clone
 from pyfairme.metrics.array_inputs import Floats
 from pyfairme.notices import DataWarning, warn
 from pyfairme.study.frontier.frontier_points import FrontierCurve
+from pyfairme.study.frontier.useless_points import useless
 
 if TYPE_CHECKING:
     from pyfairme.estimators.base import FairMixedEffects
     from pyfairme.study.frontier.frontier_result import Frontier
 
 WALKED = "the figures are of a path, and this estimator's fit starts anew"
-LEAST_SKILL = 1 / 3  # of the unfair point's, below which a point is useless
 ROUNDING = 1e-12  # a cost of exactly the budget is within it
 
 
@@ -91,8 +91,8 @@ def cheapest_fair(
     Returns
     -------
     tuple
-        Label and cost; of equal spreads the cheaper point. One that decides every row alike is
-        taken only where no other penalised point is within the budget.
+        Label and cost; of equal spreads the cheaper point. One that decides (nearly) every row
+        alike is taken only where no other penalised point is within the budget.
 
     Raises
     ------
@@ -133,33 +133,17 @@ def choice_of(
     before: Any = lines.loc[frontier.unfair]
     weight, unfair = frontier.weights[label], label == frontier.unfair
     seeds = frontier.choosing_seeds, frontier.reported_seeds
-    useless = _useless(point, before)
-    if useless:
-        warn(f"The chosen point, fairness_weight {label}, {useless}. [useless-point]", DataWarning)
-    said = [useless] if useless else []
+    reasons = useless(point, before)
+    if reasons:
+        warn(f"The chosen point, fairness_weight {label}, {reasons}. [useless-point]", DataWarning)
+    said = [reasons] if reasons else []
+    if numbers := point.get("against_constant", ""):
+        said.append(f"as numbers its predictions are {numbers}")
     said += _notes(unfair, float(point["cost"]), max_cost, *seeds)
     said += [] if unfair else _worse(float(point["worst_sd"]), float(before["worst_sd"]))
     said += [WALKED] if frontier.path and not unfair else []
     chosen.set_params(fairness_weight=weight)
     return FrontierChoice(label, weight, chosen, cost, point, before, "; ".join(said))
-
-
-def _useless(point: Any, unfair: Any) -> str:
-    """Say that a point hardly tells rows apart, or nothing: equal groups are then no merit.
-
-    It keeps less than a third of the unfair point's skill, or its interval reaches chance.
-    """
-    name, chance = ("auroc", 0.5) if "auroc" in point else ("r2", 0.0)
-    now, before = float(point[name]), float(unfair[name])
-    low = float(point.get(f"{name}_low", np.nan))
-    if not (now - chance < LEAST_SKILL * (before - chance) or low <= chance):  # NaN: not known
-        return ""
-    shown = {"auroc": "AUROC", "r2": "R2"}[name]
-    shown_low = f", from {low:.3f}" if low <= chance else ""
-    return (
-        f"hardly tells rows apart ({shown} {now:.3f}{shown_low}, the unfair point {before:.3f}): "
-        "its spreads are no sign of fairness; give a smaller max_cost or smaller weights"
-    )
 
 
 def _notes(

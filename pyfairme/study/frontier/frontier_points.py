@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.metrics.array_inputs import Floats
+from pyfairme.metrics.constant_baseline import NO_BETTER, share_is_alike
 from pyfairme.metrics.null_value import NullValue
 from pyfairme.metrics.pareto import hypervolume, non_dominated
 from pyfairme.study.comparison.paired_tests import bootstrap_interval
 from pyfairme.study.evaluation.bootstrap_replicates import Line, Replicates
 from pyfairme.study.evaluation.evaluation_subsets import ALL
 from pyfairme.study.frontier.points_table import PointsTable
+from pyfairme.study.frontier.useless_points import useless
 
 
 class Goal(NamedTuple):
@@ -32,6 +34,8 @@ class Goal(NamedTuple):
         Spreads that are reported with them.
     corrected
         The spreads without the noise of small groups.
+    classes
+        Whether there are decisions.
     """
 
     accuracy: str
@@ -39,6 +43,7 @@ class Goal(NamedTuple):
     spreads: tuple[str, ...]
     beside_spreads: tuple[str, ...] = ()
     corrected: tuple[str, ...] = ()
+    classes: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -52,6 +57,7 @@ GOALS: Mapping[str, Goal] = {
         ("auroc",),
         ("tpr_sd", "fpr_sd"),
         corrected=("tpr_sd_corrected", "fpr_sd_corrected"),
+        classes=True,
     ),
     # R² is linear in the MSE: .01 of it is an error of 1 % of the target's variance. The spread of
     # the mean residual, not of the MSE, which mixes noise with unfairness.
@@ -80,6 +86,10 @@ class Point(NamedTuple):
         Largest of the goal's spreads over the attributes; corrected None where there is none.
     worst_of
         Metric and attribute of the largest.
+    selected
+        Share of positive decisions, of two classes; NaN where it is not known.
+    against_constant
+        What to say where its loss is not below a constant's, or "".
     """
 
     overall: Mapping[str, Quantity]
@@ -87,12 +97,16 @@ class Point(NamedTuple):
     worst: Quantity
     worst_corrected: Quantity | None
     worst_of: tuple[str, str]
+    selected: float = np.nan
+    against_constant: str = ""
 
     def decides_alike(self) -> bool:
-        """Tell whether every row gets the same decision: no spread, and no row told from another.
+        """Tell whether (nearly) every row gets the same decision: no spread can be seen then.
 
-        Balanced accuracy is then .5 to the last bit, as all rates are 0 or 1.
+        Where all do, balanced accuracy is .5 to the last bit, as all rates are 0 or 1.
         """
+        if share_is_alike(self.selected):
+            return True
         rate = self.overall.get("balanced_accuracy")
         return rate is not None and rate.value == 0.5 and self.worst.value == 0.0
 
@@ -146,7 +160,8 @@ def curves(
     chosen = _attributes(replicates, attributes)
     lines: dict[tuple[str, str], dict[str, dict[tuple[str, str], list[Line]]]] = {}
     for line in replicates.lines:
-        if line.metric.scope != "group" and line.attribute in (ALL, *chosen):
+        of_groups = line.metric.scope == "group" and line.metric.name != "selection_rate"
+        if not of_groups and line.attribute in (ALL, *chosen):
             models = lines.setdefault((line.effects, line.clusters), {})
             model = models.setdefault(line.variant, {})
             model.setdefault((line.metric.name, line.attribute), []).append(line)
@@ -267,7 +282,26 @@ def _point(
         worst,
         worst_of(goal.corrected)[0] if goal.corrected else None,
         place,
+        _selected(lines.get(("selection_rate", attributes[0]), [])),
+        _against_constant(lines),
     )
+
+
+def _selected(lines: Sequence[Line]) -> float:
+    """Return the share of positive decisions from the rates of an attribute's groups."""
+    rows = np.array([line.n for line in lines])
+    if not rows.sum() or len({line.label for line in lines}) != 1:
+        return np.nan
+    return float(np.average([line.values.mean() for line in lines], weights=rows))
+
+
+def _against_constant(lines: Mapping[tuple[str, str], list[Line]]) -> str:
+    """Return what is noted of a loss that is not below a constant's, of two classes or a value."""
+    for metric in ("log_loss", "rmse"):
+        found = lines.get((metric, ALL), [])
+        if len(found) == 1:
+            return next((p for p in found[0].note.split("; ") if p.startswith(NO_BETTER)), "")
+    return ""
 
 
 def _quantity(line: Line) -> Quantity:
@@ -291,7 +325,8 @@ def _largest(found: list[Quantity]) -> tuple[Quantity, int]:
 def _record(point: Point, unfair: Point, goal: Goal, level: float) -> dict[str, Any]:
     accuracy = point.overall[goal.accuracy]
     record: dict[str, Any] = _with_interval(goal.accuracy, accuracy, level)
-    record |= {metric: point.overall[metric].value for metric in goal.beside}
+    for metric in goal.beside:
+        record |= _with_interval(metric, point.overall[metric], level)
     record |= _with_interval("cost", _cost(point, unfair, goal), level)
     record |= _with_interval("worst_sd", point.worst, level, lowest=0.0)
     record["worst_sd_of"] = " ".join(point.worst_of)
@@ -301,7 +336,14 @@ def _record(point: Point, unfair: Point, goal: Goal, level: float) -> dict[str, 
         name = f"{metric}_{attribute}"
         record |= _with_interval(name, found, level, lowest=0.0)
         record |= {f"{name}_null_low": found.null.low, f"{name}_null_high": found.null.high}
-    return record
+    if goal.classes:
+        record["selected"] = point.selected
+    record["against_constant"] = point.against_constant
+    return record | {"useless": useless(record, _skill(unfair, goal))}
+
+
+def _skill(unfair: Point, goal: Goal) -> dict[str, float]:
+    return {name: unfair.overall[name].value for name in (goal.accuracy, *goal.beside)}
 
 
 def _with_interval(

@@ -115,8 +115,11 @@ class Frontier:
         accuracy of the unfair point minus that of this one, drawn on the same rows); worst_sd
         (largest of TPR SD and FPR SD over the protected attributes), worst_sd_of (which one that
         is), worst_sd_corrected; ``<metric>_<attribute>`` for tpr_sd, fpr_sd and their corrected
-        versions, with ``_null_low`` and ``_null_high``; non_dominated. Most have ``_low`` and
-        ``_high`` beside them. The worst of seeds' means is taken, not the mean of their worst.
+        versions, with ``_null_low`` and ``_null_high``; selected, the share of positive decisions;
+        against_constant, what to say where the log loss (or MSE) is not below that of a constant;
+        useless, why equal groups of this point are no sign of fairness, as it is near chance or
+        decides nearly all rows alike, else ""; non_dominated. Most have ``_low`` and ``_high``
+        beside them. The worst of seeds' means is taken, not the mean of their worst.
 
         A regression has r2 and mse instead of balanced_accuracy and auroc; worst_sd is the largest
         residual_sd, and mse_sd stands beside it.

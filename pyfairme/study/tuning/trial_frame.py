@@ -10,8 +10,9 @@ import pandas as pd
 from sklearn.base import is_classifier
 
 from pyfairme.metrics import non_dominated
+from pyfairme.metrics.constant_baseline import share_is_alike
 from pyfairme.notices import DataWarning, warn
-from pyfairme.study.frontier.frontier_choice import LEAST_SKILL
+from pyfairme.study.frontier.useless_points import LEAST_SKILL
 from pyfairme.study.tuning.bohb import Aim
 from pyfairme.study.tuning.search_space import Choice, keywords_of, values_of
 from pyfairme.study.tuning.shared_study import counted, have_checksums, trusted
@@ -42,8 +43,8 @@ def choose(search: Search, max_cost: float) -> tuple[FrozenTrial, float]:
     """Choose the best completed trial.
 
     Without a demand on accuracy the one with the smallest value; else, among those that meet it,
-    the one with the smallest worst SD (the more accurate one of equals; one that decides every row
-    alike is the last of them); if none does, the one that misses least.
+    the one with the smallest worst SD (the more accurate one of equals; one that decides nearly
+    every row alike is the last of them); if none does, the one that misses least.
 
     Returns
     -------
@@ -119,13 +120,23 @@ def warn_if_useless(search: Search, trial: FrozenTrial) -> None:
     metrics, folds = trial.user_attrs["metrics"], trial.user_attrs["folds"]
     name, chance = ("balanced accuracy", 0.5) if is_classifier(search.base) else ("R2", 0.0)
     now, before = metrics["accuracy"], search.aim.baseline[folds - 1]["accuracy"]
+    said = []
     if now <= chance or now - chance < LEAST_SKILL * (before - chance):
-        warn(
-            f"The chosen point, trial {trial.number}, hardly tells rows apart ({name} {now:.3f}, "
-            f"the unfair point {before:.3f}): its spreads are no sign of fairness; give a smaller "
-            "max_cost, or a space with weaker penalties. [useless-point]",
-            DataWarning,
+        said.append(
+            f"hardly tells rows apart ({name} {now:.3f}, the unfair point {before:.3f}): its "
+            "spreads are no sign of fairness; give a smaller max_cost, or a space with weaker "
+            "penalties"
         )
+    share = metrics.get("selected", np.nan)  # older trials do not say
+    if share_is_alike(share):
+        said.append(
+            f"decides {'negative' if share < 0.5 else 'positive'} for {max(share, 1 - share):.1%} "
+            "of the rows: its spreads are no sign of fairness; give the estimator "
+            "threshold='balanced_accuracy'"
+        )
+    if said:
+        text = "; ".join(said)
+        warn(f"The chosen point, trial {trial.number}, {text}. [useless-point]", DataWarning)
 
 
 def _completed(search: Search) -> list[FrozenTrial]:
@@ -149,6 +160,7 @@ def _rank(aim: Aim, trial: FrozenTrial, max_cost: float) -> tuple[float, ...]:
         return (metrics["loss"],)
     missing = max(0.0, _missing(aim, trial, max_cost))
     alike = metrics["accuracy"] == 0.5 and metrics["worst_sd"] == 0.0  # as all rates are 0 or 1
+    alike |= share_is_alike(metrics.get("selected", np.nan))
     return (missing, float(alike), metrics["worst_sd"], -metrics["accuracy"])
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from pyfairme import metrics
 from pyfairme.datasets import Dataset
 from pyfairme.estimators.fairness_report import collect
+from pyfairme.metrics.constant_baseline import against_constant
 from pyfairme.study.arguments import check_folds
 from pyfairme.study.crossval.fits import FitPart, fit_part, texts_of_warnings
 from pyfairme.study.crossval.kept_together import check_training
@@ -195,11 +196,13 @@ def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
     dict
         ``accuracy``: balanced accuracy, with more than two classes the mean over classes, each
         against the rest; R² of a regression. ``loss``: log loss; minus the log predictive density.
-        ``auroc`` of two classes. Per attribute ``tpr_sd[...]`` and ``fpr_sd[...]``, with more than
-        two classes the largest one; of a regression ``residual_sd[...]``, the SD over groups of the
-        mean residual, in units of the target's SD (on these rows), and ``mse_sd[...]``, in units of
-        its variance. ``worst_sd``: the largest TPR, FPR or residual SD; ``mse_sd`` only stands
-        beside it. An SD that is not defined on these rows is left out.
+        ``auroc`` of two classes, ``selected``, the share of positive decisions, and
+        ``constant_loss``, the log loss of these rows' base rate. Per attribute ``tpr_sd[...]`` and
+        ``fpr_sd[...]``, with more than two classes the largest one; of a regression
+        ``residual_sd[...]``, the SD over groups of the mean residual, in units of the target's SD
+        (on these rows), and ``mse_sd[...]``, in units of its variance. ``worst_sd``: the largest
+        TPR, FPR or residual SD; ``mse_sd`` only stands beside it. An SD that is not defined on
+        these rows is left out.
     """
     y, prediction, decision, weight = (
         np.concatenate([getattr(fold, name) for fold in folds])
@@ -213,6 +216,8 @@ def metrics_of(folds: Sequence[FoldRows]) -> dict[str, float]:
         found = {
             "loss": metrics.log_loss(y, prediction.astype(np.float64), sample_weight=weight),
             "auroc": metrics.auroc(y, prediction, sample_weight=weight),
+            "selected": float(np.average(decision == 1, weights=weight)),
+            "constant_loss": against_constant(y, prediction, None, weight, classes=True).constant,
         }
     else:
         given = np.clip(prediction[np.arange(len(y)), y].astype(np.float64), 1e-12, None)
