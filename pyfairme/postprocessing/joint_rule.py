@@ -103,9 +103,14 @@ def expected_rates(
 
     Rows count by their weight ``mass`` (n,). NaN for a group without rows of the outcome.
     """
-    weight = _weight(p, members, rate, mass)
     with np.errstate(invalid="ignore"):
-        return decision @ weight / weight.sum(0)
+        return _sums(decision * mass, p, members, rate) / _sums(mass, p, members, rate)
+
+
+def _sums(mass: np.ndarray | float, p: np.ndarray, members: Members, rate: str) -> np.ndarray:
+    """Return what rows of weight ``mass`` count in the rate of each group, summed, (groups,)."""
+    positive, negative = (mass * p) @ members.positive, (mass * (1 - p)) @ members.negative
+    return {"tpr": positive, "fpr": negative, "selection_rate": positive + negative}[rate]
 
 
 def joint_rule(
@@ -122,7 +127,7 @@ def joint_rule(
     """
     mass = np.ones(len(p)) if mass is None else mass
     for name, (positive, negative) in members.items():
-        if ((positive + negative).T @ mass == 0).any():
+        if (mass @ positive + mass @ negative == 0).any():
             raise ValueError(
                 f"Expected rows of every group of {name!r}, and one has none. [group-without-rows]"
             )
@@ -136,7 +141,7 @@ def joint_rule(
     limits = tuple(limit for limit in limits if not limit.binds_nothing)
     gain = reward * p - charge * (1 - p)
     members = {name: members[name] for name in dict.fromkeys(of.attribute for of in limits)}
-    rows = _sums(p, members, mass, reward, charge)
+    rows = _rows(p, members, mass, reward, charge)
     dual, totals = _dual(rows, limits, p, members, mass)
     w, scale = search(dual, float(np.average(np.abs(gain), weights=mass)))
     exact = dual.value(w, 0.0, 0.0)[0]
@@ -150,29 +155,38 @@ def joint_rule(
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
 
 
-def _sums(
+def _rows(
     p: np.ndarray, members: Mapping[str, Members], mass: np.ndarray, reward: float, charge: float
 ) -> RowSums:
     """Return rows by what the dual needs of them; those whose groups are all read, by cells."""
-    ones = [one.positive for one in members.values()]
-    number = [one.shape[1] for one in ones]
-    known = all(a is b and bool((a.sum(1) == 1).all()) and a.max(1).min() == 1
-                for a, b in members.values())  # fmt: skip
+    number = [one.positive.shape[1] for one in members.values()]
+    known = all(map(_are_known, members.values()))
     if not known or np.prod(number, dtype=float) > MOST_CELLS:
         parts = [np.hstack([a for a, _ in members.values()]) * p[:, None]]
         parts += [np.hstack([b for _, b in members.values()]) * (1 - p)[:, None]]
         return EachRow(reward * p - charge * (1 - p), mass, np.hstack(parts))
-    codes = tuple(one.argmax(1) for one in ones)
-    joint = np.ravel_multi_index(codes, tuple(number))
+    joint = np.zeros(len(p))
+    for one, size in zip(members.values(), number, strict=True):
+        joint = joint * size + one.positive @ np.arange(size)
+    joint = joint.astype(np.int64)
     counts = np.bincount(joint)
     there = np.flatnonzero(counts)
     sizes = counts[there]
-    order = np.argsort(joint, kind="stable")
+    small = joint.astype(np.uint16) if joint.max() < 2**16 else joint  # sorted in one pass
+    order = np.argsort(small, kind="stable")
     cells = np.unravel_index(there, tuple(number))
     member = np.hstack([np.eye(k)[at] for k, at in zip(number, cells, strict=True)])
     cell = np.repeat(np.arange(len(sizes)), sizes)
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     return CellRows(p[order], mass[order], cell, starts, member, reward, charge)
+
+
+def _are_known(members: Members) -> bool:
+    """Tell whether every row is of one group."""
+    positive, negative = members
+    if positive is not negative or np.count_nonzero(positive) != len(positive):
+        return False
+    return bool((positive @ np.ones(positive.shape[1]) == 1).all())
 
 
 def _dual(
@@ -189,7 +203,7 @@ def _dual(
     blocks, totals = [], []
     for limit in limits:
         size, start = number[limit.attribute], starts[limit.attribute]
-        total = np.maximum(_weight(p, members[limit.attribute], limit.rate, mass).sum(0), 1e-12)
+        total = np.maximum(_sums(mass, p, members[limit.attribute], limit.rate), 1e-12)
         each = np.diag(1 / total)
         if limit.measure != "ratio":
             each = each - each.mean(1, keepdims=True)  # as if the prices summed to 0
@@ -204,7 +218,9 @@ def _dual(
     return Dual(rows, limits, np.hstack(blocks), sizes), totals
 
 
-def _weight(p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float) -> np.ndarray:
+def rate_weights(
+    p: np.ndarray, members: Members, rate: str, mass: np.ndarray | float
+) -> np.ndarray:
     """Return how much each row counts in the rate of each group, (n, groups)."""
     positive = (mass * p)[:, None] * members.positive
     negative = (mass * (1 - p))[:, None] * members.negative

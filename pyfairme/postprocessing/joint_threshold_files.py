@@ -45,10 +45,10 @@ def write(
     policy: JointThresholds,
     path: PathLike,
     key: str | bytes | None,
-    state: tuple[GroupReading, Joint, int],
+    state: tuple[GroupReading, Joint, int, str],
 ) -> None:
     """Write a fitted policy."""
-    reading, rule, seed = state
+    reading, rule, seed, measure = state
     policy_inputs.check_writable(policy)
     if any(isinstance(one, tuple) for one in reading.chances.values()):
         raise ValueError(policy_inputs.CANNOT_WRITE.format(what="group_model"))
@@ -58,8 +58,8 @@ def write(
             limits[line["attribute"]][line["rate"]] = line["limit"]
     known = policy.random_state if isinstance(policy.random_state, int) else None
     keywords: dict[str, Any] = {name: getattr(policy, name) for name in KEYWORDS}
-    if policy.measure != "sd":
-        keywords["measure"] = policy.measure
+    if measure != "sd":
+        keywords["measure"] = measure
     saved = {
         "estimator": saved_state.to_state(policy.estimator_, persistence.secret_of(key)),
         "keywords": keywords | {"random_state": known},
@@ -124,7 +124,7 @@ def read(saved: Mapping[str, Any], estimator: Any) -> SavedPolicy:
     results = {
         "loss_": loss,
         "coins_": coins,
-        "rates_": pd.DataFrame(dict(saved["rates"])),
+        "_rates": pd.DataFrame(dict(saved["rates"])),
         "thresholds_": pd.DataFrame(dict(saved["thresholds"])),
         "least_loss_": least,
         "n_rows_": rebuilt(int, saved["rows"]),

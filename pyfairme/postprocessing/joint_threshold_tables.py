@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
 from pyfairme.postprocessing.joint_rule import Joint, Members, expected_rates
 from pyfairme.postprocessing.limit_support import Limit, inequality
+from pyfairme.postprocessing.rate_intervals import ObservedRates
 
 MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is
@@ -81,6 +82,16 @@ def rates_table(
                 line[prefix + when] = inequality(rates, measure)
         lines.append(line)
     return pd.DataFrame(lines)
+
+
+def with_intervals(
+    rates: pd.DataFrame, observed: Sequence[ObservedRates], measure: str
+) -> pd.DataFrame:
+    """Return the table with the 90 % interval of what was observed after the thresholds."""
+    if not observed:
+        return rates
+    low, high = zip(*(one.interval(measure) for one in observed), strict=True)
+    return rates.assign(observed_low=low, observed_high=high)
 
 
 def warn_of_decisions(

@@ -18,7 +18,7 @@ RATE_NAMES = {
 }
 
 
-def description(policy: JointThresholds, names: list[str], way: str) -> str:
+def description(policy: JointThresholds, names: list[str], way: str, measure: str) -> str:
     """Say what is decided how, and what is needed to predict; ``names`` are the attributes'."""
     who = ", ".join(map(repr, names))
     head = f"One threshold from all of {who}.\n" + {
@@ -34,9 +34,9 @@ def description(policy: JointThresholds, names: list[str], way: str) -> str:
         for line in policy.thresholds_.to_dict("records")
     ]
     kept = [
-        f"{MEASURED[policy.measure]} of {RATE_NAMES[line['rate']]} over {line['attribute']}: "
-        f"{line['before']:.3f} to {line['after']:.3f} (limit {line['limit']:.3g}"
-        f"{_observed(line)})"
+        f"{MEASURED[measure]} of {RATE_NAMES[line['rate']]} over {line['attribute']}: "
+        f"{line['before']:.3f} to {line['after']:.3f} (limit {line['limit']:.3g})"
+        f"{_observed(line)}"
         for line in policy.rates_.to_dict("records")
     ]
     name = policy.objective.replace("_", " ")

@@ -35,6 +35,7 @@ from pyfairme.postprocessing.joint_threshold_tables import (
     threshold,
     thresholds_table,
     warn_of_decisions,
+    with_intervals,
 )
 from pyfairme.postprocessing.joint_threshold_words import description
 from pyfairme.postprocessing.limit_keywords import CRITERIA, limited_entries, read_limits
@@ -46,6 +47,7 @@ from pyfairme.postprocessing.policy_classifier import (
     prepare,
     tagged,
 )
+from pyfairme.postprocessing.rate_intervals import ObservedRates
 
 
 class JointThresholds(ClassifierMixin, BaseEstimator):
@@ -137,8 +139,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         groups with the one threshold
         that is best for p (before; not that of the classifier's own decisions) and with these
         (after), expected from p and, if they are inferred, the chances of groups; where `fit` was
-        given y also as observed on its rows, NaN if a group has no row of the outcome. Where groups
-        are inferred these are the rows that it was learnt from how: new rows show more.
+        given y also as observed on its rows, with the 90 % interval of what new rows show
+        (observed_low, observed_high), NaN if a group has no row of the outcome. Where groups are
+        inferred these are the rows that it was learnt from how: new rows show more.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
@@ -221,6 +224,15 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """The classifier that decides: ``estimator``, or its clone that `fit` fitted."""
         check_fitted(self, "thresholds_")
         return self.estimator if self._own is None else self._own
+
+    @property
+    def rates_(self) -> pd.DataFrame:
+        """One line per limit: what rates are, before and after, as expected and as observed."""
+        check_fitted(self, "thresholds_")
+        if self._observed:  # intervals take longer than fits: only when somebody looks
+            self._rates = with_intervals(self._rates, self._observed, self._measure)
+            self._observed = ()
+        return self._rates
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -315,7 +327,14 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             unseen = {name: members[name] for name in gaps.values()}
             sources["observed_"] = (outcome.astype(float), {**seen, **unseen})
         self._reading, self._rule, self._seed, self._own = reading, rule, seed, found.own
-        self.rates_ = rates_table(limits, before, after, sources, mass)
+        self._measure = self.measure
+        self._rates = rates = rates_table(limits, before, after, sources, mass)
+        self._observed = tuple(
+            ObservedRates.of(after, seen, of[limit.attribute], limit, mass)
+            for prefix, (seen, of) in sources.items()
+            for limit in limits
+            if prefix
+        )
         self.thresholds_ = thresholds_table(rule, reading.parts, members, codes)
         self.coins_ = float(np.average((after > 0) & (after < 1), weights=mass))
         gain = mass * (rule.reward * p - rule.charge * (1 - p))
@@ -323,7 +342,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.least_loss_, self.n_rows_ = rule.least, len(p)
         self.classes_ = decided.classes
         warn_of_beliefs(decided.doubts(), p, members, reading.parts, outcome, mass)
-        warn_of_decisions(self.rates_, after, self.coins_, self.measure)
+        warn_of_decisions(rates, after, self.coins_, self.measure)
         return self
 
     def _check(self) -> None:
@@ -453,7 +472,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""
-        return description(self, self._names(), self._way)
+        measure = self._measure if hasattr(self, "_measure") else self.measure
+        return description(self, self._names(), self._way, measure)
 
     def _names(self) -> list[str]:
         if hasattr(self, "_reading"):
@@ -506,7 +526,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             can write these.
         """
         check_fitted(self, "thresholds_")
-        joint_threshold_files.write(self, path, key, (self._reading, self._rule, self._seed))
+        state = (self._reading, self._rule, self._seed, self._measure)
+        joint_threshold_files.write(self, path, key, state)
 
     @classmethod
     def load(
@@ -537,7 +558,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         found = joint_threshold_files.read(saved, estimator)
         policy = cls(estimator, found.limits, **found.keywords)
         policy._check()
-        policy._own = None
+        policy._own, policy._observed, policy._measure = None, (), policy.measure
         policy._reading, policy._rule, policy._seed = found.reading, found.rule, found.seed
         for name, value in found.results.items():
             setattr(policy, name, value)

@@ -18,6 +18,7 @@ the gradient of the rounded h, which lies inside of R.
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +80,7 @@ def support(w: np.ndarray, limit: Limit, e: float, *, curved: bool = False) -> S
     """Return that of a limit at prices ``w`` (groups,); exact where ``e`` is 0."""
     if limit.measure == "ratio":
         return _ratio(w, limit.bound, e, curved)
-    centred = w - w.mean()
+    centred = w - w.sum() / len(w)
     found = (_sd if limit.measure == "sd" else _difference)(centred, limit.bound, e, curved)
     if found.curvature is None:
         return found
@@ -88,7 +89,7 @@ def support(w: np.ndarray, limit: Limit, e: float, *, curved: bool = False) -> S
 
 
 def _sd(c: np.ndarray, bound: float, e: float, curved: bool) -> Support:
-    margin, norm = np.sqrt(len(c)) * bound, max(float(np.hypot(np.linalg.norm(c), e)), 1e-300)
+    margin, norm = sqrt(len(c)) * bound, max(sqrt(float(c @ c) + e**2), 1e-300)
     bent = margin / norm * (np.eye(len(c)) - np.outer(c, c) / norm**2) if curved else None
     return Support(margin * norm, margin * c / norm, bent)
 

@@ -46,6 +46,7 @@ from frontier_problem import (
 from frontier_table import write_results
 from joblib import Parallel, delayed
 from peers import METHODS, POINTS
+from scored_policies import POLICIES
 
 import pyfairme as pf
 from pyfairme.study.crossval.cross_validate import fingerprint
@@ -79,6 +80,7 @@ class Job(NamedTuple):
 def jobs(options: argparse.Namespace, dataset: str) -> list[Job]:
     """List all fits of a data set, those that share a compilation next to each other."""
     wanted = [*POINTS, *our_points(options.variant, options.weights)]
+    wanted += [Point(name, name, {}, False) for name in POLICIES]
     points = [
         point
         for point in wanted
@@ -143,7 +145,7 @@ def make(job: Job) -> str:
     """Make one fit and write it to the store; return a line that says how it went."""
     task = load_task(job.dataset, job.rows)
     of = problem(task, job.setting, job.keep, job.folds, job.seed, job.fold)
-    run = {OURS: ours, **METHODS}[job.point.method]
+    run = {OURS: ours, **METHODS, **POLICIES}[job.point.method]
     columns: dict[str, Any] = {"row": of.rows[TEST], "fold": np.int32(job.fold)}
     readings, failure, fit = [], "", None
     start = _clock()
@@ -225,7 +227,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
     add("--dataset", nargs="+", choices=list(PLANS), default=["adult"])
-    add("--methods", nargs="+", choices=[OURS, *METHODS], default=[OURS, *METHODS])
+    add("--methods", nargs="+", choices=[OURS, *METHODS, *POLICIES], default=[OURS, *METHODS])
     add("--attributes", nargs="+", choices=SETTINGS, default=list(SETTINGS))
     add("--inputs", nargs="+", choices=["drop", "keep"], default=["drop", "keep"])
     add("--variant", nargs="+", default=["medl_adb"], help="names or JSON files")

@@ -1,0 +1,80 @@
+"""Intervals of how unequal rates of groups are, observed on weighted rows whose rule is given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from pyfairme.metrics.interval import distance
+from pyfairme.postprocessing.joint_rule import Members, expected_rates, rate_weights
+from pyfairme.postprocessing.limit_support import Limit
+
+DRAWS = 400  # of the rates' noise
+LEVEL = 0.9
+
+
+class ObservedRates(NamedTuple):
+    """Rates of groups (groups,), their covariance, and the rows that each rests on in effect.
+
+    Rows are a sample, and each contributes its weight times how far its decision is from its
+    group's rate (delta method).
+    """
+
+    rates: np.ndarray
+    covariance: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        decision: np.ndarray,
+        outcome: np.ndarray,
+        members: Members,
+        limit: Limit,
+        mass: np.ndarray,
+    ) -> ObservedRates:
+        """Return those of a limit's rate, by the chance of a positive ``decision`` (n,).
+
+        ``outcome`` (n,) is 0 or 1, ``mass`` (n,) the weight of each row.
+        """
+        weight = rate_weights(outcome, members, limit.rate, mass)
+        rates = expected_rates(decision, outcome, members, limit.rate, mass)
+        if not np.isfinite(rates).all():
+            return cls(rates, np.zeros((len(rates), len(rates))), np.zeros(len(rates)))
+        away = weight * (decision[:, None] - rates) / weight.sum(0)
+        rows = weight.sum(0) ** 2 / (weight**2).sum(0)
+        return cls(rates, away.T @ away, rows)
+
+    def interval(self, measure: str, level: float = LEVEL) -> tuple[float, float]:
+        """Return the interval of their SD, difference or ratio.
+
+        It is that of distances from equality in reports, `pyfairme.metrics.interval.distance`,
+        which allows for noise making equal rates look unequal; that of a ratio is taken as a
+        distance of logarithms. NaN where a group has no row of the outcome, or a ratio no rate.
+
+        Examples
+        --------
+        >>> found = ObservedRates(np.array([0.5, 0.6]), np.eye(2) * 1e-4, np.array([2500, 2400]))
+        >>> [round(limit, 2) for limit in found.interval("difference")]
+        [0.08, 0.12]
+        """
+        ratio = measure == "ratio"
+        rates, covariance = self.rates, self.covariance
+        if not np.isfinite(rates).all() or (ratio and rates.min() <= 0):
+            return np.nan, np.nan
+        if ratio:
+            rates, covariance = np.log(rates), covariance / np.outer(rates, rates)
+        rng = np.random.default_rng(0)  # the same noise for the same evidence
+        noise = rng.multivariate_normal(np.zeros(len(rates)), covariance, DRAWS, method="svd")
+        combine = np.std if measure == "sd" else np.ptp
+        low, high, _ = distance(
+            float(combine(rates)),
+            rates[None],
+            noise[None],
+            lambda parts: combine(parts, axis=-1),
+            ((1 - level) / 2, (1 - level) / 2),
+            None if ratio else self.rows,
+            "real" if ratio else "rate",
+        )
+        return (float(np.exp(-high)), float(np.exp(-low))) if ratio else (low, high)
