@@ -91,6 +91,12 @@ def tune(
     ] = None,
     folds: Annotated[int, typer.Option(min=3, help="Folds; one of them is never touched.")] = 10,
     hold_out_groups: HoldOutGroups = None,
+    hold_out_clusters: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out-clusters", help="Judge by whole clusters that a fit has not seen."
+        ),
+    ] = False,
     turns: Annotated[
         int | None, option("NUMBER", "Validation folds per trial.", show_default="all")
     ] = None,
@@ -187,6 +193,7 @@ def tune(
                 seen=seen,
                 folds=folds,
                 groups=hold_out_groups,
+                hold_out="clusters" if hold_out_clusters else "rows",
                 turns=turns,
                 random_state=seed,
             )

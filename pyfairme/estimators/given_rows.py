@@ -115,9 +115,9 @@ def check_held_out(
         least = sizes[sizes > 0].min() / len(groups)
         raise ValueError(
             f"groups= holds out whole groups, and none of the {np.count_nonzero(sizes):,} can be: "
-            f"the smallest has {least:.0%} of the rows, validation_fraction={fraction:g} are to be "
-            "held out, and training needs a row of each class and level. Give a larger "
-            "validation_fraction (0 holds out no rows), or finer groups. [few-groups]"
+            f"the smallest has {least:.0%} of the rows, validation_fraction={fraction:g}, or at "
+            "most a third, are held out, and training needs a row of each class and two clusters. "
+            "Give a larger validation_fraction (0 holds out no rows), or finer groups. [few-groups]"
         )
     number = len(np.unique(groups[held]))
     if number < FEW_HELD_OUT:

@@ -12,6 +12,7 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.data.columns import pick, read_labels
 from pyfairme.data.grouping_factors import read_clusters
 
+LARGEST = 1 / 3  # of the rows, up to which a group is held out where none is as small as asked
 DRAWS = 20  # of whole groups, of which the one most like all rows is kept
 
 
@@ -112,7 +113,8 @@ def _drawn_groups(
     """Draw groups at random for as long as they have at most so many rows together.
 
     Of several draws that one is kept whose numbers of rows by class are nearest to what stratified
-    rows would have, in the sense of Pearson's chi squared.
+    rows would have, in the sense of Pearson's chi squared. Where every group has more rows than
+    that, it is the smallest one alone, if it has at most a third of all.
     """
     codes = np.zeros(len(groups), np.int64) if classes is None else np.asarray(classes, np.int64)
     many = int(codes.max()) + 1
@@ -128,6 +130,9 @@ def _drawn_groups(
         distance = float((short**2 / np.maximum(wanted, 1)).sum())
         if distance < least:
             best, least = chosen, distance
+    sizes = table.sum(axis=1)
+    if not len(best) and sizes.min() <= LARGEST * len(groups):
+        best = np.array([int(sizes.argmin())])
     return np.flatnonzero(np.isin(groups, best))
 
 

@@ -266,9 +266,7 @@ def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, 
     assert "each of its 2 values has more rows than the share of 0.2" in text
     few = as_csv(loans.assign(person=people // 10))
     share = ("--hold-out-groups", "person", "--hold-out", "0.3")
-    text = refused("fit", few, *FITTED, *share, *options)
-    assert "none of the 4 can be: the smallest has" in text
-    result = call("fit", few, *FITTED, *share, "--validation-fraction", "0.25", *options)
+    result = call("fit", few, *FITTED, *share, "--validation-fraction", "0.1", *options)
     assert result.exit_code == 0, result.output
     assert "[few-groups-held-out]" in result.output
 

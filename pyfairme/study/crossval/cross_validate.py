@@ -30,7 +30,12 @@ from pyfairme.study.arguments import (
     seeds_of,
 )
 from pyfairme.study.crossval.fits import FitPart, parameters, with_roles
-from pyfairme.study.crossval.kept_together import check_training, deal, digest, group_codes
+from pyfairme.study.crossval.kept_together import (
+    check_training,
+    deal,
+    digest,
+    held_out_together,
+)
 from pyfairme.study.crossval.splits import (
     judged_as_seen,
     rotations,
@@ -153,6 +158,7 @@ def cross_validate(
     folds: int = 10,
     seeds: int | Iterable[int] = 3,
     groups: ArrayLike | str | None = None,
+    hold_out: str = "rows",
     path: bool = False,
     store: str | Path | None = None,
     turns: int | None = None,
@@ -195,6 +201,11 @@ def cross_validate(
         itself are whole groups. Rows of unseen clusters go with those of their group. Folds
         are as alike in the classes as that allows. A cluster with rows of one group only is then
         judged as one that training never saw. None: rows do not belong together.
+    hold_out
+        "rows", or "clusters": folds are of whole clusters, so that every row is judged by a model
+        that never saw its cluster, and a fit holds out whole clusters for itself: how well, and how
+        fairly, new clusters are predicted. All rows are then of unseen clusters; leave ``seen`` and
+        ``groups`` out.
     path
         Fit the models of a seed and fold one after the other, in their order, each beginning where
         the one before it ended (``warm_start``). They should have one structure: where they do not,
@@ -245,8 +256,13 @@ def cross_validate(
     for model in models.values():
         for entry in as_tuple(model.sensitive):
             check_stored_name(attribute_name(entry))
+    together = held_out_together(dataset, groups, hold_out)
+    if hold_out == "clusters" and seen is not None:
+        raise ValueError(
+            f"hold_out='clusters' judges every cluster as one that training never saw, and "
+            f"seen={seen} keeps some for training: give one of them. [two-roles]"
+        )
     labels = seen_clusters(dataset, seen) if seen is not None else ()
-    together = group_codes(dataset, groups)
     with tempfile.TemporaryDirectory(prefix="pyfairme-") as temporary:
         study = {
             "dataset": dataset.name,

@@ -205,11 +205,12 @@ def network_seed(key: Key) -> int:
 def _importance(
     model: FairMixedEffects, frame: pd.DataFrame, judged: EvaluatedRows, seed: int
 ) -> dict[str, dict[str, float]]:
-    """Return importance by effects and feature, from judged rows of seen clusters.
+    """Return importance by effects and feature, from judged rows of seen clusters, or else of all.
 
     Columns called "family: level" are one feature, as the columns of a category are.
     """
-    rows = np.random.default_rng(seed).permutation(np.flatnonzero(judged.seen))[:IMPORTANCE_ROWS]
+    known = judged.seen if judged.seen.any() else np.ones(len(judged.seen), bool)
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(known))[:IMPORTANCE_ROWS]
     found = {}
     for effects in OBSERVED:
         table: Any = model.feature_importance(frame.iloc[rows], effects, method="gradient")

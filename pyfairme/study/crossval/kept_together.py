@@ -11,8 +11,12 @@ from numpy.typing import ArrayLike
 
 from pyfairme.data.checks import check_present
 from pyfairme.data.columns import pick
+from pyfairme.data.grouping_factors import factor_columns
 from pyfairme.datasets import Dataset
+from pyfairme.estimators.estimator_keywords import check_choice
 from pyfairme.metrics.array_inputs import as_groups
+
+HELD_OUT = ("rows", "clusters")
 
 
 def group_codes(dataset: Dataset, groups: ArrayLike | str | None) -> np.ndarray | None:
@@ -42,6 +46,40 @@ def group_codes(dataset: Dataset, groups: ArrayLike | str | None) -> np.ndarray 
             "group of every row, or the name of a column. [other-length]"
         )
     return pd.factorize(codes)[0].astype(np.int64)  # by first row: other labels, the same split
+
+
+def held_out_together(
+    dataset: Dataset, groups: ArrayLike | str | None, hold_out: str
+) -> np.ndarray | None:
+    """Return `group_codes`, with ``hold_out="clusters"`` those of the clusters.
+
+    Rows without a cluster belong together with none.
+
+    Raises
+    ------
+    ValueError
+        As `group_codes`; for another value of ``hold_out``, groups beside "clusters", and data
+        without a cluster column or with crossed ones.
+    """
+    check_choice("hold_out", hold_out, HELD_OUT)
+    if hold_out == "rows":
+        return group_codes(dataset, groups)
+    if groups is not None:
+        raise ValueError(
+            "hold_out='clusters' and groups= both say which rows are held out together: give one "
+            "of them. [two-roles]"
+        )
+    outermost = {factor_columns(entry)[0] for entry in dataset.schema.cluster}
+    if len(outermost) != 1:
+        raise ValueError(
+            f"hold_out='clusters' needs one cluster column, got {list(dataset.schema.cluster)}: "
+            "name it in the schema, or give groups= a column. [split-by-cluster]"
+        )
+    labels = pick(dataset.frame, next(iter(outermost)))
+    codes = pd.factorize(labels)[0].astype(np.int64)
+    gaps = codes < 0
+    codes[gaps] = codes.max() + 1 + np.arange(gaps.sum())
+    return codes
 
 
 def digest(codes: np.ndarray | None) -> dict[str, str]:

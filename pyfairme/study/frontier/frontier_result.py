@@ -131,7 +131,7 @@ class Frontier:
         reference: tuple[float, float] | None = None,
         *,
         effects: str = "mixed",
-        clusters: str = "seen",
+        clusters: str | None = None,
         attributes: Sequence[str] | None = None,
         convex: bool = True,
     ) -> Area:
@@ -142,7 +142,8 @@ class Frontier:
         reference
             Accuracy and worst spread to beat; None: (.70, .25), for classification.
         effects, clusters
-            Which predictions, on which rows.
+            Which predictions, on which rows: "seen" or "unseen"; None: of seen clusters, and of
+            unseen ones where all are, as with ``hold_out="clusters"``.
         attributes
             Whose spreads count; None: all protected ones.
         convex
@@ -158,7 +159,7 @@ class Frontier:
         ValueError
             When effects, clusters or attributes are not there, or a regression has no reference.
         """
-        curve = pick(self._curves(attributes), (effects, clusters))
+        curve = pick(self._curves(attributes), (effects, clusters or self._clusters))
         if reference is None:
             if curve.goal.accuracy != "balanced_accuracy":
                 raise ValueError(
@@ -173,7 +174,7 @@ class Frontier:
         max_cost: float = 0.01,
         *,
         effects: str = "mixed",
-        clusters: str = "seen",
+        clusters: str | None = None,
         attributes: Sequence[str] | None = None,
     ) -> FrontierChoice:
         """Name the point with the lowest worst spread among those that cost at most so much.
@@ -186,7 +187,8 @@ class Frontier:
             Balanced accuracy that may be lost against the unfair point (.01 is one point); of a
             regression R², that is, MSE by variance of the target.
         effects, clusters
-            Which predictions, on which rows.
+            Which predictions, on which rows: "seen" or "unseen"; None: of seen clusters, and of
+            unseen ones where all are, as with ``hold_out="clusters"``.
         attributes
             Whose spreads count; None: all protected ones.
 
@@ -207,7 +209,7 @@ class Frontier:
                 "choosing_seeds=() keeps all seeds for reporting: give frontier at least one."
                 " [frontier-seeds]"
             )
-        key = (effects, clusters)
+        key = (effects, clusters or self._clusters)
         where = f" on {listed_seeds(self.choosing_seeds)}"
         if self.reported_seeds != self.choosing_seeds:
             where += f" (points shows {listed_seeds(self.reported_seeds)})"
@@ -221,7 +223,7 @@ class Frontier:
         self,
         *,
         effects: str = "mixed",
-        clusters: str = "seen",
+        clusters: str | None = None,
         peers: pd.DataFrame | None = None,
         choice: FrontierChoice | None = None,
     ) -> Figure:
@@ -230,8 +232,18 @@ class Frontier:
 
         chosen = None if choice is None else choice.variant
         return plot_frontier(
-            self.points, effects=effects, clusters=clusters, peers=peers, chosen=chosen
+            self.points,
+            effects=effects,
+            clusters=clusters or self._clusters,
+            peers=peers,
+            chosen=chosen,
         )
+
+    @property
+    def _clusters(self) -> str:
+        """Which rows are meant where nobody says: those of seen clusters, if there are any."""
+        runs = self.study.runs.values()
+        return "seen" if any(run.judged.seen.any() for run in runs) else "unseen"
 
     @cached_property
     def _deciding(self) -> Replicates:

@@ -35,6 +35,7 @@ def frontier(
     seeds: int | Iterable[int] = 3,
     choosing_seeds: Iterable[int] | None = None,
     groups: ArrayLike | str | None = None,
+    hold_out: str = "rows",
     path: bool = False,
     path_epochs: int | None = None,
     store: str | Path | None = None,
@@ -62,9 +63,10 @@ def frontier(
     weights
         Values of ``fairness_weight``: numbers, or dictionaries by attribute or penalty. One must be
         0, or 0 for every attribute: the unfair point that costs are measured from.
-    seen, folds, seeds, groups, store, n_jobs, engine, address, n_boot, level, progress
-        As of `cross_validate`. With a ``store`` only missing fits are made; more weights and seeds
-        may be added later.
+    seen, folds, seeds, groups, hold_out, store, n_jobs, engine, address, n_boot, level, progress
+        As of `cross_validate`. With ``hold_out="clusters"`` a point is chosen by what it does to
+        clusters that its fits never saw. With a ``store`` only missing fits are made; more weights
+        and seeds may be added later.
     metrics
         As of `cross_validate`, for ``frame``; those that are traded and reported in ``points`` are
         needed: add yours as objects, or name these as well.
@@ -120,6 +122,7 @@ def frontier(
         folds=folds,
         seeds=every,
         groups=groups,
+        hold_out=hold_out,
         path=path,
         store=store,
         n_jobs=n_jobs,

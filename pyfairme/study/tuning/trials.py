@@ -152,7 +152,7 @@ def pose_problem(
                 known[np.concatenate([rows for rows in judged if rows is not validation])]
             ),
             known[validation],
-            1 / (folds - 1),
+            1 / (folds - 1) if groups is None else 1 / max(folds - 2, 2),  # one group a fold, say
             None if groups is None else groups[training],
         )
         for validation in judged[:turns]

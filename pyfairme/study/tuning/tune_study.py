@@ -23,7 +23,7 @@ from pyfairme.study.arguments import (
 )
 from pyfairme.study.crossval.cross_validate import fingerprint
 from pyfairme.study.crossval.fits import plain, with_roles
-from pyfairme.study.crossval.kept_together import digest, group_codes
+from pyfairme.study.crossval.kept_together import digest, held_out_together
 from pyfairme.study.crossval.splits import seen_clusters
 from pyfairme.study.crossval.store import NOT_COMPARED
 from pyfairme.study.tuning.bohb import OBJECTIVES, Aim, make_pruner, make_sampler
@@ -75,6 +75,7 @@ def tune(
     seen: int | None = None,
     folds: int = 10,
     groups: ArrayLike | str | None = None,
+    hold_out: str = "rows",
     turns: int | None = None,
     random_state: int = 0,
     progress: bool | str = "auto",
@@ -126,9 +127,10 @@ def tune(
         Accuracy that may be given up: 0.01 is one point, 0.0025 the paper's.
     baseline
         The unfair estimator that sets the demand; None: the same estimator with ``fairness=None``.
-    seen, folds, groups
-        As of `cross_validate`; rows of other clusters take no part. The fold that is set aside
-        shares no group with the others.
+    seen, folds, groups, hold_out
+        As of `cross_validate` (``seen`` and ``hold_out="clusters"`` go together here: folds are of
+        whole clusters among the seen ones); rows of other clusters take no part. The fold that is
+        set aside shares no group with the others.
     turns
         Validation folds that a trial is judged on, at most; None: all, folds - 1.
     random_state
@@ -195,7 +197,7 @@ def tune(
             )
         unfair = with_roles(baseline, dataset)
     labels = seen_clusters(dataset, seen) if seen is not None else ()
-    together = group_codes(dataset, groups)
+    together = held_out_together(dataset, groups, hold_out)
     problem = pose_problem(dataset, labels, folds, turns, random_state, together)
     settings = {
         "dataset": [dataset.name, fingerprint(dataset), list(labels)],
