@@ -20,6 +20,7 @@ from pyfairme.estimators.decay_of_weights import check_decay, decay, decays_to_t
 from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.estimators.prior_keyword import check_prior, families, numbers
+from pyfairme.estimators.reversal_scale import reversal_scale
 from pyfairme.estimators.step_size import (
     check_batch_size,
     check_learning_rate,
@@ -382,10 +383,14 @@ def objective(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Ob
     shares = multipliers(params["fairness_on"])
     if not spec.factors:
         shares = {"fixed": max(shares.values(), default=1.0)}
-    fairness = {
-        penalty: {view: np.asarray(strength * shares[view], np.float32) for view in spec.views}
-        for penalty, strength in _fairness_weight(params, spec).by_penalty()
-    }
+    adversaries = [one.name for one in spec.penalties if one.adversarial]
+    scale = reversal_scale(spec.likelihood, training) if adversaries else 1.0
+    fairness = {}
+    for penalty, strength in _fairness_weight(params, spec).by_penalty():
+        own = strength * (scale if penalty in adversaries else 1.0)
+        fairness[penalty] = {
+            view: np.asarray(own * shares[view], np.float32) for view in spec.views
+        }
     return Objective(
         fixed=float(params["fixed_weight"]),
         kl=float(params["kl_weight"]),

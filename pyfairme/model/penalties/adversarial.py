@@ -17,6 +17,7 @@ from pyfairme.model.penalties.decision import Decision
 from pyfairme.model.penalties.view import AttributeCodes, View, members, positive
 
 HASHED_CLASSES = 1000  # above this many clusters the adversary predicts a bucket of clusters
+NARROW = 1e-3  # standard deviation below which probabilities are not stretched any further
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Adversarial:
     One small network per attribute predicts the attribute from the bounded prediction and, for
     equalized odds, the outcome; the prediction ascends its cross-entropy through a gradient
     reversal. The networks of all attributes are computed as one, with block-diagonal weights.
-    Levels are weighted by inverse frequency, so that small groups count.
+    Levels are weighted by inverse frequency, so that small groups count. Probabilities are
+    `standardised` first: where positives are few, all are small and near to each other.
 
     With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
     `Decision`): what separates the groups there is what TPR and FPR are made of. Without
@@ -59,8 +61,10 @@ class Adversarial:
             seen = jnp.concatenate([view.prediction, decided], axis=1) if self.scores else decided
         else:
             seen = view.prediction
-        features = self._features(view, seen, len(attributes), criterion)
         share = view.share * positive(view) if criterion == "equal_opportunity" else view.share
+        if view.strata is not None:
+            seen = standardised(seen, share)
+        features = self._features(view, seen, len(attributes), criterion)
         logits = self._networks(
             f"{name.replace('adversarial', 'adversary')}_{view.name}", features, attributes
         )
@@ -106,6 +110,25 @@ class Adversarial:
         flat = features.reshape(rows, count * inputs)
         hidden = jax.nn.relu(flat @ (first.weight * inner) + first.bias)
         return hidden @ (last.weight * outer) + last.bias
+
+
+def standardised(seen: Float[Array, "n v"], share: Float[Array, " n"]) -> Float[Array, "n v"]:
+    """Return what is seen with mean 0 and variance 1 over the rows of a batch.
+
+    Mean and standard deviation are constants to the gradient: the prediction is to move rows
+    against each other, not to spread them all.
+
+    Examples
+    --------
+    >>> seen, share = jnp.array([[0.01], [0.03]]), jnp.array([0.5, 0.5])
+    >>> standardised(seen, share).round(2).ravel()
+    Array([-1.,  1.], dtype=float32)
+    """
+    weight = share / jnp.maximum(share.sum(), 1e-12)
+    mean = weight @ seen
+    spread = jnp.sqrt(jnp.maximum(weight @ (seen - mean) ** 2, NARROW**2))
+    mean, spread = jax.lax.stop_gradient((mean, spread))
+    return (seen - mean) / spread
 
 
 def cluster_adversary(
