@@ -2,8 +2,9 @@
 
     python tests/benchmarks/adversary_weights.py made-16000-12-87-3-0.3 --models medl_adb
 
-Made-up tables are named by training rows, per cent of positives, clusters, strength of the groups,
-and of all else: "made-16000-12-87-3-0.3" is one where little but the groups tells the outcome.
+Made-up tables are named by training rows, per cent of positives, clusters, strength of the groups
+and of all else, numeric columns and the SD of their slopes over clusters: "made-16000-12-87-3-0.3"
+is one where little but the groups tells the outcome.
 Other tables are those of few_positives.py. `--models` are variants, "default", "adversarial" (the
 default with the paper's adversary) and "point", the default with a network without posterior.
 Rates of made-up tables are those that the true probabilities expect, so that few test positives
@@ -34,18 +35,21 @@ MODELS: dict[str, dict[str, Any]] = {
     "default": {},
     "point": {"network_posterior": "none"},
     "adversarial": {"fairness": "adversarial"},
+    "medl_adb, decay auto": pf.VARIANTS["medl_adb"] | {"weight_decay": "auto"},
     "medl_adb without slopes": pf.VARIANTS["medl_adb"] | {"random_slopes": None},
     **{name: dict(keywords) for name, keywords in pf.VARIANTS.items()},
 }
 
 
-def made(rows, percent, clusters, groups=1.0, others=1.0, seed=0, judged=JUDGED):
+def made(
+    rows, percent, clusters, groups=1.0, others=1.0, numbers=3, slopes=0.25, seed=0, judged=JUDGED
+):
     """Return rows, outcomes, true probabilities: places, off-centre numbers, groups of 3 % and up.
 
     Six groups ("race") live apart from each other, "sex" has two; both are columns of the table.
     """
     rng = np.random.default_rng(1000 + seed)
-    n, numbers, levels = rows + judged, 3, len(SHARES)
+    n, numbers, levels = rows + judged, int(numbers), len(SHARES)
     cluster = rng.choice(clusters, n, p=rng.dirichlet(np.full(clusters, 1.5)))
     place = rng.normal(size=(clusters, 2))[cluster] + 0.35 * rng.normal(size=(n, 2))
     chance = np.exp(np.log(SHARES) + place @ (0.7 * rng.normal(size=(2, levels))))
@@ -54,9 +58,9 @@ def made(rows, percent, clusters, groups=1.0, others=1.0, seed=0, judged=JUDGED)
     sex = (rng.random(n) < 0.38).astype(int)
     kind, hour = rng.integers(3, size=n), rng.integers(24, size=n)
     x = rng.normal(size=(n, numbers))
-    slopes = 0.25 * rng.normal(size=(clusters, numbers))[cluster]
+    slope = slopes * rng.normal(size=(clusters, numbers))[cluster]
     link = 0.5 * np.sin(place[:, 0]) + 0.3 * place[:, 1] + 0.5 * (kind - 1.0)
-    link += 0.4 * np.cos(hour * np.pi / 12) + (x * (np.linspace(0.5, 0.2, numbers) + slopes)).sum(1)
+    link += 0.4 * np.cos(hour * np.pi / 12) + (x * (np.linspace(0.5, 0.2, numbers) + slope)).sum(1)
     link = others * (link + 0.5 * rng.normal(size=clusters)[cluster])
     link += groups * (0.8 * np.array(EFFECTS)[race] + 0.55 * (1 - 2 * sex))
     low, high = -20.0, 20.0
