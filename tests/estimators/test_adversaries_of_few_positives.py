@@ -47,3 +47,22 @@ def test_disparity_falls_with_the_weight_and_nothing_collapses(table):
     assert all(after < before - 0.01 for before, after in pairwise(found))
     assert found[2] < 0.6 * found[0]
     assert found[3] < 0.35 * found[0]
+
+
+def test_a_strong_pull_does_not_run_away_with_the_effects():
+    """The second stage holds the pull constant: the effects' SD ran to 1e10 where it is strong."""
+    frame, y, truth = made(2000, 12, 10, groups=3.0, others=0.3, judged=4000)
+    clf = pf.FairMixedEffectsClassifier(
+        "place", ["race", "sex"], fairness_weight=10.0, guide="block", hidden=(16,),
+        numeric_encoding="standard", network_posterior="none", cluster_weight=0.0,
+        unseen="population", random_state=0, progress=False,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        clf.fit(frame[:2000], y[:2000])
+    assert any("its penalties pull the effects away" in str(one.message) for one in said)
+    assert not any("[collapsed]" in str(one.message) for one in said)
+    assert clf.variance_components_["mean"].max() < 3  # on the logit scale; .15 is the truth
+    p, q = clf.predict_proba(frame[2000:])[:, 1], truth[2000:]
+    loss = -np.mean(q * np.log(p) + (1 - q) * np.log(1 - p))
+    assert loss < 1.1 * -np.mean(q * np.log(q.mean()) + (1 - q) * np.log(1 - q.mean()))
