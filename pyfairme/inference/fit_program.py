@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -31,7 +32,7 @@ from pyfairme.inference.decay_choice import fit_by_decay
 from pyfairme.inference.fit_stages import Progress, Report, parts, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
 from pyfairme.inference.jax_runtime import with_numpyro
-from pyfairme.inference.laplace.psis import trusted
+from pyfairme.inference.laplace.runaway_effects import check_pull
 from pyfairme.inference.laplace.second_stage import Finished, PosteriorWarning, broken_down, finish
 from pyfairme.inference.laplace.tangent_posterior import PARTS, check_tangent, finish_tangent
 from pyfairme.inference.null_model import (
@@ -52,8 +53,6 @@ MOST_DRAWS = 1000
 FEWEST_HELD_OUT = 50  # validation rows that are held against a constant
 MOST_JUDGED = 2**16  # validation rows that the history and early stopping look at
 LEAST_DRAWS = 100
-PULL = "its penalties pull the effects away from the outcome"
-PULLED_AWAY = 0.02  # nats per row that draws of the second stage may lose against the first's
 DRAWN_VALUES = 5e7  # numbers kept in all draws together: fewer draws of very many effects
 ADVICE = (
     "The fairness penalty has no grip there. Lower fairness_weight or learning_rate, train longer "
@@ -236,8 +235,9 @@ def _posterior(
         number = _number_of_draws(spec)
         try:
             found = finish(spec, guide, one.params, rows, objective, number, seed, batch_size)
-            if _pulled_away(spec, guide, one, found, rows, objective, seed):
-                raise FloatingPointError(f"{PULL} [block-broke-down]")
+            first = partial(_draws, spec, guide, one, seed)
+            loss = partial(_predictive_loss, spec, one, training=rows)
+            check_pull(found.quality, objective, lambda: loss(found.draws) - loss(first()))
             return found
         except FloatingPointError as error:
             warn(
@@ -249,26 +249,6 @@ def _posterior(
             quality = broken_down(spec, objective)
     draws = _draws(spec, guide, one, seed)
     return Finished(one.params["network"], draws, quality)
-
-
-def _pulled_away(
-    spec: ModelSpec,
-    guide: GuideChoice,
-    one: Trained,
-    found: Finished,
-    rows: Batch,
-    objective: Objective,
-    seed: int,
-) -> bool:
-    """Tell whether draws of the second stage predict its own rows worse than those of the first.
-
-    To the second stage the pull of penalties is a constant, which nothing stops where it is strong.
-    """
-    k, ess = float(found.quality["pareto_k"]), float(found.quality["relative_ess"])
-    if trusted(k, ess) or not _penalties_act(objective):
-        return False
-    first = _predictive_loss(spec, one, _draws(spec, guide, one, seed), rows)
-    return not _predictive_loss(spec, one, found.draws, rows) <= first + PULLED_AWAY
 
 
 def _posterior_parts(spec: ModelSpec, guide: GuideChoice) -> tuple[str, ...]:
