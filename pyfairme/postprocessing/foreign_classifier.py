@@ -49,6 +49,11 @@ class ForeignClassifier:
         return np.asarray(self.estimator.classes_)
 
     @property
+    def source(self) -> str:
+        """What to say after "probabilities"."""
+        return f" of {type(self.estimator).__name__}"
+
+    @property
     def sensitive(self) -> tuple[Sensitive, ...]:
         """The attributes that it was fitted with: none that are known."""
         return ()

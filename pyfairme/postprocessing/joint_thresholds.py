@@ -310,8 +310,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         )
         if not 0 < p.mean() < 1:
             raise ValueError(
-                f"The probabilities from {self.effects} effects of all {len(p)} rows are "
-                f"{p[0]:.0f}: no threshold separates them. [no-threshold]"
+                f"The probabilities{decided.source} of all {len(p)} rows are {p[0]:.0f}: no "
+                "threshold separates them. [no-threshold]"
             )
         gaps = {name: GAPS.format(name) for name in reading.split}
         limits += tuple(

@@ -40,6 +40,11 @@ class OwnClassifier:
         return self.estimator.classes_
 
     @property
+    def source(self) -> str:
+        """What to say after "probabilities"."""
+        return f" from {self.effects} effects"
+
+    @property
     def sensitive(self) -> tuple[Sensitive, ...]:
         """The attributes that it was fitted with."""
         return self.estimator.design_.schema.sensitive

@@ -13,6 +13,7 @@ from sklearn.utils import get_tags
 from pyfairme.data.frame import as_frame
 from pyfairme.data.input_types import Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
+from pyfairme.estimators import table_inputs
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.postprocessing.decided_classifier import Decided, check_kind, decided_by, is_own
 from pyfairme.postprocessing.foreign_classifier import (
@@ -88,11 +89,13 @@ def prepare(
         return Prepared(decided, decided.rows(X, apart, wanted))
     if y is None:
         raise ValueError(
-            f"{type(estimator).__name__} is not fitted, so that the policy fits it: give "
-            "fit(X, y), or a fitted classifier. [policy-fits-classifier]"
+            f"{type(estimator).__name__} is not fitted, so that the policy fits it. That "
+            "requires y to be passed, but the target y is None: give fit(X, y), or a fitted "
+            "classifier. [policy-fits-classifier]"
         )
     outcome = target_of(y, row_count(X))
-    _check_two(outcome)
+    weight = table_inputs.sample_weights(sample_weight, len(outcome))
+    _check_two(outcome if weight is None else outcome[weight > 0])
     unfitted = ForeignClassifier(estimator, (), seed)
     rows = unfitted.rows(X, apart, () if is_own(estimator) else wanted)
     if is_own(estimator):
@@ -113,8 +116,8 @@ def _check_two(outcome: np.ndarray) -> None:
         )
     if len(classes) < 2:
         raise ValueError(
-            f"y has one class only, {classes.tolist()}: there is nothing to decide. Give rows of "
-            "both. [one-class]"
+            f"y has one class only, {classes.tolist()}, in rows of some weight: there is nothing "
+            "to decide. Give rows of both. [one-class]"
         )
 
 

@@ -57,7 +57,7 @@ class ObservedRates(NamedTuple):
         --------
         >>> found = ObservedRates(np.array([0.5, 0.6]), np.eye(2) * 1e-4, np.array([2500, 2400]))
         >>> [round(limit, 2) for limit in found.interval("difference")]
-        [0.08, 0.12]
+        [0.07, 0.12]
         """
         ratio = measure == "ratio"
         rates, covariance = self.rates, self.covariance

@@ -221,5 +221,32 @@ def test_categories_and_gaps_go_to_a_classifier_that_takes_them():
 @parametrize_with_checks([pf.GroupThresholds(LogisticRegression(), criterion=None, cv=2)])
 @pytest.mark.filterwarnings("ignore")
 def test_one_threshold_for_any_classifier_is_an_estimator_of_scikit_learn(estimator, check):
-    """Without exceptions. Policies by group cannot be checked so: the checks' tables have no S."""
+    """Without exceptions."""
+    check(estimator)
+
+
+class Alternating(pf.JointThresholds):
+    """Groups of the checks' tables, which have none: every other row."""
+
+    @staticmethod
+    def _groups(X):
+        return {"row": np.arange(np.shape(X)[0] if hasattr(X, "shape") else len(np.asarray(X))) % 2}
+
+    def fit(self, X, y=None, sample_weight=None):
+        return super().fit(X, y, sample_weight, sensitive_features=self._groups(X))
+
+    def predict(self, X, **_):
+        return super().predict(X, sensitive_features=self._groups(X))
+
+    def predict_proba(self, X):
+        return super().predict_proba(X, sensitive_features=self._groups(X))
+
+    def score(self, X, y, sample_weight=None):
+        return super().score(X, y, sample_weight)
+
+
+@parametrize_with_checks([Alternating(LogisticRegression(), {"row": 0.3}, cv=2)])
+@pytest.mark.filterwarnings("ignore")
+def test_joint_thresholds_are_an_estimator_of_scikit_learn(estimator, check):
+    """Without exceptions."""
     check(estimator)
