@@ -6,7 +6,7 @@ Start with `FairMixedEffectsClassifier`, `FairMixedEffectsRegressor` and `datase
 from pyfairme import datasets, explain, metrics
 from pyfairme.compilation import clear_caches
 from pyfairme.compiled_files import keep_compiled
-from pyfairme.data import Binned, Schema
+from pyfairme.data import Binned, Continuous, Schema
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.inference.adversary_skill import AdversaryWarning
@@ -28,6 +28,7 @@ __all__ = [
     "Binned",
     "ConformalIntervals",
     "ConformalSets",
+    "Continuous",
     "DataWarning",
     "FairMixedEffectsClassifier",
     "FairMixedEffectsRegressor",

@@ -57,7 +57,8 @@ def fit(
         option(
             "ATTRIBUTE",
             "Sensitive attribute, once for each: a column; age:30,45 for brackets of a "
-            "number (name=age:30,45 names them); sex*race for an intersection.",
+            "number (name=age:30,45 names them), age:continuous for the number itself; "
+            "sex*race for an intersection.",
         ),
     ] = None,
     drop: Annotated[Names, option("COLUMN", "Column to leave out, once for each.")] = None,

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.cli.table_files import check_columns
-from pyfairme.data import Binned, Schema
+from pyfairme.data import Binned, Continuous, Schema
 from pyfairme.data.attributes import MOST_NUMERIC_LEVELS
+from pyfairme.data.brackets import Brackets
 from pyfairme.data.columns import column_kind, label_of, pick
 from pyfairme.data.grouping_factors import Grouping, factor_columns
 from pyfairme.data.schema import Sensitive, components
 from pyfairme.data.target import ClassTarget, class_order
 
 MOST_CLASSES = 50
+CONTINUOUS = "continuous"  # in place of edges: see `pyfairme.Continuous`
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,7 @@ def parse_sensitive(
     texts
         One per attribute: ``sex`` is a column, ``age:30,45`` are brackets of a number with their
         upper ends (<=30, 31-45, >45), ``generation=age:30,45`` gives these a name,
+        ``age:continuous`` is the number itself,
         ``sex*race`` is an intersection. A text that is a column's name is that column.
     frame
         The table.
@@ -222,7 +225,7 @@ def number_names(sensitive: Iterable[str], *columns: str | None) -> list[str]:
 def _attribute(text: str, frame: pd.DataFrame, option: str) -> Sensitive:
     if text in frame.columns:
         return text
-    parts = tuple(_part(_stripped(part, frame), frame, option) for part in text.split("*"))
+    parts: Any = tuple(_part(_stripped(part, frame), frame, option) for part in text.split("*"))
     return parts[0] if len(parts) == 1 else parts
 
 
@@ -231,7 +234,7 @@ def _stripped(part: str, frame: pd.DataFrame) -> str:
     return part if part in frame.columns else part.strip()
 
 
-def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:
+def _part(text: str, frame: pd.DataFrame, option: str) -> str | Brackets:
     if text in frame.columns or ":" not in text:
         check_columns([text], frame, option)
         return text
@@ -245,6 +248,8 @@ def _part(text: str, frame: pd.DataFrame, option: str) -> str | Binned:
             f"{option} {text!r}: brackets need numbers, and column {source!r} is text. Give "
             f"{option} {source} to use its levels. [binned-not-numeric]"
         )
+    if edges.strip() == CONTINUOUS:
+        return Continuous(source, name=name or None)
     return Binned(source, _edges(edges, text, option), name=name or None)
 
 
@@ -253,8 +258,8 @@ def _edges(text: str, whole: str, option: str) -> tuple[float, ...]:
         return tuple(float(edge) for edge in text.split(","))
     except ValueError as error:
         raise ValueError(
-            f"{option} {whole!r}: expected increasing numbers after the colon, as in age:30,45; "
-            f"got {text!r}. [binned-edges]"
+            f"{option} {whole!r}: expected increasing numbers after the colon, as in age:30,45, or "
+            f"the word {CONTINUOUS}; got {text!r}. [binned-edges]"
         ) from error
 
 
@@ -289,7 +294,7 @@ def _columns(cluster: Iterable[Grouping]) -> list[str]:
 
 def _sources(sensitive: Iterable[Sensitive]) -> list[str]:
     parts = [part for entry in sensitive for part in components(entry)]
-    return [part.column if isinstance(part, Binned) else part for part in parts]
+    return [part.column if isinstance(part, Brackets) else part for part in parts]
 
 
 def _one_role(one: str, names: Iterable[str], other: str, taken: Iterable[str]) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 
 from pyfairme.cli.reading import Reading
 from pyfairme.cli.table_files import read_table
+from pyfairme.data.brackets import Brackets
 from pyfairme.data.columns import label_of
 from pyfairme.data.encoders import CategoricalTerm
-from pyfairme.data.schema import Binned, components
+from pyfairme.data.schema import components
 from pyfairme.estimators import FairMixedEffectsClassifier, FairMixedEffectsRegressor, load
 from pyfairme.estimators.estimator_keywords import UNSEEN, check_choice
 from pyfairme.persistence import secret_of
@@ -85,10 +86,10 @@ def read_for_model(
     """
     design = model.design_
     parts = [part for entry in design.schema.sensitive for part in components(entry)]
-    names = [part for part in parts if not isinstance(part, Binned)]
+    names = [part for part in parts if not isinstance(part, Brackets)]
     levels = [term.column for term in design.terms if isinstance(term, CategoricalTerm)]
     names += [*levels, *design.schema.cluster_columns, *text]
-    counts = [part.column for part in parts if isinstance(part, Binned)]
+    counts = [part.column for part in parts if isinstance(part, Brackets)]
     counts += [term.column for term in design.terms]
     counts += [*([] if design.offset is None else [design.offset]), *numbers]
     used = {*names, *counts, *also}
@@ -146,7 +147,7 @@ def _check_columns(needed: list[str], frame: pd.DataFrame, table: Path) -> None:
 def _needed(model: Model, judge: bool) -> list[str]:
     design = model.design_
     parts = [part for entry in design.schema.sensitive for part in components(entry)]
-    sensitive = [part.column if isinstance(part, Binned) else part for part in parts]
+    sensitive = [part.column if isinstance(part, Brackets) else part for part in parts]
     if design.drop_sensitive and not judge:
         sensitive = []
     offset = [] if design.offset is None else [design.offset]

@@ -6,9 +6,10 @@ Examples
 ['class', 'count', 'positive', 'real']
 """
 
+from pyfairme.data.brackets import Binned, Continuous
 from pyfairme.data.design import Batch, Design
 from pyfairme.data.frame import as_frame
-from pyfairme.data.schema import Binned, Schema
+from pyfairme.data.schema import Schema
 from pyfairme.data.target import TARGETS, ClassTarget, CountTarget, PositiveTarget, RealTarget
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Batch",
     "Binned",
     "ClassTarget",
+    "Continuous",
     "CountTarget",
     "Design",
     "PositiveTarget",

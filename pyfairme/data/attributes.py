@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.brackets import Binned, Brackets, Continuous
 from pyfairme.data.chosen_levels import EVERY_LEVEL, ChosenLevels
 from pyfairme.data.columns import (
     MISSING,
@@ -20,7 +21,7 @@ from pyfairme.data.columns import (
     read_labels,
 )
 from pyfairme.data.columns import read_numbers as numbers_of
-from pyfairme.data.schema import Binned, Sensitive, attribute_name, components, source
+from pyfairme.data.schema import Sensitive, attribute_name, components, source
 from pyfairme.data.text_numbers import text_numbers
 from pyfairme.metrics.names import join_names
 
@@ -45,6 +46,8 @@ class Component:
         for a bracket the training median of its rows, None for "(missing)".
     doubled
         Labels that training rows had both as text and as another value.
+    groups
+        Of a `Continuous` attribute how many groups were asked for; 0 for others.
     """
 
     column: str
@@ -52,10 +55,14 @@ class Component:
     levels: tuple[str, ...]
     values: tuple[str | int | float | bool | None, ...]
     doubled: tuple[str, ...] = ()
+    groups: int = 0
 
     @classmethod
-    def fit(cls, frame: pd.DataFrame, part: str | Binned) -> "Component":
+    def fit(cls, frame: pd.DataFrame, part: str | Brackets) -> "Component":
         """Learn from the training rows."""
+        if isinstance(part, Continuous):
+            brackets = part.brackets(numbers_of(pick(frame, part.column)))
+            return replace(cls._fit_brackets(frame, brackets), groups=part.groups)
         if isinstance(part, Binned):
             return cls._fit_brackets(frame, part)
         series = pick(frame, part)
@@ -85,6 +92,16 @@ class Component:
         position = {level: i for i, level in enumerate(self.levels)}
         table = [position.get(level, -1) for level in (*self.binned.levels, MISSING)]
         return np.asarray(table)[self.binned.codes(numbers_of(series))]
+
+    def positions(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return float32[n] places among the medians of a `Continuous` attribute's groups.
+
+        The numbers of groups at their medians, in between by interpolation; -1 without a value.
+        """
+        medians = [float(value) for value in self.values if value is not None]  # type: ignore[arg-type]
+        values = numbers_of(pick(frame, self.column))
+        places = np.interp(values, medians, np.arange(len(medians)))
+        return np.where(np.isnan(values), -1.0, places).astype(np.float32)
 
     def flip(self, frame: pd.DataFrame, level: int) -> pd.Series:
         """Return the column with every row set to a level; rows already there are untouched."""
@@ -153,10 +170,20 @@ class Attribute:
         columns = tuple(source(part) for part in components(entry))
         picked = tuple(tuple(int(i) for i in cell) for cell in cells)
         found = cls(name, tuple(levels), columns, tuple(map(float, counts)), parts, picked)
-        return found if chosen is None else found._with(chosen)
+        return found if chosen is None and not found.continuous else found._with(chosen)
 
-    def _with(self, chosen: ChosenLevels) -> "Attribute":
+    def _with(self, chosen: ChosenLevels | None) -> "Attribute":
+        chosen = EVERY_LEVEL if chosen is None else chosen
         chosen.check(self.name, self.levels)
+        if self.continuous:
+            if set(chosen.levels) - {MISSING}:
+                raise ValueError(
+                    f"exclude and merge name groups of {self.name!r}, which is Continuous: its "
+                    "groups are only those of reports. Choose brackets, Binned(column, edges). "
+                    "[continuous-levels]"
+                )
+            missing = (MISSING,) if MISSING in self.levels else ()
+            chosen = replace(chosen, out=missing)
         found = replace(self, chosen=chosen)
         if len(found.groups) < 2:
             raise ValueError(
@@ -165,6 +192,11 @@ class Attribute:
                 "sensitive. [one-group]"
             )
         return found
+
+    @property
+    def continuous(self) -> bool:
+        """Whether penalties see a number, not groups."""
+        return any(part.groups for part in self.components)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -179,8 +211,13 @@ class Attribute:
         np.add.at(rows, list(codes), self.counts)  # what is left out, -1, is last
         return tuple(map(float, rows[:-1]))
 
-    def group_codes(self, frame: pd.DataFrame) -> np.ndarray:
-        """Return int32[n] codes of groups, -1 for what is left out and for unknown levels."""
+    def group_positions(self, frame: pd.DataFrame) -> np.ndarray:
+        """Return int32[n] codes of groups, -1 for what is left out and for unknown levels.
+
+        Of a `Continuous` attribute float32[n], in between where a row belongs to two groups.
+        """
+        if self.continuous:
+            return self.components[0].positions(frame)
         codes = np.array([*self.chosen.groups(self.levels)[1], -1], dtype=np.int32)
         return codes[self.encode(frame)]
 
@@ -222,7 +259,8 @@ def _refuse_many(series: pd.Series, labels: Labels) -> None:
         raise ValueError(
             f"The sensitive column {column!r} has {number} distinct numbers (at most "
             f"{MOST_NUMERIC_LEVELS} are taken as groups){read or ':'} give brackets, for example "
-            f"Binned({column!r}, edges=(30, 45)). Where they are codes of groups, make it a "
+            f"Binned({column!r}, edges=(30, 45)), or Continuous({column!r}) for the number itself. "
+            f"Where they are codes of groups, make it a "
             f"category: frame[{column!r}].astype('category'). [many-numbers]"
         )
     if number > MOST_LEVELS and number > len(series) / 2:

@@ -21,7 +21,8 @@ class Batch(NamedTuple):
     slopes
         float32[n, q], covariates with random slopes: scaled distances from their origins.
     sensitive
-        int32[n, A], one column per sensitive attribute; -1 for a level never seen.
+        int32[n, A], one column per sensitive attribute; -1 for a level never seen. float32 where
+        one is `Continuous`, whose rows lie between two groups.
     weight
         float32[n].
     offset

@@ -370,7 +370,7 @@ class Design:
     def _groups(self, attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
         if not set(attribute.columns) <= set(frame.columns):
             return np.full(len(frame), -1)
-        return attribute.group_codes(frame)
+        return attribute.group_positions(frame)
 
     def _offset(self, frame: pd.DataFrame) -> np.ndarray:
         if self.offset is None:
@@ -417,7 +417,8 @@ def _optional(name: str | None) -> list[str]:
 def _stack(codes: list[np.ndarray], rows: int) -> np.ndarray:
     if not codes:
         return np.empty((rows, 0), np.int32)
-    return np.stack(codes, axis=1).astype(np.int32)
+    between = any(one.dtype.kind == "f" for one in codes)  # of a continuous attribute
+    return np.stack(codes, axis=1).astype(np.float32 if between else np.int32)
 
 
 def _used_columns(schema: Schema, offset: str | None) -> list[str]:

@@ -127,6 +127,11 @@ def check_attribute(attribute: Attribute) -> None:
     for part in parts:
         _check_levels(part.column, part.levels)
         _require(len(part.values) == len(part.levels), f"{part.column!r}: levels without values")
+        if part.groups:
+            medians = [value for value in part.values if value is not None]
+            rising = all(isinstance(v, float) for v in medians) and list(medians) == sorted(medians)  # type: ignore[type-var]
+            _require(part.binned is not None and rising, f"{part.column!r}: groups out of order")
+            _require(len(parts) == 1, f"{attribute.name!r}: an intersection with a number")
     sizes = [len(part.levels) for part in parts]
     _require(math.prod(size + 1 for size in sizes) <= MOST_CELLS, "too many cells of groups")
     for pick in attribute.picks:

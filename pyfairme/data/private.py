@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from pyfairme.data.attributes import Attribute, Component
+from pyfairme.data.brackets import Binned
 from pyfairme.data.design import Design
 from pyfairme.data.encoders import NumericTerm
 from pyfairme.data.grouping_factors import Factor
 from pyfairme.data.hidden_names import derived, hashed, new_salt
-from pyfairme.data.schema import Binned
 
 # How far numbers move, at most; further where rounding to the column's unit would give them back.
 KNOT = 1 / 4  # of the gap to the next knot

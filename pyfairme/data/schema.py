@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from pyfairme.data.brackets import Binned, Brackets, Continuous
 from pyfairme.data.checks import check_any_row, check_present, check_unique_columns
-from pyfairme.data.columns import column_kind, label_of, pick, read_numbers
+from pyfairme.data.columns import column_kind, pick
 from pyfairme.data.frame import as_frame
 from pyfairme.data.grouping_factors import Grouping, factor_columns, factor_name, factors_of
 from pyfairme.data.input_types import Table
@@ -20,98 +19,25 @@ from pyfairme.notices import shown
 TASKS = ("classification", "regression")
 
 
-@dataclass(frozen=True)
-class Binned:
-    """Derive a sensitive attribute from a numeric column by right-closed brackets.
-
-    Parameters
-    ----------
-    column
-        Name of the numeric column.
-    edges
-        Strictly increasing cut points, in the column's units; k edges make k + 1 brackets.
-    name
-        Name of the attribute; by default the column's with "_bin" appended.
-
-    Raises
-    ------
-    ValueError
-        When edges are empty, not finite or not strictly increasing.
-
-    Examples
-    --------
-    >>> bracket = Binned("age", (30, 45), name="age_bracket")
-    >>> bracket.levels
-    ('<=30', '(30, 45]', '>45')
-    >>> list(bracket.apply([30, 31, 70]))
-    ['<=30', '(30, 45]', '>45']
-    """
-
-    column: str
-    edges: tuple[float, ...]
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        edges = _edges(self)
-        increasing = all(a < b for a, b in pairwise(edges))
-        if not edges or not np.isfinite(edges).all() or not increasing:
-            raise ValueError(
-                f"Binned({self.column!r}) expected at least one finite edge in strictly increasing "
-                f"order, got {shown(self.edges)}. [binned-edges]"
-            )
-        object.__setattr__(self, "edges", edges)
-
-    @property
-    def label(self) -> str:
-        """Name of the attribute."""
-        return self.name or f"{self.column}_bin"
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """Labels of all brackets, from low to high."""
-        cuts = [label_of(edge) for edge in self.edges]
-        inner = [f"({low}, {high}]" for low, high in pairwise(cuts)]
-        return (f"<={cuts[0]}", *inner, f">{cuts[-1]}")
-
-    def codes(self, values: np.ndarray) -> np.ndarray:
-        """Return int64[n] bracket numbers of float[n] values, -1 where NaN."""
-        position = np.searchsorted(np.asarray(self.edges), values, side="left")
-        return np.where(np.isnan(values), -1, position)
-
-    def apply(self, series: Any) -> pd.Series:
-        """Return the bracket label of every value of a column, None where it is missing."""
-        column = series if isinstance(series, pd.Series) else pd.Series(series, name=self.column)
-        table = np.array([*self.levels, None], dtype=object)
-        labels = table[self.codes(read_numbers(column))]
-        return pd.Series(labels, index=column.index, name=self.label, dtype=object)
+Sensitive = str | Binned | Continuous | tuple[str | Binned, ...]
 
 
-def _edges(binned: Binned) -> tuple[float, ...]:
-    given: Any = binned.edges
-    try:
-        if isinstance(given, str):
-            raise TypeError
-        return tuple(float(edge) for edge in given)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"Binned({binned.column!r}) expected cut points, a tuple of numbers such as (30, 45), "
-            f"got {shown(given)}. One cut at 40 is (40,); for three groups of equal size take "
-            f"quantiles, tuple(frame[{binned.column!r}].quantile([1/3, 2/3])). [binned-edges]"
-        ) from None
-
-
-Sensitive = str | Binned | tuple[str | Binned, ...]
-
-
-def components(entry: Sensitive) -> tuple[str | Binned, ...]:
+def components(entry: Sensitive) -> tuple[str | Binned | Continuous, ...]:
     """Return the parts of a sensitive entry: several for a tuple (an intersection)."""
     return entry if isinstance(entry, tuple) else (entry,)
 
 
 def check_sensitive(entries: Iterable[Any]) -> None:
-    """Refuse a sensitive attribute that is no column name, `Binned`, or tuple of these."""
+    """Refuse a sensitive attribute of another form than `Sensitive` says."""
     for entry in entries:
+        if isinstance(entry, Continuous):
+            continue
         parts = entry if isinstance(entry, tuple) else (entry,)
+        if any(isinstance(part, Continuous) for part in parts):
+            raise ValueError(
+                f"An intersection takes columns and Binned, got {shown(entry)}: cut the number "
+                "into brackets, Binned(column, edges). [continuous-intersection]"
+            )
         if parts and all(isinstance(part, str | Binned) for part in parts):
             continue
         meant = ""
@@ -119,7 +45,8 @@ def check_sensitive(entries: Iterable[Any]) -> None:
             meant = f" For the intersection of these columns write the tuple {tuple(entry)!r}."
         raise ValueError(
             f"Invalid sensitive attribute: {shown(entry)}. Expected the name of a column, "
-            f"Binned(column, edges), or a tuple of at least one of these.{meant} "
+            "Binned(column, edges), Continuous(column), or a tuple of at least one column or "
+            f"Binned.{meant} "
             "[sensitive-attribute]"
         )
 
@@ -132,12 +59,12 @@ def attribute_name(entry: Sensitive) -> str:
     >>> attribute_name(("sex", Binned("age", (40,))))
     'sex x age_bin'
     """
-    return " x ".join(p.label if isinstance(p, Binned) else str(p) for p in components(entry))
+    return " x ".join(p.label if isinstance(p, Brackets) else str(p) for p in components(entry))
 
 
-def source(part: str | Binned) -> str:
+def source(part: str | Brackets) -> str:
     """Return the column that a component of a sensitive attribute is read from."""
-    return part.column if isinstance(part, Binned) else part
+    return part.column if isinstance(part, Brackets) else part
 
 
 @dataclass(frozen=True)
@@ -154,7 +81,7 @@ class Schema:
         Grouping factors, a column each, or for a nested one the path of columns down to it:
         ``("school", ("school", "class"))``. Their columns are no covariates.
     sensitive
-        Column names, `Binned`, or tuples of these for intersections.
+        Column names, `Binned`, `Continuous`, or tuples for intersections.
     numeric, categorical
         The covariates. A sensitive column named as it is counts as categorical whatever its dtype:
         codes of groups are levels, not amounts.
@@ -211,7 +138,7 @@ class Schema:
             For column names that are not strings and for nested values.
         """
         clusters = factors_of(cluster)
-        entries = (sensitive,) if isinstance(sensitive, str | Binned) else tuple(sensitive)
+        entries = (sensitive,) if isinstance(sensitive, str | Brackets) else tuple(sensitive)
         frame = as_frame(frame)
         _check_frame(frame)
         _check_roles(frame, clusters, entries, task)
@@ -302,7 +229,7 @@ def _check_roles(
             "column. [two-roles]"
         )
     plain = {part for part in parts if isinstance(part, str)}
-    mixed = [p.column for p in parts if isinstance(p, Binned) and p.column in plain]
+    mixed = [p.column for p in parts if isinstance(p, Brackets) and p.column in plain]
     if mixed:
         raise ValueError(
             f"Column {mixed[0]!r} is sensitive both as it is and binned: choose one of the two."
@@ -327,7 +254,7 @@ def _check_codes_and_dropped(
         _refuse_repeats(names, f"column in {role}")
     grouping = {name: "cluster" for entry in clusters for name in factor_columns(entry)}
     parts = [part for entry in entries for part in components(entry)]
-    cut = {part.column: "cut into brackets" for part in parts if isinstance(part, Binned)}
+    cut = {p.column: "cut into brackets" for p in parts if isinstance(p, Brackets)}
     plain = {part: "sensitive" for part in parts if isinstance(part, str)}
     for role, names, others in (
         ("dropped", dropped, {**dict.fromkeys(codes, "categorical"), **plain, **cut, **grouping}),
@@ -350,9 +277,10 @@ def _refuse_repeats(names: Iterable[str], what: str) -> None:
 
 def _check_binned(kinds: dict[str, str], entries: tuple[Sensitive, ...]) -> None:
     for part in (part for entry in entries for part in components(entry)):
-        if isinstance(part, Binned) and kinds[part.column] != "numeric":
+        if isinstance(part, Brackets) and kinds[part.column] != "numeric":
             raise ValueError(
-                f"Binned expected a numeric column, but {part.column!r} is {kinds[part.column]}: "
+                f"{type(part).__name__} expected a numeric column, but {part.column!r} is "
+                f"{kinds[part.column]}: "
                 "name the column itself to use its levels, or convert it to numbers. "
                 "[binned-not-numeric]"
             )

@@ -62,8 +62,8 @@ class FairMixedEffectsClassifier(ClassifierMixin, FairMixedEffects):
         school/class: ``[("school", "class")]`` has the factors "school" and "school:class", whose
         clusters are called "7:2". None: no random effects.
     sensitive
-        Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
-        these for intersections.
+        Sensitive attributes: column names, `Binned` brackets of a numeric column, `Continuous` for
+        a number without brackets, or tuples of columns and brackets for intersections.
     categorical
         Name or names of columns of numbers that are codes of levels, not amounts: postcodes,
         regions 1 to 9. Text is categorical without a word.

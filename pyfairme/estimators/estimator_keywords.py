@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from pyfairme.data import Batch, Binned, Design
+from pyfairme.data import Batch, Design
+from pyfairme.data.brackets import Brackets, shares_of_groups
 from pyfairme.data.chosen_levels import read_choice
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
@@ -90,7 +91,7 @@ def as_tuple(value: Any) -> tuple[Any, ...]:
     """Return one name or attribute, a list of them or None as a tuple."""
     if value is None:
         return ()
-    if isinstance(value, str | bytes | Binned) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes | Brackets) or not isinstance(value, Iterable):
         return (value,)
     return tuple(value)
 
@@ -446,9 +447,7 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
         weight = weight * strata[:, -1]
     found = []
     for index, attribute in enumerate(spec.attributes):
-        codes = training.sensitive[:, index]
-        inside = codes >= 0
-        mass = np.bincount(codes[inside], weight[inside], minlength=attribute.levels)
+        mass = weight @ shares_of_groups(training.sensitive[:, index], attribute.levels)
         there = mass > 0
         share = training.weight.sum() / max(there.sum(), 1)
         found.append(np.where(there, share / np.where(there, mass, 1.0), 0.0).astype(np.float32))

@@ -103,7 +103,8 @@ def _warn_of_tellers(
 ) -> list[str]:
     """Warn of near copies of classes y, and of what tells a group; return the near copies."""
     attributes = design.attributes if drop_sensitive else ()
-    groups = [np.asarray(training.sensitive)[:, k] for k in range(len(attributes))]
+    places = np.asarray(training.sensitive)
+    groups = [np.rint(places[:, k]).astype(np.int32) for k in range(len(attributes))]
     classes = [] if y is None or np.bincount(y.astype(int)).min() < FEWEST_OF_CLASS else [y]
     if not columns or not (classes or groups):
         return []

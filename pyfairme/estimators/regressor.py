@@ -46,8 +46,8 @@ class FairMixedEffectsRegressor(RegressorMixin, FairMixedEffects):
         school/class: ``[("school", "class")]`` has the factors "school" and "school:class", whose
         clusters are called "7:2". None: no random effects.
     sensitive
-        Sensitive attributes: column names, `Binned` brackets of a numeric column, or tuples of
-        these for intersections.
+        Sensitive attributes: column names, `Binned` brackets of a numeric column, `Continuous` for
+        a number without brackets, or tuples of columns and brackets for intersections.
     likelihood
         "normal"; "student_t", real with heavy tails, which outliers move less; "poisson", counts;
         "negative_binomial", counts with variance mean + mean^2 / concentration. The formulas and

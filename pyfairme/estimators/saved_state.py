@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pyfairme.data import TARGETS, Binned, ClassTarget, Design
+from pyfairme.data import TARGETS, Binned, ClassTarget, Continuous, Design
 from pyfairme.data.design_state import plain, rebuilt
 from pyfairme.estimators import estimator_keywords, keywords_after_fit, prior_keyword
 from pyfairme.estimators.custom_objects import KEYWORDS, OBJECT, plain_object, rich_object
@@ -203,6 +203,8 @@ def _plain(name: str, value: Any) -> Any:
     """Turn a keyword's value into plain data; dictionaries become pairs, as keys may be tuples."""
     if isinstance(value, Binned):
         return {"binned": [value.column, list(value.edges), value.name]}
+    if isinstance(value, Continuous):
+        return {"continuous": [value.column, value.groups, value.name]}
     if (
         name in ("exclude", "merge")
         and isinstance(value, Iterable)
@@ -229,6 +231,8 @@ def _rich(value: Any, objects: Mapping[str, Any]) -> Any:
         if "binned" in value:
             column, edges, label = value["binned"]
             return Binned(column, tuple(edges), label)
+        if "continuous" in value:
+            return Continuous(*value["continuous"])
         return {_rich(key, objects): _rich(item, objects) for key, item in value["pairs"]}
     if isinstance(value, tuple | list):
         return type(value)(_rich(item, objects) for item in value)

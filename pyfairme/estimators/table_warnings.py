@@ -42,7 +42,7 @@ def warn_of_tiny_groups(design: Design, training: Batch) -> None:
     """Warn of groups of a few people, which a penalty weighs as much as large ones."""
     found = []
     for index, attribute in enumerate(design.attributes):
-        codes = np.asarray(training.sensitive)[:, index]
+        codes = np.rint(np.asarray(training.sensitive)[:, index]).astype(int)
         sizes = np.bincount(codes[codes >= 0], minlength=len(attribute.groups))
         names = zip(listed(attribute.groups), sizes, strict=True)
         tiny = [f"{name} {n}" for name, n in names if 0 < n < TINY]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pyfairme.data import Batch
+from pyfairme.data.brackets import shares_of_groups
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import AttributeCodes
 
@@ -66,12 +67,13 @@ def chance(batch: Batch, index: int, balance: np.ndarray, view: AdversarySkill) 
     tenth, so a skill slightly above 0 is chance too.
     """
     total = 0.0
-    codes = batch.sensitive[:, index]
-    inside = view.counted & (codes >= 0)
-    weight = batch.weight / batch.weight.sum() * np.where(inside, balance[codes], 0.0)
+    place = batch.sensitive[:, index]
+    inside = view.counted & (place >= 0)
+    groups = shares_of_groups(place, len(balance)) * balance
+    weight = batch.weight / batch.weight.sum()
     for stratum in np.unique(view.strata[inside]):
         rows = inside & (view.strata == stratum)
-        mass = np.bincount(codes[rows], weight[rows], minlength=len(balance))
+        mass = weight[rows] @ groups[rows]
         if mass.sum() > 0:
             shares = mass[mass > 0] / mass.sum()
             total -= mass.sum() * float(shares @ np.log(shares))
@@ -132,7 +134,7 @@ def _probe(
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits
 
-    codes = batch.sensitive[:, index]
+    codes = np.rint(batch.sensitive[:, index]).astype(int)
     rows = np.flatnonzero((codes >= 0) & view.counted)
     rows = np.random.default_rng(seed).permutation(rows)[:PROBE_ROWS]
     gains = []

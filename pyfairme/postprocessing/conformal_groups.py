@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.brackets import Brackets
 from pyfairme.data.grouping_factors import read_clusters
-from pyfairme.data.schema import Binned, Sensitive, attribute_name, check_sensitive, components
+from pyfairme.data.schema import Sensitive, attribute_name, check_sensitive, components
 from pyfairme.metrics.array_inputs import Codes
 from pyfairme.notices import shown
 from pyfairme.postprocessing import policy_inputs
@@ -84,7 +85,7 @@ def unseen_units(estimator: FairMixedEffects, frame: pd.DataFrame, effects: str)
 def _entries(by: By) -> list[Any]:
     entries = [] if by is None else by if isinstance(by, list) else [by]
     for entry in entries:
-        if not isinstance(entry, str | Binned | tuple):
+        if not isinstance(entry, str | Brackets | tuple):
             raise TypeError(
                 "by takes a column, a Binned, a tuple of these for an intersection, or a list of "
                 f"such attributes, got {shown(entry)}. [by-kind]"

@@ -88,6 +88,21 @@ def test_what_is_given_goes_before_the_variant(call, table, tmp_path):
     assert parameters["random_state"] == 4
 
 
+def test_a_number_without_brackets_is_a_sensitive_attribute(call, table, tmp_path):
+    out = tmp_path / "m.pyfairme"
+    result = call(
+        "fit", table, "--target", "repaid", "--sensitive", "years=age:continuous", "--drop", "loan",
+        "--out", out, *QUICK,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    model = pf.load(out)
+    assert model.sensitive == (pf.Continuous("age", name="years"),)
+    assert len(model.design_.attributes[0].levels) == 8
+    judged = call("report", out, table, "--target", "repaid", "--out", tmp_path / "report")
+    assert judged.exit_code == 0, judged.output
+    assert "years" in judged.output
+
+
 @pytest.mark.slow
 def test_amounts_make_a_regression(call, table, tmp_path):
     out = tmp_path / "m.pyfairme"
@@ -159,6 +174,8 @@ def test_missing_targets_are_counted_and_can_be_left_out(call, refused, loans, a
         (("--target", "repaid", "--sensitive", "age:30,old"), "expected increasing numbers after "
          "the colon"),
         (("--target", "repaid", "--sensitive", "age:45,30"), "strictly increasing order"),
+        (("--target", "repaid", "--sensitive", "sex*age:continuous"), "An intersection takes "
+         "columns and Binned"),
         (("--target", "repaid", "--variant", "medl_abd"), "Did you mean 'medl_adb'?"),
         (("--target", "repaid", "--variant", "medl"), "'medl' needs a grouping factor: give "
          "--cluster"),

@@ -12,6 +12,7 @@ from pyfairme.model.penalties import (
     View,
     cluster_adversary,
     group_gaps,
+    members,
 )
 from pyfairme.model.penalties.adversarial import HASHED_CLASSES
 
@@ -391,3 +392,40 @@ def test_rows_of_no_group_count_for_nothing(penalty, criterion):
     _, expected = _run(penalty, rest, criterion, params)
     name = f"{penalty}/mixed/race"
     np.testing.assert_allclose(found[name], expected[name], rtol=2e-4, atol=1e-6)
+
+
+def test_groups_of_codes_are_one_hot_and_places_between_them_are_shared():
+    view = _view()
+    exact = jax.nn.one_hot(view.sensitive[:, 1], 4)
+    np.testing.assert_array_equal(members(view, 1, ATTRIBUTES[1]), exact)
+    between = jnp.tile(jnp.array([[0.0], [0.25], [2.5], [-1.0]]), (15, 2))
+    found = members(view._replace(sensitive=between), 1, ATTRIBUTES[1])
+    np.testing.assert_allclose(
+        found[:4], [[1, 0, 0, 0], [0.75, 0.25, 0, 0], [0, 0, 0.5, 0.5], [0, 0, 0, 0]]
+    )
+
+
+def test_gaps_of_a_number_are_those_of_weighted_means():
+    """By hand: a row counts in each of its two groups with its share of it."""
+    view = _view()
+    place = np.random.default_rng(3).uniform(0, 3, 60).astype(np.float32)
+    both = jnp.stack([jnp.zeros(60), jnp.asarray(place)], axis=1)
+    gaps, exists = group_gaps(view._replace(sensitive=both), 1, ATTRIBUTES[1], "demographic_parity")
+    share, p = np.asarray(view.share, float), np.asarray(view.prediction)[:, 0]
+    for group in range(4):
+        weight = share * np.clip(1 - abs(place - group), 0, None)
+        gap = abs(np.average(p, weights=weight) - np.average(p, weights=share))
+        assert gaps[0, group, 0] == pytest.approx(gap, abs=1e-6)
+    assert bool((exists == 1).all())
+
+
+@pytest.mark.parametrize("penalty", ["moment", "kernel", "correlation"])
+def test_predictions_that_follow_a_number_cost_more_than_shuffled_ones(penalty):
+    place = np.random.default_rng(4).uniform(0, 3, 60).astype(np.float32)
+    both = jnp.stack([jnp.asarray(place) / 3, jnp.asarray(place)], axis=1)
+    wave = 0.5 + 0.4 * np.sin(place[:, None] * 2)  # not linear in the number
+    view = _view()._replace(sensitive=both, prediction=jnp.asarray(wave, jnp.float32))
+    follows = _run(penalty, view, "demographic_parity")[1][f"{penalty}/mixed/race"]
+    shuffled = np.random.default_rng(5).permutation(wave)
+    view = view._replace(prediction=jnp.asarray(shuffled, jnp.float32))
+    assert follows > 2 * _run(penalty, view, "demographic_parity")[1][f"{penalty}/mixed/race"]

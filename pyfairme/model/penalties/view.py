@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol, runtime_checkable
 
-import jax
 import jax.numpy as jnp
 import numpyro
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Shaped
 
 from pyfairme.model.networks import scale_gradient
 
@@ -34,6 +33,7 @@ class View(NamedTuple):
     ``share`` are the rows' weights divided by the expected sum over a batch, so that
     ``(share * term).sum()`` is the batch's estimate of the mean over all training rows.
     ``balance`` holds one weight per level of each attribute (inverse frequency, mean 1 over rows).
+    ``sensitive`` numbers the groups; rows of a continuous attribute lie between two (`members`).
     ``threshold`` is the probability from which the positive of two classes is decided.
 
     Examples
@@ -59,7 +59,7 @@ class View(NamedTuple):
     prediction: Float[Array, "n v"]
     outcome: Float[Array, "n v"]
     strata: Float[Array, "n c"] | None
-    sensitive: Int[Array, "n a"]
+    sensitive: Shaped[Array, "n a"]
     share: Float[Array, " n"]
     balance: tuple[Float[Array, " _"], ...]
     strength: Float[Array, " a"]
@@ -91,8 +91,12 @@ def positive(view: View) -> Array:
 
 
 def members(view: View, index: int, attribute: AttributeCodes) -> Float[Array, "n l"]:
-    """One-hot groups; a row of none (-1), as its level is left out or new, belongs to none."""
-    return jax.nn.one_hot(view.sensitive[:, index], attribute.levels)
+    """One-hot groups; a row of none (-1), as its level is left out or new, belongs to none.
+
+    A row of a continuous attribute belongs to two neighbouring groups, in shares that sum to 1.
+    """
+    place = view.sensitive[:, index].astype(jnp.float32)
+    return jnp.maximum(1.0 - jnp.abs(place[:, None] - jnp.arange(attribute.levels)), 0.0)
 
 
 def plain_factor(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pyfairme.data.brackets import Binned, Continuous
 from pyfairme.data.columns import MISSING, label_of
 from pyfairme.data.encoders import CategoricalTerm, NumericTerm
-from pyfairme.data.schema import Binned, components
+from pyfairme.data.schema import components
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.estimator_keywords import as_tuple
 from pyfairme.estimators.keywords_after_fit import check_unchanged
@@ -168,6 +169,8 @@ def _groups(attribute: Any, entry: Any, counted: bool) -> str:
         f"cut from {_names([p.column])} at {', '.join(f'{float(e):g}' for e in p.edges)}"
         for p in cut
     ]
+    if isinstance(entry, Continuous):
+        edges = ["a number to penalties, cut at quantiles for reports"]
     (name,) = listed([attribute.name])
     chosen = attribute.chosen.words()
     return f"{'; '.join([name, *edges])}: {sizes}{'; ' * bool(chosen)}{chosen}"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pyfairme.data.schema import Binned, Schema, attribute_name, components
+from pyfairme.data.brackets import Binned, Continuous
+from pyfairme.data.schema import Schema, attribute_name, components
 from pyfairme.datasets.dataset import Dataset
 from pyfairme.metrics.names import listed
 from pyfairme.report.display.facts import Amount, Facts, Fields, Grid, Span, Tally
@@ -42,6 +43,9 @@ def _roles(schema: Schema, dataset: Dataset | None = None) -> Iterator[tuple[str
             for p in components(entry)
             if isinstance(p, Binned)
         ]
+        if isinstance(entry, Continuous):
+            of = "" if entry.label == entry.column else f" from {listed([entry.column])[0]}"
+            cut = [f"a number{of}, in {entry.groups} groups of equal size for reports"]
         yield "sensitive", "; ".join([*listed([attribute_name(entry)]), *cut])
     if not schema.sensitive:
         yield "sensitive", "none"
