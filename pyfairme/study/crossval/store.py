@@ -110,8 +110,16 @@ def read_judged(frame: pd.DataFrame, classes: tuple[Any, ...], seed: int) -> Eva
         seed=seed,
         weight=weight,
         alone=_alone(frame),
-        base=_array(frame[BASE]) if BASE in frame else None,
+        base=_base(frame),
     )
+
+
+def _base(frame: pd.DataFrame) -> np.ndarray | None:
+    """Return the constants of all rows; None where a fit of an older version did not say."""
+    if BASE not in frame:
+        return None
+    found = _array(frame[BASE])
+    return None if np.isnan(found).any() else found
 
 
 def _alone(frame: pd.DataFrame) -> np.ndarray:

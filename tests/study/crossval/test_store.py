@@ -48,6 +48,15 @@ def test_rows_are_read_as_they_were_written(tmp_path, classes):
     assert again.sensitive["sex x age"].tolist() == list("abababa")
 
 
+def test_what_a_constant_predicts_is_kept_and_not_known_where_an_older_fit_does_not_say():
+    rows = replace(judged(2), base=np.full(7, 0.3))
+    frame = judged_frame(rows, np.arange(7), 0)
+    assert read_judged(frame, (0, 1), seed=4).base.tolist() == [0.3] * 7
+    older = judged_frame(judged(2), np.arange(7) + 7, 1)
+    assert read_judged(older, (0, 1), seed=4).base is None
+    assert read_judged(pd.concat([frame, older]), (0, 1), seed=4).base is None
+
+
 def test_a_fit_counts_once_its_configuration_is_there(tmp_path):
     store, key = Store(tmp_path, {"dataset": "x"}), Key("medl", 0, 1)
     assert not store.done(key, {"a": 1})
