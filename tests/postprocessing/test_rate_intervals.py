@@ -27,8 +27,8 @@ def drawn(n, seed):
 def test_intervals_hold_what_new_rows_show(rate, bound, measure, weighted):
     """Of 80 intervals of 90 % 72 hold it, less than 63 with a chance of .5 % if it is so.
 
-    Rules are chosen so that the rates that p expects keep the limit on the very rows, so that
-    intervals, made for a given rule, tend to be wide; all 80 may hold.
+    Rules are chosen so that the rates that p expects keep the limit on the very rows: intervals,
+    made for a given rule, tend to be wide there, and those of ratios to lie high.
     """
     p_new, everybody, y_new = drawn(100_000, 1000)
     limits, held, widths = (Limit("a", rate, bound, measure),), 0, []
