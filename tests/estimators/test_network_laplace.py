@@ -218,6 +218,16 @@ def test_the_prior_of_the_network_is_on_the_scale_of_the_link(table, known):
     assert after[0] < 0.85 * after[1]
 
 
+def test_scales_far_from_where_their_search_starts_are_found(table, known):
+    """A search that had gone too far once ended on a slope; draws then weighed next to nothing."""
+    X, y = (part[known].iloc[:300] for part in (table.frame, table.target))
+    own = {"network_sd": ("half_normal", 0.05), "linear_sd": ("half_normal", 0.05)}
+    for seed in (1, 3, 4):
+        model = make(prior=own, fairness=None, unseen="population", random_state=seed).fit(X, y)
+        assert model.fit_.quality["pareto_k"].max() < 0.7
+        assert model.fit_.quality["relative_ess"].min() > 0.25
+
+
 @pytest.mark.filterwarnings("ignore:NUTS")  # a short chain
 def test_refine_leaves_the_priors_of_the_network_behind(table, known, tmp_path):
     """Its network is a point estimate; the file of what it gives is read as any other."""

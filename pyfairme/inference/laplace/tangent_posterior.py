@@ -55,6 +55,7 @@ from pyfairme.notices import warn
 
 PARTS = ("effects of penalties", "features of the network", "scales", "draws")
 START_SD = 0.7
+GAIN = 1e-4  # relative gain at which the search for the scales ends: draws are weighed anyway
 DRAWN_NUMBERS = 5e6  # weights in all draws together
 FEWEST_DRAWS = 100
 MOST_ROWS = 50_000
@@ -232,7 +233,7 @@ def draw_tangent(
     evidence = LaplaceEvidence(layout, lay_out(layout, network, batch, basis.features), objective)
     start = start_of(layout, first)
     evidence.start_at(start, _trained_links(layout, network, batch, first))
-    found = evidence.maximise(start)
+    found = evidence.maximise(start, gain=GAIN)
     anchor = None
     if pull is not None:
         anchor = _anchor(layout, network, batch, objective, found, pull)
