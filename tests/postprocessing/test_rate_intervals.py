@@ -85,11 +85,13 @@ def test_a_policy_shows_its_intervals_where_outcomes_are_known():
     assert words in policy.describe()
     html = policy._html_repr()
     assert repr(float(line["observed_high"])) in html
+    assert "(SD over groups)" in html
     policy.set_params(measure="ratio")  # not fitted again
     assert words in policy.describe()
     assert "observed_low" not in policy.fit(X[1500:]).rates_
     policy.fit(X[1500:], y[1500:])
     assert policy.rates_["observed_high"].between(0, 1).all()
+    assert "(least ratio over groups)" in policy._html_repr()
     one_class = np.where(X["sex"] == "f", 1, y)[1500:]
     with pytest.warns(pf.FairnessWarning, match="not calibrated"):
         policy.fit(X[1500:], one_class)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from pyfairme.metrics.metric import metric_label
 from pyfairme.postprocessing.group_thresholds import GroupThresholds
+from pyfairme.postprocessing.joint_threshold_tables import MEASURED
 from pyfairme.postprocessing.joint_thresholds import JointThresholds
 from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings, Grid, Tally
 
@@ -24,7 +25,8 @@ def policy_facts(policy: GroupThresholds | JointThresholds) -> Facts:
     parts: list[Any] = [Findings("", tuple(Finding("", " ".join(s.split())) for s in said))]
     if isinstance(policy, JointThresholds) and hasattr(policy, "rates_"):
         rates = policy.rates_.assign(rate=policy.rates_["rate"].map(metric_label))
-        parts.append(_grid("Differences before and after (SD over groups)", rates))
+        measured = MEASURED[policy.measure]
+        parts.append(_grid(f"Differences before and after ({measured} over groups)", rates))
     if hasattr(policy, "thresholds_"):
         parts.append(_grid("Thresholds", policy.thresholds_))
     return Facts(type(policy).__name__, "", tuple(parts))
