@@ -49,6 +49,27 @@ def one_per_row(values: Any, name: str) -> np.ndarray:
     return found
 
 
+def refuse_text_of_gaps(values: Any, name: str) -> None:
+    """Refuse NumPy text in which gaps have become the words 'nan' or 'None', groups of their own.
+
+    Raises
+    ------
+    ValueError
+        For an array of fixed-width text that holds them.
+    """
+    if not (isinstance(values, np.ndarray) and values.dtype.kind == "U"):
+        return
+    gaps = np.isin(values, ["nan", "None"])
+    if gaps.any():
+        raise ValueError(
+            f"{name} is NumPy text (dtype {values.dtype}) that holds {str(values[gaps][0])!r} in "
+            f"{int(gaps.sum()):,} rows: NumPy makes text of missing labels, as of "
+            "numpy.array(['a', numpy.nan]), and they would be a group. Give an object array, "
+            "numpy.array(labels, dtype=object), a Series or a frame, where they are missing; or "
+            "name the group otherwise. [missing-label]"
+        )
+
+
 def check_no_date(values: np.ndarray, name: str) -> None:
     """Refuse dates and durations where numbers are needed: which unit they count is a choice."""
     if values.dtype.kind in "mM":

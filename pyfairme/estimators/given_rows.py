@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pyfairme.data.one_per_row import refuse_lossy
+from pyfairme.data.one_per_row import refuse_lossy, refuse_text_of_gaps
 from pyfairme.notices import DataWarning, shown, warn
 
 FEW_HELD_OUT = 5  # groups held out, below which what is chosen on them hangs on single ones
@@ -148,6 +148,7 @@ def _column(groups: Any) -> pd.Series:
         bad = next((one for one in groups if np.ndim(one)), None)
     else:
         values = np.asarray(groups)
+        refuse_text_of_gaps(values, "groups")
         if values.ndim == 2 and values.shape[1] == 1:
             values = values[:, 0]
         bad = groups if values.ndim != 1 else None

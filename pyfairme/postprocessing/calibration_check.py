@@ -12,6 +12,7 @@ from pyfairme.notices import warn
 from pyfairme.postprocessing.joint_rule import Members
 
 TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
+MOST_SAID = 100.0  # standard errors beyond which a message gives no number
 
 
 def warn_of_beliefs(
@@ -60,6 +61,11 @@ def _by_outcomes(
                 text = [
                     f"The probabilities are not calibrated: of the rows with {name} = "
                     f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and "
-                    f"{expected[at]:.0f} were expected ({far[at]:.1f} standard errors)."
+                    f"{expected[at]:.0f} were expected ({_errors(far[at])} standard errors)."
                 ]
     return text
+
+
+def _errors(number: float) -> str:
+    """Say how many; where probabilities are 0 or 1 the number has no meaning."""
+    return f"{number:.1f}" if number <= MOST_SAID else f"more than {MOST_SAID:.0f}"

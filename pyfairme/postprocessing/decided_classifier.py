@@ -46,9 +46,15 @@ def check_kind(estimator: Any, effects: str = "mixed") -> None:
 
 
 def decided_by(
-    estimator: Any, effects: str, unread: tuple[str, ...] = (), seed: int = 0
+    estimator: Any,
+    effects: str,
+    unread: tuple[str, ...] = (),
+    seed: int = 0,
+    seen: tuple[str, ...] = (),
 ) -> Decided:
     """Return a fitted classifier of two classes as policies see it.
+
+    ``seen`` are the columns that one without names of its own got in the policy's `fit`.
 
     Raises
     ------
@@ -80,4 +86,4 @@ def decided_by(
         )
     if is_own(estimator):
         return OwnClassifier(estimator, effects)
-    return ForeignClassifier(estimator, unread, seed)
+    return ForeignClassifier(estimator, unread, seed, seen)

@@ -37,11 +37,13 @@ class ForeignClassifier:
 
     Of a table it gets the columns of its ``feature_names_in_``; where it has none, the table as it
     is, or without the ``unread`` columns if it was fitted on so many fewer (``n_features_in_``).
+    Of later tables it then gets the columns ``seen`` in the policy's `fit`, in their order.
     """
 
     estimator: Any
     unread: tuple[str, ...] = ()
     seed: int = 0
+    seen: tuple[str, ...] = ()
 
     @property
     def classes(self) -> np.ndarray:
@@ -105,6 +107,8 @@ class ForeignClassifier:
             check_present(names, table.columns, "covariate")
             return table[names], frame, named, tuple(names)
         number = getattr(self.estimator, "n_features_in_", None)
+        if self.seen:
+            table = self._as_seen(table, hidden)
         left = table.drop(columns=[c for c in table.columns if c in {*hidden, *self.unread}])
         if hidden or number not in (None, table.shape[1]):
             table = left
@@ -112,6 +116,13 @@ class ForeignClassifier:
         if number is None or not all(map(pd.api.types.is_numeric_dtype, table.dtypes)):
             return table, frame, named, given
         return table.to_numpy(), frame, named, given  # fitted on an array, it would warn of names
+
+    def _as_seen(self, table: pd.DataFrame, hidden: Collection[str]) -> pd.DataFrame:
+        """Return the columns that the policy's `fit` saw, in their order; groups may be absent."""
+        there = [str(name) for name in table.columns]
+        names = [c for c in self.seen if c in there or c not in {*hidden, *self.unread}]
+        check_present(names, there, "covariate")
+        return table.iloc[:, [there.index(name) for name in names]]
 
     def encode(self, y: ArrayLike, rows: PolicyRows) -> np.ndarray:
         """Return the class of each row, 0 or 1, (n,)."""

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy import sparse
 from scipy.special import logit
 
+from pyfairme.postprocessing.inferred_groups import NEVER
+
 MOST_LEVELS_SHOWN = 100  # of a column of labels: rarer ones are put together
-NEVER_SURE = 1e-6  # probabilities closer to 0 or 1 count as this
 
 
 class GroupFeatures(NamedTuple):
@@ -50,7 +51,7 @@ class GroupFeatures(NamedTuple):
 
     def read(self, X: Any, p: np.ndarray) -> np.ndarray:
         """Return them for rows of probability ``p`` (n,): (n, features)."""
-        score = logit(np.clip(p, NEVER_SURE, 1 - NEVER_SURE))[:, None]
+        score = logit(np.clip(p, NEVER, 1 - NEVER))[:, None]
         found = np.asarray(self.encoder.transform(_typed(_table(X), self.names)), np.float64)
         return np.hstack([found, score])
 

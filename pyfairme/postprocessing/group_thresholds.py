@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 
-from pyfairme.data import Binned
+from pyfairme.data import Binned, Continuous
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import Sensitive, attribute_name
@@ -226,7 +226,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self._pooled: pd.DataFrame | None = pooled
         self.classes_ = decided.classes
-        self._seed, self._own = seed, found.own
+        self._seed, self._own, self._seen = seed, found.own, rows.given
         return self
 
     def _entry(self, X: Table, apart: Any) -> Sensitive:
@@ -249,10 +249,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         check_count("grid_size", self.grid_size, 1)
         check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
         if not isinstance(self.attribute, str | Binned | tuple | None):
+            number = "take Binned, whose brackets are groups, or JointThresholds"
+            several = "one policy has one attribute; JointThresholds takes several"
             raise TypeError(
                 "attribute must be a column, a Binned, or a tuple of these for an intersection, "
-                f"got {type(self.attribute).__name__}: one policy has one attribute; "
-                "JointThresholds takes several. [attribute-kind]"
+                f"got {type(self.attribute).__name__}: "
+                f"{number if isinstance(self.attribute, Continuous) else several}. [attribute-kind]"
             )
 
     # Predicting -----------------------------------------------------------------------------
@@ -293,7 +295,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     def _decided(self) -> Decided:
         unread = () if self._groups is None else self._groups.columns
-        return decided_by(self.estimator_, self.effects, unread, self._seed)
+        seen = getattr(self, "_seen", ())  # pickles of an earlier version have none
+        return decided_by(self.estimator_, self.effects, unread, self._seed, seen)
 
     def _rows(self, X: Table, apart: Any) -> PolicyRows:
         wanted = () if self._groups is None else self._groups.columns

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit, softmax
 from sklearn.base import clone
-from sklearn.utils.validation import has_fit_parameter
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.notices import unsaid
 from pyfairme.postprocessing.joint_rule import Members
+from pyfairme.postprocessing.weight_keyword import weight_keyword
 
 if TYPE_CHECKING:
     from pyfairme.estimators.classifier import FairMixedEffectsClassifier
@@ -108,6 +108,7 @@ def learn(
     from sklearn.linear_model import LogisticRegression  # an eighth of the time of our import
 
     found: list[Any] = []
+    keyword = None if mass is None or model is None else weight_keyword(model)
     for value in (0, 1):
         rows = outcome == value
         number = np.bincount(codes[rows], minlength=len(attribute.levels))
@@ -119,7 +120,7 @@ def learn(
             )
         weight = None if mass is None else mass[rows]
         if model is not None:
-            found.append(_fitted(model, of[rows], codes[rows], weight))
+            found.append(_fitted(model, of[rows], codes[rows], keyword, weight))
             continue
         fit = LogisticRegression(max_iter=STEPS).fit(of[rows], codes[rows], weight)
         both = np.hstack([fit.coef_, fit.intercept_[:, None]])
@@ -127,11 +128,11 @@ def learn(
     return np.stack(found) if model is None else tuple(found)
 
 
-def _fitted(model: Any, of: np.ndarray, codes: np.ndarray, weight: np.ndarray | None) -> Any:
+def _fitted(
+    model: Any, of: np.ndarray, codes: np.ndarray, keyword: str | None, weight: np.ndarray | None
+) -> Any:
     found: Any = clone(model)
-    if weight is None or not has_fit_parameter(model, "sample_weight"):
-        return found.fit(of, codes)
-    return found.fit(of, codes, sample_weight=weight)
+    return found.fit(of, codes, **({} if keyword is None else {keyword: weight}))
 
 
 def infer(learnt: Any, of: np.ndarray) -> Members:

@@ -30,10 +30,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import expit
 
+from pyfairme.data.attributes import Attribute
 from pyfairme.postprocessing.joint_dual import CellRows, Dual, EachRow, RowSums, search
 from pyfairme.postprocessing.limit_support import Limit
 
 MOST_CELLS = 1e6  # combinations of groups that are told apart
+NOBODY = 1e-9  # share of a group's rows that are expected to be of an outcome: none
 SURE = 12.0  # scores beyond so many scales are decided without a coin
 
 
@@ -119,11 +121,13 @@ def joint_rule(
     limits: tuple[Limit, ...],
     objective: str,
     mass: np.ndarray | None = None,
+    groups: Mapping[str, Attribute] | None = None,
 ) -> Joint:
     """Solve the dual problem on rows of probability ``p`` (n,) and groups ``members``.
 
-    Rows count by their weight ``mass`` (n,); None: alike. Raises ValueError for a group without
-    rows, whose rate is not defined.
+    Rows count by their weight ``mass`` (n,); None: alike. ``groups`` name the groups in messages.
+    Raises ValueError for a group whose rate is not defined: without rows, or without expected ones
+    of the outcome.
     """
     mass = np.ones(len(p)) if mass is None else mass
     for name, (positive, negative) in members.items():
@@ -134,11 +138,12 @@ def joint_rule(
     reward, charge = gains(p, objective, mass)
     parts = {name: np.zeros((one.positive.shape[1], 2)) for name, one in members.items()}
     plain = Joint(reward, charge, parts, 0.0, 0.0)
+    limits = tuple(limit for limit in limits if not limit.binds_nothing)
+    _check_defined(limits, p, members, mass, groups or {})
     unlimited = plain.chances(p, members)
     rates = [expected_rates(unlimited, p, members[of.attribute], of.rate, mass) for of in limits]
     if all(limit.excess(found) <= 0 for limit, found in zip(limits, rates, strict=True)):
         return plain
-    limits = tuple(limit for limit in limits if not limit.binds_nothing)
     gain = reward * p - charge * (1 - p)
     members = {name: members[name] for name in dict.fromkeys(of.attribute for of in limits)}
     rows = _rows(p, members, mass, reward, charge)
@@ -153,6 +158,34 @@ def joint_rule(
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
     return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
+
+
+def _check_defined(
+    limits: tuple[Limit, ...],
+    p: np.ndarray,
+    members: Mapping[str, Members],
+    mass: np.ndarray,
+    groups: Mapping[str, Attribute],
+) -> None:
+    """Raise for a group whose p are all 0, or all 1, where a limit is of a rate that this undoes.
+
+    Its price would be without bounds, and its rate count as 0, to which all others were pulled.
+    """
+    for limit in limits:
+        of = members[limit.attribute]
+        share = _sums(mass, p, of, limit.rate) / _sums(mass, p, of, "selection_rate")
+        if (share > NOBODY).all():
+            continue
+        at, kind = int(share.argmin()), "positive" if limit.rate == "tpr" else "negative"
+        name = repr(groups[limit.attribute].levels[at]) if limit.attribute in groups else at
+        raise ValueError(
+            f"The probabilities of all rows with {limit.attribute} = {name} are "
+            f"{0 if limit.rate == 'tpr' else 1}: no {kind} row is expected among them, so that "
+            f"their {limit.rate} is not defined and cannot be limited. Leave "
+            f"{limit.attribute!r} out of limits, join the group with another, or calibrate the "
+            "classifier (CalibratedClassifierCV; trees with more rows per leaf). "
+            "[group-without-outcome]"
+        )
 
 
 def _rows(

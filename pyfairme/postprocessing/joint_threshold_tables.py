@@ -106,6 +106,13 @@ def warn_of_decisions(
         for line in rates.to_dict("records")
         if sign * (line["after"] - line["limit"]) > MISSED
     ]
+    said += [
+        f"The {MEASURED[measure]} of {line['rate']} over {line['attribute']!r} is not defined: in "
+        "a group no row of the outcome is expected, as its probabilities are all 0 or all 1. "
+        "[group-without-outcome]"
+        for line in rates.to_dict("records")
+        if np.isnan(line["after"])
+    ]
     if coins > MOST:
         said.append(
             f"{coins:.0%} of the rows are decided at random, because the limits are "

@@ -94,8 +94,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         (``measure``), 0 to .5, or inf for none: a number for every sensitive attribute of our
         classifier, or every column of ``sensitive_features``; by attribute, ``{"sex": 0.02}``; or
         by rate, ``{"sex": {"tpr": 0.02}}``, of "tpr", "fpr" and "selection_rate". Keys are names of
-        our classifier's sensitive attributes, other columns, `Binned`, or tuples of these for an
-        intersection. `rates_` has what there is without limits (``limits=inf``).
+        our classifier's sensitive attributes, other columns, `Binned`, `Continuous`, or tuples for
+        an intersection. `rates_` has what there is without limits (``limits=inf``).
     criterion
         Which rates a number limits: those of "equalized_odds" (TPR and FPR), "equal_opportunity"
         (TPR), "false_positive_rate_parity" (FPR) or "demographic_parity" (selection rate).
@@ -134,6 +134,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     ----------
     estimator_
         The classifier that decides: ``estimator`` itself, or the clone that `fit` fitted.
+    measure_
+        What the limits of the last `fit` are of: ``measure`` as it was then.
     rates_
         One line per limit: attribute, rate, limit, and the SD (or what ``measure`` says) over
         groups with the one threshold
@@ -224,6 +226,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """The classifier that decides: ``estimator``, or its clone that `fit` fitted."""
         check_fitted(self, "thresholds_")
         return self.estimator if self._own is None else self._own
+
+    @property
+    def measure_(self) -> str:
+        """What the limits of the last `fit` are of: ``measure`` as it was then."""
+        check_fitted(self, "thresholds_")
+        return self._measure
 
     @property
     def rates_(self) -> pd.DataFrame:
@@ -317,7 +325,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         limits += tuple(
             one._replace(attribute=gaps[one.attribute]) for one in limits if one.attribute in gaps
         )
-        rule = joint_rule(p, members, limits, self.objective, mass)
+        rule = joint_rule(p, members, limits, self.objective, mass, reading.parts)
         before = (p * rule.reward > (1 - p) * rule.charge).astype(float)
         after = rule.chances(p, members)
         codes = {name: one.encode(rows.frame) for name, one in groups.items()}
@@ -327,7 +335,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             unseen = {name: members[name] for name in gaps.values()}
             sources["observed_"] = (outcome.astype(float), {**seen, **unseen})
         self._reading, self._rule, self._seed, self._own = reading, rule, seed, found.own
-        self._measure = self.measure
+        self._measure, self._seen = self.measure, rows.given
         self._rates = rates = rates_table(limits, before, after, sources, mass)
         self._observed = tuple(
             ObservedRates.of(after, seen, of[limit.attribute], limit, mass)
@@ -414,7 +422,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         )
 
     def _decided(self) -> Decided:
-        return decided_by(self.estimator_, self.effects, self._reading.columns, self._seed)
+        seen = getattr(self, "_seen", ())  # pickles of an earlier version have none
+        return decided_by(self.estimator_, self.effects, self._reading.columns, self._seed, seen)
 
     def _read(self, X: Table, apart: Any = None) -> GroupedRows:
         """Return new rows, their probability (n,), and their groups by attribute."""

@@ -7,13 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import has_fit_parameter
 
-from pyfairme.notices import DataWarning, warn
 from pyfairme.postprocessing.decided_classifier import decided_by, is_fitted, is_own
-from pyfairme.postprocessing.foreign_classifier import row_count
+from pyfairme.postprocessing.weight_keyword import weight_keyword
 
 FOLDS = 5
 
@@ -60,7 +57,9 @@ def fit_out_of_fold(
     """
     from sklearn.model_selection import check_cv  # slow to import
 
-    options = _weights(estimator, sample_weight, row_count(X))
+    weight = None if sample_weight is None else np.asarray(sample_weight, float).reshape(-1)
+    keyword = None if weight is None else weight_keyword(estimator)
+    options = {} if keyword is None or weight is None else {keyword: weight}
     splitter: Any = check_cv(FOLDS if cv is None else cv, y, classifier=True)
     found = np.full(len(y), np.nan)
     times = np.zeros(len(y), int)
@@ -82,21 +81,3 @@ def fit_out_of_fold(
 
 def _rows(X: Any, at: np.ndarray) -> Any:
     return _safe_indexing(X, at)
-
-
-def _weights(estimator: Any, sample_weight: Any, rows: int) -> dict[str, np.ndarray]:
-    """Return weights under the name that the classifier's `fit` has for them."""
-    if sample_weight is None:
-        return {}
-    weight = np.asarray(sample_weight, float).reshape(-1)
-    if isinstance(estimator, Pipeline) and has_fit_parameter(estimator[-1], "sample_weight"):
-        return {f"{estimator.steps[-1][0]}__sample_weight": weight}
-    if not isinstance(estimator, Pipeline) and has_fit_parameter(estimator, "sample_weight"):
-        return {"sample_weight": weight}
-    warn(
-        f"{type(estimator).__name__}.fit takes no sample_weight: the classifier is fitted to rows "
-        "that count alike, and only thresholds are those of the weighted rows. "
-        "[weights-not-fitted]",
-        DataWarning,
-    )
-    return {}

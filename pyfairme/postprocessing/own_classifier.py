@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.data.input_types import Table
-from pyfairme.data.schema import Sensitive
+from pyfairme.data.schema import Sensitive, components, source
 from pyfairme.estimators import fairness_report
 from pyfairme.estimators.chosen_groups import groups_to_compare
 from pyfairme.estimators.classifier import FairMixedEffectsClassifier
@@ -59,8 +59,9 @@ class OwnClassifier:
         if apart is None:
             return PolicyRows(X, frame)
         columns = sensitive_frame(apart, len(frame), wanted, X)
+        lacks = are_lacking(self.sensitive, tuple(columns), frame)
         frame = frame.assign(**{name: columns[name].array for name in columns})
-        return PolicyRows(X, frame, tuple(columns))
+        return PolicyRows(X if hidden or not lacks else frame, frame, tuple(columns))
 
     def encode(self, y: ArrayLike, rows: PolicyRows) -> np.ndarray:
         """Return the class of each row, 0 or 1, (n,)."""
@@ -140,3 +141,11 @@ class OwnClassifier:
         found = groups_to_compare(self.estimator, found, None, None)
         own = {self.effects: found.prediction[self.effects]}  # decisions are of one kind of effects
         return replace(found, prediction=own, decision={self.effects: decision})
+
+
+def are_lacking(
+    sensitive: Iterable[Sensitive], apart: Collection[str], frame: pd.DataFrame
+) -> bool:
+    """Tell whether columns given ``apart`` are those of a classifier's attributes, and not in X."""
+    read = {source(part) for one in sensitive for part in components(one)}
+    return any(name in read and name not in frame.columns for name in apart)

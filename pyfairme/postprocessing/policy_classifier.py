@@ -23,6 +23,7 @@ from pyfairme.postprocessing.foreign_classifier import (
     target_of,
 )
 from pyfairme.postprocessing.out_of_fold import fit_out_of_fold, fits_here
+from pyfairme.postprocessing.own_classifier import are_lacking
 from pyfairme.postprocessing.policy_rows import PolicyRows
 from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 
@@ -99,7 +100,8 @@ def prepare(
     unfitted = ForeignClassifier(estimator, (), seed)
     rows = unfitted.rows(X, apart, () if is_own(estimator) else wanted)
     if is_own(estimator):
-        given = rows.frame if rows.apart else X
+        own = unfitted.rows(X).frame
+        given = rows.frame if are_lacking(as_tuple(estimator.sensitive), rows.apart, own) else X
     else:
         given = unfitted.rows(X, None, (), hidden).X
     fitted, p = fit_out_of_fold(estimator, given, outcome, sample_weight, cv, effects)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from pyfairme.data.checks import check_unique_columns
 from pyfairme.data.frame import as_frame
+from pyfairme.data.one_per_row import refuse_text_of_gaps
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 
@@ -77,6 +78,7 @@ def _columns(given: Any, wanted: list[str]) -> pd.DataFrame:
         return frame.set_axis([str(name) for name in frame.columns], axis=1)
     values = np.asarray(given, dtype=object) if isinstance(given, list | tuple) else given
     values = np.asarray(values)
+    refuse_text_of_gaps(values, "sensitive_features")
     if values.ndim > 2:
         raise TypeError(
             "sensitive_features must have one or two dimensions, got an array of shape "
@@ -88,6 +90,7 @@ def _columns(given: Any, wanted: list[str]) -> pd.DataFrame:
 
 
 def _listed(column: Any) -> Any:
+    refuse_text_of_gaps(column, "A column of sensitive_features")
     return column.to_numpy() if hasattr(column, "to_numpy") else list(column)
 
 

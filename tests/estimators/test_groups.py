@@ -146,6 +146,7 @@ def test_a_regression_holds_out_whole_groups(real, regressor):
         (GROUPS[:-1], r"groups has 399 labels, and X has 400 rows.*\[other-length\]"),
         (np.where(GROUPS < 5, np.nan, GROUPS), r"missing in 20 of 400 rows.*\[missing-label\]"),
         ([None, *GROUPS[1:]], r"missing in 1 of 400 rows.*\[missing-label\]"),
+        (np.array(["a", np.nan] * 200), r"text .* holds 'nan' in 200 rows.*\[missing-label\]"),
         (np.zeros(400), r"All 400 rows are of one group, 0.0.*\[few-groups\]"),
         (GROUPS // 50, r"none of the 2 can be: the smallest has 50% .*\[few-groups\]"),
         ("cluster", r"groups='cluster' is one text: .* X\['cluster'\].*\[groups-shape\]"),

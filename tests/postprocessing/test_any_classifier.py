@@ -20,9 +20,11 @@ from sklearn.metrics import accuracy_score, recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
 
 import pyfairme as pf
 from pyfairme.metrics import fpr_sd, tpr_sd
+from pyfairme.report.display.policy_facts import policy_facts
 
 COLUMNS = ["x1", "x2", "job"]
 
@@ -328,3 +330,47 @@ def test_odd_probabilities_are_refused():
         pf.JointThresholds(Odd().fit(X, y), LIMITS).fit(*CHOOSE)
     with pytest.raises(ValueError, match=r"two columns for 4000 rows, got an array of shape"):
         pf.JointThresholds(OneColumn().fit(X, y), LIMITS).fit(*CHOOSE)
+
+
+@pytest.mark.filterwarnings("ignore:The probabilities are not calibrated")  # they know no S
+@pytest.mark.parametrize("one", [False, True])
+def test_a_classifier_of_arrays_gets_the_columns_of_fit_in_their_order(one):
+    (X, y), (new, _) = CHOOSE, TEST
+    model = LogisticRegression().fit(TRAIN[0][["x1", "x2"]].to_numpy(), TRAIN[1])
+    policy = pf.GroupThresholds(model, "sex") if one else pf.JointThresholds(model, {"sex": 0.02})
+    policy.fit(X[["x1", "x2", "sex"]], y)
+    decision = policy.predict(new[["x1", "x2", "sex"]])
+    for order in (["sex", "x2", "x1"], ["x2", "race", "job", "x1", "sex"]):
+        assert (policy.predict(new[order]) == decision).all()
+    apart = policy.predict(new[["x2", "x1"]], sensitive_features=new["sex"])
+    assert (apart == decision).all()
+    array = new[["x1", "x2"]].to_numpy()
+    assert (policy.predict(array, sensitive_features=new["sex"]) == decision).all()
+    with pytest.raises(ValueError, match=r"'x2' is not in the frame.*\[absent-column\]"):
+        policy.predict(new[["x1", "job", "sex"]])
+
+
+def test_text_that_gaps_have_become_part_of_is_refused(joint):
+    rows = TEST[0].head(3)
+    gone = np.array(["f", np.nan, "m"])
+    assert gone.dtype.kind == "U"
+    for given in (gone, {"sex": gone, "race": rows["race"]}, gone[:, None].repeat(2, 1)):
+        with pytest.raises(ValueError, match=r"holds 'nan' in .*dtype=object.*\[missing-label\]"):
+            joint.predict(rows, sensitive_features=given)
+
+
+def test_the_number_of_standard_errors_is_one_that_means_something():
+    model = DecisionTreeClassifier(random_state=0).fit(TRAIN[0][["x1", "x2"]], TRAIN[1])
+    with pytest.warns(pf.FairnessWarning, match=r"\(more than 100 standard errors\)"):
+        pf.JointThresholds(model, {"sex": 0.2}, "demographic_parity").fit(*CHOOSE)
+
+
+def test_a_view_says_what_the_fitted_limits_are_of(joint):
+    again = clone(joint).fit(*CHOOSE).set_params(measure="ratio")
+    assert again.measure_ == "sd"
+    assert "SD over groups" in policy_facts(again).parts[1].heading
+
+
+def test_a_number_without_brackets_is_for_joint_thresholds(scored):
+    with pytest.raises(TypeError, match=r"got Continuous: take Binned.*\[attribute-kind\]"):
+        pf.GroupThresholds(scored, pf.Continuous("x1")).fit(*CHOOSE)

@@ -11,6 +11,7 @@ from scipy.special import expit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import balanced_accuracy_score
+from sklearn.tree import DecisionTreeClassifier
 
 import pyfairme as pf
 from pyfairme.data.attributes import Attribute
@@ -503,3 +504,33 @@ def test_groups_never_seen_can_add_nothing_to_the_threshold(joint, binary):
     known = found.row_thresholds(binary.test)
     np.testing.assert_array_equal(known, joint.row_thresholds(binary.test))
     assert found.predict(rows.assign(group1="g9")).shape == (200,)
+
+
+@pytest.mark.parametrize(("certain", "rate"), [(0.0, "tpr"), (1.0, "fpr")])
+def test_a_group_whose_probabilities_are_certain_has_no_rate_to_limit(certain, rate):
+    group = np.arange(300) % 3
+    p = np.where(group == 2, certain, np.linspace(0.05, 0.95, 300))
+    members = {"a": Members.of(group, 3)}
+    with pytest.raises(ValueError, match=rf"with a = 2 are {certain:.0f}: .*their {rate} is not"):
+        joint_rule(p, members, (Limit("a", rate, 0.02),), "accuracy")
+    free = joint_rule(p, members, (Limit("a", rate, np.inf),), "accuracy")
+    assert free.least == 0
+    assert (free.chances(p, members) == (p > 0.5)).all()
+    limit = Limit("a", "selection_rate", 0.02)  # it is defined
+    rule = joint_rule(p, members, (limit,), "accuracy")
+    after = expected_rates(rule.chances(p, members), p, members["a"], limit.rate)
+    assert np.std(after) < 0.021
+
+
+def test_a_tree_that_is_sure_of_a_group_is_told():
+    rng = np.random.default_rng(0)
+    group = rng.choice(["a", "b", "c"], 600)
+    x = rng.normal(size=600) - 9 * (group == "c")
+    y = (rng.random(600) < 1 / (1 + np.exp(-x))).astype(int)
+    X = pd.DataFrame({"x": x})
+    tree = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match=r"with S = 'c' are 0.*\[group-without-outcome\]"):
+        pf.JointThresholds(tree, {"S": 0.02}).fit(X, y, sensitive_features=group)
+    with pytest.warns(pf.FairnessWarning, match=r"tpr over 'S' is not defined"):
+        policy = pf.JointThresholds(tree, {"S": np.inf}).fit(X, y, sensitive_features=group)
+    assert policy.loss_ == 0

@@ -175,6 +175,24 @@ def test_a_classifier_without_weights_is_told():
         )
 
 
+@pytest.mark.filterwarnings("ignore:The probabilities are not calibrated")
+def test_weights_reach_the_model_of_groups():
+    """Weights that are the same for all rows but those of men with a high x2 move its slope."""
+    weight = np.where((X["x2"] > 0) & (X["sex"] == "m"), 5.0, 0.2)
+    scored = LogisticRegression().fit(X[["x1", "x2"]], Y)
+
+    def chances(by):
+        policy = joint(scored, sensitive="inferred", group_model=by)
+        return policy.fit(X, Y, sample_weight=weight)._reading.chances["sex"]
+
+    plain = LogisticRegression()
+    for alone, last in zip(chances(plain), chances(make_pipeline(plain)), strict=True):
+        np.testing.assert_allclose(last[-1].coef_, alone.coef_, rtol=1e-6)
+        assert np.abs(alone.coef_).max() > 1
+    with pytest.warns(pf.DataWarning, match=r"takes no sample_weight.*\[weights-not-fitted\]"):
+        chances(KNeighborsClassifier(50))
+
+
 def test_folds_may_be_chosen():
     splits = list(StratifiedKFold(3, shuffle=True, random_state=0).split(X, Y))
     one = joint(model(), cv=splits).fit(X, Y)
@@ -208,6 +226,27 @@ def test_ours_is_fitted_where_cv_asks_for_it():
     assert policy.rates_["attribute"].tolist() == ["sex"]
     assert gap(policy.predict(NEW)) < gap(policy.estimator_.predict(NEW)) / 2
     assert (policy.predict(NEW) == clone(policy).fit(X, Y).predict(NEW)).all()
+
+
+@pytest.mark.filterwarnings("ignore:The probabilities are not calibrated")  # S is no covariate
+@pytest.mark.parametrize("named", [False, True])
+def test_ours_reads_groups_given_apart_only_where_it_names_them(named):
+    clf = pf.FairMixedEffectsClassifier(
+        sensitive="sex" if named else None, fairness=None, guide="mean_field", hidden=(4,),
+        min_steps=1000, epochs=1, random_state=0, progress=False,
+    )  # fmt: skip
+    bare, new = X.drop(columns="sex"), NEW.drop(columns="sex")
+    policy = pf.JointThresholds(clf, {"sex": 0.02}, "demographic_parity", cv=2)
+    policy.fit(bare, Y, sensitive_features=X["sex"])
+    assert ("sex" in policy.estimator_.feature_names_in_) == named
+    decision = policy.predict(new, sensitive_features=NEW["sex"])
+    if named:
+        inside = pf.JointThresholds(clf, {"sex": 0.02}, "demographic_parity", cv=2).fit(X, Y)
+        assert (inside.predict(NEW) == decision).all()
+    else:
+        assert gap(decision) < 0.08  # limit .04, three errors of .013
+    report = policy.fairness_report(new, Y_NEW, n_boot=0, sensitive_features=NEW["sex"])
+    assert "sex" in set(report["attribute"])
 
 
 def test_categories_and_gaps_go_to_a_classifier_that_takes_them():

@@ -25,7 +25,7 @@ def policy_facts(policy: GroupThresholds | JointThresholds) -> Facts:
     parts: list[Any] = [Findings("", tuple(Finding("", " ".join(s.split())) for s in said))]
     if isinstance(policy, JointThresholds) and hasattr(policy, "rates_"):
         rates = policy.rates_.assign(rate=policy.rates_["rate"].map(metric_label))
-        measured = MEASURED[policy.measure]
+        measured = MEASURED[policy.measure_]
         parts.append(_grid(f"Differences before and after ({measured} over groups)", rates))
     if hasattr(policy, "thresholds_"):
         parts.append(_grid("Thresholds", policy.thresholds_))
