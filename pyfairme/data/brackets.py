@@ -160,15 +160,44 @@ class Continuous:
                 "nothing can be compared. Leave the attribute out of sensitive. [one-group]"
             )
         shares = np.arange(1, self.groups) / self.groups
-        edges = np.unique(np.quantile(there, shares, method="lower"))
-        edges = edges[edges < there.max()]
-        if not len(edges):
-            edges = [there[there < there.max()].max()]
-        return Binned(self.column, tuple(float(edge) for edge in edges), self.label)
+        values = np.unique(there)
+        low = np.quantile(there, shares, method="lower")
+        places = np.unique(np.minimum(np.searchsorted(values, low), len(values) - 2))
+        edges = [_between(float(values[at]), float(values[at + 1])) for at in places.tolist()]
+        return Binned(self.column, tuple(edges), self.label)
+
+
+def _between(low: float, high: float) -> float:
+    """Return the number of the fewest digits from ``low`` on, below ``high``.
+
+    So an edge is short to read, and not the number of one row to its last digit.
+    """
+    for digits in range(1, 18):
+        step = 10.0 ** (np.floor(np.log10(max(abs(low), abs(high)))) + 1 - digits)
+        found = float(f"{np.ceil(low / step) * step:.{digits + 2}g}")
+        if low <= found < high:
+            return found
+    return float(low)
 
 
 Brackets = Binned | Continuous
 """What groups of a number are named by: for ``isinstance``."""
+
+
+def mass_of_groups(positions: np.ndarray, weight: np.ndarray, groups: int) -> np.ndarray:
+    """Return the weight (groups,) of rows (n,): sums of `shares_of_groups`, without its array.
+
+    Examples
+    --------
+    >>> mass_of_groups(np.array([2.0, 0.25, -1.0]), np.array([1.0, 4.0, 9.0]), 3)
+    array([3., 1., 1.])
+    """
+    there = np.flatnonzero(positions >= 0)
+    place, weight = np.asarray(positions)[there], np.asarray(weight, np.float64)[there]
+    below = np.floor(place).astype(np.intp)
+    above = place - below
+    found = np.bincount(below, weight * (1 - above), groups)
+    return found + np.bincount(np.minimum(below + 1, groups - 1), weight * above, groups)
 
 
 def shares_of_groups(positions: np.ndarray, groups: int) -> np.ndarray:

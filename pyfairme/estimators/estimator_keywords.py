@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.brackets import Brackets, shares_of_groups
+from pyfairme.data.brackets import Brackets, mass_of_groups
 from pyfairme.data.chosen_levels import read_choice
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
@@ -447,7 +447,7 @@ def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
         weight = weight * strata[:, -1]
     found = []
     for index, attribute in enumerate(spec.attributes):
-        mass = weight @ shares_of_groups(training.sensitive[:, index], attribute.levels)
+        mass = mass_of_groups(training.sensitive[:, index], weight, attribute.levels)
         there = mass > 0
         share = training.weight.sum() / max(there.sum(), 1)
         found.append(np.where(there, share / np.where(there, mass, 1.0), 0.0).astype(np.float32))

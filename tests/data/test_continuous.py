@@ -8,7 +8,7 @@ import pytest
 
 import pyfairme as pf
 from pyfairme.data.attributes import Attribute
-from pyfairme.data.brackets import Continuous, shares_of_groups
+from pyfairme.data.brackets import Continuous, mass_of_groups, shares_of_groups
 from pyfairme.data.design import Design
 from pyfairme.data.design_state import check_attribute, plain, rebuilt
 from pyfairme.data.schema import Binned, Schema
@@ -143,3 +143,24 @@ def test_brackets_of_a_user_stay_groups():
     design, _ = fitted(np.arange(40.0), Binned("age", (10, 20)))
     assert design.encode(frame_of([10.0, 11.0, 30.0])).sensitive[:, 0].tolist() == [0, 1, 2]
     assert design.encode(frame_of([10.0])).sensitive.dtype == np.int32
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_the_mass_of_groups_is_the_sum_of_shares(whole):
+    rng = np.random.default_rng(5)
+    place = rng.integers(-1, 6, 500) if whole else rng.uniform(0, 5, 500).astype(np.float32)
+    place[:3] = [-1, 0, 5]
+    weight = rng.uniform(size=500)
+    expected = weight @ shares_of_groups(place, 6)
+    np.testing.assert_allclose(mass_of_groups(place, weight, 6), expected, rtol=1e-6)
+
+
+def test_edges_are_short_and_between_values_of_rows():
+    """So that a report reads well, and a private file does not hold a row's number."""
+    values = np.random.default_rng(6).normal(size=3000)
+    brackets = Continuous("age").brackets(values)
+    assert all(len(level) < 22 for level in brackets.levels)
+    assert not np.isin(brackets.edges, values).any()
+    assert np.ptp(np.bincount(brackets.codes(values))) <= 1
+    close = np.array([1.00000001, 1.00000002, 1.00000003, 1.00000004])
+    assert np.bincount(Continuous("age", groups=2).brackets(close).codes(close)).tolist() == [2, 2]

@@ -31,8 +31,9 @@ def lay_out(
     effects, n = layout.effects, len(batch.weight)
     outputs = effects.outputs
     if effects.layer:
-        nothing: Any = np.zeros((effects.inputs, outputs), np.float32)
-        network = (*network[:-1], Layer(nothing, np.zeros_like(nothing[0])))
+        weight: Any = np.zeros((effects.inputs, outputs), np.float32)
+        bias: Any = np.zeros(outputs, np.float32)
+        network = (*network[:-1], Layer(weight, bias))
     x = np.pad(np.asarray(batch.x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
     fixed, hidden = jax.tree.map(lambda value: np.asarray(value)[:n], _layers()(network, x))
     last = np.asarray(hidden[-1] if hidden else batch.x)

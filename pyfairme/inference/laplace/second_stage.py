@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from pyfairme.data import Batch
@@ -158,7 +159,7 @@ def second_stage_inputs(batch: Batch, objective: Objective) -> tuple[Batch, Obje
     """Let the rows carry the KL weight: likelihood^(1 / kl_weight) times the prior."""
     scaled = jax.device_put(batch._replace(weight=batch.weight / objective.kl))
     bare = objective._replace(kl=1.0, fairness={}, balance=())
-    return scaled, jax.tree.map(np.float32, bare)
+    return scaled, jax.tree.map(jnp.float32, bare)
 
 
 def finish(
