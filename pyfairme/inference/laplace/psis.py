@@ -81,7 +81,7 @@ def fit_pareto(excess: np.ndarray) -> tuple[float, float]:
     >>> u = (np.arange(4000) + 0.5) / 4000  # quantiles of shape 0.4 and scale 2
     >>> shape, scale = fit_pareto(2.0 * np.expm1(-0.4 * np.log1p(-u)) / 0.4)
     >>> round(shape, 2), round(scale, 2)
-    (0.4, 2.01)
+    (0.4, 2.0)
     """
     n = len(excess)
     points = 30 + math.isqrt(n)
