@@ -18,17 +18,17 @@ from tests.bad_inputs import tiny
 def test_importance_is_that_of_scikit_learn(which, metric, scoring, request, binary, real):
     model, case = request.getfixturevalue(which), binary if which == "clf" else real
     X, y = case.test, case.y_test
-    found = permutation_importance(model, X, y, metric=metric, repeats=8).set_index("feature")
+    found = permutation_importance(model, X, y, metric=metric, repeats=32).set_index("feature")
     assert list(found["rank"]) == list(range(1, len(found) + 1))
     assert found["importance"].is_monotonic_decreasing
     names = list(found.index)
     assert set(names) == set(X.columns)  # the cluster is a feature
-    other = by_sklearn(model, X, y, scoring=scoring, n_repeats=8, random_state=1)
+    other = by_sklearn(model, X, y, scoring=scoring, n_repeats=32, random_state=1)
     theirs = dict(zip(X.columns, zip(other.importances_mean, other.importances_std, strict=True),
                       strict=True))  # fmt: skip
     for name in names:
         mean, sd = theirs[name]
-        noise = sd * np.sqrt(2 / 8)
+        noise = sd * np.sqrt(2 / 32)
         assert found.loc[name, "importance"] == pytest.approx(mean, abs=4 * noise + 2e-3), name
     assert found["gradient"].drop("cluster").sum() == pytest.approx(1)
     assert np.isnan(found.loc["cluster", "gradient"])
