@@ -93,8 +93,7 @@ def errors_alone(function: Callable[Given, Made]) -> Callable[Given, Made]:
             made = function(*args, **keywords)
         finally:
             _waiting.reset(before)
-        for message, category in waiting:
-            warn(message, category)
+        say(waiting)
         return made
 
     return run
@@ -115,6 +114,23 @@ def first_of_each() -> Iterator[None]:
         if code not in codes:
             warn(message, category)
         codes.add(code)
+
+
+@contextmanager
+def held_back() -> Iterator[dict[tuple[str, type[Warning]], None]]:
+    """Keep what `warn` would say, for who may find that it no longer holds: see `say`."""
+    waiting: dict[tuple[str, type[Warning]], None] = {}
+    before = _waiting.set(waiting)
+    try:
+        yield waiting
+    finally:
+        _waiting.reset(before)
+
+
+def say(kept: dict[tuple[str, type[Warning]], None]) -> None:
+    """Give the warnings that were held back."""
+    for message, category in kept:
+        warn(message, category)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pyfairme.inference.posterior_tables import RESIDUAL
 from pyfairme.metrics.names import listed
 from pyfairme.report.display.short_number import short_number
 from pyfairme.report.display.training_phrases import (
+    adversaries_restarted,
     adversaries_skill,
     group_sizes,
     learned_by_heart,
@@ -159,6 +160,8 @@ def describe_fit(model: Model, rows: int, seconds: float) -> str:
 def _more(model: Model, last: pd.Series) -> Iterator[str]:
     if skill := adversaries_skill(last.to_dict()):
         yield f"{skill[0].upper()}{skill[1:]}."
+    if restarted := adversaries_restarted(model.history_):
+        yield f"{restarted[0].upper()}{restarted[1:]}."
     table = model.variance_components_
     between = table.loc[table["factor"] != RESIDUAL]
     if len(between):

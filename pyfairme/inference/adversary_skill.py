@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.data.brackets import shares_of_groups
+from pyfairme.inference.adversary_probe import probe
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import AttributeCodes
+from pyfairme.model.program import ModelSpec, Objective
 
 AT_CHANCE = 0.01  # skill below which an adversary knows nothing
 NEAR_CONSTANT = 1e-3  # standard deviation of a bounded prediction
 DIVERGED = 30.0  # mean absolute link
-PROBE_ROWS = 5000
 TENTHS = 10
 
 
 class AdversaryWarning(UserWarning):
     """An adversary, or the prediction it plays against, has collapsed."""
+
+
+class Collapse(NamedTuple):
+    """What has collapsed, in words, and whether it is an adversary: those can be restarted."""
+
+    text: str
+    of_adversary: bool
 
 
 class AdversarySkill(NamedTuple):
@@ -80,6 +88,36 @@ def chance(batch: Batch, index: int, balance: np.ndarray, view: AdversarySkill) 
     return total
 
 
+def chances_of(spec: ModelSpec, judged: Batch, objective: Objective) -> dict[str, float]:
+    """Cross-entropy of a guess at chance, per adversary's term."""
+    adversarial = [one.name for one in spec.penalties if one.adversarial]
+    if not adversarial:
+        return {}
+    zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
+    blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
+    return {
+        f"{name}/{view}/{attribute.name}": chance(
+            judged, index, np.asarray(objective.balance[index]), blank
+        )
+        for name in adversarial
+        for view in spec.views
+        for index, attribute in enumerate(spec.attributes)
+    }
+
+
+def adversaries_at_work(spec: ModelSpec, objective: Objective) -> set[str]:
+    """Return the history's names of the skills of adversaries whose strength is not 0."""
+    return {
+        f"skill/{view}/{attribute.name}"
+        for name in {one.name for one in spec.penalties if one.adversarial}
+        for view in spec.views
+        for attribute, strength in zip(
+            spec.attributes, np.asarray(objective.fairness[name][view]), strict=True
+        )
+        if strength > 0
+    }
+
+
 def add_skill(
     history: list[dict[str, float]], chances: Mapping[str, float], prefix: str
 ) -> list[dict[str, float]]:
@@ -99,75 +137,38 @@ def find_collapse(
     batch: Batch,
     balance: tuple[np.ndarray, ...],
     seed: int,
-) -> list[str]:
-    """Return one message per collapse found on validation rows.
+    members: int = 1,
+) -> list[Collapse]:
+    """Return each collapse found on validation rows.
 
-    A prediction that is near constant or diverges; an adversary at chance where a fresh probe,
-    gradient boosting on what the adversary saw, beats chance by more than two standard errors.
+    A prediction that is near constant or diverges; an adversary at chance where a fresh probe of
+    what it saw beats chance (`adversary_probe.probe`). ``skills`` are those of all adversaries at
+    work, and ``members`` says of how many fits: so many are looked at.
     """
-    messages = []
+    found = []
+    looks = members * len(skills)
     for name, view in views.items():
         if view.prediction.std(axis=0).max() < NEAR_CONSTANT:
-            messages.append(f"the {name} prediction is nearly constant (SD < {NEAR_CONSTANT})")
+            said = f"the {name} prediction is nearly constant (SD < {NEAR_CONSTANT})"
+            found.append(Collapse(said, False))
             continue
         if np.abs(view.link).mean() > DIVERGED:
-            messages.append(f"the {name} prediction diverges (mean |link| > {DIVERGED:g})")
+            said = f"the {name} prediction diverges (mean |link| > {DIVERGED:g})"
+            found.append(Collapse(said, False))
             continue
         for index, attribute in enumerate(attributes):
             skill = skills.get(f"skill/{name}/{attribute.name}")
             if skill is None or skill >= AT_CHANCE:
                 continue
-            gain, error = _probe(view, batch, index, balance[index], seed)
-            if gain > 2 * error:
-                messages.append(
+            codes = np.rint(batch.sensitive[:, index]).astype(int)
+            rows = np.flatnonzero((codes >= 0) & view.counted)
+            told, strata = view.told[rows], view.strata[rows]
+            probed = probe(told, codes[rows], strata, balance[index], seed, looks)
+            if probed.beats_chance:
+                said = (
                     f"the adversary of {attribute.name!r} on the {name} prediction is at chance "
-                    f"(skill {skill:.3f}), yet a fresh probe beats chance by {gain:.3f} nats "
-                    f"(standard error {error:.3f})"
+                    f"(skill {skill:.3f}), yet a fresh probe beats chance by {probed.gain:.3f} "
+                    f"nats (standard error {probed.error:.3f})"
                 )
-    return messages
-
-
-def _probe(
-    view: AdversarySkill, batch: Batch, index: int, balance: np.ndarray, seed: int
-) -> tuple[float, float]:
-    """Gain of a probe over chance in nats per row, cross-fitted over two halves, and its error."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits
-
-    codes = np.rint(batch.sensitive[:, index]).astype(int)
-    rows = np.flatnonzero((codes >= 0) & view.counted)
-    rows = np.random.default_rng(seed).permutation(rows)[:PROBE_ROWS]
-    gains = []
-    for train, test in ((rows[::2], rows[1::2]), (rows[1::2], rows[::2])):
-        if not 2 <= len(np.unique(codes[train])) <= len(train) / 2:
-            continue  # groups of single rows: there is nothing to learn, as scikit-learn warns
-        probe: Any = HistGradientBoostingClassifier(max_iter=50, max_depth=3, random_state=seed)
-        test = test[np.isin(codes[test], np.unique(codes[train]))]
-        # so few rows take a third of the time in one thread; on busy cores several only spin
-        with threadpool_limits(1, user_api="openmp"):
-            probe.fit(view.told[train], codes[train], sample_weight=balance[codes[train]])
-            log_p = np.log(np.maximum(probe.predict_proba(view.told[test]), 1e-6))
-        position = np.searchsorted(probe.classes_, codes[test])
-        known = log_p[np.arange(len(test)), position]
-        gains.append(
-            balance[codes[test]] * (known - _guess(codes, view.strata, balance, train, test))
-        )
-    every = np.concatenate(gains) if gains else np.zeros(2)
-    return float(every.mean()), float(every.std(ddof=1) / np.sqrt(len(every)))
-
-
-def _guess(
-    codes: np.ndarray,
-    strata: np.ndarray,
-    balance: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-) -> np.ndarray:
-    """Log-probability of each test row's level by the reweighted shares of its stratum."""
-    found = np.zeros(len(test))
-    for stratum in np.unique(strata[test]):
-        inside = train[strata[train] == stratum]
-        mass = np.bincount(codes[inside], balance[codes[inside]], minlength=len(balance)) + 1e-3
-        here = strata[test] == stratum
-        found[here] = np.log(mass / mass.sum())[codes[test[here]]]
+                found.append(Collapse(said, True))
     return found

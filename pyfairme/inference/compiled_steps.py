@@ -75,12 +75,13 @@ class Step(NamedTuple):
 
 
 class Pace(NamedTuple):
-    """Traced numbers of the schedule."""
+    """Traced numbers of the schedule; ``others`` multiplies the rate of all but adversaries."""
 
     learning_rate: Array | float
     steps: Array | float
     warm_up: Array | float
     weight_decay: Array | float = 0.0
+    others: Array | float = 1.0
 
 
 class Engine(NamedTuple):
@@ -194,8 +195,8 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     ) -> tuple[State, dict[str, Array]]:
         # One long vector of parameters: Adam is then a single operation, not one per array.
         flat, restore = ravel_pytree(state.params)
-        rates = _rate_multiples(state.params, not spec.hidden)
-        decayed = pace.weight_decay * ravel_pytree(_decaying_weights(state.params))[0]
+        rates = _rate_multiples(state.params, not spec.hidden, pace.others)
+        decayed = pace.others * pace.weight_decay * ravel_pytree(_decaying_weights(state.params))[0]
         parts = EngineParts(restore, ravel_pytree(rates)[0], decayed)
         number = state.step + jnp.arange(rows.shape[0])
         steps = Step(
@@ -244,13 +245,18 @@ def guide_draws(
     return jitted(lambda key, params, draws: draw(guide, key, params, draws), "steps", static=(2,))
 
 
-def _rate_multiples(params: dict[str, Any], linear: bool) -> dict[str, Any]:
+def is_adversary(site: str, value: Any) -> bool:
+    """Tell whether parameters are an adversary's: layers, as the network's are."""
+    return site != "network" and isinstance(value, tuple)
+
+
+def _rate_multiples(params: dict[str, Any], linear: bool, others: Array | float) -> dict[str, Any]:
     """Adversaries must keep up with the network; latents and linear models have far to go."""
 
-    def multiple(site: str, value: Any) -> float:
-        if site == "network":
-            return 10.0 if linear else 1.0
-        return 5.0 if isinstance(value, tuple) else 10.0  # layers of an adversary, or a latent's
+    def multiple(site: str, value: Any) -> Array | float:
+        if is_adversary(site, value):
+            return 5.0
+        return (1.0 if site == "network" and not linear else 10.0) * others
 
     def filled(site: str, value: Any) -> Any:
         return jax.tree.map(lambda leaf: jnp.full(leaf.shape, multiple(site, value)), value)

@@ -17,10 +17,13 @@ from pyfairme.compilation import jitted, make_room, per_structure
 from pyfairme.data import TARGETS, Batch
 from pyfairme.data.batch import joined, some_rows
 from pyfairme.data.encoded_later import BLOCK, blocks, spread_numbers, spread_rows
+from pyfairme.inference.adversary_restarts import Played, restart_collapsed, times
 from pyfairme.inference.adversary_skill import (
     AdversaryWarning,
+    Collapse,
     add_skill,
-    chance,
+    adversaries_at_work,
+    chances_of,
     find_collapse,
     judge,
 )
@@ -47,7 +50,7 @@ from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.likelihoods import noise_is_known
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
-from pyfairme.notices import DataWarning, warn
+from pyfairme.notices import DataWarning, held_back, say, warn
 
 MOST_DRAWS = 1000
 FEWEST_HELD_OUT = 50  # validation rows that are held against a constant
@@ -113,7 +116,7 @@ def train(
             together = together[spread_numbers(len(together), MOST_JUDGED)]
         validation = spread_rows(validation, MOST_JUDGED)
     judged = spread_rows(training, MOST_JUDGED) if validation is None else validation
-    chances = _chances(spec, judged, objective)
+    chances = chances_of(spec, judged, objective)
     prefix = "" if validation is None else "validation/"
     seeds = tuple(seed + member for member in range(members))
     every = training
@@ -130,25 +133,35 @@ def train(
         trained, guide, training, validation, objective, schedule, seeds, report, start,
         together,
     )  # fmt: skip
-    ended = [dict(one.params) for one in fitted]
-    histories, draws, centres, qualities, gains = [], [], [], [], []
-    for member, one in enumerate(fitted):
+    rows = every if spec.tangent else training
+
+    def posterior(member: int, one: Trained, told: Report = silent) -> Played:
+        """Finish one member, and judge its adversaries."""
         add_skill(one.history, chances, prefix)
-        histories.append(pd.DataFrame(one.history).assign(member=member))
-        rows = every if spec.tangent else training
-        begin = parts(report, "posterior", _posterior_parts(spec, guide), member, members)
-        found = _posterior(
-            spec, guide, one, rows, objective, seeds[member], schedule.batch_size, begin
-        )
-        one.params["network"] = found.network
-        qualities.append(found.quality)
-        gains.append(found.gains)
-        draws.append(_kept(found.draws, members))
-    for member, one in enumerate(fitted):
+        done = one._replace(params=dict(one.params))
+        begin = parts(told, "posterior", _posterior_parts(spec, guide), member, members)
+        with held_back() as said:
+            found = _posterior(
+                spec, guide, done, rows, objective, seeds[member], schedule.batch_size, begin
+            )
+        done.params["network"] = found.network
+        draws = _kept(found.draws, members)
+        collapsed = _collapse(spec, done, draws, judged, objective, seed, members)
+        return Played(one, done, found._replace(draws=draws), collapsed, said)
+
+    played = [posterior(member, one, report) for member, one in enumerate(fitted)]
+    played = restart_collapsed(
+        played, trained, guide, training, validation, judged, objective, schedule, seeds,
+        posterior, report,
+    )  # fmt: skip
+    fitted, draws = [one.done for one in played], [one.found.draws for one in played]
+    centres = []
+    for member, one in enumerate(played):
         report(Progress("diagnostics", member, members))
-        centres.append(_centre(spec, one.params["network"], draws[member], training))
-        _compare_with_null(spec, one, draws[member], training, objective)
-        _warn_of_collapse(spec, one, draws[member], judged, objective, seed)
+        say(one.said)
+        centres.append(_centre(spec, one.done.params["network"], draws[member], training))
+        _compare_with_null(spec, one.done, draws[member], training, objective)
+        _warn_of_collapse(one)
     if validation is not None:
         _compare_held_out(spec, fitted, draws, training, validation, objective, together)
     stacked = _stack(draws)
@@ -160,12 +173,15 @@ def train(
         for factor, there in zip(spec.factors, told_apart, strict=infer)
     )
     alike = likeness(spec, stacked, membership, training) if infer else {}
+    gains = [one.found.gains for one in played if one.found.gains is not None]
     each = np.stack(gains) if spec.tangent else None
+    qualities = _stack([one.found.quality for one in played])
+    histories = [pd.DataFrame(one.history).assign(member=at) for at, one in enumerate(fitted)]
     return Result(
-        Fit(spec, network, stacked, np.stack(centres), membership, _stack(qualities), alike, each),
+        Fit(spec, network, stacked, np.stack(centres), membership, qualities, alike, each),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
-        ended,
+        [dict(one.trained.params) for one in played],
     )
 
 
@@ -432,47 +448,17 @@ def _mean_fixed(spec: ModelSpec) -> Callable[..., Array]:
     return jitted(mean, "once")
 
 
-def _chances(spec: ModelSpec, judged: Batch, objective: Objective) -> dict[str, float]:
-    """Cross-entropy of a guess at chance, per adversary's term."""
-    adversarial = [one.name for one in spec.penalties if one.adversarial]
-    if not adversarial:
-        return {}
-    zeros = np.zeros((len(judged.weight), spec.likelihood.outputs), np.float32)
-    blank = judge(spec.likelihood, zeros, judged.y, spec.criterion)
-    return {
-        f"{name}/{view}/{attribute.name}": chance(
-            judged, index, np.asarray(objective.balance[index]), blank
-        )
-        for name in adversarial
-        for view in spec.views
-        for index, attribute in enumerate(spec.attributes)
-    }
-
-
-def _adversaries_at_work(spec: ModelSpec, objective: Objective) -> set[str]:
-    """Return the history's names of the skills of adversaries whose strength is not 0."""
-    return {
-        f"skill/{view}/{attribute.name}"
-        for name in {one.name for one in spec.penalties if one.adversarial}
-        for view in spec.views
-        for attribute, strength in zip(
-            spec.attributes, np.asarray(objective.fairness[name][view]), strict=True
-        )
-        if strength > 0
-    }
-
-
-def _warn_of_collapse(
+def _collapse(
     spec: ModelSpec,
     one: Trained,
     draws: dict[str, np.ndarray],
     judged: Batch,
     objective: Objective,
     seed: int,
-) -> None:
-    strong = _adversaries_at_work(spec, objective)
-    if not strong:
-        return
+    members: int,
+) -> list[Collapse]:
+    """Return what has collapsed in one of the members, as far as adversaries are at work."""
+    strong = adversaries_at_work(spec, objective)
     views = {
         name: judge(
             spec.likelihood, _links(spec, one, draws, judged, name), judged.y, spec.criterion
@@ -482,6 +468,13 @@ def _warn_of_collapse(
     }
     skills = {k: v for k, v in one.history[one.best].items() if k in strong}
     balance = tuple(np.asarray(b) for b in objective.balance)
-    found = find_collapse(views, skills, spec.attributes, judged, balance, seed)
-    if found:
-        warn(f"Collapsed: {'; '.join(found)}. {ADVICE} [collapsed]", AdversaryWarning)
+    return find_collapse(views, skills, spec.attributes, judged, balance, seed, members)
+
+
+def _warn_of_collapse(member: Played) -> None:
+    if member.collapsed:
+        tried = ""
+        if member.restarts:
+            tried = f" The adversaries were restarted {times(member.restarts)}, to no avail."
+        found = "; ".join(one.text for one in member.collapsed)
+        warn(f"Collapsed: {found}.{tried} {ADVICE} [collapsed]", AdversaryWarning)

@@ -19,6 +19,9 @@ STAGES = (
 )
 """All stages of a fit in their order; one without work is left out."""
 
+RESTARTING = "restarting adversaries"
+"""A stage after the posterior that only a fit has whose adversaries collapsed."""
+
 
 class Progress(NamedTuple):
     """Steps done of a stage, and those that it has at most.

@@ -19,11 +19,12 @@ from pyfairme.inference.cluster_buckets import (
     levels_of,
     resized_params,
 )
-from pyfairme.inference.compiled_steps import Engine, Pace, engine
+from pyfairme.inference.compiled_steps import Engine, Pace, engine, is_adversary
 from pyfairme.inference.device_rows import DeviceRows
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.training_rows import HeldTable, TakenTable
+from pyfairme.model.penalties import adversary_site
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
 FEW_ROWS = 1024
@@ -37,6 +38,7 @@ class Schedule:
     ``warm_up`` is the fraction of steps in which λ rises; ``weight_decay`` that of the weights of
     hidden layers (or of a linear model's one layer), per unit of the learning rate. ``decays``
     are several to choose from by held-out rows (see `decay_choice`); none: ``weight_decay`` alone.
+    ``others`` multiplies the rate of all but adversaries: 0 freezes it.
     """
 
     epochs: int = 30
@@ -49,6 +51,7 @@ class Schedule:
     weight_decay: float = 0.0
     devices: int = 1
     decays: tuple[float, ...] = ()
+    others: float = 1.0
 
 
 class Trained(NamedTuple):
@@ -57,6 +60,13 @@ class Trained(NamedTuple):
     params: dict[str, Any]
     history: list[dict[str, float]]
     best: int
+
+
+class Score(NamedTuple):
+    """The objective that early stopping compares, and the weighted disparities in it."""
+
+    total: float
+    disparity: float
 
 
 def bucket(rows: int) -> int:
@@ -136,6 +146,7 @@ def fit_members(
     seeds: Sequence[int],
     report: Report = silent,
     start: Sequence[dict[str, Any]] | None = None,
+    fresh: bool = False,
 ) -> list[Trained]:
     """Fit one program per seed, all of them as one vmapped program over a shared table.
 
@@ -151,6 +162,9 @@ def fit_members(
     start
         Parameters to begin from, one tree per member, as of `Trained`; None: the seeds'. The state
         of the optimiser is new.
+    fresh
+        Whether the adversaries of sensitive attributes begin as the seeds' own, whatever ``start``
+        holds of them.
 
     Raises
     ------
@@ -177,8 +191,9 @@ def fit_members(
     chunk = max(-(-bucket(rows) // size), FLOOR_STEPS)
     chunks = -(-max(schedule.epochs * per_epoch, schedule.min_steps) // chunk)
     pace = Pace(
-        schedule.learning_rate, float(chunks * chunk), schedule.warm_up, schedule.weight_decay
-    )
+        schedule.learning_rate, float(chunks * chunk), schedule.warm_up, schedule.weight_decay,
+        schedule.others,
+    )  # fmt: skip
     orders = [_Order(rows, size, full, np.random.default_rng(seed)) for seed in seeds]
     members = [
         _Member(member if several else None, schedule.patience) for member in range(len(seeds))
@@ -187,7 +202,10 @@ def fit_members(
     state = table.start(_start_key(seeds), objective)
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
-        state = state._replace(params=_placed(machine, filled, state.params, len(seeds)))
+        placed_start = _placed(machine, filled, state.params, len(seeds))
+        state = state._replace(
+            params=placed_start | (_new_ones(own, state.params) if fresh else {})
+        )
     state = placed.whole(state)
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
@@ -284,14 +302,25 @@ def _placed(
     machine: Engine, start: Sequence[dict[str, Any]], own: dict[str, Any], members: int
 ) -> dict[str, Any]:
     """Lay given parameters out as the machine's ``own`` initial ones, which they replace."""
-    free = [machine.unconstrain(jax.tree.map(jnp.asarray, member)) for member in start]
-    found = jax.tree.map(lambda *leaves: jnp.stack(leaves), *free) if members > 1 else free[0]
+    found = _stacked(machine, start)
     if len(start) != members or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, own):
         raise ValueError(
             "start must hold the parameters of this program, for every seed: those of a fit with "
             "the same spec, guide and number of members. [bad-start]"
         )
     return found
+
+
+def _stacked(machine: Engine, params: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the members' parameters, unconstrained, as the machine takes them."""
+    free = [machine.unconstrain(jax.tree.map(jnp.asarray, member)) for member in params]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *free) if len(free) > 1 else free[0]
+
+
+def _new_ones(spec: ModelSpec, params: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of adversaries of sensitive attributes."""
+    kept = {adversary_site(name) for name, _ in spec.adversaries}
+    return {k: v for k, v in params.items() if is_adversary(k, v) and k not in kept}
 
 
 def _mean_row(rows: list[dict[str, float]]) -> dict[str, float]:
@@ -334,6 +363,28 @@ def _validate(
     return {f"validation/{name}": value for name, value in terms.items()}
 
 
+def objective_scores(
+    spec: ModelSpec,
+    guide: GuideChoice,
+    fitted: Sequence[Trained],
+    rows: Batch,
+    objective: Objective,
+) -> list[Score]:
+    """Return what early stopping compares, on any rows, of all members of one fit."""
+    own, several = spec, len(fitted) > 1
+    if can_be_filled(guide):
+        spec, objective = filled_spec(own), objective._replace(levels=levels_of(own))
+    machine = engine(spec, guide, several)
+    filled = [resized_params(one.params, own, spec) for one in fitted]
+    held_out = _held_out(rows, DeviceRows(1, 1))
+    terms = _validate(machine, _stacked(machine, filled), held_out, objective)
+    each = [
+        {name: float(np.atleast_1d(value)[at]) for name, value in terms.items()}
+        for at in range(len(fitted))
+    ]
+    return [Score(_score(one, spec, objective), _disparity(one, spec, objective)) for one in each]
+
+
 def _check_finite(row: Mapping[str, float]) -> None:
     broken = [name for name, value in row.items() if not np.isfinite(value)]
     if broken:
@@ -346,7 +397,12 @@ def _check_finite(row: Mapping[str, float]) -> None:
 
 def _score(row: Mapping[str, float], spec: ModelSpec, objective: Objective) -> float:
     """L_M + λ_F L_F plus the weighted disparities, on validation rows (lower is better)."""
-    score = row["validation/mixed"] + float(objective.fixed) * row.get("validation/fixed", 0.0)
+    loss = row["validation/mixed"] + float(objective.fixed) * row.get("validation/fixed", 0.0)
+    return loss + _disparity(row, spec, objective)
+
+
+def _disparity(row: Mapping[str, float], spec: ModelSpec, objective: Objective) -> float:
+    score = 0.0
     for views in objective.fairness.values():
         for view, strengths in views.items():
             for attribute, strength in zip(spec.attributes, strengths, strict=True):

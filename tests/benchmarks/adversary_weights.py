@@ -85,7 +85,7 @@ def table(name, seed):
         frame, y, truth = made(rows, percent, int(clusters), *strengths, seed=seed)
         judged = frame[rows:].reset_index(drop=True)
         return (frame[:rows], judged, y[:rows], y[rows:], truth[rows:]), "place", ["race", "sex"]
-    parts, cluster, sensitive = few_positives.table(name, seed)
+    parts, cluster, sensitive, _ = few_positives.table(name, seed, apart=False)
     return (*parts, parts[3].astype(float)), cluster, sensitive
 
 

@@ -59,10 +59,10 @@ def _find(link, batch, skill, likelihood=None, y=None):
 
 
 def test_at_chance_while_a_probe_sees_the_group_is_a_collapse():
-    messages = _find(*make_case(2.0), skill=0.0)
-    assert len(messages) == 1
-    assert "adversary of 'sex' on the mixed prediction is at chance" in messages[0]
-    assert "fresh probe beats chance by" in messages[0]
+    (found,) = _find(*make_case(2.0), skill=0.0)
+    assert "adversary of 'sex' on the mixed prediction is at chance" in found.text
+    assert "fresh probe beats chance by" in found.text
+    assert found.of_adversary
 
 
 def test_at_chance_with_the_probe_at_chance_is_success():
@@ -84,8 +84,12 @@ def test_an_adversary_with_skill_is_not_probed():
 
 def test_constant_and_diverging_predictions_are_collapses():
     link, batch = make_case(0.0)
-    assert "mixed prediction is nearly constant" in _find(0 * link + 0.2, batch, 0.3)[0]
-    assert "mixed prediction diverges" in _find(1e3 * link, batch, 0.3)[0]
+    (flat,) = _find(0 * link + 0.2, batch, 0.3)
+    (far,) = _find(1e3 * link, batch, 0.3)
+    assert "mixed prediction is nearly constant" in flat.text
+    assert "mixed prediction diverges" in far.text
+    assert not flat.of_adversary
+    assert not far.of_adversary
 
 
 def test_a_real_target_is_judged_too():

@@ -24,6 +24,7 @@ from pyfairme.report.display.posterior_facts import NO_CLUSTERS, WITHIN, compone
 from pyfairme.report.display.short_number import short_number
 from pyfairme.report.display.training_phrases import (
     MANY,
+    adversaries_restarted,
     adversaries_skill,
     group_sizes,
     learned_by_heart,
@@ -222,7 +223,7 @@ def _model(estimator: FairMixedEffects, diagnostics: pd.DataFrame) -> Iterator[t
         yield "threshold", f"{short_number(thresholds['mixed'])}{how}"
     if spec.factors:
         yield "unseen clusters", f"{params['unseen']}: {UNSEEN[params['unseen']]}"
-    yield "training", _training(estimator.history_.iloc[-1].to_dict(), estimator.n_iter_)
+    yield "training", _training(estimator.history_, estimator.n_iter_)
 
 
 def _random(estimator: FairMixedEffects) -> Iterator[str]:
@@ -273,11 +274,11 @@ def _guide(estimator: FairMixedEffects, table: pd.DataFrame) -> str:
     return f"{name}; {said}"
 
 
-def _training(last: Mapping[str, Any], epochs: int) -> str:
-    skill = adversaries_skill(last)
-    return "; ".join(
-        filter(None, (f"{epochs} epoch{'s' * (epochs != 1)}", loss_reached(last), skill))
-    )
+def _training(history: pd.DataFrame, epochs: int) -> str:
+    last = history.iloc[-1].to_dict()
+    long = f"{epochs} epoch{'s' * (epochs != 1)}"
+    parts = long, loss_reached(last), adversaries_skill(last), adversaries_restarted(history)
+    return "; ".join(filter(None, parts))
 
 
 def _spread(table: pd.DataFrame) -> Grid:

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.inference.adversary_restarts import RESTARTS, times
 from pyfairme.metrics.names import listed
 from pyfairme.report.display.short_number import short_number
 
@@ -93,3 +95,22 @@ def adversaries_skill(last: Mapping[Any, Any]) -> str:
             each = ", ".join(f"{name} {short_number(value)}" for name, value in shown)
             return f"adversaries' skill {each} ({SKILL})"
     return ""
+
+
+def adversaries_restarted(history: pd.DataFrame) -> str:
+    """Say how often collapsed adversaries of a fit began anew; "" for never.
+
+    Parameters
+    ----------
+    history
+        Frame ``history_`` of an estimator; of an ensemble the member with the most is named.
+
+    Examples
+    --------
+    >>> adversaries_restarted(pd.DataFrame({"mixed": [0.4, 0.3], "restarts": [0.0, 1.0]}))
+    'its adversaries had collapsed and were restarted once'
+    >>> adversaries_restarted(pd.DataFrame({"mixed": [0.4, 0.3]}))
+    ''
+    """
+    number = int(np.max(history[RESTARTS].to_numpy(float))) if RESTARTS in history else 0
+    return f"its adversaries had collapsed and were restarted {times(number)}" if number else ""

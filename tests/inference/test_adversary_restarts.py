@@ -1,0 +1,162 @@
+"""A fit whose adversaries are dead: it is unfair and says so; restarted, it is fair."""
+
+import warnings
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+from pyfairme.inference import adversary_restarts
+from pyfairme.inference.adversary_restarts import Played, restart_collapsed
+from pyfairme.inference.adversary_skill import AdversaryWarning, Collapse
+from pyfairme.inference.cluster_buckets import filled_spec
+from pyfairme.inference.compiled_steps import engine
+from pyfairme.inference.fit_program import train
+from pyfairme.inference.fit_stages import RESTARTING
+from pyfairme.inference.svi import Schedule, fit_members, objective_scores
+from tests.inference.test_svi import FAIR, make_objective, make_rows
+
+SCHEDULE = Schedule(epochs=1, min_steps=1200, batch_size=256, learning_rate=3e-3)
+NO_STEPS = Schedule(epochs=0, min_steps=0, batch_size=256)
+OBJECTIVE = make_objective(FAIR, strength=2.0, cluster=0.0)
+SITES = ("adversary_fixed", "adversary_mixed")
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return make_rows(1500), make_rows(800, seed=1)
+
+
+def beginning(rows, seeds=(0,), dead=(0,)):
+    """Parameters before the first step; some members have adversaries that see nothing.
+
+    No hidden unit is ever on: they put out a constant, and no gradient moves their first layer.
+    """
+    found = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, NO_STEPS, seeds)
+    for at in dead:
+        for site in SITES:
+            first, last = found[at].params[site]
+            off = first._replace(bias=np.full_like(first.bias, -1e3))
+            found[at].params[site] = (off, last)
+    return [one.params for one in found]
+
+
+def fitted(rows, start, schedule=SCHEDULE, **keywords):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        result = train(
+            FAIR, "mean_field", *rows, OBJECTIVE, schedule, seed=0, members=len(start),
+            infer=False, start=start, **keywords,
+        )  # fmt: skip
+    return result, [str(one.message) for one in said if one.category is AdversaryWarning]
+
+
+def gap(result, member=0):
+    """Disparity of sex on validation rows: its groups differ in the covariate that moves y."""
+    own = result.history[result.history["member"] == member]
+    return own["validation/disparity/mixed/sex"].iloc[-1]
+
+
+def unrepaired(monkeypatch, *given):
+    with monkeypatch.context() as patch:
+        patch.setattr(adversary_restarts, "MOST_RESTARTS", 0)
+        return fitted(*given)
+
+
+def test_a_dead_adversary_is_restarted(rows, monkeypatch):
+    """Repaired it is as fair as a fit that began well, to .02: the gap is a mean of 800 rows."""
+    seen = []
+    machine = engine(filled_spec(FAIR), "mean_field")
+    healthy, said = fitted(rows, beginning(rows, dead=()))
+    assert not said
+    assert "restarts" not in healthy.history
+    compiled = machine.run._cache_size()
+    repaired, said = fitted(rows, beginning(rows), report=seen.append)
+    assert not said
+    unfair, complaint = unrepaired(monkeypatch, rows, beginning(rows))
+    assert machine.run._cache_size() == compiled  # a restart runs what is compiled already
+    assert len(complaint) == 1
+    assert "the adversary of 'sex' on the mixed prediction is at chance" in complaint[0]
+    assert "restarted" not in complaint[0]
+    assert gap(repaired) < 0.5 * gap(unfair)
+    assert gap(repaired) < gap(healthy) + 0.02
+
+    assert repaired.history["restarts"].iloc[-1] == 1
+    assert repaired.history["epoch"].is_monotonic_increasing
+    steps = [one for one in seen if one.stage == RESTARTING]
+    assert steps
+    assert all("round 1" in one.note for one in steps if one.note)
+    again, _ = fitted(rows, beginning(rows))
+    pd.testing.assert_frame_equal(again.history, repaired.history)
+
+
+def test_of_an_ensemble_only_the_dead_one_is_restarted(rows, monkeypatch):
+    start = beginning(rows, seeds=(0, 1))
+    both, said = fitted(rows, start)
+    unfair, complaint = unrepaired(monkeypatch, rows, start)
+    assert not said
+    assert len(complaint) == 1
+    assert both.history.groupby("member")["restarts"].max().to_list() == [1, 0]
+    assert gap(both) < 0.5 * gap(unfair)
+    for one, other in zip(
+        jax.tree.leaves(both.params[1]), jax.tree.leaves(unfair.params[1]), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_new_adversaries_learn_while_the_network_is_frozen(rows):
+    alone = replace(SCHEDULE, min_steps=200, others=0.0, weight_decay=3.0)
+    start = beginning(rows)
+    first, second = (
+        fit_members(FAIR, "mean_field", *rows, OBJECTIVE, s, (9,), start=start, fresh=True)[0]
+        for s in (replace(alone, learning_rate=0.0), alone)
+    )
+    for name, value in second.params.items():
+        pairs = zip(jax.tree.leaves(value), jax.tree.leaves(first.params[name]), strict=True)
+        moved = max(np.abs(one - other).max() for one, other in pairs)
+        assert (moved > 1e-2) == (name in SITES or name.startswith("adversary_cluster")), name
+    assert first.params["adversary_mixed"][0].bias.min() == 0  # new ones
+    cluster = "adversary_cluster_g"  # which has not collapsed
+    np.testing.assert_allclose(first.params[cluster][0].weight, start[0][cluster][0].weight)
+    assert (
+        second.history[-1]["validation/adversarial/mixed/sex"]
+        < (first.history[-1]["validation/adversarial/mixed/sex"])
+    )
+
+
+@pytest.mark.parametrize("better", [True, False])
+def test_still_collapsed_the_better_objective_is_kept(rows, better):
+    """Two rounds, after each of which the judge finds the same; a fit of no steps is the worse."""
+    start = beginning(rows)
+    schedule = replace(SCHEDULE, min_steps=400)
+    settled = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, schedule, (0,), start=start)
+    begun = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, NO_STEPS, (0,), start=start)
+    one = begun[0] if better else settled[0]
+    one = one._replace(history=settled[0].history)
+    ruined = replace(schedule, learning_rate=1e-3 if better else 3.0)
+
+    def posterior(at, member):
+        return Played(member, member, None, [Collapse("it", True)], {})
+
+    (found,) = restart_collapsed(
+        [posterior(0, one)], FAIR, "mean_field", *rows, rows[1], OBJECTIVE, ruined, (0,),
+        posterior, lambda progress: None,
+    )  # fmt: skip
+    assert found.restarts == 2
+    assert found.done.history[-1]["restarts"] == 2
+    before, after = (
+        objective_scores(FAIR, "mean_field", [m], rows[1], OBJECTIVE)[0].total
+        for m in (one, found.trained)
+    )
+    assert (after < before) == better
+    assert (found.trained.params is one.params) != better
+
+
+def test_a_collapse_that_stays_says_how_often_it_was_restarted(rows, monkeypatch):
+    """No step: new adversaries have learned nothing, and the network is as unfair as before."""
+    monkeypatch.setattr(adversary_restarts, "SLOWER", 0.0)
+    monkeypatch.setattr(adversary_restarts, "ALONE", 0.0)
+    _, (complaint,) = fitted(rows, beginning(rows), replace(SCHEDULE, min_steps=600))
+    assert "The adversaries were restarted twice, to no avail." in complaint
