@@ -106,6 +106,14 @@ def test_of_an_ensemble_only_the_dead_one_is_restarted(rows, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+def test_a_restart_goes_on_with_the_decay_that_was_chosen(rows):
+    schedule = replace(SCHEDULE, decays=(0.01, 0.03))
+    result, said = fitted(rows, beginning(rows), schedule)
+    assert not said
+    assert result.history["restarts"].iloc[-1] == 1
+    assert result.history["weight_decay"].nunique(dropna=False) == 1
+
+
 def test_new_adversaries_learn_while_the_network_is_frozen(rows):
     alone = replace(SCHEDULE, min_steps=200, others=0.0, weight_decay=3.0)
     start = beginning(rows)
