@@ -12,11 +12,13 @@ import sys
 import threading
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import jax
 import numpy as np
+
+from pyfairme.stored_programs import StoredFunction, said
 
 # Compiled programs that are kept. A default fit, its intervals and its posterior have 72, those of
 # another number of rows 40 more.
@@ -68,7 +70,11 @@ class Compiled:
         """
 
         def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            cached = lru_cache(maxsize=maxsize)(function)
+            def build(*args: P.args, **kwargs: P.kwargs) -> R:
+                with _built_for(function, args, kwargs):
+                    return function(*args, **kwargs)
+
+            cached = lru_cache(maxsize=maxsize)(wraps(function)(build))
             self._caches.append(cached.cache_clear)
             return cached  # type: ignore[return-value]
 
@@ -129,6 +135,10 @@ class Compiled:
             if trim is not None:
                 trim(0)
 
+    def count_loaded(self) -> None:
+        """Count a program that was read from a file of ours."""
+        self._count(EVENT, 0.0)
+
     def _count(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
         self.programs += event == EVENT and getattr(self._ours, "here", False)
 
@@ -147,7 +157,41 @@ def jitted(function: Callable[..., R], use: Use, *, static: tuple[int, ...] = ()
     static : tuple of int
         Positions of arguments that are no arrays.
     """
-    return jax.jit(function, static_argnums=static, compiler_options=_options(use))
+    structures = getattr(_BUILDING, "structures", None)
+    if not structures:
+        return jax.jit(function, static_argnums=static, compiler_options=_options(use))
+    told = structures[-1].next_function(use)
+    return StoredFunction(function, _options(use), told, static, HELD.count_loaded)
+
+
+class _Structure:
+    """What the compiled functions of one call are built for; they are told apart by their order."""
+
+    def __init__(self, function: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self._function, self._args, self._kwargs, self._functions = function, args, kwargs, 0
+
+    def next_function(self, use: Use) -> Callable[[], str]:
+        """Return what tells the next function that is compiled from all others."""
+        self._functions += 1
+        return partial(self._told, self._functions, use)
+
+    def _told(self, number: int, use: Use) -> str:
+        name = f"{self._function.__module__}.{self._function.__qualname__}"
+        return said((name, self._args, dict(sorted(self._kwargs.items())), number, use))
+
+
+_BUILDING = threading.local()  # the structures that functions are being built for, the last inside
+
+
+@contextmanager
+def _built_for(function: Callable[..., Any], args: Any, kwargs: Any) -> Iterator[None]:
+    if not hasattr(_BUILDING, "structures"):
+        _BUILDING.structures = []
+    _BUILDING.structures.append(_Structure(function, args, kwargs))
+    try:
+        yield
+    finally:
+        _BUILDING.structures.pop()
 
 
 @lru_cache

@@ -52,13 +52,13 @@ def keep_compiled(folder: str | Path | None = None, *, max_bytes: int = MOST_BYT
             f"max_bytes is the size of a folder, at least 1; got {max_bytes}. [keep-compiled-size]"
         )
     base = user_cache_path("pyfairme") / "compiled" if folder is None else Path(folder)
-    whole = base.expanduser().absolute() / _processor()
+    whole = base.expanduser().absolute() / processor()
     if not _can_be_written(whole):
         raise ValueError(
             f"Compiled programs cannot be kept in {whole.parent}: it is no folder that can be "
             "written. Name another one: pyfairme.keep_compiled(folder). [keep-compiled]"
         )
-    _keep_in(str(whole), max_bytes)
+    _keep_in(str(whole), max(max_bytes // 2, 1))
     return whole
 
 
@@ -97,7 +97,7 @@ def _keep_in(folder: str, max_bytes: int) -> None:
     compilation_cache.reset_cache()  # else a process that compiled before goes on without
 
 
-def _processor() -> str:
+def processor() -> str:
     """Name the processor by what it can do: two that share a home folder may differ."""
     said = [platform.machine(), platform.processor()]
     try:

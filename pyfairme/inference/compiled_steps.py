@@ -18,12 +18,12 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Int
 from numpyro import handlers
 from numpyro.infer import SVI, Trace_ELBO
-from numpyro.infer.util import compute_log_probs
+from numpyro.infer.util import compute_log_probs, transform_fn
 
 from pyfairme.compilation import Use, jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.elbo import negative_elbo
-from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of
+from pyfairme.inference.guides import Guide, GuideChoice, draw, guide_of, transforms_of
 from pyfairme.model.networks import NEVER
 from pyfairme.model.penalties import group_gaps
 from pyfairme.model.program import (
@@ -119,13 +119,13 @@ def _engine(spec: ModelSpec, choice: GuideChoice, ensemble: bool) -> Engine:
     svi = SVI(program.model, guide.sample, optax.identity(), Trace_ELBO())  # starts, constraints
     latent_sites = frozenset(latent.name for latent in spec.latents) | {"joint"}
 
+    transforms = transforms_of(guide)
+
     def constrain(params: dict[str, Any]) -> dict[str, Any]:
-        assert svi.constrain_fn is not None  # set while `init` is traced
-        return svi.constrain_fn(params)
+        return transform_fn(transforms, params)
 
     def unconstrain(params: dict[str, Any]) -> dict[str, Any]:
-        assert svi.constrain_fn is not None
-        return svi.constrain_fn(params, invert=True)
+        return transform_fn(transforms, params, invert=True)
 
     def init(key: Array, batch: Batch, objective: Objective) -> State:
         start_key, run_key = jax.random.split(key)

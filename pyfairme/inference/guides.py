@@ -16,7 +16,7 @@ import numpyro
 import numpyro.distributions as dist
 from jaxtyping import Array, Key
 from numpyro import handlers
-from numpyro.distributions import constraints
+from numpyro.distributions import biject_to, constraints
 
 from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
@@ -228,6 +228,21 @@ def _of_family(family: GuideFamily, latents: tuple[Latent, ...]) -> Guide:
         return family.median(latents, params)
 
     return Guide(_under_kl(sample), median, analytic=False)
+
+
+def transforms_of(guide: Guide) -> dict[str, Any]:
+    """Return the transforms from real numbers of the guide's parameters that are constrained."""
+    found = {}
+
+    def look(key: Key[Array, ""]) -> Array:
+        sites = handlers.trace(handlers.seed(guide.sample, key)).get_trace(None, Objective(), SUMS)
+        for name, site in sites.items():
+            if site["type"] == "param" and "constraint" in site["kwargs"]:
+                found[name] = biject_to(site["kwargs"]["constraint"])
+        return key
+
+    jax.eval_shape(look, jax.random.key(0))  # nothing is computed
+    return found
 
 
 def draw(
