@@ -20,9 +20,10 @@ def keep_compiled(folder: str | Path | None = None, *, max_bytes: int = MOST_BYT
     """Keep what is compiled in files, so that the next process need not compile it again.
 
     A first fit in a process mostly waits for compilation; one that finds its programs in files
-    reads them instead. This is JAX's own persistent cache, with settings for programs as small as
-    these, and it holds for everything that this process compiles with JAX from now on. The command
-    line does so by itself; ``import pyfairme`` does not.
+    loads them instead. JAX's own persistent cache is set up, with settings for programs as small as
+    these, and holds for everything that this process compiles with JAX from now on; the functions
+    of pyfairme are found without being traced (see `stored_programs`). The command line does so by
+    itself; ``import pyfairme`` does not. Whoever can write to the folder can run code here.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def keep_compiled(folder: str | Path | None = None, *, max_bytes: int = MOST_BYT
         Where they lie; by default "compiled" in the user's cache folder. A folder inside it is
         named after the processor, for whose instructions programs are compiled.
     max_bytes
-        Size of the folder beyond which the files that were used the longest ago are removed.
+        Size of the folder beyond which the files that were used the longest ago are removed: half
+        of it for JAX's files, half for those of pyfairme's functions.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def keep_compiled(folder: str | Path | None = None, *, max_bytes: int = MOST_BYT
 
 
 class Kept(NamedTuple):
-    """Where JAX keeps what it compiles, None: nowhere; and the size of the folder."""
+    """Where JAX keeps what it compiles, None: nowhere; and how large its files may be in all."""
 
     folder: str | None
     max_bytes: int

@@ -11,7 +11,9 @@ import hashlib
 import os
 import pickle
 import platform
+import re
 import secrets
+import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -44,6 +46,9 @@ SETTINGS = (  # of JAX: what is traced depends on them
     "jax_debug_nans",
     "jax_debug_infs",
 )
+
+_TALKS = re.compile("cache|log|dump|explain|traceback|profil|debug")  # settings of no program
+IMPORTED = time.time()
 
 
 class CannotBeTold(Exception):
@@ -118,6 +123,8 @@ class StoredFunction:
         except CannotBeTold:
             self._name = ""
             return _without_static(self._compiled, self._static, arguments)
+        if _code_has_changed():  # what is in memory is not what the files' digest tells
+            return _without_static(self._compiled, self._static, arguments)
         file = Path(folder) / FOLDER / _digest("\n".join([_everything(), *told]).encode())
         inputs = jax.tree.structure((dynamic, {}))
         found = _read(file, inputs)
@@ -189,7 +196,7 @@ def said(value: Any) -> str:
     if is_dataclass(value):
         state = {one.name: getattr(value, one.name) for one in fields(value)}
     else:
-        state = dict(sorted(vars(value).items()))
+        state = dict(sorted(getattr(value, "__dict__", {"slots": value}).items()))
     return _named(kind) + said(state)
 
 
@@ -248,15 +255,25 @@ def _one_processor() -> bool:
     return jax.default_backend() == "cpu" and jax.device_count() == 1
 
 
+def _sources() -> list[Path]:
+    return sorted(Path(__file__).parent.rglob("*.py"))
+
+
+def _code_has_changed() -> bool:
+    """Whether a source file was written, or put in its place, after this process read it."""
+    abouts = [path.stat() for path in _sources()]
+    return max(max(about.st_mtime, about.st_ctime) for about in abouts) > IMPORTED
+
+
 @lru_cache
 def _everything() -> str:
-    """Tell this code, the libraries it calls, the processor, and how XLA was started."""
-    package = Path(__file__).parent
-    sources = sorted(package.rglob("*.py"))
-    code = _digest(b"".join(_digest(path.read_bytes()).encode() for path in sources))
+    """Tell this code, the libraries it calls, the processor, and how JAX and XLA were started."""
+    code = _digest("".join(_digest(path.read_bytes()) for path in _sources()).encode())
     versions = [f"{name} {version(name)}" for name in TOLD_BY]
+    values: Any = getattr(jax.config, "values", {})
+    settings = [f"{name} {values[name]}" for name in sorted(values) if not _TALKS.search(name)]
     flags = os.environ.get("XLA_FLAGS", "")
-    return "\n".join([code, *versions, platform.python_version(), processor(), flags])
+    return "\n".join([code, *versions, platform.python_version(), processor(), flags, *settings])
 
 
 @lru_cache

@@ -14,6 +14,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 import pyfairme as pf
+from pyfairme import stored_programs
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.compiled_files import kept
 from pyfairme.model.likelihoods import Bernoulli
@@ -136,6 +137,14 @@ def test_a_broken_file_is_made_again(folder, content):
     assert float(make(2)(3.0, 1)) == 9.0
     assert traced == [2]
     assert file.stat().st_size == pytest.approx(whole, rel=0.05)  # its name is a new one
+
+
+def test_nothing_is_stored_when_the_code_changed_after_it_was_read(folder, monkeypatch):
+    monkeypatch.setattr(stored_programs, "IMPORTED", 0.0)
+    make, traced = counted_function()
+    assert float(make(2)(3.0, 1)) == 9.0
+    assert traced == [2]
+    assert not folder.exists()
 
 
 def test_what_jax_read_from_its_own_files_is_not_stored(folder):
