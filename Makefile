@@ -59,7 +59,7 @@ pytest: $(VENV)/.test
 	$(PYTEST) loadfile $(FIRST)
 	$(PYTEST) loadfile $(SECOND)
 	$(PYTEST) load $(PAGES)
-	$(PYTEST) loadfile $(addprefix --ignore=,$(FIRST) $(SECOND) $(PAGES))
+	$(PYTEST) loadfile tests $(addprefix --ignore=,$(FIRST) $(SECOND) tests/test_docs.py)
 
 docs: $(VENV)/.docs  ## the documentation site in docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -c docs . docs/_build/html -d docs/_build/doctrees -q -j $(WORKERS) --fail-on-warning --keep-going

@@ -35,7 +35,7 @@ from pyfairme.compiled_files import MOST_BYTES, kept, processor
 
 FOLDER = "programs"
 TOLD_BY = ("jax", "jaxlib", "numpyro", "optax", "numpy")  # their versions tell what they compute
-OURS = ("pyfairme", *TOLD_BY)
+ROOMS = ("metrics", "data", "datasets", "model", "inference")  # all that traced functions can call
 SETTINGS = (  # of JAX: what is traced depends on them
     "jax_enable_x64",
     "jax_default_matmul_precision",
@@ -159,7 +159,7 @@ def said(value: Any) -> str:
     Raises
     ------
     CannotBeTold
-        When it holds an object that neither this package nor those of `TOLD_BY` define.
+        When it holds an object that neither `ROOMS` nor the packages of `TOLD_BY` define.
 
     Examples
     --------
@@ -213,7 +213,10 @@ def _named(value: Any) -> str:
 
 
 def _is_ours(value: Any) -> bool:
-    return str(getattr(value, "__module__", "")).partition(".")[0] in OURS
+    """Whether the code of a class or function is told by `_everything`."""
+    package, _, inside = str(getattr(value, "__module__", "")).partition(".")
+    room, _, file = inside.partition(".")
+    return package in TOLD_BY or (package == "pyfairme" and (room in ROOMS or not file))
 
 
 def _shape(leaf: Any) -> Any:
@@ -256,7 +259,10 @@ def _one_processor() -> bool:
 
 
 def _sources() -> list[Path]:
-    return sorted(Path(__file__).parent.rglob("*.py"))
+    """List the files whose code a program may come from: imports point back only."""
+    package = Path(__file__).parent
+    rooms = [path for room in ROOMS for path in (package / room).rglob("*.py")]
+    return sorted([*package.glob("*.py"), *rooms])
 
 
 def _code_has_changed() -> bool:

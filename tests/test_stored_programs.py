@@ -21,6 +21,7 @@ from pyfairme.model.likelihoods import Bernoulli
 from pyfairme.model.penalties import penalties_of
 from pyfairme.model.program import ModelSpec
 from pyfairme.stored_programs import FOLDER, CannotBeTold, said
+from tests.test_architecture import PACKAGE, RANK
 from tests.test_compiled_files import SETTINGS
 
 PROGRAM = """
@@ -41,7 +42,14 @@ table = model.predict_interval(data.frame[:5])
 traced = [name for event, name in events if event.endswith("jaxpr_trace_duration")]
 print(json.dumps({"p": p.tolist(), "interval": table.to_numpy().tolist(), "traced": traced}))
 """
-KEYWORDS = {"hidden": [8], "epochs": 2, "min_steps": 40, "fairness_weight": 0.3}
+KEYWORDS = {
+    "hidden": [4],
+    "epochs": 1,
+    "min_steps": 20,
+    "fairness": "adversarial",
+    "fairness_weight": 0.3,
+    "unseen": "population",
+}
 
 
 @pytest.fixture
@@ -54,24 +62,19 @@ def folder(tmp_path):
     compilation_cache.reset_cache()
 
 
-def fit_in_a_process(folder, **keywords):
+def fit_in_a_process(folder):
     """Fit and predict in a process of its own, with the test's flags but no folder of theirs."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(KEYWORDS | keywords)]
+    command = [sys.executable, "-c", PROGRAM, str(folder), json.dumps(KEYWORDS)]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     return json.loads(found.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(
-    "keywords",
-    [{"network_posterior": "none"}, {"fairness": "adversarial", "ensemble": 2, "guide": "block"}],
-    ids=["one network", "an ensemble with adversaries"],
-)
-def test_a_second_process_traces_next_to_nothing_and_gives_the_same(tmp_path, keywords):
-    first = fit_in_a_process(tmp_path, **keywords)
-    second = fit_in_a_process(tmp_path, **keywords)
+def test_a_second_process_traces_next_to_nothing_and_gives_the_same(tmp_path):
+    first = fit_in_a_process(tmp_path)
+    second = fit_in_a_process(tmp_path)
     assert second["p"] == first["p"]
     assert second["interval"] == first["interval"]
     assert any(name.startswith("run") for name in first["traced"])
@@ -151,7 +154,15 @@ def test_what_jax_read_from_its_own_files_is_not_stored(folder):
     """An executable from JAX's files cannot be written again: symbols would be missing."""
     data = pf.datasets.make_clustered(200, 5, random_state=0)
     model = pf.FairMixedEffectsClassifier(
-        "cluster", hidden=(4,), epochs=1, min_steps=20, random_state=0, progress=False
+        "cluster",
+        hidden=(4,),
+        epochs=1,
+        min_steps=20,
+        network_posterior="none",
+        unseen="population",
+        guide="mean_field",
+        random_state=0,
+        progress=False,
     )
     found = []
     for _ in range(3):  # the second one finds JAX's files, but none of ours
@@ -215,7 +226,17 @@ def test_what_a_value_says_is_the_same_for_equal_ones_and_differs_for_others():
     assert said(partial(said, 1)) != said(partial(said, 2))
 
 
-@pytest.mark.parametrize("value", [object(), lambda: 0, sys, json.dumps, {"a": object()}])
+def test_the_code_of_every_room_that_inference_may_import_is_told():
+    told = {path.parent.name for path in stored_programs._sources()}
+    lower = {room for room, rank in RANK.items() if rank <= RANK["inference"]}
+    rooms = {room for room in lower if (PACKAGE / room).is_dir()}
+    assert set(stored_programs.ROOMS) == rooms
+    assert told >= rooms | {"pyfairme", "laplace", "likelihoods", "penalties"}
+
+
+@pytest.mark.parametrize(
+    "value", [object(), lambda: 0, sys, json.dumps, {"a": object()}, pf.explain.predictions]
+)
 def test_what_may_change_under_its_name_cannot_be_told(value):
     with pytest.raises(CannotBeTold):
         said(value)
