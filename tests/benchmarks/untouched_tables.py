@@ -16,6 +16,7 @@ import importlib.util
 import json
 import time
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -278,8 +279,38 @@ def main() -> None:
         show(stored)
 
 
+def verdicts(stored: dict[tuple[Any, ...], dict[str, Any]]) -> None:
+    """Print, of every table and model, what the weight does, as far as it was fitted."""
+    print("| table | model | skill lost | worst SD, 0 | at 1 | alike | half or alike | falls | "
+          "positives / base | restarted at | collapsed at |")  # fmt: skip
+    print("|---" * 11 + "|")
+    for name in ROLES:
+        for model in ("default", *FAIR):
+            found = {w: stored.get((name, model, w)) for w in WEIGHTS}
+            found[0.0] = found[0.0] or stored.get((name, BASES.get(model, ""), 0.0))
+            made = {w: one for w, one in found.items() if one and "failed" not in one}
+            if 0.0 not in made or 1.0 not in made:
+                continue
+            none, full = made[0.0], made[1.0]
+            half = full["worst_sd"] <= max(0.5 * none["worst_sd"], full["null"])
+            pairs = list(pairwise([made[w] for w in sorted(made)]))
+            falls = all(b["worst_sd"] <= a["high"] for a, b in pairs)
+            share = "" if name in REAL else " ".join(
+                f"{one['positive'] / one['base']:.1f}" for one in (none, full)
+            )  # fmt: skip
+            flags = [
+                ", ".join(f"{w:g}" for w in sorted(made) if made[w][what])
+                for what in ("restarts", "collapsed")
+            ]
+            print(f"| {name} | {model} | {none['skill'] - full['skill']:.3f} | "
+                  f"{none['worst_sd']:.3f} | {full['worst_sd']:.3f} ({full['low']:.3f} to "
+                  f"{full['high']:.3f}) | {full['null']:.3f} | {'yes' if half else 'no'} | "
+                  f"{'yes' if falls else 'no'} | {share} | {flags[0]} | {flags[1]} |")  # fmt: skip
+
+
 def show(stored: dict[tuple[Any, ...], dict[str, Any]]) -> None:
-    """Print a table in Markdown for every table."""
+    """Print a table in Markdown for every table, after one of verdicts."""
+    verdicts(stored)
     for name in ROLES:
         lines = [stored[k] for k in asked_for([name], MODELS, WEIGHTS) if k in stored]
         if not lines:
@@ -290,7 +321,8 @@ def show(stored: dict[tuple[Any, ...], dict[str, Any]]) -> None:
         sizes = [first.get(k, 0) for k in ("trained", "judged")]
         print("{:,} rows train, {:,} are judged.\n".format(*sizes))
         skill, share = ("R²", "SD of predictions") if real else ("AUROC", "positive")
-        print(f"| model | weight | {skill} | worst SD (90 %) | alike | mean SD | {share} | "
+        other = "worst SD of residuals" if real else "mean SD"
+        print(f"| model | weight | {skill} | worst SD (90 %) | alike | {other} | {share} | "
               "restarts | warned |")  # fmt: skip
         print("|---" * 9 + "|")
         for one in lines:
@@ -299,9 +331,11 @@ def show(stored: dict[tuple[Any, ...], dict[str, Any]]) -> None:
                 print(f"| {model} | {weight:g} | failed: {one['failed'][:80]} | | | | | | |")
                 continue
             share = one["spread"] if real else one["positive"]
+            of_residuals = [v for k, v in one.items() if k.startswith("residual_sd")]
+            second = max(of_residuals) if real else one["mean_sd"]
             print(f"| {model} | {weight:g} | {one['skill']:.3f} | {one['worst_sd']:.3f} "
                   f"({one['low']:.3f} to {one['high']:.3f}) | {one['null']:.3f} | "
-                  f"{one['mean_sd']:.3f} | {share:.2f} | {one['restarts']:.0f} | "
+                  f"{second:.3f} | {share:.2f} | {one['restarts']:.0f} | "
                   f"{one['warned']} |")  # fmt: skip
 
 
