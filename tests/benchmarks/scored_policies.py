@@ -1,12 +1,11 @@
-"""Threshold policies on the same scores of boosting: ours beside fairlearn's ThresholdOptimizer.
+"""Threshold policies on the same scores of boosting: ours beside those of other packages.
 
     python tests/benchmarks/frontier.py --dataset adult --methods lightgbm_policies
         --attributes sex all --seeds 1 --store runs/frontier_lightgbm
 
 A model is fitted to nine folds; policies choose on its out-of-fold probabilities of them (three
-folds), which all of them are given. S is read ("keep") or, by ours, inferred ("drop"). fairlearn's
-policy has one point, as it relaxes no equalized odds; with several attributes it gets their
-intersection, of which combinations without rows of both classes are put together.
+folds), which all of them are given. S is read ("keep"), or inferred ("drop"): by ours, and, so that
+the others can be run at all, by a logistic regression whose most probable group they take for S.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ from frontier_problem import (
     Reading,
     best_threshold,
 )
-from sklearn.base import BaseEstimator
+from policy_peers import PEERS, Scored, joined
+from sklearn.base import BaseEstimator, ClassifierMixin
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.postprocessing.group_features import GroupFeatures
@@ -37,19 +37,6 @@ from pyfairme.postprocessing.limit_support import Limit
 from pyfairme.postprocessing.out_of_fold import fit_out_of_fold
 
 FOLDS = 3
-
-
-class Given(BaseEstimator):
-    """For fairlearn: a fitted classifier whose scores are the rows themselves."""
-
-    def fit(self, X: Any, y: Any) -> Given:
-        """Learn nothing."""
-        self.fitted_ = True
-        return self
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the rows."""
-        return np.asarray(X)
 
 
 def lightgbm_policies(problem: Problem) -> Iterator[Reading]:
@@ -70,6 +57,56 @@ def boosting_policies(problem: Problem) -> Iterator[Reading]:
     return _policies(problem, "gradient boosting", model)
 
 
+class GPBoostClassifier(ClassifierMixin, BaseEstimator):
+    """GPBoost's trees with a random intercept per cluster; a tenth of the rows chooses rounds."""
+
+    def __init__(self, cluster: str = "cluster", seed: int = 0) -> None:
+        self.cluster = cluster
+        self.seed = seed
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> GPBoostClassifier:
+        """Choose the rounds on held-out rows."""
+        import gpboost as gpb
+
+        held_out = np.random.default_rng(self.seed).random(len(y)) < 0.1
+        part = [X[~held_out], X[held_out]]
+        effects = gpb.GPModel(group_data=self._groups(part[0]), likelihood="bernoulli_logit")
+        effects.set_prediction_data(group_data_pred=self._groups(part[1]))
+        training = gpb.Dataset(self._covariates(part[0]), y[~held_out])
+        watched = gpb.Dataset(self._covariates(part[1]), y[held_out], reference=training)
+        self.trees_ = gpb.train(
+            params={"learning_rate": 0.1, "num_leaves": 31, "verbose": -1, "num_threads": 1},
+            train_set=training,
+            gp_model=effects,
+            num_boost_round=300,
+            valid_sets=[watched],
+            early_stopping_rounds=10,
+            verbose_eval=False,
+        )
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Return probabilities with the clusters' effects, (n, 2)."""
+        found = self.trees_.predict(
+            data=self._covariates(X), group_data_pred=self._groups(X), pred_latent=False
+        )
+        p = np.asarray(dict(found)["response_mean"])
+        return np.stack([1 - p, p], axis=1)
+
+    def _groups(self, X: pd.DataFrame) -> np.ndarray:
+        return X[self.cluster].astype(str).to_numpy()
+
+    def _covariates(self, X: pd.DataFrame) -> pd.DataFrame:
+        found = X.drop(columns=self.cluster)
+        return found.set_axis([f"c{i}" for i in range(found.shape[1])], axis=1)  # refuses ": "
+
+
+def gpboost_policies(problem: Problem) -> Iterator[Reading]:
+    """Policies on GPBoost's scores."""
+    return _policies(problem, "GPBoost", GPBoostClassifier(problem.cluster, problem.seed))
+
+
 def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
     rows = np.sort(np.concatenate([of.rows[TRAINING], of.rows[VALIDATION]]))
     y = of.y[rows]
@@ -79,9 +116,8 @@ def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
     fitted, p = fit_out_of_fold(model, X, y, None, FOLDS, "mixed")
     p_test = fitted.predict_proba(test)[:, 1]
     cut = best_threshold(y, p)
-    yield Reading(
-        name, "", of.setting, of.keep, lambda: Decided((p_test >= cut).astype(np.int8), p_test)
-    )
+    plain = Decided((p_test >= cut).astype(np.int8), p_test)
+    yield Reading(name, "", of.setting, of.keep, lambda: plain)
     settings = of.protected if of.setting == ANY else {of.setting: of.protected[of.setting]}
     known: dict[str, Any] = {}
     for setting, names in settings.items():
@@ -95,21 +131,37 @@ def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
                     of, (rows, X, test, y, p, p_test), known, s, a, v
                 ),
             )
-        if of.keep:
-            yield Reading(
-                f"ThresholdOptimizer on {name}",
-                "off",
-                setting,
-                True,
-                lambda: Decided((p_test >= cut).astype(np.int8), p_test),
-            )
-            yield Reading(
-                f"ThresholdOptimizer on {name}",
-                "equalized odds",
-                setting,
-                True,
-                lambda s=setting: _fairlearn(of, rows, y, (p, p_test), s),
-            )
+        scored = _scored(of, (rows, X, test, y, p, p_test), names)
+        for peer, points in PEERS.items():
+            title = f"{peer}{'' if of.keep else ', S predicted,'} on {name}"
+            made = list(points(scored))
+            if made:
+                yield Reading(title, "off", setting, of.keep, lambda: plain)
+            for point, decide in made:
+                yield Reading(
+                    title,
+                    point,
+                    setting,
+                    of.keep,
+                    lambda d=decide: Decided(np.asarray(d()).astype(np.int8)),
+                )
+
+
+def _scored(of: Problem, table: tuple[Any, ...], names: tuple[str, ...]) -> Scored:
+    """Return what the peers get: scores, and groups that are read or predicted."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, X, test, y, p, p_test = table
+    here = [of.groups[name][rows] for name in names]
+    there = [of.groups[name][of.rows[TEST]] for name in names]
+    if not of.keep:
+        features = GroupFeatures.fit(X)
+        mine, others = features.read(X, p), features.read(test, p_test)
+        models = [LogisticRegression(max_iter=2000).fit(mine, labels) for labels in here]
+        here = [model.predict(mine) for model in models]
+        there = [model.predict(others) for model in models]
+    group, group_test = joined(y, here, there)
+    return Scored(y, p, group, p_test, group_test, of.seed)
 
 
 def _joint(
@@ -151,26 +203,6 @@ def _members(of: Problem, table: tuple[Any, ...], names: tuple[str, ...]) -> tup
     return here, there
 
 
-def _fairlearn(
-    of: Problem, rows: np.ndarray, y: np.ndarray, p: tuple[Any, Any], setting: str
-) -> Decided:
-    from fairlearn.postprocessing import ThresholdOptimizer
-
-    policy = ThresholdOptimizer(
-        estimator=Given().fit(None, None), constraints="equalized_odds", prefit=True,
-        objective="balanced_accuracy_score", predict_method="predict_proba",
-    )  # fmt: skip
-    joined = [of.groups[name] for name in of.protected[setting]]
-    group = pd.Series([" & ".join(row) for row in zip(*joined, strict=True)])
-    both = pd.Series(y).groupby(group.iloc[rows].to_numpy()).nunique()
-    group = group.where(group.isin(both.index[both == 2]), "others").to_numpy()
-    scores = [np.stack([1 - one, one], axis=1) for one in p]
-    policy.fit(scores[0], y, sensitive_features=group[rows])
-    test = group[of.rows[TEST]]
-    found = policy.predict(scores[1], sensitive_features=test, random_state=of.seed)
-    return Decided(np.asarray(found).astype(np.int8))
-
-
 def _protected(of: Problem) -> list[str]:
     from pyfairme.data.schema import source
 
@@ -190,4 +222,5 @@ def _categories(table: pd.DataFrame, training: np.ndarray) -> pd.DataFrame:
 POLICIES: dict[str, Callable[[Problem], Iterator[Reading]]] = {
     "lightgbm_policies": lightgbm_policies,
     "boosting_policies": boosting_policies,
+    "gpboost_policies": gpboost_policies,
 }
