@@ -2,8 +2,8 @@
 
 Each takes the probabilities of the rows that it chooses on and of those it decides, with their
 groups, and returns decisions. They know one sensitive feature: of several attributes they get the
-intersection, of which combinations without rows of both classes are put together. None of the
-packages is a dependency: `pip install fairlearn error-parity oxonfair`.
+intersection, of which rare combinations are put together. None of the packages is a dependency:
+`pip install fairlearn error-parity oxonfair`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from sklearn.base import BaseEstimator
 
 # of the largest difference of two groups; twice the SDs that JointThresholds are limited to
 TOLERANCES = (0.4, 0.3, 0.24, 0.18, 0.12, 0.08, 0.04, 0.02, 0.0)
-FEW_TOLERANCES = (0.3, 0.08)  # of many groups: ten seconds each, as it compares all pairs
-MANY_GROUPS = 20
+RARE = 0.001  # share of the rows that a combination needs of each class
 MOST_GROUPS = 4  # of oxonfair: its grid has 30 points a group
 
 
@@ -54,18 +53,19 @@ class Given(BaseEstimator):
 def joined(y: np.ndarray, here: list[np.ndarray], there: list[np.ndarray]) -> tuple[Any, Any]:
     """Return the intersection of attributes as numbers from 0, for both sets of rows.
 
-    Combinations without rows of both classes among ``here``, and those that are not there at all,
-    are one group; if that has no rows of both either, they go to the largest.
+    Combinations of which ``here`` has few rows of a class are one group; if that lacks one, they go
+    to the largest. A single attribute keeps all groups of both classes.
     """
     labels = [
         pd.Series([" & ".join(map(str, row)) for row in zip(*of, strict=True)])
         for of in (here, there)
     ]
-    both = pd.Series(y).groupby(labels[0].to_numpy()).nunique()
-    known = {name: number for number, name in enumerate(both.index[both == 2])}
+    counts = pd.crosstab(labels[0].to_numpy(), y).min(axis=1)
+    least = 1.0 if len(here) == 1 else RARE * len(y)
+    known = {name: number for number, name in enumerate(counts.index[counts >= least])}
     codes = [of.map(known).fillna(len(known)).to_numpy(int) for of in labels]
     others = codes[0] == len(known)
-    if len(np.unique(y[others])) < 2:
+    if np.bincount(y[others].astype(int), minlength=2).min() == 0:
         largest = int(np.bincount(codes[0][~others]).argmax())
         codes = [np.where(of == len(known), largest, of) for of in codes]
     return codes[0], codes[1]
@@ -95,8 +95,6 @@ def error_parity_policy(
     of: Scored, tolerances: tuple[float, ...] = TOLERANCES
 ) -> Iterator[tuple[str, Callable[[], np.ndarray]]]:
     """Yield RelaxedThresholdOptimizer's points, a tolerance each (Cruz & Hardt 2024)."""
-    if of.group.max() >= MANY_GROUPS:
-        tolerances = FEW_TOLERANCES
 
     def decide(tolerance: float) -> np.ndarray:
         from error_parity import RelaxedThresholdOptimizer
