@@ -3,9 +3,9 @@
     python tests/benchmarks/equal_relaxation.py docs/results/frontier_adult.csv
         runs/policies/adult/points.csv --settings sex all
 
-The order of "Unprocessing" (Cruz & Hardt, arXiv 2306.07261): a model without constraints, thresholds
-on its scores, and training with a penalty, compared at the same worst SD of TPR and FPR. Between
-two points of a method counts the mixture of both (`pyfairme.metrics.pareto.on_hull`).
+The order of "Unprocessing" (Cruz & Hardt, arXiv 2306.07261): a model without constraints,
+thresholds on its scores, and training with a penalty, compared at the same worst SD of TPR and FPR.
+Between two points of a method counts the mixture of both (`pyfairme.metrics.pareto.on_hull`).
 """
 
 from __future__ import annotations

@@ -4,10 +4,18 @@
 
 A classifier is fitted once to a fixed part of the rows (63 % of ACSIncome, 35 % of Adult); five
 times the rest is dealt into rows that thresholds are chosen on (7 % of ACSIncome, 35 % of Adult)
-and test rows (30 %). Unfairness (delta EO) is the largest difference of two groups in TPR or FPR,
-protected is sex, the goal is accuracy. "With S" the classifier reads sex, and so do thresholds;
-"without S" it is no covariate, and groups are inferred. ``--attributes all`` protects sex, race,
-marital status and age at once. LightGBM has its default settings, with labels as categories.
+and test rows (30 %): for Adult the same rows as there.
+
+With ``--together`` there is no such cut: classifier and groups are learned from all rows but the
+test rows, thresholds chosen on what clones of five folds say of the fold that they did not see.
+With ``--decided`` thresholds are chosen on the test rows themselves, without their outcomes (and,
+without S, their groups), which JointThresholds allow.
+
+Unfairness (delta EO) is the largest difference of two groups in TPR or FPR, protected is sex, the
+goal is accuracy. "With S" the classifier reads sex, and so do thresholds; "without S" it is no
+covariate, and groups are inferred. ``--attributes all`` protects sex, race, marital status and age
+at once. LightGBM has its default settings; it gets labels as categories, or with
+``--encoding onehot`` a column each, as in the notebooks.
 
 ACSIncome is read from `PYFAIRME_DATA` (665,800 rows, 40 % of the published table), Adult from
 there too (both files, 48,842 rows). Probabilities are stored, so that a run goes on where it was
@@ -21,6 +29,7 @@ import gzip
 import io
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -118,17 +127,40 @@ class Believed(NamedTuple):
         return Believed(self.rows[at], self.p[at], members)
 
 
-def believed(of: Census, names: tuple[str, ...], read: bool, seed: int, stored: Path) -> Believed:
+def covariates(of: Census, hidden: tuple[str, ...], onehot: bool) -> Any:
+    """Return the covariates without columns ``hidden``: a frame, or a sparse matrix."""
+    from scipy import sparse
+    from sklearn.preprocessing import OneHotEncoder
+
+    X = of.X.drop(columns=list(hidden))
+    if not onehot:
+        return X
+    text = X.select_dtypes("category").columns
+    levels = OneHotEncoder(dtype=np.float32).fit_transform(X[text].astype(str))
+    numbers = sparse.csr_matrix(X.drop(columns=text).to_numpy(np.float32))
+    return sparse.hstack([numbers, levels], format="csr")
+
+
+def at_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return rows of a frame or a matrix."""
+    return X.iloc[rows] if isinstance(X, pd.DataFrame) else X[rows]
+
+
+def believed(
+    of: Census, names: tuple[str, ...], read: bool, seed: int, stored: Path, onehot: bool
+) -> Believed:
     """Fit the classifier and, where groups are not read, their models, on the training rows."""
     from lightgbm import LGBMClassifier
+    from sklearn.model_selection import train_test_split
 
-    order = np.random.default_rng(seed).permutation(len(of.y))
-    count = round(of.training * len(of.y))
-    training, rest = np.sort(order[:count]), np.sort(order[count:])
+    rest, training = train_test_split(
+        np.arange(len(of.y)), test_size=of.training, random_state=seed
+    )
     if not stored.exists():
-        X = of.X if read else of.X.drop(columns=[of.columns[name] for name in names])
+        hidden = () if read else tuple(of.columns[name] for name in names)
+        X = covariates(of, hidden, onehot)
         model = LGBMClassifier(random_state=seed, n_jobs=1, verbose=-1)
-        here, there = X.iloc[training], X.iloc[rest]
+        here, there = at_rows(X, training), at_rows(X, rest)
         found = {"p": model.fit(here, of.y[training]).predict_proba(there)[:, 1]}
         for name in () if read else names:
             learnt = learn(
@@ -144,6 +176,42 @@ def believed(of: Census, names: tuple[str, ...], read: bool, seed: int, stored: 
         sure = Members.of(of.codes[name][rest], len(of.groups[name].levels))
         members[name] = sure if read else Members(known[f"{name} 1"], known[f"{name} 0"])
     return Believed(rest, known["p"], members)
+
+
+def _dealt(of: Census, rows: np.ndarray, split: int) -> np.ndarray:
+    """Return positions among the rows that no classifier was fitted to, test rows first."""
+    test = np.random.default_rng(split).choice(len(rows), int(TEST * len(of.y)), replace=False)
+    return np.concatenate([test, np.setdiff1d(np.arange(len(rows)), test)])
+
+
+def out_of_fold(of: Census, names: tuple[str, ...], read: bool, split: int) -> Believed:
+    """Return all rows, test rows by models of the others, these by models of five folds.
+
+    Test rows come first.
+    """
+    from lightgbm import LGBMClassifier
+    from sklearn.model_selection import StratifiedKFold, train_test_split
+
+    first, _ = train_test_split(np.arange(len(of.y)), test_size=of.training, random_state=SPLITS[0])
+    test = first[_dealt(of, first, split)[: int(TEST * len(of.y))]]
+    mine = np.setdiff1d(np.arange(len(of.y)), test)
+    X = of.X if read else of.X.drop(columns=[of.columns[name] for name in names])
+    model = LGBMClassifier(random_state=split, n_jobs=1, verbose=-1)
+    p = np.zeros(len(of.y))
+    found = {}
+    for name in names:
+        sure = Members.of(of.codes[name], len(of.groups[name].levels))
+        found[name] = sure if read else Members(*(np.zeros_like(one) for one in sure))
+    folds = StratifiedKFold(5, shuffle=True, random_state=split).split(mine, of.y[mine])
+    for here, there in [*((mine[a], mine[b]) for a, b in folds), (mine, test)]:
+        p[there] = model.fit(X.iloc[here], of.y[here]).predict_proba(X.iloc[there])[:, 1]
+        for name in () if read else names:
+            codes = of.codes[name][here]
+            learnt = learn(of.groups[name], codes, of.y[here], X.iloc[here], model=model)
+            for whole, part in zip(found[name], infer(learnt, X.iloc[there]), strict=True):
+                whole[there] = part
+    rows = np.concatenate([test, mine])
+    return Believed(np.arange(len(of.y)), p, found).part(rows)
 
 
 def delta_eo(of: Census, rows: np.ndarray, decision: np.ndarray, names: tuple[str, ...]) -> float:
@@ -168,18 +236,28 @@ def decided(chosen: Believed, new: Believed, limit: float, seed: int) -> np.ndar
     return (np.random.default_rng(seed).random(len(chance)) < chance).astype(int)
 
 
-def run(of: Census, names: tuple[str, ...], known: Believed) -> pd.DataFrame:
-    """Return accuracy and unfairness of every limit and split, on test rows and on chosen ones."""
+def run(
+    of: Census,
+    names: tuple[str, ...],
+    splits: list[int],
+    known: Callable[[int], tuple[Believed, np.ndarray]],
+    decided_rows: bool,
+) -> pd.DataFrame:
+    """Return accuracy and unfairness of every limit and split, on test rows and on chosen ones.
+
+    ``known`` returns the rows of a split, and their order: test rows first. ``decided_rows``:
+    whether thresholds are chosen on test rows.
+    """
     lines = []
-    for split in SPLITS:
-        order = np.random.default_rng(split).permutation(len(known.rows))
-        count = round(TEST * len(of.y))
-        parts = {"test": np.sort(order[:count]), "chosen": np.sort(order[count:])}
-        chosen = known.part(parts["chosen"])
+    for split in splits:
+        rows, order = known(split)
+        count = int(TEST * len(of.y))
+        parts = {"test": order[:count], "chosen": order[count:]}
+        chosen = rows.part(parts["test" if decided_rows else "chosen"])
         for limit in LIMITS:
             line: dict[str, Any] = {"split": split, "limit": limit}
             for part, at in parts.items():
-                new = known.part(at)
+                new = rows.part(at)
                 decision = decided(chosen, new, limit, split)
                 line[f"accuracy {part}"] = float((decision == of.y[new.rows]).mean())
                 line[f"delta {part}"] = delta_eo(of, new.rows, decision, names)
@@ -187,11 +265,27 @@ def run(of: Census, names: tuple[str, ...], known: Believed) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def _together(
+    of: Census, names: tuple[str, ...], read: bool, split: int
+) -> tuple[Believed, np.ndarray]:
+    return out_of_fold(of, names, read, split), np.arange(len(of.y))
+
+
+def _apart(of: Census, rows: Believed, split: int) -> tuple[Believed, np.ndarray]:
+    return rows, _dealt(of, rows.rows, split)
+
+
 def main() -> None:
     """Print a table of limits, mean and SD over splits."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dataset", nargs="+", choices=("acs", "adult"), default=["acs", "adult"])
     parser.add_argument("--attributes", nargs="+", choices=("sex", "all"), default=["sex", "all"])
+    parser.add_argument("--encoding", choices=("categories", "onehot"), default="categories")
+    parser.add_argument("--together", action="store_true", help="no rows apart for thresholds")
+    parser.add_argument(
+        "--decided", action="store_true", help="choose on the test rows' covariates"
+    )
+    parser.add_argument("--splits", nargs="+", type=int, default=list(SPLITS))
     parser.add_argument("--seed", type=int, default=33, help="of the training rows")
     parser.add_argument("--store", type=Path, default=Path("runs/linearpost"))
     options = parser.parse_args()
@@ -202,8 +296,18 @@ def main() -> None:
             names = ("sex",) if setting == "sex" else tuple(of.groups)
             for read in (False, True):
                 key = f"{dataset}-{setting}-{'with' if read else 'without'}-{options.seed}"
-                known = believed(of, names, read, options.seed, options.store / f"{key}.npz")
-                lines = run(of, names, known)
+                if options.together:
+                    key = f"{dataset}-{setting}-{'with' if read else 'without'}-together"
+                    known = partial(_together, of, names, read)
+                else:
+                    onehot = options.encoding == "onehot"
+                    key += "-onehot" if onehot else ""
+                    stored = options.store / f"{key}.npz"
+                    known = partial(
+                        _apart, of, believed(of, names, read, options.seed, stored, onehot)
+                    )
+                key += "-decided" if options.decided else ""
+                lines = run(of, names, options.splits, known, options.decided)
                 lines.to_csv(options.store / f"{key}.csv", index=False)
                 found = lines.drop(columns="split").groupby("limit").agg(["mean", "std"])
                 print(f"\n{key}, {len(of.y)} rows; published {PUBLISHED.get((dataset, read))}")

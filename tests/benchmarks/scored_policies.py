@@ -121,9 +121,11 @@ def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
     settings = of.protected if of.setting == ANY else {of.setting: of.protected[of.setting]}
     known: dict[str, Any] = {}
     for setting, names in settings.items():
+        ours = f"JointThresholds (pyfairme){'' if of.keep else ', S inferred,'} on {name}"
+        yield Reading(ours, "off", setting, of.keep, lambda: plain)
         for limit in LIMITS:
             yield Reading(
-                f"JointThresholds (pyfairme){'' if of.keep else ', S inferred,'} on {name}",
+                ours,
                 f"SD at most {limit:g}",
                 setting,
                 of.keep,
