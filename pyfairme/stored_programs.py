@@ -89,8 +89,8 @@ class StoredFunction:
 
     def __call__(self, *arguments: Any) -> Any:
         """Return what the function does of these arguments."""
-        folder = kept().folder
-        if folder is None or self._name == "" or not _one_processor() or _jit_is_disabled():
+        folder = _folder()
+        if folder is None or self._name == "" or not _one_processor():
             return self._compiled(*arguments)
         dynamic = tuple(a for at, a in enumerate(arguments) if at not in self._static)
         leaves, structure = jax.tree.flatten(dynamic)
@@ -248,8 +248,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _jit_is_disabled() -> bool:
-    return bool(getattr(jax.config, "jax_disable_jit"))  # noqa: B009
+def _folder() -> str | None:
+    """Return where programs lie: nowhere if JAX keeps none, or not on this machine's disks."""
+    folder, config = kept().folder, jax.config
+    if folder is None or "://" in folder:
+        return None
+    keeps: Any = getattr(config, "jax_enable_compilation_cache", True)
+    return folder if keeps and not getattr(config, "jax_disable_jit", False) else None
 
 
 @lru_cache

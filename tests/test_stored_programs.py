@@ -209,6 +209,30 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("jax_enable_compilation_cache", False),
+        ("jax_disable_jit", True),
+        ("jax_compilation_cache_dir", "gs://bucket/folder"),
+    ],
+)
+def test_nothing_is_stored_where_jax_is_told_so(folder, setting, value, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    before = getattr(jax.config, setting)
+    make, traced = counted_function()
+    jax.config.update(setting, value)
+    try:
+        assert stored_programs._folder() is None
+        if setting != "jax_compilation_cache_dir":  # else JAX would ask the network
+            assert float(make(2)(3.0, 1)) == 9.0
+            assert traced
+    finally:
+        jax.config.update(setting, before)
+    assert not folder.exists()
+    assert not (tmp_path / "gs:").exists()
+
+
 def test_what_a_value_says_is_the_same_for_equal_ones_and_differs_for_others():
     penalties = penalties_of(("adversarial", "moment"))
     specs = [
