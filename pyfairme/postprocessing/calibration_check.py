@@ -1,4 +1,4 @@
-"""Whether probabilities are what a policy without outcomes takes them for: calibrated in groups."""
+"""Whether probabilities are what a policy without outcomes takes them for: calibrated."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
 from pyfairme.postprocessing.joint_rule import Members
 
-TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group
+TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group, or of a tenth
+TENTHS, LEAST_OFF = 10, 0.02  # by how much a tenth must be off: many rows show what costs nothing
 MOST_SAID = 100.0  # standard errors beyond which a message gives no number
 
 
@@ -26,11 +27,21 @@ def warn_of_beliefs(
     """Warn of what keeps ``p`` (n,) from being calibrated in the groups, read or inferred.
 
     ``doubts`` are those that the classifier itself raises. Rows count by their weight ``mass``
-    (n,).
+    (n,). Where no group's positives are off, tenths of the rows by probability may be: too moderate
+    or too bold ones have the right sums in every group, and wrong rates above every threshold.
     """
-    said = [*doubts]
+    said, shape = [*doubts], ""
     if outcome is not None:
         said += _by_outcomes(p, members, groups, outcome, mass)
+        shape = "" if said else _by_tenths(p, outcome, np.broadcast_to(mass, p.shape))
+    if shape:
+        warn(
+            f"{shape} So expected rates above a threshold are wrong, and thresholds cost more than "
+            "they must. Calibrate the classifier on rows of its own, as "
+            "sklearn.calibration.CalibratedClassifierCV(classifier, method='isotonic') does; of "
+            "rows that it was trained on, give others. [uncalibrated-probabilities]",
+            FairnessWarning,
+        )
     for text in said:
         warn(
             f"{text} So expected rates are wrong, and thresholds keep limits other than the given "
@@ -63,6 +74,25 @@ def _by_outcomes(
                     f"{attribute.levels[at]!r}, {seen[at]:.0f} are positive, and "
                     f"{expected[at]:.0f} were expected ({_errors(far[at])} standard errors)."
                 ]
+    return text
+
+
+def _by_tenths(p: np.ndarray, outcome: np.ndarray, mass: np.ndarray) -> str:
+    """Name the tenth of the rows, by probability, whose positives are the furthest off."""
+    worst, text = TOO_FAR, ""
+    for rows in np.array_split(np.argsort(p, kind="stable"), TENTHS):
+        own, known = mass[rows], p[rows]
+        seen, expected, whole = own @ outcome[rows], own @ known, own.sum()
+        error = np.sqrt(max(float((known * (1 - known)) @ own**2), 1e-12))
+        far = abs(seen - expected) / error
+        if far > worst and abs(seen - expected) >= LEAST_OFF * whole:
+            worst = far
+            text = (
+                f"The probabilities are not calibrated: of the rows with one between "
+                f"{known.min():.2f} and {known.max():.2f}, a tenth of all, {seen / whole:.1%} are "
+                f"positive, and {expected / whole:.1%} were expected ({_errors(far)} standard "
+                "errors), though the sums in the groups are right."
+            )
     return text
 
 

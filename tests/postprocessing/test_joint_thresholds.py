@@ -6,10 +6,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.optimize import linprog
+from scipy.optimize import brentq, linprog
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.isotonic import IsotonicRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.tree import DecisionTreeClassifier
 
@@ -298,6 +299,37 @@ def test_wrong_probabilities_are_noticed_where_groups_are_inferred():
     shifted = expit(np.log(p / (1 - p)) + 0.25)
     with pytest.warns(pf.FairnessWarning, match="The probabilities are not calibrated"):
         warn_of_beliefs([], shifted, {"group": truth}, groups, y)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_calibrated_probabilities_raise_no_doubt(seed):
+    _, group, y, p, truth = proxies(4000, seed=seed)
+    groups = {"group": Attribute.fit(pd.DataFrame({"group": group}), "group")}
+    warn_of_beliefs([], p, {"group": truth}, groups, y)
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0], ids=["too moderate", "too bold"])
+def test_probabilities_of_the_wrong_shape_are_told_and_isotonic_regression_cures_them(factor):
+    """Their sum is right in every group: moved until it is."""
+    rng = np.random.default_rng(0)
+    n = 6000
+    group = rng.integers(2, size=n)
+    link = 1.5 * rng.normal(size=n)
+    y = (rng.random(n) < expit(link)).astype(float)
+    told = np.zeros(n)
+    for one in (0, 1):
+        own = group == one
+        shift = brentq(lambda a, own=own: np.sum(expit(factor * link[own] + a) - y[own]), -9, 9)
+        told[own] = expit(factor * link[own] + shift)
+    members = {"group": Members.of(group, 2)}
+    groups = {"group": Attribute.fit(pd.DataFrame({"group": group.astype(str)}), "group")}
+    with pytest.warns(pf.FairnessWarning, match="uncalibrated-probabilities"):
+        warn_of_beliefs([], told, members, groups, y)
+    half = n // 2
+    isotonic = IsotonicRegression(out_of_bounds="clip").fit(told[:half], y[:half])
+    cured = np.clip(isotonic.predict(told[half:]), 0.01, 0.99)
+    rest = {"group": Members.of(group[half:], 2)}
+    warn_of_beliefs([], cured, rest, groups, y[half:])
 
 
 def test_what_cannot_be_inferred_is_refused(unfair, unread, inferred, binary):
