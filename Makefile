@@ -16,7 +16,9 @@ endif
 # Tests mostly compile: LLVM's dear passes are left out here, and here only (tests/conftest.py leaves out
 # more); so are the emitters of fused loops, and programs are cut into few parts, where the XLA of an
 # environment knows these flags, since it stops at any other: each is a quarter less time.
-# The four runs of `make pytest` read what the earlier ones compiled.
+# The four runs of `make pytest` read what earlier ones compiled, of today or before: programs are told
+# by their source. Beyond MOST_COMPILED megabytes the folder begins anew.
+MOST_COMPILED := 1000
 COMPILED := $(abspath $(VENV))/.compiled
 KEPT = JAX_COMPILATION_CACHE_DIR=$(COMPILED) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
@@ -55,7 +57,7 @@ PAGES := tests/test_docs.py notebooks pyfairme
 NOTEBOOKS ?= $(wildcard notebooks/*.py)
 
 pytest: $(VENV)/.test
-	@rm -rf $(COMPILED)
+	@[ "$$(du -sm $(COMPILED) 2> /dev/null | cut -f1)" -lt $(MOST_COMPILED) ] 2> /dev/null || rm -rf $(COMPILED)
 	$(PYTEST) loadfile $(FIRST)
 	$(PYTEST) loadfile $(SECOND)
 	$(PYTEST) load $(PAGES)
