@@ -18,7 +18,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import jax
 import numpy as np
 
-from pyfairme.stored_programs import StoredFunction, said
+from pyfairme.stored_programs import StoredFunction, named_builder, said
 
 # Compiled programs that are kept. A default fit, its intervals and its posterior have 72, those of
 # another number of rows 40 more.
@@ -176,7 +176,7 @@ class _Structure:
         return partial(self._told, self._functions, use)
 
     def _told(self, number: int, use: Use) -> str:
-        name = f"{self._function.__module__}.{self._function.__qualname__}"
+        name = named_builder(self._function)
         return said((name, self._args, dict(sorted(self._kwargs.items())), number, use))
 
 

@@ -13,6 +13,8 @@ import pickle
 import platform
 import re
 import secrets
+import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -34,7 +36,14 @@ from pyfairme.atomic import replacing
 from pyfairme.compiled_files import MOST_BYTES, kept, processor
 
 FOLDER = "programs"
-TOLD_BY = ("jax", "jaxlib", "numpyro", "optax", "numpy")  # their versions tell what they compute
+TOLD_BY = (
+    "jax",
+    "jaxlib",
+    "numpyro",
+    "optax",
+    "numpy",
+    "scipy",
+)  # their versions tell what they compute
 ROOMS = ("metrics", "data", "datasets", "model", "inference")  # all that traced functions can call
 SETTINGS = (  # of JAX: what is traced depends on them
     "jax_enable_x64",
@@ -43,12 +52,15 @@ SETTINGS = (  # of JAX: what is traced depends on them
     "jax_threefry_partitionable",
     "jax_numpy_dtype_promotion",
     "jax_numpy_rank_promotion",
-    "jax_debug_nans",
-    "jax_debug_infs",
+    "jax_random_seed_offset",
 )
+BY_JIT = ("jax_disable_jit", "jax_debug_nans", "jax_debug_infs")  # what only ``jax.jit`` heeds
 
 _TALKS = re.compile("cache|log|dump|explain|traceback|profil|debug")  # settings of no program
+LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
 IMPORTED = time.time()
+UNWRITABLE: set[str] = set()  # folders in which this process failed to write
+_COMPILING = threading.Lock()
 
 
 class CannotBeTold(Exception):
@@ -117,29 +129,35 @@ class StoredFunction:
     def _program(self, arguments: tuple[Any, ...], dynamic: tuple[Any, ...], key: Any) -> Any:
         """Return the program from its file, or compile it and write that file."""
         folder, structure, shapes, fixed, settings = key
+        file = None
         try:
             self._name = self._told() if self._name is None else self._name
             told = [self._name, str(structure), repr(shapes), said(fixed), repr(settings)]
+            if not _code_has_changed():  # else what is in memory is not what the digest tells
+                content = "\n".join([_everything(), *_other_settings(), *told])
+                file = Path(folder) / FOLDER / _digest(content.encode())
         except CannotBeTold:
             self._name = ""
+        if file is None or folder in UNWRITABLE:
             return _without_static(self._compiled, self._static, arguments)
-        if _code_has_changed():  # what is in memory is not what the files' digest tells
-            return _without_static(self._compiled, self._static, arguments)
-        file = Path(folder) / FOLDER / _digest("\n".join([_everything(), *told]).encode())
-        inputs = jax.tree.structure((dynamic, {}))
-        found = _read(file, inputs)
+        found = _read(file, jax.tree.structure((dynamic, {})))
         if found is not None:
             self._loaded()
             return found
         program = self._compiled_anew(arguments)
-        with suppress(Exception):  # a program that cannot be written runs all the same
+        try:
             _write(file, program)
+        except OSError:  # JAX's own cache may do better with the others
+            UNWRITABLE.add(folder)
+        except Exception:  # a program that cannot be packed
+            self._name = ""
         return program
 
     def _compiled_anew(self, arguments: tuple[Any, ...]) -> Any:
         """Compile under a name that JAX's own cache has not seen.
 
-        What that cache reads can be run, but not be written again: parts would be missing.
+        What that cache reads can be run, but not be written again: parts would be missing. It does
+        not keep the program either, as nobody would look for that name.
         """
 
         def function(*args: Any) -> Any:
@@ -147,7 +165,14 @@ class StoredFunction:
 
         name = getattr(self._function, "__name__", "function").strip("<>")
         function.__name__ = f"{name}_{secrets.token_hex(6)}"
-        return self._jitted(function).lower(*arguments).compile()
+        lowered = self._jitted(function).lower(*arguments)
+        with _COMPILING:
+            before = getattr(jax.config, LEAST_SECONDS)
+            jax.config.update(LEAST_SECONDS, float("inf"))
+            try:
+                return lowered.compile()
+            finally:
+                jax.config.update(LEAST_SECONDS, before)
 
     def _jitted(self, function: Callable[..., Any]) -> Any:
         return jax.jit(function, static_argnums=self._static, compiler_options=self._options)
@@ -181,6 +206,8 @@ def said(value: Any) -> str:
     if isinstance(value, np.dtype):
         return f"dtype {value.str}"
     if isinstance(value, np.ndarray | np.generic | jax.Array):
+        if not isinstance(value.dtype, np.dtype) or value.dtype.hasobject:
+            raise CannotBeTold(f"array of {value.dtype}")
         array = np.asarray(value)
         return f"array {array.dtype.str} {array.shape} {_digest(array.tobytes())}"
     if isinstance(value, partial):
@@ -195,8 +222,10 @@ def said(value: Any) -> str:
         return _named(kind) + said(tuple(value))
     if is_dataclass(value):
         state = {one.name: getattr(value, one.name) for one in fields(value)}
+    elif hasattr(value, "__dict__") and not hasattr(value, "__slots__"):
+        state = dict(sorted(vars(value).items()))
     else:
-        state = dict(sorted(getattr(value, "__dict__", {"slots": value}).items()))
+        raise CannotBeTold(kind.__qualname__)
     return _named(kind) + said(state)
 
 
@@ -207,9 +236,24 @@ def _named(value: Any) -> str:
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "")
     if module == "builtins":
         return name
-    if not _is_ours(value) or "<" in name:
+    if not _is_ours(value) or _found(str(module), name) is not value:
         raise CannotBeTold(name if "<" not in name else "function")
     return f"{module}.{name}"
+
+
+def named_builder(function: Any) -> str:
+    """Name a function that builds compiled ones: of the rooms whose code is told."""
+    if not _is_ours(function) or "<" in function.__qualname__:
+        raise CannotBeTold(function.__qualname__)
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def _found(module: str, name: str) -> Any:
+    """Return what has a name in a module, None if nothing has."""
+    found: Any = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 def _is_ours(value: Any) -> bool:
@@ -250,11 +294,12 @@ def _digest(content: bytes) -> str:
 
 def _folder() -> str | None:
     """Return where programs lie: nowhere if JAX keeps none, or not on this machine's disks."""
-    folder, config = kept().folder, jax.config
-    if folder is None or "://" in folder:
+    (folder, most), config = kept(), jax.config
+    if folder is None or most == 0 or "://" in folder:
         return None
-    keeps: Any = getattr(config, "jax_enable_compilation_cache", True)
-    return folder if keeps and not getattr(config, "jax_disable_jit", False) else None
+    if not getattr(config, "jax_enable_compilation_cache", True):
+        return None
+    return None if any(getattr(config, name, False) for name in BY_JIT) else folder
 
 
 @lru_cache
@@ -271,20 +316,27 @@ def _sources() -> list[Path]:
 
 
 def _code_has_changed() -> bool:
-    """Whether a source file was written, or put in its place, after this process read it."""
-    abouts = [path.stat() for path in _sources()]
-    return max(max(about.st_mtime, about.st_ctime) for about in abouts) > IMPORTED
+    """Whether source is missing, or was put in its place after this process read it."""
+    try:
+        abouts = [path.stat() for path in _sources()]
+    except OSError:
+        return True
+    times = [max(about.st_mtime, about.st_ctime) for about in abouts]
+    return not times or max(times) > IMPORTED
 
 
 @lru_cache
 def _everything() -> str:
-    """Tell this code, the libraries it calls, the processor, and how JAX and XLA were started."""
+    """Tell this code, the libraries it calls, the processor, and how XLA was started."""
     code = _digest("".join(_digest(path.read_bytes()) for path in _sources()).encode())
     versions = [f"{name} {version(name)}" for name in TOLD_BY]
-    values: Any = getattr(jax.config, "values", {})
-    settings = [f"{name} {values[name]}" for name in sorted(values) if not _TALKS.search(name)]
     flags = os.environ.get("XLA_FLAGS", "")
-    return "\n".join([code, *versions, platform.python_version(), processor(), flags, *settings])
+    return "\n".join([code, *versions, platform.python_version(), processor(), flags])
+
+
+def _other_settings() -> list[str]:
+    values: Any = getattr(jax.config, "values", {})
+    return [f"{name} {values[name]}" for name in sorted(values) if not _TALKS.search(name)]
 
 
 @lru_cache

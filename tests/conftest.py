@@ -31,7 +31,9 @@ from jaxtyping import install_import_hook
 if os.environ.get("PYFAIRME_TYPECHECK") == "1":
     install_import_hook(["pyfairme.model", "pyfairme.inference"], "beartype.beartype")
 
-from pyfairme.compilation import HELD  # after the hook
+from pyfairme import stored_programs  # after the hook
+from pyfairme.compilation import HELD
+from pyfairme.compiled_files import Kept
 
 HELD.limit = 512  # files share fixtures and their programs, and a process ends with its part
 
@@ -41,6 +43,16 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def code_as_in_its_files(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Keep no program of a test that may patch the code: a digest tells the code in files."""
+    before = stored_programs.kept
+    if "monkeypatch" in request.fixturenames and "stored_programs" not in request.node.nodeid:
+        stored_programs.kept = lambda: Kept(None, 0)
+    yield
+    stored_programs.kept = before
 
 
 @pytest.fixture(scope="module")

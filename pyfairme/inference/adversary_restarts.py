@@ -81,8 +81,8 @@ def restart_collapsed(
         new_scores = objective_scores(spec, guide, after, judged, objective)
         for at in again:
             old, now = old_scores[at], new_scores[at]
-            unfair = bool(new[at].collapsed) or now.disparity > old.disparity
-            best = members[at] if unfair and now.total > old.total else new[at]
+            fair = not new[at].collapsed and now.disparity <= old.disparity
+            best = new[at] if fair or now.total <= old.total else members[at]  # NaN: as it was
             members[at] = _tried(best._replace(restarts=members[at].restarts))
     if any(one.restarts for one in members):
         for one in members:

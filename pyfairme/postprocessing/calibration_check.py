@@ -38,8 +38,8 @@ def warn_of_beliefs(
         warn(
             f"{shape} So expected rates above a threshold are wrong, and thresholds cost more than "
             "they must. Calibrate the classifier on rows of its own, as "
-            "sklearn.calibration.CalibratedClassifierCV(classifier, method='isotonic') does; of "
-            "rows that it was trained on, give others. [uncalibrated-probabilities]",
+            "sklearn.calibration.CalibratedClassifierCV(classifier, method='isotonic') does; if "
+            "these are its training rows, give other ones. [uncalibrated-probabilities]",
             FairnessWarning,
         )
     for text in said:
@@ -78,9 +78,13 @@ def _by_outcomes(
 
 
 def _by_tenths(p: np.ndarray, outcome: np.ndarray, mass: np.ndarray) -> str:
-    """Name the tenth of the rows, by probability, whose positives are the furthest off."""
+    """Name the tenth of the rows, by probability, whose positives are the furthest off.
+
+    Rows of one probability are in one part, so that their order says nothing.
+    """
     worst, text = TOO_FAR, ""
-    for rows in np.array_split(np.argsort(p, kind="stable"), TENTHS):
+    part = np.searchsorted(np.unique(np.quantile(p, np.arange(1, TENTHS) / TENTHS)), p)
+    for rows in (np.flatnonzero(part == one) for one in np.unique(part)):
         own, known = mass[rows], p[rows]
         seen, expected, whole = own @ outcome[rows], own @ known, own.sum()
         error = np.sqrt(max(float((known * (1 - known)) @ own**2), 1e-12))
@@ -88,10 +92,10 @@ def _by_tenths(p: np.ndarray, outcome: np.ndarray, mass: np.ndarray) -> str:
         if far > worst and abs(seen - expected) >= LEAST_OFF * whole:
             worst = far
             text = (
-                f"The probabilities are not calibrated: of the rows with one between "
-                f"{known.min():.2f} and {known.max():.2f}, a tenth of all, {seen / whole:.1%} are "
-                f"positive, and {expected / whole:.1%} were expected ({_errors(far)} standard "
-                "errors), though the sums in the groups are right."
+                f"The probabilities are not calibrated: of the {len(rows):,} rows whose "
+                f"probability is between {known.min():.2f} and {known.max():.2f}, "
+                f"{seen / whole:.1%} are positive, and {expected / whole:.1%} were expected "
+                f"({_errors(far)} standard errors), though the sums in the groups are right."
             )
     return text
 

@@ -308,6 +308,16 @@ def test_calibrated_probabilities_raise_no_doubt(seed):
     warn_of_beliefs([], p, {"group": truth}, groups, y)
 
 
+def test_tied_probabilities_of_sorted_rows_raise_no_doubt():
+    rng = np.random.default_rng(0)
+    p = np.repeat([0.1, 0.4, 0.8], 2000)
+    y = np.concatenate([np.sort(rng.random(2000) < one) for one in (0.1, 0.4, 0.8)]).astype(float)
+    groups = {"group": Attribute.fit(pd.DataFrame({"group": ["a", "b"]}), "group")}
+    members = {"group": Members.of(rng.integers(2, size=len(p)), 2)}
+    warn_of_beliefs([], p, members, groups, y)
+    warn_of_beliefs([], np.full(len(p), y.mean()), members, groups, np.sort(y))
+
+
 @pytest.mark.parametrize("factor", [0.5, 2.0], ids=["too moderate", "too bold"])
 def test_probabilities_of_the_wrong_shape_are_told_and_isotonic_regression_cures_them(factor):
     """Their sum is right in every group: moved until it is."""
