@@ -61,28 +61,29 @@ def restart_collapsed(
     posterior
         Makes a member of what training left of it.
     spec, guide, training, validation, objective, schedule, seeds, report
-        Those of the fit (see `svi.fit_members`). Members without a collapse stay as they are,
-        though an ensemble trains as one.
+        Those of the fit (see `svi.fit_members`). Members without a collapse stay as they are.
     """
     for number in range(1, MOST_RESTARTS + 1):
         again = [at for at, one in enumerate(members) if any(c.of_adversary for c in one.collapsed)]
         if not again:
             break
-        before = [one.trained for one in members]
-        own = [int(np.random.SeedSequence([s, number]).generate_state(1)[0]) >> 1 for s in seeds]
+        before = [members[at].trained for at in again]
+        own = [
+            int(np.random.SeedSequence([seeds[at], number]).generate_state(1)[0]) >> 1
+            for at in again
+        ]
         given = (spec, guide, training, validation, objective)
         try:
             after = _trained_on(before, given, schedule, own, _in_round(report, number))
         except FloatingPointError:  # the members as they were are finite
             members = [_tried(one) if at in again else one for at, one in enumerate(members)]
             continue
-        new = [posterior(at, after[at]) if at in again else one for at, one in enumerate(members)]
         old_scores = objective_scores(spec, guide, before, judged, objective)
         new_scores = objective_scores(spec, guide, after, judged, objective)
-        for at in again:
-            old, now = old_scores[at], new_scores[at]
-            fair = not new[at].collapsed and now.disparity <= old.disparity
-            best = new[at] if fair or now.total <= old.total else members[at]  # NaN: as it was
+        for at, one, old, now in zip(again, after, old_scores, new_scores, strict=True):
+            new = posterior(at, one)
+            fair = not new.collapsed and now.disparity <= old.disparity
+            best = new if fair or now.total <= old.total else members[at]  # NaN: as it was
             members[at] = _tried(best._replace(restarts=members[at].restarts))
     if any(one.restarts for one in members):
         for one in members:

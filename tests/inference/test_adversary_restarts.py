@@ -15,7 +15,7 @@ from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.fit_program import train
 from pyfairme.inference.fit_stages import RESTARTING
-from pyfairme.inference.svi import Schedule, fit_members, objective_scores
+from pyfairme.inference.svi import Schedule, Score, fit_members, objective_scores
 from tests.inference.test_svi import FAIR, make_objective, make_rows
 
 SCHEDULE = Schedule(epochs=1, min_steps=1200, batch_size=256, learning_rate=3e-3)
@@ -102,6 +102,24 @@ def test_of_an_ensemble_only_the_dead_one_is_restarted(rows, monkeypatch):
     assert gap(both) < 0.5 * gap(unfair)
     for one, other in zip(
         jax.tree.leaves(both.params[1]), jax.tree.leaves(unfair.params[1]), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_restart_without_a_finite_objective_is_taken_back(rows, monkeypatch):
+    unfair, _ = unrepaired(monkeypatch, rows, beginning(rows))
+    asked = []
+
+    def scores(*given):
+        asked.append(given)
+        known = objective_scores(*given)
+        return known if len(asked) % 2 else [Score(np.nan, np.nan) for _ in known]
+
+    monkeypatch.setattr(adversary_restarts, "objective_scores", scores)
+    kept, said = fitted(rows, beginning(rows))
+    assert "were restarted twice, to no avail" in said[0]
+    for one, other in zip(
+        jax.tree.leaves(kept.params[0]), jax.tree.leaves(unfair.params[0]), strict=True
     ):
         np.testing.assert_array_equal(one, other)
 
