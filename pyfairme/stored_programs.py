@@ -36,14 +36,7 @@ from pyfairme.atomic import replacing
 from pyfairme.compiled_files import MOST_BYTES, kept, processor
 
 FOLDER = "programs"
-TOLD_BY = (
-    "jax",
-    "jaxlib",
-    "numpyro",
-    "optax",
-    "numpy",
-    "scipy",
-)  # their versions tell what they compute
+TOLD_BY = ("jax", "jaxlib", "numpyro", "optax", "numpy", "scipy")  # by their versions
 ROOMS = ("metrics", "data", "datasets", "model", "inference")  # all that traced functions can call
 SETTINGS = (  # of JAX: what is traced depends on them
     "jax_enable_x64",
@@ -110,7 +103,7 @@ class StoredFunction:
         if None in shapes:
             return self._compiled(*arguments)
         fixed = tuple(arguments[at] for at in self._static)
-        settings = tuple(getattr(jax.config, name) for name in SETTINGS)
+        settings = tuple(getattr(jax.config, name, None) for name in SETTINGS)
         key = (folder, structure, shapes, fixed, settings)
         program = self._programs.get(key)
         if program is None:
