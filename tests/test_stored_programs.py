@@ -300,7 +300,18 @@ def test_the_code_of_every_room_that_inference_may_import_is_told():
         jax.random.key(0),
         wraps(jax.nn.gelu)(lambda x: x),
     ],
-    ids="object lambda module function inside outer generator objects key wrapped".split(),
+    ids=[
+        "object",
+        "lambda",
+        "module",
+        "function",
+        "inside",
+        "outer",
+        "generator",
+        "objects",
+        "key",
+        "wrapped",
+    ],
 )
 def test_what_may_change_under_its_name_cannot_be_told(value):
     with pytest.raises(CannotBeTold):
