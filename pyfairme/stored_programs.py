@@ -200,7 +200,7 @@ def said(value: Any) -> str:
         return f"dtype {value.str}"
     if isinstance(value, np.ndarray | np.generic | jax.Array):
         if not isinstance(value.dtype, np.dtype) or value.dtype.hasobject:
-            raise CannotBeTold(f"array of {value.dtype}")
+            raise CannotBeTold(str(value.dtype))
         array = np.asarray(value)
         return f"array {array.dtype.str} {array.shape} {_digest(array.tobytes())}"
     if isinstance(value, partial):
