@@ -16,8 +16,8 @@ endif
 # Tests mostly compile: LLVM's dear passes are left out here, and here only (tests/conftest.py leaves out
 # more); so are the emitters of fused loops, and programs are cut into few parts, where the XLA of an
 # environment knows these flags, since it stops at any other: each is a quarter less time.
-# The four runs of `make pytest` read what earlier ones compiled, of today or before: programs are told
-# by their source. Beyond MOST_COMPILED megabytes the folder begins anew.
+# Each run of pytest reads what earlier ones compiled, of today or before: programs are told by their
+# source. Beyond MOST_COMPILED megabytes the folder begins anew.
 MOST_COMPILED := 1000
 COMPILED := $(abspath $(VENV))/.compiled
 KEPT = JAX_COMPILATION_CACHE_DIR=$(COMPILED) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
@@ -31,7 +31,7 @@ FLAGS = for flag in $(QUICK_XLA); do \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types pytest docs test-arviz1 versions release notebooks bench format clean
+.PHONY: help demo test test-long lint types pytest docs test-arviz1 versions release notebooks bench format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,20 +48,30 @@ lint: $(VENV)/.test
 types: $(VENV)/.test
 	$(BIN)/pyright
 
-# In four runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA
-# on the CPU has crashed in one that did all (a segfault in the stack unwinder).
+# `make test` leaves out what is marked `long`, and `make test-long` runs that (CONTRIBUTING.md). Each in
+# several runs: a process that has compiled and dropped hundreds of programs holds gigabytes, and XLA on
+# the CPU has crashed in one that did all (a segfault in the stack unwinder).
+SHORT := -m "not long and not slow and not gpu"
+LONG := -m "long and not slow and not gpu"
 PYTEST = $(KEPT) $(call TEST_ENV,$(VENV)) $(BIN)/pytest -n $(WORKERS) --nbmake --durations=15 --dist
 FIRST := tests/estimators tests/postprocessing
 SECOND := tests/inference tests/model tests/study
 PAGES := tests/test_docs.py notebooks pyfairme
 NOTEBOOKS ?= $(wildcard notebooks/*.py)
 
+SWEEP = @[ "$$(du -sm $(COMPILED) 2> /dev/null | cut -f1)" -lt $(MOST_COMPILED) ] 2> /dev/null || rm -rf $(COMPILED)
+
 pytest: $(VENV)/.test
-	@[ "$$(du -sm $(COMPILED) 2> /dev/null | cut -f1)" -lt $(MOST_COMPILED) ] 2> /dev/null || rm -rf $(COMPILED)
-	$(PYTEST) loadfile $(FIRST)
-	$(PYTEST) loadfile $(SECOND)
-	$(PYTEST) load $(PAGES)
-	$(PYTEST) loadfile tests $(addprefix --ignore=,$(FIRST) $(SECOND) tests/test_docs.py)
+	$(SWEEP)
+	$(PYTEST) loadfile $(SHORT) $(FIRST)
+	$(PYTEST) loadfile $(SHORT) tests notebooks pyfairme $(addprefix --ignore=,$(FIRST))
+
+test-long: $(VENV)/.test  ## the tests that take long: all pages and notebooks, studies, processes of their own
+	$(SWEEP)
+	$(PYTEST) loadfile $(LONG) $(FIRST)
+	$(PYTEST) loadfile $(LONG) $(SECOND)
+	$(PYTEST) load $(LONG) $(PAGES)
+	$(PYTEST) loadfile $(LONG) tests $(addprefix --ignore=,$(FIRST) $(SECOND) tests/test_docs.py)
 
 docs: $(VENV)/.docs  ## the documentation site in docs/_build/html; a warning is an error
 	$(BIN)/sphinx-build -c docs . docs/_build/html -d docs/_build/doctrees -q -j $(WORKERS) --fail-on-warning --keep-going

@@ -38,6 +38,28 @@ from pyfairme.compiled_files import Kept
 HELD.limit = 512  # files share fixtures and their programs, and a process ends with its part
 
 
+# Of `make test-long`, though no mark can stand there: notebooks but one, examples that fit models.
+SHORT_NOTEBOOK = "quickstart.ipynb"
+LONG_EXAMPLES = {
+    "pyfairme/estimators/classifier.py",
+    "pyfairme/estimators/regressor.py",
+    "pyfairme/estimators/random_part_disparity.py",
+    "pyfairme/explain/marginal_slopes.py",
+    "pyfairme/model/likelihoods/real.py",
+    "pyfairme/postprocessing/conformal_intervals.py",
+    "pyfairme/postprocessing/conformal_sets.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as `long` what cannot hold the mark itself."""
+    for item in items:
+        notebook = item.path.suffix == ".ipynb" and item.path.name != SHORT_NOTEBOOK
+        if notebook or item.nodeid.partition("::")[0] in LONG_EXAMPLES:
+            item.add_marker(pytest.mark.long)
+
+
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what was imported: it is a tenth of the time."""
     gc.collect()

@@ -2,9 +2,9 @@
 
     python tests/notebook_outputs.py notebooks/quickstart.py
 
-The source is the Python file; its pair, the ``.ipynb``, is written anew from it. `make test` runs
-the same cells with the smaller numbers that a cell's metadata name (nbmake's mocks), which are not
-read here. What is stored is the same for the same outputs: no times, no random ids of cells.
+The source is the Python file; its pair, the ``.ipynb``, is written anew from it. `make test-long`
+runs the same cells with the smaller numbers that a cell's metadata name (nbmake's mocks), which are
+not read here. What is stored is the same for the same outputs: no times, no random ids of cells.
 Pictures get a palette, which makes a file a third as large. Nothing is written when a cell fails,
 writes to the standard error (a warning), or the notebook grows beyond `LIMIT`.
 """

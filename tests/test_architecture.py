@@ -1,6 +1,8 @@
 """The order of the rooms, what an import may cost, and how long a file may be."""
 
 import ast
+import itertools
+import re
 import statistics
 import subprocess
 import sys
@@ -362,6 +364,17 @@ def test_a_file_that_git_leaves_out_is_found(tmp_path):
         (tmp_path / folder).mkdir()
     (tmp_path / "tests" / "model.pyfairme").write_text("")
     assert left_out(tmp_path) == ["tests/model.pyfairme"]
+
+
+def test_every_test_is_in_one_part_of_the_suite():
+    """What `make test` leaves out by its marks is what `make test-long` runs, but for studies."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    found = re.findall(r'^(?:SHORT|LONG) := -m "(.*)"$', makefile, re.M)
+    assert len(found) == 2
+    for marks in itertools.product([False, True], repeat=3):
+        names = dict(zip(("long", "slow", "gpu"), marks, strict=True))
+        parts = [eval(expression, {}, names) for expression in found]  # and, not: as in Python
+        assert sum(parts) == (not names["slow"] and not names["gpu"])
 
 
 def run(code: str) -> str:

@@ -42,6 +42,7 @@ def test_a_shape_that_is_known_makes_no_room() -> None:
     assert held.programs == 2
 
 
+@pytest.mark.long
 def test_going_round_among_shapes_raises_the_limit_until_they_fit() -> None:
     held = Compiled(limit=4)
     for _ in range(6):
@@ -50,6 +51,7 @@ def test_going_round_among_shapes_raises_the_limit_until_they_fit() -> None:
     assert held.limit == 8
 
 
+@pytest.mark.long
 def test_new_shapes_leave_the_limit_though_one_comes_again_and_again() -> None:
     held = Compiled(limit=4)
     for rows in range(2, 60):
@@ -59,6 +61,7 @@ def test_new_shapes_leave_the_limit_though_one_comes_again_and_again() -> None:
     assert held.limit == 4
 
 
+@pytest.mark.long
 def test_who_clears_the_caches_begins_anew() -> None:
     held = Compiled(limit=4)
     for _ in range(20):
@@ -104,6 +107,7 @@ def test_a_fit_of_other_rows_compiles_few_programs() -> None:
     assert HELD.programs - first == 3  # start, training, posterior
 
 
+@pytest.mark.long
 def test_a_default_fit_of_hardly_fewer_rows_compiles_nothing() -> None:
     data = pf.datasets.make_clustered(400, 5, random_state=0)
     model = pf.FairMixedEffectsClassifier("cluster", hidden=(4,), progress=False, random_state=0)
@@ -113,6 +117,7 @@ def test_a_default_fit_of_hardly_fewer_rows_compiles_nothing() -> None:
     assert HELD.programs - before <= 4  # zeros of the rows; else it were 12
 
 
+@pytest.mark.long
 def test_a_default_fit_of_one_cluster_fewer_compiles_hardly_anything() -> None:
     data = pf.datasets.make_clustered(400, 6, random_state=0)
     model = pf.FairMixedEffectsClassifier("cluster", hidden=(4,), progress=False, random_state=0)
@@ -123,6 +128,7 @@ def test_a_default_fit_of_one_cluster_fewer_compiles_hardly_anything() -> None:
     assert HELD.programs - before <= 6  # of shapes of the posterior; else it were 22
 
 
+@pytest.mark.long
 def test_fits_and_predictions_of_ever_new_shapes_hold_few_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -101,6 +101,7 @@ def test_a_worker_keeps_where_its_study_does_and_never_elsewhere_than_jax_was_to
     assert kept().folder == str(tmp_path / "a")
 
 
+@pytest.mark.long
 def test_an_import_changes_nothing():
     code = "import jax, pyfairme; print(jax.config.jax_compilation_cache_dir)"
     outside = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}

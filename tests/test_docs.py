@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,14 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md")])
 EXECUTED = [path for path in PAGES if path.parent.name == "docs" or path.name == "README.md"]
 
 FENCE = re.compile(r"^(?P<fence>```+)(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=fence)\s*?$", re.M | re.S)
+# Run by `make test`: what people read first, and pages that take a moment. The others are `long`.
+AT_EACH_COMMIT = {
+    "README.md",
+    "docs/start.md",
+    "docs/data.md",
+    "docs/command_line.md",
+    "docs/intervals.md",
+}
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
 
@@ -41,7 +50,14 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", EXECUTED, ids=name_of)
+def with_part(path: Path) -> Any:
+    """Mark a page as `long` if it has blocks to run, unless it is run at each commit."""
+    name = name_of(path)
+    short = name in AT_EACH_COMMIT or not blocks(path.read_text(encoding="utf-8"))
+    return pytest.param(path, id=name, marks=() if short else pytest.mark.long)
+
+
+@pytest.mark.parametrize("path", [with_part(path) for path in EXECUTED])
 def test_the_blocks_of_a_page_run(path, tmp_path, monkeypatch):
     text = path.read_text(encoding="utf-8")
     if not blocks(text):

@@ -11,6 +11,7 @@ import pytest
 from tests.bad_inputs import tiny
 from tests.process_ways import WAYS
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent
 PATIENCE = 300  # seconds, in which a program that takes twenty ends unless it waits for ever
 

@@ -72,6 +72,7 @@ def fit_in_a_process(folder):
     return json.loads(found.stdout.splitlines()[-1])
 
 
+@pytest.mark.long
 def test_a_second_process_traces_next_to_nothing_and_gives_the_same(tmp_path):
     first = fit_in_a_process(tmp_path)
     second = fit_in_a_process(tmp_path)
@@ -176,6 +177,7 @@ def test_nothing_is_stored_when_the_code_cannot_be_told(folder, monkeypatch, nam
     assert not folder.exists()
 
 
+@pytest.mark.long
 def test_what_jax_read_from_its_own_files_is_not_stored(folder):
     """An executable from JAX's files cannot be written again: symbols would be missing."""
     data = pf.datasets.make_clustered(200, 5, random_state=0)

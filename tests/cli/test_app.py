@@ -36,3 +36,26 @@ def test_help_says_the_defaults_of_the_estimators(call):
     text = call("fit", "--help").output
     assert "medl_adb with random intercepts" not in text
     assert default_of("min_steps") in text
+
+
+def test_a_file_in_the_way_is_a_clear_error(call, tmp_path):
+    path = tmp_path / "taken"
+    path.write_text("")
+    result = call("demo", "--quick", "--out", str(path))
+    assert result.exit_code == 2
+    assert f"cannot write to {path}: File exists" in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+
+
+def test_version_and_help(call):
+    assert call("--version").output == f"pyfairme {pf.__version__}\n"
+    assert "demo" in call("--help").output
+    text = call("demo", "--help").output
+    assert all(option in text for option in ("--out", "--seed", "--quick"))
+    assert call().exit_code in (0, 2)  # help, whatever typer's version exits with
+
+
+def test_a_negative_seed_is_refused(call):
+    result = call("demo", "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.output

@@ -10,6 +10,7 @@ import pyfairme
 from pyfairme.cli import app
 from pyfairme.report.display.short_number import short_number
 
+pytestmark = pytest.mark.long
 VARIANTS = ("medl", "medl_adb")
 TABLES = {
     "comparison.csv",
@@ -138,26 +139,3 @@ def test_it_ends_with_a_conclusion_and_a_card(quick):
     better = (clear["after"].astype(float) < clear["before"].astype(float)).sum()
     assert f"medl_adb narrows {better} of the {len(clear)} gaps" in end
     assert "Not for decisions about people" in (folder / "card.html").read_text("utf-8")
-
-
-def test_a_file_in_the_way_is_a_clear_error(tmp_path):
-    path = tmp_path / "taken"
-    path.write_text("")
-    result = call("demo", "--quick", "--out", str(path))
-    assert result.exit_code == 2
-    assert f"cannot write to {path}: File exists" in " ".join(result.output.split())
-    assert "Traceback" not in result.output
-
-
-def test_version_and_help():
-    assert call("--version").output == f"pyfairme {pyfairme.__version__}\n"
-    assert "demo" in call("--help").output
-    text = call("demo", "--help").output
-    assert all(option in text for option in ("--out", "--seed", "--quick"))
-    assert call().exit_code in (0, 2)  # help, whatever typer's version exits with
-
-
-def test_a_negative_seed_is_refused():
-    result = call("demo", "--seed", "-1")
-    assert result.exit_code == 2
-    assert "--seed" in result.output

@@ -66,6 +66,7 @@ def test_lines_fit_a_terminal_and_the_next_commands_are_there(fitted):
     assert "SD between clusters (90 % interval): branch intercept" in " ".join(text.split())
 
 
+@pytest.mark.long
 def test_what_is_given_goes_before_the_variant(call, table, tmp_path):
     out = tmp_path / "new" / "m.pyfairme"
     result = call(
@@ -88,6 +89,7 @@ def test_what_is_given_goes_before_the_variant(call, table, tmp_path):
     assert parameters["random_state"] == 4
 
 
+@pytest.mark.long
 def test_a_number_without_brackets_is_a_sensitive_attribute(call, table, tmp_path):
     out = tmp_path / "m.pyfairme"
     result = call(
@@ -116,6 +118,7 @@ def test_amounts_make_a_regression(call, table, tmp_path):
     assert "MSE SD" in result.output
 
 
+@pytest.mark.long
 def test_a_likelihood_is_passed_on(call, table, tmp_path, refused):
     roles = ("--target", "visits", "--drop", "loan", "--out", tmp_path / "m.pyfairme")
     result = call("fit", table, *roles, "--likelihood", "normal", *QUICK)
@@ -127,6 +130,7 @@ def test_a_likelihood_is_passed_on(call, table, tmp_path, refused):
     assert "--likelihood normal is for regression, and the target 'repaid' has classes" in text
 
 
+@pytest.mark.long
 def test_without_roles_it_says_what_is_missing(call, table, tmp_path):
     result = call(
         "fit", table, "--target", "repaid", "--out", tmp_path / "m", "--hold-out", "0", *QUICK
@@ -236,6 +240,7 @@ def test_help_shows_examples_and_keeps_the_width(call, command, width, monkeypat
     assert "\b" not in result.output
 
 
+@pytest.mark.long
 def test_a_column_of_weights_counts_rows_and_is_no_covariate(
     call, refused, loans, as_csv, tmp_path
 ):
@@ -260,6 +265,7 @@ def test_a_column_of_weights_counts_rows_and_is_no_covariate(
     assert "[weight-not-finite]" in refused(*arguments[:1], negative, *arguments[2:], "--out", out)
 
 
+@pytest.mark.long
 def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, loans, tmp_path):
     people = np.random.default_rng(0).integers(0, 60, len(loans))
     table = as_csv(loans.assign(person=people))
@@ -288,6 +294,7 @@ def test_rows_that_belong_together_are_held_out_together(call, refused, as_csv, 
     assert "[few-groups-held-out]" in result.output
 
 
+@pytest.mark.long
 def test_a_rare_class_is_said_where_a_threshold_of_a_half_is_idle(call, as_csv, loans, tmp_path):
     rare = loans.assign(repaid=np.where(np.arange(len(loans)) % 12, "no", "yes"))
     out = ("--out", tmp_path / "m.pyfairme", *QUICK)

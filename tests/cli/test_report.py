@@ -21,6 +21,7 @@ def reported(call, model, later, tmp_path_factory):
     return result.output, folder
 
 
+@pytest.mark.long
 def test_it_writes_tables_and_pictures(reported):
     output, folder = reported
     written = {path.name for path in folder.iterdir()}
@@ -69,6 +70,7 @@ def test_clusters_are_listed(reported):
     assert listing[7].split()[1] == "30"
 
 
+@pytest.mark.long
 def test_beside_small_groups_left_out_no_total_is_written(call, model, later, tmp_path):
     """All rows minus the reported clusters would be the one that is left out."""
     counts = pd.crosstab(pd.read_csv(later)["branch"], pd.read_csv(later)["repaid"]).min(axis=1)
@@ -105,6 +107,7 @@ def test_a_card_is_written_beside_the_report(call, refused, model, later, tmp_pa
     assert "[card-shows-all]" in refused(*command, "--html", page, *alone)
 
 
+@pytest.mark.long
 def test_levels_are_left_out_and_put_together(call, refused, model, later, tmp_path):
     page = tmp_path / "card.md"
     command = ["report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0"]
@@ -126,6 +129,7 @@ def test_levels_are_left_out_and_put_together(call, refused, model, later, tmp_p
         assert said in refused(*command, *options)
 
 
+@pytest.mark.long
 def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):
     arguments = ("report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0")
     result = call(*arguments, "--attribute", "sex*region", "--effects", "fixed")
@@ -139,6 +143,7 @@ def test_attributes_of_the_report_alone(call, refused, model, later, tmp_path):
     assert "--effects is mixed, fixed or random" in refused(*arguments, "--effects", "all")
 
 
+@pytest.mark.long
 def test_problems_with_the_target(call, refused, model, later, tmp_path):
     out = ("--out", tmp_path / "report", "--n-boot", "0")
     text = refused("report", model, later, "--target", "repayed", *out)

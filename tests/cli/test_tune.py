@@ -22,6 +22,7 @@ def tuned(call, table, tmp_path_factory):
     return result.output, folder
 
 
+@pytest.mark.long
 def test_it_writes_trials_and_the_best(tuned):
     output, folder = tuned
     trials = pd.read_csv(folder / "trials.csv")

@@ -7,7 +7,7 @@ import pytest
 import pyfairme as pf
 from tests.benchmarks.adversary_weights import made, spread
 
-pytestmark = pytest.mark.usefixtures("optimised")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("optimised")]
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ def test_loo_is_importance_sampling_by_hand(glmm):
     assert 5 < p < 25  # of 20 effects and a residual
 
 
+@pytest.mark.long
 def test_compare_ranks_the_model_with_the_slopes_first(glmm):
     plain = type(glmm.reg)(**glmm.reg.get_params() | {"random_slopes": None})
     other = plain.fit(glmm.X, glmm.y).to_arviz(glmm.X, glmm.y)

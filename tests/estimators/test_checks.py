@@ -27,11 +27,14 @@ def expected(estimator):
     return EXPECTED_FAILURES
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:class_weight moves the probabilities")  # a check of weights
+@parametrize_with_checks([FairMixedEffectsClassifier(**QUICK)], expected_failed_checks=expected)
+def test_scikit_learn_check_of_classifiers(estimator, check):
+    check(estimator)
+
+
 @pytest.mark.filterwarnings("ignore:Pareto.s k of the hyper-parameters")  # of targets without noise
-@parametrize_with_checks(
-    [FairMixedEffectsClassifier(**QUICK), FairMixedEffectsRegressor(**QUICK)],
-    expected_failed_checks=expected,
-)
-def test_scikit_learn_check(estimator, check):
+@parametrize_with_checks([FairMixedEffectsRegressor(**QUICK)], expected_failed_checks=expected)
+def test_scikit_learn_check_of_regressors(estimator, check):
     check(estimator)

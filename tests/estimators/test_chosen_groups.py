@@ -149,6 +149,7 @@ def test_the_choice_is_kept_by_clones_and_files(merged, binary, tmp_path):
         loaded.set_params(merge=None).save(tmp_path / "n.pyfairme")
 
 
+@pytest.mark.long
 def test_a_penalty_on_a_few_people_is_warned_of(binary, classifier):
     few = binary.X.assign(group1=binary.X["group1"].to_numpy(copy=True))
     few.iloc[:3, few.columns.get_loc("group1")] = "unknown"

@@ -55,6 +55,7 @@ def test_a_penalty_flattens_the_curve_over_a_number(models, tables):
     assert found[2] < 0.6 * found[1]
 
 
+@pytest.mark.long
 def test_rows_without_the_number_are_fitted_and_in_no_penalty(models, tables):
     """30 % missing at random flatten as the full data do, up to what fewer ages can: a third."""
     (X, _), (new, y) = tables
@@ -83,6 +84,7 @@ def test_reports_files_and_displays_know_the_groups(models, tables, tmp_path):
     assert set(policy.rates_["attribute"]) == {"age"}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("likelihood", ["normal", "poisson"])
 def test_numbers_stand_beside_groups_and_real_outcomes(likelihood, tables):
     (X, _), _ = tables
@@ -98,6 +100,7 @@ def test_numbers_stand_beside_groups_and_real_outcomes(likelihood, tables):
     assert {"sex", "age"} <= set(report["attribute"])
 
 
+@pytest.mark.long
 def test_an_adversary_is_judged_by_its_skill_over_a_number(tables):
     """At weight 0 the prediction follows age, which an adversary sees; its chance is entropy."""
     (X, y), _ = tables

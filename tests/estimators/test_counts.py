@@ -139,6 +139,7 @@ def test_the_density_of_counts_is_that_of_the_drawn_poissons(poisson, exposed):
     assert mse == pytest.approx(((poisson.predict(rows) - y) ** 2).mean(), rel=1e-4)
 
 
+@pytest.mark.long
 def test_negative_binomial_recovers_effects_and_concentration(negative_binomial, dispersed):
     assert near_truth(negative_binomial, dispersed) >= 0.95
     table = negative_binomial.variance_components_.set_index("term")
@@ -200,6 +201,7 @@ def test_tags_say_that_counts_are_positive():
         assert tags.target_tags.positive_only is positive
 
 
+@pytest.mark.long
 def test_student_t_resists_outliers():
     """5 % of the rows moved by 20 noise SDs: its slopes stay near the truth, a Normal's do not."""
     data = simulated("normal", rows=1500)

@@ -64,6 +64,7 @@ def wide():
     return frame, (rng.random(4300) < p).astype(int), p
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("hidden", [(16,), ()])
 def test_a_small_table_is_not_learned_by_heart_under_a_penalty(wide, hidden):
@@ -92,6 +93,7 @@ def rare():
     return frame, (data.random(13_000) < p).astype(int), p
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimised")
 def test_few_positives_keep_their_skill_under_a_penalty(rare):
     frame, y, p = rare

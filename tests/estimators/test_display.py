@@ -48,6 +48,7 @@ def test_the_sds_shown_are_those_of_the_table(rich):
     )
 
 
+@pytest.mark.long
 def test_what_was_dropped_filled_and_warned_of_is_said(binary, classifier):
     X = binary.X.assign(always=1, note=np.where(np.arange(len(binary.X)) % 7, "<b>a</b>", None))
     X.loc[X.index[:5], "x1"] = np.nan

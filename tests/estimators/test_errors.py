@@ -101,6 +101,7 @@ def test_keywords_of_the_regressor(real, regressor):
         regressor(criterion="equal_opportunity").fit(real.X, real.y)
 
 
+@pytest.mark.long
 def test_keywords_in_other_spellings_are_the_same_model(binary, classifier, clf):
     spelled = classifier(
         cluster=["cluster"],
@@ -230,6 +231,7 @@ def test_missing_numbers_under_raise(binary, classifier):
         classifier(missing="raise").fit(holed, binary.y)
 
 
+@pytest.mark.long
 def test_whatever_row_is_held_out_the_fit_says_nothing(binary, classifier):
     """A level, a gap, a cluster or a group may be validation's alone (warnings are errors)."""
     rare = binary.X.assign(
@@ -257,6 +259,7 @@ def test_whatever_row_is_held_out_the_fit_says_nothing(binary, classifier):
     assert alone > 3  # of 27, half expected
 
 
+@pytest.mark.long
 def test_a_loss_that_is_not_finite_says_what_to_do(real, regressor):
     with pytest.raises(
         FloatingPointError,

@@ -101,6 +101,7 @@ def test_a_gamma_likelihood_without_effects_is_the_generalised_linear_model(own)
     assert drawn.mean() == pytest.approx(y.mean(), rel=0.05)
 
 
+@pytest.mark.long
 def test_rows_that_fill_up_a_table_do_not_spoil_a_positive_target(own):
     """181 rows are padded to 184: a padded amount of 0 has no density, whatever its weight."""
     y = np.random.default_rng(2).gamma(4.0, 25.0, size=181)
@@ -130,6 +131,7 @@ def test_the_wasserstein_penalty_is_the_distance(own):
 # Fits -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_a_guide_of_ones_own_finds_the_posterior_of_mean_field(own):
     """Means agree within one posterior SD of an effect; SDs within half of it."""
     data = pf.datasets.make_clustered(

@@ -202,6 +202,7 @@ def test_unknown_attributes_are_refused_with_a_near_match(clf, binary):
         clf.fairness_report(flat, binary.y_test, attributes=["group2"])
 
 
+@pytest.mark.long
 def test_hidden_attributes_are_judged_when_they_are_there(binary, classifier):
     estimator = classifier(drop_sensitive=True, hidden=()).fit(binary.X, binary.y)
     found = estimator.fairness_report(binary.test, binary.y_test, n_boot=0)

@@ -122,6 +122,7 @@ def test_only_which_rows_are_alike_counts_not_how_groups_are_called(binary, clas
     assert single._record.held_out == 40
 
 
+@pytest.mark.long
 def test_groups_go_with_their_rows_where_some_are_left_out(binary, classifier):
     """Rows without a cluster, and of weight 0, take their groups with them."""
     X = binary.X.copy()
@@ -135,6 +136,7 @@ def test_groups_go_with_their_rows_where_some_are_left_out(binary, classifier):
     assert model._record.groups == len(np.unique(GROUPS[kept]))
 
 
+@pytest.mark.long
 def test_a_regression_holds_out_whole_groups(real, regressor):
     model = regressor().fit(real.X, real.y, groups=GROUPS)
     assert model._record.groups_held_out == 10
@@ -161,6 +163,7 @@ def test_groups_that_cannot_be_are_refused(binary, classifier, groups, message):
         classifier().fit(binary.X, binary.y, groups=groups)
 
 
+@pytest.mark.long
 def test_groups_may_be_few_where_more_rows_or_none_are_held_out(binary, classifier):
     few = GROUPS // 25
     for share in (0.1, 0.25):  # the smallest one at least

@@ -70,6 +70,7 @@ def test_dims_are_named_and_rows_are_labelled(rich, binary):
     assert found["observed_data"][binary.y_test.name].dims == ("row",)
 
 
+@pytest.mark.long
 def test_every_group_says_where_it_comes_from(glmm):
     for group in names(glmm.found):
         attrs = glmm.found[group].attrs
@@ -130,6 +131,7 @@ def test_counts_are_integers(regressor):
     plt.close("all")
 
 
+@pytest.mark.long
 def test_classes_are_codes_with_their_labels(binary, classifier):
     labels = np.array(["low", "mid", "top"])
     level = np.clip(np.digitize(binary.X["x1"], (-0.5, 0.5)), 0, 2)
@@ -178,6 +180,7 @@ def test_constant_data_are_the_columns_that_the_model_uses(rich, binary):
     assert list(found["group2"].to_numpy()) == list(X["group2"])
 
 
+@pytest.mark.long
 def test_names_of_columns_and_rows_that_files_do_not_allow(real, regressor):
     renamed = {"cluster": "in/out", "x2": "row", "x3": "a/b"}
     X = real.X.rename(columns=renamed).assign(x4=np.arange(400) % 7)

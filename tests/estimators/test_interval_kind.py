@@ -41,6 +41,7 @@ def test_auto_is_a_posterior_for_small_tables_whose_guide_is_not_named():
     assert chosen(50_000, network_posterior="laplace") == ("laplace",)
 
 
+@pytest.mark.long
 def test_auto_gives_way_where_the_linear_model_is_too_large(small, table, monkeypatch):
     monkeypatch.setattr(table_fit, "too_large", lambda spec, rows: "1 of something; at most 0")
     other = pf.FairMixedEffectsClassifier("cluster", **QUICK).fit(table.frame, table.target)
@@ -82,6 +83,7 @@ def test_classes_say_it_too():
     assert found.columns.name == "cluster interval"
 
 
+@pytest.mark.long
 def test_refine_samples_the_effects_given_the_trained_network(small, table, tmp_path):
     refined = small.refine(draws=800, chains=1, warmup=400)
     assert (small.network_posterior_, refined.network_posterior_) == ("laplace", "none")
@@ -96,6 +98,7 @@ def test_refine_samples_the_effects_given_the_trained_network(small, table, tmp_
         again.fit(table.frame, table.target).refine()
 
 
+@pytest.mark.long
 def test_a_fit_of_rare_classes_without_hidden_layer(table):
     """The mode's search starts where every logit is 0 and half the classes would be positive."""
     rare = (table.target == 1) & (np.arange(600) % 8 == 0)

@@ -25,6 +25,7 @@ def centre(estimator, rows, effects="mixed"):
     return estimator.predict(rows, effects=effects)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("effects", EFFECTS)
 def test_the_mean_is_the_prediction_and_lies_within(fitted, effects):
     estimator, rows = fitted
@@ -62,6 +63,7 @@ def test_observations_of_a_classifier_are_outcomes(rich, binary):
     assert (found.loc[sure, "low"] == 1.0).all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("level", [0.5, 0.9])
 def test_observation_intervals_of_a_normal_cover_their_share(linear, level):
     data, reg = linear

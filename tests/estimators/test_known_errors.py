@@ -63,6 +63,7 @@ def test_effects_given_the_scale_are_the_closed_form(schools):
     assert abs(fixed["mean"] - mu) < 4 * fixed["sd"] / len(tau) ** 0.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("sd", "scale"), [(1.0, 1.0), (10.0, 1000.0)])
 def test_neither_the_row_of_weight_1_nor_the_unit_changes_the_fit(schools, sd, scale):
     other = fit(sd, scale)

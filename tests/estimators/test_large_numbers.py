@@ -17,6 +17,7 @@ def plain(real, regressor):
     return regressor(**QUICK).fit(real.X, real.y)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unit", [1e160, 1e-170, 1e300])
 def test_a_target_in_other_units_is_the_same_fit(plain, real, regressor, unit):
     """Squares of such numbers overflow, or vanish."""
@@ -76,6 +77,7 @@ def test_weights_beyond_single_precision_are_refused(real, regressor, weight):
         regressor(**QUICK).fit(real.X, real.y, sample_weight=np.full(400, weight))
 
 
+@pytest.mark.long
 def test_double_precision_elsewhere_changes_nothing(clf, binary, classifier):
     """As ``JAX_ENABLE_X64=1`` or ``numpyro.enable_x64`` would set it: the same fit and draws."""
     rows = pd.concat([binary.test, binary.unseen[:50]])

@@ -77,6 +77,7 @@ def assert_same_fit(one, other):
     np.testing.assert_allclose(one._input_sd, other._input_sd, rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("members", "fairness"), [(1, "adversarial"), (2, "moment")])
 def test_rows_encoded_as_they_are_taken_give_the_same_fit(table, members, fairness, request):
     whole = fitted(table, ensemble=members, fairness=fairness)
@@ -103,6 +104,7 @@ def folder(table, tmp_path_factory):
     return path
 
 
+@pytest.mark.long
 def test_files_give_the_fit_of_their_rows_in_memory(folder, request):
     frame = pd.read_parquet(folder)
     assert set(frame["sort"][:1234]) == {"low", "mid"}  # else the test shows less than it says

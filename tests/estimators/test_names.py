@@ -96,6 +96,7 @@ def test_a_coin_is_of_the_row_and_tells_1_from_its_text(model, data):
     assert 0.3 < (number != text).mean() < 0.7  # coins of their own
 
 
+@pytest.mark.long
 def test_the_predicted_clusters_are_seen_as_the_model_reads_them(data):
     """Trained on 7 alone, a model takes "7" for it, also where both are among the rows."""
     X, y = data
@@ -135,6 +136,7 @@ def named_as_ours():
     ).fit(X, rng.integers(0, 3, 160))  # fmt: skip
 
 
+@pytest.mark.long
 def test_terms_in_are_terms_out(named_as_ours):
     model = named_as_ours
     for table, keys, lines in (

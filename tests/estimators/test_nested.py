@@ -48,6 +48,7 @@ def nested(table):
     return model.fit(*table)
 
 
+@pytest.mark.long
 def test_scales_are_those_of_the_nested_anova(nested, table):
     exact = anova(*table)
     components = nested.variance_components_.set_index("factor")["mean"]
@@ -57,6 +58,7 @@ def test_scales_are_those_of_the_nested_anova(nested, table):
     assert components["residual"] == pytest.approx(exact["residual"], rel=0.05)
 
 
+@pytest.mark.long
 def test_scales_beside_a_posterior_of_the_fixed_effects_are_those_too(table):
     model = pf.FairMixedEffectsRegressor(
         [("school", "class")], hidden=(), min_steps=1500, network_posterior="laplace",
@@ -109,6 +111,7 @@ def test_save_and_load(nested, table, tmp_path):
     np.testing.assert_array_equal(again.predict(X[:50]), nested.predict(X[:50]))
 
 
+@pytest.mark.long
 def test_report_by_cluster_names_the_classes():
     X, y = pupils()
     few = X["school"].to_numpy() <= 3

@@ -30,6 +30,7 @@ def bent(spikes):
     return pf.FairMixedEffectsClassifier("g", **SMALL).fit(frame[:2000], y[:2000])
 
 
+@pytest.mark.long
 def test_a_network_bends_at_frequent_values(spikes, bent):
     frame, y = spikes
     straight = pf.FairMixedEffectsClassifier("g", numeric_encoding="standard", **SMALL)
@@ -63,6 +64,7 @@ def test_a_bent_model_survives_its_file(spikes, bent, tmp_path):
     assert again.feature_importance(frame[:50]).equals(bent.feature_importance(frame[:50]))
 
 
+@pytest.mark.long
 def test_slopes_stay_on_the_numbers_themselves(spikes):
     frame, y = spikes
     model = pf.FairMixedEffectsClassifier("g", random_slopes="all", **SMALL)

@@ -44,6 +44,7 @@ def covered(model, table, rows):
     return ((found["low"] <= true) & (true <= found["high"])).mean()
 
 
+@pytest.mark.long
 def test_intervals_hold_the_truth_about_as_often_as_they_say(table, known):
     first = np.flatnonzero(known)[:300]
     rest = np.flatnonzero(known)[300:]
@@ -57,6 +58,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(table, known):
     assert 0.7 < share["laplace"] <= 1.0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unseen", ["infer", "sample", "population"])
 def test_clusters_never_seen(fitted, table, known, unseen):
     fitted.set_params(unseen=unseen)
@@ -65,6 +67,7 @@ def test_clusters_never_seen(fitted, table, known, unseen):
     assert share > (0.3 if unseen == "population" else 0.7)
 
 
+@pytest.mark.long
 def test_adapted_clusters(fitted, table, known):
     new = table.frame["cluster"].to_numpy() == "c5"
     rows = np.flatnonzero(new)
@@ -107,6 +110,7 @@ def test_new_outcomes_and_their_densities(fitted, table):
     np.testing.assert_allclose(drawn.mean(("chain", "draw")), mean, atol=0.12)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("likelihood", ["normal", "student_t", "poisson", "negative_binomial"])
 def test_regressors(likelihood):
     data = make_clustered(300, 5, likelihood=likelihood, random_state=0)
@@ -117,6 +121,7 @@ def test_regressors(likelihood):
     assert residual > 0.5
 
 
+@pytest.mark.long
 def test_classes_and_members_and_weights():
     data = make_clustered(300, 5, likelihood="categorical", random_state=0)
     weight = np.ones(300)
@@ -127,6 +132,7 @@ def test_classes_and_members_and_weights():
     assert dict(model.posterior_.posterior.sizes)["chain"] == 2
 
 
+@pytest.mark.long
 def test_linear_fixed_effects_have_a_spread():
     data = make_clustered(300, 5, likelihood="normal", nonlinear=False, random_state=0)
     model = make("normal", hidden=()).fit(data.frame, data.target)
@@ -139,6 +145,7 @@ def test_linear_fixed_effects_have_a_spread():
     np.testing.assert_allclose(one["sd"][slopes] / two["sd"][slopes], 1.0, atol=0.2)
 
 
+@pytest.mark.long
 def test_a_target_without_noise():
     """Its residual's scale has no posterior but an end; warnings would be errors."""
     rng = np.random.default_rng(0)
@@ -152,6 +159,7 @@ def test_a_target_without_noise():
     np.testing.assert_allclose(model.predict(X), y, atol=0.02 * y.std())
 
 
+@pytest.mark.long
 def test_penalties_are_not_undone(table):
     def gap(model):
         p = model.predict_proba(table.frame, effects="fixed")[:, 1]
@@ -167,6 +175,7 @@ def test_penalties_are_not_undone(table):
     assert gap(fair) == pytest.approx(gap(point), abs=0.05)
 
 
+@pytest.mark.long
 def test_without_clusters(table):
     model = pf.FairMixedEffectsClassifier(None, **QUICK, network_posterior="laplace")
     model.fit(table.frame.drop(columns="cluster"), table.target)
@@ -174,6 +183,7 @@ def test_without_clusters(table):
     assert (found["high"] - found["low"]).min() > 0
 
 
+@pytest.mark.long
 def test_refused():
     data = make_clustered(200, 4, random_state=0)
     with pytest.raises(ValueError, match=r"needs kl_weight > 0.*\[prior-off\]"):
@@ -200,6 +210,7 @@ def prior_links(model, X):
     return np.asarray(links({name: jnp.asarray(value[0]) for name, value in drawn.items()}))
 
 
+@pytest.mark.long
 def test_the_prior_of_the_network_is_on_the_scale_of_the_link(table, known):
     """What a small prior lets the network add is small, a priori and in the posterior."""
     X, y = (part[known].iloc[:300] for part in (table.frame, table.target))
@@ -218,6 +229,7 @@ def test_the_prior_of_the_network_is_on_the_scale_of_the_link(table, known):
     assert after[0] < 0.85 * after[1]
 
 
+@pytest.mark.long
 def test_scales_far_from_where_their_search_starts_are_found(table, known):
     """A search that had gone too far once ended on a slope; draws then weighed next to nothing."""
     X, y = (part[known].iloc[:300] for part in (table.frame, table.target))
@@ -228,6 +240,7 @@ def test_scales_far_from_where_their_search_starts_are_found(table, known):
         assert model.fit_.quality["relative_ess"].min() > 0.25
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:NUTS")  # a short chain
 def test_refine_leaves_the_priors_of_the_network_behind(table, known, tmp_path):
     """Its network is a point estimate; the file of what it gives is read as any other."""

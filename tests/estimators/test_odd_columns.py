@@ -145,6 +145,7 @@ def test_a_missing_level_is_called_missing():
     assert list(groups_of(design.attributes[0], new)) == ["f", "(missing)", "(new level)"]
 
 
+@pytest.mark.long
 def test_fit_warns(made):
     X, y = made
     model = pf.FairMixedEffectsClassifier(

@@ -20,6 +20,7 @@ QUICK = {
 }
 
 
+@pytest.mark.long
 def test_offset_of_a_regressor_is_in_the_targets_units():
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"x": rng.normal(size=1500), "off": rng.normal(0, 50, 1500)})
@@ -41,6 +42,7 @@ def data():
     return pf.datasets.make_clustered(rows=600, clusters=6, sensitive_levels=(2,), random_state=0)
 
 
+@pytest.mark.long
 def test_a_refit_that_fails_leaves_no_half_fitted_model(data):
     reg = pf.FairMixedEffectsRegressor("cluster", unseen="population", **QUICK)
     reg.set_params(hidden=(), min_steps=5).fit(data.frame, data.target * 1.0)
@@ -50,6 +52,7 @@ def test_a_refit_that_fails_leaves_no_half_fitted_model(data):
         check_is_fitted(reg)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("policy", ["infer", "population", "sample"])
 def test_rows_of_new_clusters_are_unseen_under_every_policy(data, policy):
     clf = pf.FairMixedEffectsClassifier(
@@ -82,6 +85,7 @@ def test_repeated_penalties_are_refused(data):
         clf.fit(data.frame, data.target)
 
 
+@pytest.mark.long
 def test_slopes_far_from_their_origin_are_warned_of(data):
     frame = data.frame.assign(year=2010 + np.arange(600) % 10)
     clf = pf.FairMixedEffectsClassifier("cluster", fairness=None, random_slopes=["year"], **QUICK)

@@ -91,6 +91,7 @@ def test_saved_models_keep_the_order(as_words, table, tmp_path):
     np.testing.assert_array_equal(again.predict(X), as_words.predict(X))
 
 
+@pytest.mark.long
 def test_scorers_of_scikit_learn(table):
     X, good = table
     model, y = classifier(pos_label="approved"), named(good)

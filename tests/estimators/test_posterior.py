@@ -163,6 +163,7 @@ def test_effects_add_up_to_the_prediction_in_original_units(linear):
     assert np.corrcoef(effects["Intercept"], truth[effects.index])[0, 1] > 0.95
 
 
+@pytest.mark.long
 def test_a_column_far_from_zero_is_centred_as_by_hand(linear):
     data, reg = linear
     x1 = data.frame["x1"]

@@ -64,6 +64,7 @@ def test_corrected_probabilities_are_calibrated(two):
     np.testing.assert_allclose(found, plain, atol=0.05)
 
 
+@pytest.mark.long
 def test_several_classes_move_by_their_own_weights():
     X, y = table(3)
     shares = np.bincount(y) / ROWS
@@ -80,6 +81,7 @@ def test_several_classes_move_by_their_own_weights():
     assert np.abs(as_it_is.predict_proba(X).mean(axis=0) - shares).max() > 0.1
 
 
+@pytest.mark.long
 def test_a_corrected_model_learns_on_from_rows_as_they_are(two, tmp_path):
     X, y, as_it_is, corrected = two
     corrected.save(tmp_path / "model.pyfairme")

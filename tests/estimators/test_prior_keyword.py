@@ -57,6 +57,7 @@ def fitted(real):
     return model.fit(real.X, real.y)
 
 
+@pytest.mark.long
 def test_the_posterior_model_has_these_priors(fitted, real):
     p = fitted.program_
     draw = {name: jnp.asarray(value[3]) for name, value in p.draws.items()}
@@ -82,6 +83,7 @@ def test_draws_of_the_prior_have_them_too(fitted):
     assert stats.kstest((correlation + 1) / 2, "uniform").pvalue > 1e-3
 
 
+@pytest.mark.long
 def test_the_closest_name_counts(real):
     two = real.X.assign(town=np.where(np.arange(len(real.X)) % 3 == 0, "here", "there"))
     prior = {
@@ -120,6 +122,7 @@ def test_other_numbers_compile_nothing(real):
     assert means[1] < means[0]
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:NUTS")  # a short chain
 def test_files_hold_the_prior_and_objects_are_given_back(fitted, real, tmp_path):
     fitted.save(tmp_path / "model.pyfairme")
@@ -202,6 +205,7 @@ def test_priors_that_are_none(prior, message, real):
         regressor(prior=prior).fit(real.X, real.y)
 
 
+@pytest.mark.long
 def test_a_latent_last_layer_has_a_normal_prior_only(real):
     """What the guide "block" makes of it is Gaussian."""
     model = regressor(network_posterior="last_layer", prior={"last_layer": ("half_normal", 1)})
@@ -216,6 +220,7 @@ def test_a_latent_last_layer_has_a_normal_prior_only(real):
     assert tight.abs().max() < 0.3 * wide.abs().max()
 
 
+@pytest.mark.long
 @pytest.mark.arviz
 def test_arviz_finds_the_prior_sensitivity_of_the_table(real):
     """Both ArviZ lines, on the same draws."""

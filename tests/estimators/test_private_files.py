@@ -84,6 +84,7 @@ def cells_in(path, frame):
     return int(np.isin(numbers_of(path), both).sum())
 
 
+@pytest.mark.long
 def test_no_cell_and_no_name_of_a_cluster_is_in_the_file(folder, rows):
     frame, _ = rows
     assert cells_in(folder / "open", frame) >= 9  # knots, medians, ranges: the search finds them

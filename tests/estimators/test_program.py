@@ -146,6 +146,7 @@ def test_clusters_and_rows_are_plates_named_by_their_columns(fitted, table):
     assert set(graph["observed"]) == {"y"}  # no penalty is left in the last one
 
 
+@pytest.mark.long
 def test_log_density_is_that_of_the_posterior_by_hand(fair, table):
     """Rows and prior count in full, penalties not at all, whatever the objective's weights."""
     model, p = fair, fair.program_
@@ -181,6 +182,7 @@ def test_nuts_draws_what_refine_draws(table):
         np.testing.assert_allclose(np.std(found[name], axis=0), spread, rtol=0.4)
 
 
+@pytest.mark.long
 def test_program_of_a_loaded_model(fair, table, tmp_path):
     """The same parameters; a guide matched to the draws where the file is too old to hold them."""
     fair.save(tmp_path / "model.pfm")

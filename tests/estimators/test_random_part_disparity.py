@@ -117,6 +117,7 @@ def test_levels_never_seen_are_a_group(clf, binary):
     assert lines["group"].drop_duplicates().tolist() == ["g0", "g1", "(new level)", "all"]
 
 
+@pytest.mark.long
 def test_the_null_band_is_that_of_shuffled_groups(clf, binary):
     X, rng = binary.test, np.random.default_rng(0)
     inside, spreads = [], []

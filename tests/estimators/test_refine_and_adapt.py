@@ -34,6 +34,7 @@ def refined(clf):
     return recorded(lambda: clf.refine(**FEW))
 
 
+@pytest.mark.long
 def test_refine_says_where_it_is_and_draws_the_same(refined, clf, capsys):
     again, _ = recorded(lambda: clf.refine(**{**FEW, "progress": True}))
     *stages, last = capsys.readouterr().err.splitlines()
@@ -66,6 +67,7 @@ def posterior_of(estimator):
     return estimator.posterior_["posterior"]
 
 
+@pytest.mark.long
 def test_a_model_without_covariates_has_draws_for_every_member(binary):
     """Its last layer's weights are an array without elements."""
     reg = pf.FairMixedEffectsRegressor(
@@ -158,6 +160,7 @@ def test_refine_of_every_member_gives_chains_of_its_own(classifier, binary):
     assert len(estimator.predict(binary.test)) == len(binary.test)
 
 
+@pytest.mark.long
 def test_refining_again_keeps_the_number_of_members(refined, clf):
     first = refined[0]
     again, _ = recorded(lambda: first.refine(draws=20, chains=3, warmup=50, progress=False))
@@ -232,6 +235,7 @@ def test_few_draws_are_judged_without_noise_of_numpy(clf):
     assert not few.diagnostics_["ok"].all()
 
 
+@pytest.mark.long
 def test_refine_after_adapt_knows_the_rows_of_the_new_clusters(adapted, clf, binary, tmp_path):
     """What adapt learned stays. (The scale of 200 steps is far too small, and NUTS mends it.)"""
     kept = _training_rows(adapted, None, None, None)
@@ -259,6 +263,7 @@ def test_refine_after_adapt_knows_the_rows_of_the_new_clusters(adapted, clf, bin
 # The block guide --------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_block_leaves_penalised_effects_where_they_were(classifier, binary):
     """The second stage starts from the same first stage, and keeps a penalty's pull."""
     first, second = (
@@ -272,6 +277,7 @@ def test_block_leaves_penalised_effects_where_they_were(classifier, binary):
     np.testing.assert_array_equal(first.fit_.network[0].weight, second.fit_.network[0].weight)
 
 
+@pytest.mark.long
 def test_block_invents_nothing_where_the_first_stage_has_not_converged(classifier, binary):
     """A penalty too weak to matter holds no effect where few steps have left it."""
     weak = {"fairness_on": ("mixed",), "guide": "block", "min_steps": 20}
@@ -303,6 +309,7 @@ def test_adapt_knows_new_clusters_and_the_old_ones_as_before(adapted, clf, binar
     )
 
 
+@pytest.mark.long
 def test_diagnostics_after_adapt_name_the_clusters_of_the_fit(classifier, binary):
     block = classifier(guide="block", min_steps=50, fairness=None).fit(binary.X, binary.y)
     grown, _ = recorded(lambda: block.adapt(binary.unseen, binary.y_unseen))
@@ -390,6 +397,7 @@ def in_turn(crossed, binary):
     return mixed, item != "i9"
 
 
+@pytest.mark.long
 def test_adapt_says_in_which_order_factors_are_learned(crossed, in_turn, binary):
     both, new = crossed
     rows = len(new)
@@ -434,6 +442,7 @@ def apart(binary):
     return binary.test.assign(cluster="new " + group.astype(str)), y
 
 
+@pytest.mark.long
 def test_groups_that_drift_apart_are_warned_of(clf, apart):
     text = r"further apart than before: group1 0\.\d+ -> 0\.\d+ .*fairness_weight="
     with pytest.warns(FairnessWarning, match=text):

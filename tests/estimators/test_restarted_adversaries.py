@@ -1,10 +1,12 @@
 """A fit whose adversaries had to be restarted says so; tables of files are no different."""
 
 import numpy as np
+import pytest
 
 import pyfairme as pf
 from pyfairme.cli.describe import describe_fit
 
+pytestmark = pytest.mark.long
 SITES = ("adversary_fixed", "adversary_mixed")
 
 

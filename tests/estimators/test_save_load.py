@@ -85,6 +85,7 @@ def equal(left, right):
     return left == right
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["rich", "reg", "glmm"])
 def test_a_new_process_finds_the_same_bits(frames, elsewhere, name):
     estimator, rows = frames[name]

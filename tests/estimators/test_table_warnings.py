@@ -22,6 +22,7 @@ def table(rows=200):
     return X.assign(months=rng.uniform(1, 24, rows)), rng
 
 
+@pytest.mark.long
 def test_one_row_per_cluster_is_told():
     X, rng = table()
     y = rng.normal(size=200)
@@ -31,6 +32,7 @@ def test_one_row_per_cluster_is_told():
     model.fit(X.assign(id=np.arange(200) // 4), y)  # warnings are errors: pairs are enough
 
 
+@pytest.mark.long
 def test_an_effect_for_each_count_is_meant():
     X, rng = table()
     model = pf.FairMixedEffectsRegressor("id", likelihood="poisson", **QUICK)
@@ -82,6 +84,7 @@ def told_of(X, y, **keywords):
     return [str(one.message) for one in said]
 
 
+@pytest.mark.long
 def test_a_column_that_tells_a_hidden_group_is_told():
     X, y, rng = applications()
     X = X.drop(columns="ad_id")
@@ -94,6 +97,7 @@ def test_a_column_that_tells_a_hidden_group_is_told():
     assert told_of(mixed, y, drop_sensitive=True) == []
 
 
+@pytest.mark.long
 def test_an_identifier_taken_for_a_quantity_is_told():
     X, y, rng = applications()
     X = X.drop(columns="first_name")

@@ -20,6 +20,7 @@ def adversarial(binary, classifier):
     return classifier(**ADVERSARIAL, fairness_weight=0.5).fit(binary.X, binary.y)
 
 
+@pytest.mark.long
 def test_history_names_every_term(adversarial):
     terms = {
         "mixed",
@@ -137,6 +138,7 @@ def test_threshold_of_balanced_accuracy(binary, classifier):
     assert len(set(fitted.threshold_.values())) == 3
 
 
+@pytest.mark.long
 def test_threshold_without_held_out_rows_is_that_of_the_training_rows(binary, classifier):
     estimator = classifier(
         threshold="balanced_accuracy", validation_fraction=0.0, hidden=(), fairness=None
@@ -148,6 +150,7 @@ def test_threshold_without_held_out_rows_is_that_of_the_training_rows(binary, cl
     assert mine == pytest.approx(best, abs=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("threshold", ["balanced_accuracy", "smoothed_balanced_accuracy"])
 def test_threshold_of_a_rare_class_is_chosen_on_training_rows(binary, classifier, threshold):
     """4 positives of 400, of which the 40 validation rows have none or one: .97 can be had."""
@@ -236,6 +239,7 @@ def test_a_weight_of_zero_is_the_model_without_the_penalty(binary, classifier):
         )
 
 
+@pytest.mark.long
 def test_a_linear_model_at_weight_zero_is_fitted_on_like_one_without_penalties(binary, classifier):
     own = {"guide": "block", "hidden": (), "unseen": "population"}
     off = classifier(fairness=None, **own).fit(binary.X, binary.y)

@@ -247,6 +247,7 @@ def test_without_random_effects_every_cluster_is_as_good(binary, classifier):
     )
 
 
+@pytest.mark.long
 def test_above_a_thousand_clusters_infer_predicts_as_sample_does(classifier):
     """The cluster classifier ends there: said at the start of fit, and predict goes on."""
     rng = np.random.default_rng(0)

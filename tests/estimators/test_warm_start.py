@@ -55,6 +55,7 @@ def test_files_and_pickles_keep_what_is_needed(binary, classifier, warm, tmp_pat
         older.fit(binary.X, binary.y)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
@@ -104,6 +105,7 @@ def test_a_failed_fit_costs_nothing_but_itself(binary, classifier, warm):
     assert same(model.fit(binary.X, binary.y), warm[0], binary.test)
 
 
+@pytest.mark.long
 def test_a_linear_model_of_a_real_target_goes_on(real, regressor):
     model = regressor(hidden=(), warm_start=True, min_steps=100).fit(real.X, real.y)
     first = model.history_["mixed"]

@@ -132,6 +132,7 @@ def test_class_weights_that_mean_nothing_are_refused(binary, classifier, given, 
         classifier(class_weight=given).fit(binary.X, binary.y)
 
 
+@pytest.mark.long
 def test_updates_weigh_classes_as_the_fit_did(binary, classifier, tmp_path):
     """ "balanced" is the fit's balance: few rows, all of one class here, have none of their own."""
     rare = binary.y.to_numpy() * (np.arange(400) % 4 == 0)

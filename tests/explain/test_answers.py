@@ -160,6 +160,7 @@ def test_several_links_are_integrated_together(binary, classifier):
     np.testing.assert_allclose(contrast.draws.sum(axis=0), 0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_weights_are_repeats_and_brackets_are_flips(binary, classifier):
     """With slopes, an intersection, brackets and two members."""
     bracket, crossed = pf.Binned("x3", (-0.5, 0.5), name="bracket"), ("group1", "group2")

@@ -7,7 +7,7 @@ from scipy.special import expit
 
 from pyfairme.explain import avg_comparisons, avg_predictions, avg_slopes
 
-pytestmark = pytest.mark.usefixtures("optimised")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("optimised")]
 
 
 def test_sleepstudy_agrees_with_lme4(sleepstudy, data_dir):

@@ -10,6 +10,7 @@ from pyfairme.explain.permutation_importance import auroc_parts
 from tests.bad_inputs import tiny
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("which", "metric", "scoring"), [
     ("clf", "log_loss", "neg_log_loss"),
     ("clf", "auroc", "roc_auc"),

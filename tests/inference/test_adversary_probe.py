@@ -17,6 +17,7 @@ def case(rows, seed, shift=0.0, shares=(0.55, 0.45)):
     return told, codes, y, rows / (len(shares) * np.maximum(counts, 1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shares", [(0.55, 0.45), (0.9, 0.06, 0.03, 0.01)])
 @pytest.mark.parametrize("rows", [60, 200])
 def test_false_alarms_are_rare(rows, shares):
@@ -38,6 +39,7 @@ def test_few_rows_are_not_probed():
     assert probe(*case(FEWEST_ROWS + 20, 0, shift=5.0), 0).beats_chance
 
 
+@pytest.mark.long
 def test_more_looks_ask_for_more():
     """A gain of some 3.2 standard errors is one among one, and none among a hundred."""
     seeds = range(30)

@@ -92,6 +92,7 @@ def test_a_dead_adversary_is_restarted(rows, monkeypatch):
     pd.testing.assert_frame_equal(again.history, repaired.history)
 
 
+@pytest.mark.long
 def test_of_an_ensemble_only_the_dead_one_is_restarted(rows, monkeypatch):
     start = beginning(rows, seeds=(0, 1))
     both, said = fitted(rows, start)

@@ -58,6 +58,7 @@ STRUCTURES = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spec", "batch"), STRUCTURES)
 def test_terms_and_gradients_are_those_of_the_clusters_there_are(spec, batch):
     own, wide = engine(spec, "mean_field"), engine(filled_spec(spec), "mean_field")
@@ -92,6 +93,7 @@ def test_terms_and_gradients_are_those_of_the_clusters_there_are(spec, batch):
     assert every == pytest.approx(kept, rel=1e-6)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("spec", "batch"), STRUCTURES[1:3])
 def test_whole_fits_are_those_of_the_clusters_there_are(spec, batch, monkeypatch):
     objective = Objective(fixed=0.5, cluster=0.3)
@@ -121,6 +123,7 @@ def test_the_cluster_classifier_is_that_of_the_clusters_there_are(monkeypatch):
     np.testing.assert_allclose(one, other, atol=1e-3)
 
 
+@pytest.mark.long
 def test_predictions_are_those_of_the_clusters_there_are(monkeypatch):
     data = pf.datasets.make_clustered(200, 11, random_state=1)
     model = pf.FairMixedEffectsClassifier(

@@ -23,11 +23,13 @@ def within(lines: list[Line], share: float = 1.5) -> bool:
     return all(abs(line.difference) < share * line.limit for line in lines)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["posteriordb", "tfp"])
 def test_eight_schools_are_those_of_stan(which):
     assert within(of_schools(which, eight_schools(which), "block"))
 
 
+@pytest.mark.long
 def test_radon_is_that_of_stan(data_dir):
     folder = data_dir / "oracles" / "radon_mn"
     lines = of_radon("halfnormal", radon("halfnormal", folder), "block", folder)

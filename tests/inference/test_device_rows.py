@@ -51,6 +51,7 @@ def table():
     return made.frame, made.target
 
 
+@pytest.mark.long
 def test_several_devices_train_to_the_same_parameters():
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
     own = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
@@ -78,6 +79,7 @@ def test_devices_that_cannot_train_are_refused(table, keywords, message):
         pf.FairMixedEffectsClassifier("cluster", **keywords).fit(frame, y)
 
 
+@pytest.mark.long
 def test_all_devices_fit_as_one(table):
     """The suite has one device, so that "all" and 1 are the same program."""
     frame, y = table

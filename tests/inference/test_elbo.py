@@ -27,6 +27,7 @@ def first_loss(spec, guide_name, rows, objective, seed):
     return terms, machine.constrain(state.params), jax.random.split(chunk_key, 1)[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("spec", "guide_name", "their"),
     [

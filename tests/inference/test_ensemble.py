@@ -88,6 +88,7 @@ def test_one_program_serves_every_ensemble_of_its_size(rows, pair):
     assert machine.run._cache_size() == compiled
 
 
+@pytest.mark.long
 def test_each_member_stops_on_its_own_and_keeps_its_best_state(held, early):
     lengths, objective = [], make_objective(FAIR)
     for member in early:
@@ -158,6 +159,7 @@ def test_draws_of_many_effects_are_shared_out_over_the_members(rows, monkeypatch
         assert found.fit.draws["g_intercept"].shape == (members, expected, 4, 1)
 
 
+@pytest.mark.long
 def test_the_centre_is_the_mean_fixed_link(rows):
     """Of a latent last layer too: the mean over draws of the link equals the mean layer's link."""
     spec = replace(PLAIN, last_layer=True)

@@ -6,6 +6,7 @@ import pytest
 
 import pyfairme as pf
 
+pytestmark = pytest.mark.long
 SCHOOLS, CLASSES, ROWS = 30, 4, 8
 
 

@@ -54,6 +54,7 @@ def test_noise_is_allowed_for_and_nan_is_not():
     assert worse_than_null(np.nan, 0.69)
 
 
+@pytest.mark.long
 def test_a_fit_that_ends_above_it_is_refused():
     table = pd.DataFrame({"g": RNG.choice(list("abc"), 300), "x": RNG.normal(size=300)})
     table["lat"] = 45 + 0.03 * RNG.normal(size=300)

@@ -32,6 +32,7 @@ def result():
     return run(one_way.make_rows())
 
 
+@pytest.mark.long
 def test_draws_are_those_of_the_exact_posterior(result):
     exact = one_way.exact(one_way.make_rows())
     flat = {name: value.reshape(-1, *value.shape[2:]) for name, value in result.draws.items()}

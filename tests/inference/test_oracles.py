@@ -111,6 +111,7 @@ def test_penicillin_crossed_factors_equal_lme4(data_dir):
     assert found["sample"] == pytest.approx(1.9316, rel=0.35)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "likelihood", ["bernoulli", pytest.param("normal", marks=pytest.mark.slow)]
 )
@@ -166,6 +167,7 @@ def whole(request, data_dir):
     return request.param, estimator, against_oracle(estimator, request.param)
 
 
+@pytest.mark.long
 def test_block_has_the_means_of_nuts(whole):
     assert (whole[2]["distance"] < 0.2).all()
 
@@ -178,6 +180,7 @@ def test_block_has_the_spread_of_nuts(whole):
         assert ratio["correlation"] == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.long
 def test_block_knows_that_its_hyper_parameters_are_right(whole):
     quality = whole[1].diagnostics_
     assert quality.loc[quality["parameter"] == "hyper-parameters", "ok"].all()

@@ -60,6 +60,7 @@ def by_nuts(spec, objective, rows):
     return {name: value.reshape(-1, *value.shape[2:]) for name, value in found.draws.items()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("way", [by_block, by_nuts])
 @pytest.mark.parametrize("case", CHOSEN)
 def test_draws_are_those_of_the_exact_posterior(way, case):

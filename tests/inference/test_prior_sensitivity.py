@@ -41,6 +41,7 @@ def fit_of(spec, draws, **more):
     return Fit(spec, one_way.NETWORK, draws, np.zeros((members, 1)), (), quality, **more)
 
 
+@pytest.mark.long
 def test_weights_by_the_priors_are_those_of_another_prior(fitted):
     """Draws weighed by p^(alpha - 1) against the grid's posterior under the prior p^alpha."""
     fit, objective, log_prior = fitted

@@ -58,6 +58,7 @@ def held(rows):
     return make_rows(150, seed=1)
 
 
+@pytest.mark.long
 def test_weight_zero_equals_the_model_without_adversaries(rows):
     plain = fit(PLAIN, "mean_field", rows, None, make_objective(PLAIN), SHORT, seed=3)
     zero = make_objective(FAIR, strength=0.0, cluster=0.0)

@@ -111,6 +111,7 @@ def drawn():
         return jax.tree.map(np.asarray, effects.sample(CORRELATED, 1.5))
 
 
+@pytest.mark.long
 def test_correlated_effects_have_the_scales_and_correlations_drawn_for_them(drawn):
     for k in range(CORRELATED.outputs):
         both = np.column_stack([drawn["school_intercept"][:, k], drawn["school_slopes"][:, :, k]])
@@ -148,6 +149,7 @@ def test_density_of_correlated_effects_is_that_of_one_normal(drawn):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.long
 def test_one_correlation_has_the_prior_of_lkj():
     """LKJ(2) of two terms: (rho + 1) / 2 ~ Beta(2, 2)."""
     factor = RandomEffects("school", 1, slopes=(0,), outputs=2000, correlated=True)
@@ -157,6 +159,7 @@ def test_one_correlation_has_the_prior_of_lkj():
     assert stats.kstest(share, stats.beta(2, 2).cdf).pvalue > 0.001
 
 
+@pytest.mark.long
 def test_slopes_alone_may_be_correlated():
     factor = RandomEffects("school", 5, slopes=(0, 1), intercept=False, correlated=True)
     with handlers.seed(rng_seed=0):

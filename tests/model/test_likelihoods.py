@@ -93,6 +93,7 @@ def test_views_are_bounded_in_both_tails_and_linear_near_the_unit(likelihood, un
     np.testing.assert_allclose(scaled.bounded(ETA), scaled.outcome(mean), rtol=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("likelihood", [Poisson(), NegativeBinomial()])
 def test_an_extreme_link_overflows_nothing(likelihood):
     values = {"concentration": jnp.float32(2.0)}
@@ -141,6 +142,7 @@ def test_quantiles_of_poisson_counts_are_scipys(mean):
     assert abs(off.mean()) < 1e-3
 
 
+@pytest.mark.long
 def test_draws_of_counts_have_their_distribution():
     """Shares of 40,000 draws lie within five standard errors of the probabilities of each count."""
     values = {"concentration": jnp.array(2.0)}

@@ -60,6 +60,7 @@ def _prediction_gradient(penalty, view, criterion="equalized_odds", only=None):
     return jax.grad(total)(view.prediction)
 
 
+@pytest.mark.long
 def test_terms_are_named_by_penalty_view_and_attribute():
     for penalty in PENALTIES:
         _, terms = _run(penalty, _view())
@@ -113,6 +114,7 @@ def test_an_adversary_sees_small_probabilities_as_it_sees_large_ones(scale, shif
     np.testing.assert_allclose(scale * small, plain, rtol=1e-3, atol=1e-6)
 
 
+@pytest.mark.long
 def test_constant_predictions_stay_finite_for_adversaries():
     view = _view()
     view = view._replace(prediction=jnp.full_like(view.prediction, 0.2))
@@ -121,6 +123,7 @@ def test_constant_predictions_stay_finite_for_adversaries():
             assert np.isfinite(_prediction_gradient(penalty, view, criterion)).all()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("scale", [0.3, 0.003])
 def test_an_adversary_reaches_the_bayes_loss_at_any_scale(scale):
@@ -308,6 +311,7 @@ def test_rows_of_a_level_never_seen_belong_to_no_group():
     assert not np.asarray(gradient)[:10].any()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clusters", [5, 3 * HASHED_CLASSES])
 def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
     rng = np.random.default_rng(0)
@@ -333,6 +337,7 @@ def test_cluster_adversary_reverses_and_bounds_its_classes(clusters):
     np.testing.assert_allclose(found, -0.2 * plain, rtol=1e-5, atol=1e-10)
 
 
+@pytest.mark.long
 def test_a_cluster_adversary_of_many_classes_sees_a_fair_sample_of_the_rows():
     """Every row has the same chance to be seen, so loss and gradient are those of all on average.
 

@@ -63,6 +63,7 @@ def trace(spec, objective):
     return handlers.trace(seeded).get_trace(spec, objective, SUMS)
 
 
+@pytest.mark.long
 def test_the_model_draws_from_the_priors_that_are_given():
     """And from its own for everything else."""
     factors = (

@@ -75,6 +75,7 @@ def test_loss_terms_of_a_small_case_by_hand():
         assert float(terms[name]) == pytest.approx(float(expected), rel=1e-4), name
 
 
+@pytest.mark.long
 def test_fixed_weight_scales_the_gradient_of_the_fixed_loss_only():
     spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
     batch = make_batch()
@@ -107,6 +108,7 @@ def test_kl_term_is_the_kl_of_normals_over_n(kl_weight):
     assert float(terms["g_intercept"]) == pytest.approx(float(expected), rel=1e-4)
 
 
+@pytest.mark.long
 def test_kl_of_a_scale_is_that_of_lognormal_and_half_normal():
     """Monte Carlo over keys against E_q[log q - log p] by quadrature: 4 standard errors."""
     spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
@@ -127,6 +129,7 @@ def test_kl_of_a_scale_is_that_of_lognormal_and_half_normal():
     assert float(each.mean()) == pytest.approx(expected, abs=4 * error)
 
 
+@pytest.mark.long
 def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
     """With the sampled ELBO the KL must scale as a whole: model and guide are both weighted."""
     spec = ModelSpec(Bernoulli(), 3, factors=(RandomEffects("g", 2),))
@@ -149,6 +152,7 @@ def test_kl_weight_counts_on_both_sides_for_joint_guides_too():
     assert kl(3.0) == pytest.approx(3 * kl(1.0), rel=1e-4)
 
 
+@pytest.mark.long
 def test_mini_batches_equal_the_full_loss_in_expectation():
     """The mean over all batches of one permutation is the full loss, for every per-row term.
 
@@ -197,6 +201,7 @@ def test_fixed_loss_does_not_move_the_residual_scale():
     assert gradient["network"][0].bias.any()
 
 
+@pytest.mark.long
 def test_penalties_with_weight_zero_change_no_other_gradient():
     """λ = 0 equals the model without that adversary at the same key."""
     batch = make_batch(rows=24)

@@ -26,6 +26,7 @@ def make_x(rows=7):
     return jnp.asarray(np.random.default_rng(0).normal(size=(rows, 3)), jnp.float32)
 
 
+@pytest.mark.long
 def test_features_are_the_jacobian():
     layers, x = make_network(), make_x()
     flat, back = ravel_pytree(layers)

@@ -20,6 +20,7 @@ def cells(results, variant, clusters, metric, column="value"):
     return chosen.set_index("attribute")[column]
 
 
+@pytest.mark.long
 def test_bars_whiskers_and_bands_are_the_results(results):
     figure = plot_disparities(results)
     panels = [axes for axes in figure.axes if axes.get_visible()]

@@ -38,6 +38,7 @@ def one(frame, **wanted):
     return line
 
 
+@pytest.mark.long
 def test_the_paper_s_tables_of_the_data_set_are_written(written, folder):
     assert set(written) == {path.name for path in folder.iterdir()}
     numbers = {name.split("_")[0] for name in written if name.startswith("S")}

@@ -173,6 +173,7 @@ def test_figures_are_drawn_without_pyplot(before, after, effects, history):
         assert stream.getvalue().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_importing_report_does_not_import_matplotlib():
     code = "import sys, pyfairme.report; print('matplotlib' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -223,6 +223,7 @@ def test_a_saved_one_has_the_same_intervals(reg, outcomes, tmp_path, by):
         pf.GroupThresholds.load(tmp_path / "intervals.pyfairme")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("optimised")
 def test_counts_have_whole_bounds_and_no_less_than_the_level():
     data = pf.datasets.make_clustered(600, clusters=5, likelihood="poisson", random_state=0)

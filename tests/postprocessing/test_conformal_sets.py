@@ -108,6 +108,7 @@ def three():
     return clf, (X[500:1000], y[500:1000]), (X[1000:], y[1000:])
 
 
+@pytest.mark.long
 def test_rare_classes_are_covered_where_each_is_calibrated(three):
     clf, fit, (X, y) = three
     held = {}

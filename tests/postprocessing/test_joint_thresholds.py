@@ -220,6 +220,7 @@ def inferred(unread, binary):
 S = ["group1", "group2"]
 
 
+@pytest.mark.long
 def test_inferred_groups_are_read_of_no_row(inferred, unread, binary):
     assert not inferred.needs_sensitive
     assert "infers S" in repr(inferred)

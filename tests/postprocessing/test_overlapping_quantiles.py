@@ -57,6 +57,7 @@ def test_many_rows_are_solved_by_those_near_the_fit():
     assert near == pytest.approx(fitted, rel=0.02)  # one row more moves little
 
 
+@pytest.mark.long
 def test_groups_of_both_attributes_are_covered():
     """60 calibration rows of 250 tables: every group is covered, and not much more often."""
     rng, rates = np.random.default_rng(3), []

@@ -215,6 +215,7 @@ def test_markdown_and_json_have_every_section(made, tmp_path):
         card.save(tmp_path / "card.pdf")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("clusters", ["cluster", None])
 def test_a_regressor_has_a_card(clusters, tmp_path):
     X, y = table(120, "normal")

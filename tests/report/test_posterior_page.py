@@ -50,6 +50,7 @@ def test_counts(tmp_path):
                         "predictive_check.png"]  # fmt: skip
 
 
+@pytest.mark.long
 def test_classes(tmp_path):
     clf = pf.FairMixedEffectsClassifier("cluster", **QUICK)
     text, headings, pictures = write(clf, "categorical", tmp_path)
@@ -60,6 +61,7 @@ def test_classes(tmp_path):
     assert re.search(r"by class: 0 0\.\d{4}, 1 0\.\d{4}, 2 0\.\d{4} ", text)
 
 
+@pytest.mark.long
 def test_without_random_effects(tmp_path):
     reg = pf.FairMixedEffectsRegressor("cluster", random_intercepts=False, **QUICK)
     text, headings, _ = write(reg, "normal", tmp_path)

@@ -83,6 +83,7 @@ def test_slopes_are_compared_by_their_mean_contribution():
     assert frame["pooled"].to_numpy() == pytest.approx(expected.loc[frame.index], abs=2e-3)
 
 
+@pytest.mark.long
 def test_crossed_factors_are_read_given_each_other():
     data = made("normal")
     rng = np.random.default_rng(3)
@@ -105,6 +106,7 @@ def test_crossed_factors_are_read_given_each_other():
     assert towns["pooled"].to_numpy() == pytest.approx(effects["town"].loc[towns.index], abs=1e-3)
 
 
+@pytest.mark.long
 def test_a_cluster_of_zeros_has_no_finite_estimate_and_is_pooled():
     data = made("bernoulli")
     X = data.frame

@@ -93,6 +93,7 @@ def test_of_more_classes_it_shifts_one_link():
         assert found[g] == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("likelihood", "values", "sample"),
     [

@@ -71,6 +71,7 @@ def swept(data, tmp_path_factory):
     return clf, keywords, frontier(clf, data, **keywords, metrics=[RATIO])
 
 
+@pytest.mark.long
 def test_a_frontier_of_a_penalty_and_with_a_metric_of_ones_own(data, swept):
     clf, keywords, found = swept
     mine = found.frame.query("metric == 'selection_rate_ratio' and attribute == 'group1'")

@@ -38,6 +38,7 @@ def found(data, store):
     return cross_validate(models, data, folds=3, seeds=1, store=store, n_boot=20, progress=False)
 
 
+@pytest.mark.long
 def test_metrics_of_a_study_are_weighted(found, data):
     run = found.runs["a", 0]
     np.testing.assert_array_equal(run.judged.weight, data.weight.to_numpy()[run.row])

@@ -206,6 +206,7 @@ def test_what_is_given_goes_to_the_maximum_of_laplaces_evidence():
         assert (up - down) / (2 * step) == pytest.approx(0, abs=0.1)  # the joint mode: 0.5
 
 
+@pytest.mark.long
 def test_the_pull_of_penalties_moves_the_effects_and_stays():
     """A pull of P is an observation more: the mode moves by covariance times P."""
     batch, (scaled, bare) = (

@@ -67,6 +67,7 @@ def by_hand(evidence, free, given):
     return total
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slopes", [(), (0,)])
 def test_it_is_the_integrals_minus_laplace_s(slopes):
     evidence, found = make(Bernoulli(), slopes)

@@ -39,6 +39,7 @@ def weighed(rows):
 
 
 # a proposal that is far too narrow, far too wide, or beside the posterior by an SD
+@pytest.mark.long
 @pytest.mark.parametrize("change", [{}, {"factor": 0.2}, {"factor": 3.0}, {"shift": 0.15}])
 def test_draws_are_those_of_the_exact_posterior(change, weighed, exact):
     result = weighed(**change)
@@ -89,6 +90,7 @@ def test_bad_clusters_are_found_out():
         _warn(Weighed({}, 0.1, 0.9, cluster_k))
 
 
+@pytest.mark.long
 def test_seed_decides_the_draws(weighed):
     for name, value in weighed().draws.items():
         np.testing.assert_array_equal(value, weighed().draws[name])

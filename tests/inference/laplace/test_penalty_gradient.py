@@ -39,6 +39,7 @@ def pull(spec, batch, objective, network, batch_size):
     return pull_of_penalties(spec, {"network": network}, drawn, batch, objective, batch_size)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["crossed", "hidden slopes"])  # Normal, Bernoulli
 def test_the_pull_is_the_gradient_of_the_penalty_alone(name):
     """- n / kl * strength * d gap / d effects, at draws that are all alike."""

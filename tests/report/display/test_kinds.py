@@ -53,6 +53,7 @@ def study(runs):
     return CrossValidation("adult", 5, (), runs, (), 5, n_boot=5)
 
 
+@pytest.mark.long
 def test_a_study_shows_metrics_when_they_are_computed(study):
     assert "Metrics are computed when they are asked for" in repr(study)
     assert "replicates" not in vars(study)

@@ -106,6 +106,7 @@ def test_pairs_are_narrower_than_independent_draws(make_runs):
     assert paired < 0.5 * apart
 
 
+@pytest.mark.long
 def test_models_that_are_alike_are_rarely_told_apart(make_runs):
     """100 data sets of 2 independent blocks: rejections at 5 % are 10 of 200, give or take 3.
 

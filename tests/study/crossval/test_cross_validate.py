@@ -105,6 +105,7 @@ def test_a_cluster_whose_rows_all_belong_together_is_judged_as_unseen():
     assert np.array_equal(judged_as_seen(data, (), groups), ~first)
 
 
+@pytest.mark.long
 def test_what_a_fit_of_a_study_holds_out_are_whole_groups():
     data, patients = with_patients()
     seen, together = seen_clusters(data, 4), group_codes(data, "patient")
@@ -122,6 +123,7 @@ def test_what_a_fit_of_a_study_holds_out_are_whole_groups():
     assert np.array_equal(searched.groups, together)
 
 
+@pytest.mark.long
 def test_a_store_is_of_one_choice_of_groups(tmp_path):
     data, patients = with_patients()
     keywords = {"folds": 3, "seeds": 1, "turns": 1, "store": tmp_path, "progress": False}
@@ -157,6 +159,7 @@ def test_folds_are_stratified_by_class_and_by_tenths_of_a_real_target():
     assert np.ptp(means) < 0.4 * real.target.std()
 
 
+@pytest.mark.long
 def test_the_frame_covers_models_seeds_and_both_kinds_of_clusters(study):
     found, _ = study
     frame = found.frame
@@ -179,6 +182,7 @@ def test_the_frame_covers_models_seeds_and_both_kinds_of_clusters(study):
     assert line["sd_seeds"].item() == pytest.approx(np.std(by_hand, ddof=1), abs=1e-6)
 
 
+@pytest.mark.long
 def test_a_stored_fit_predicts_what_the_estimator_predicts(study):
     found, _ = study
     data = small_data()
@@ -195,6 +199,7 @@ def test_a_stored_fit_predicts_what_the_estimator_predicts(study):
     assert np.array_equal(run.judged.decision["mixed"][rows], (expected >= 0.4).astype(int))
 
 
+@pytest.mark.long
 def test_configurations_say_how_each_fit_was_made(study):
     found, folder = study
     fit = next(f for f in found.configurations if f["variant"] == "medl_adb")
@@ -212,6 +217,7 @@ def test_configurations_say_how_each_fit_was_made(study):
     assert sorted(Path(folder).rglob("*.parquet"))[0].name == "seed0-fold00.parquet"
 
 
+@pytest.mark.long
 def test_importance_is_averaged_within_seeds_then_over_them(study):
     found, _ = study
     table = found.importance.query("variant == 'medl' and effects == 'fixed'")
@@ -227,6 +233,7 @@ def test_importance_is_averaged_within_seeds_then_over_them(study):
     assert table["share"].sum() == pytest.approx(1.0)
 
 
+@pytest.mark.long
 def test_a_second_call_fits_nothing_and_gives_the_same(study, capsys):
     found, folder = study
     before = {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*.*")}
@@ -256,6 +263,7 @@ def test_more_turns_extend_a_store_and_give_importance_only(tmp_path):
     assert not whole.frame.empty
 
 
+@pytest.mark.long
 def test_what_a_study_sets_itself_does_not_make_another_fit(study):
     _, folder = study
     other = small_models()["medl"].set_params(random_state=5, progress=True)
@@ -309,6 +317,7 @@ def test_lambdas_are_those_of_the_terms_that_are_there(keywords, expected):
     assert tuple(found[name] for name in names) == expected
 
 
+@pytest.mark.long
 def test_more_seeds_extend_a_store(study, tmp_path):
     _, folder = study
     only = {"medl": small_models()["medl"]}
@@ -324,6 +333,7 @@ def unbroken():
 
 
 # killed just before its record, a table stands alone: it is named and made anew
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:The store .* is missing")
 @pytest.mark.parametrize("processes", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_killed_study_goes_on_where_it_stopped(unbroken, tmp_path, processes):
@@ -346,6 +356,7 @@ def test_a_killed_study_goes_on_where_it_stopped(unbroken, tmp_path, processes):
     pd.testing.assert_frame_equal(again.frame, unbroken.frame)
 
 
+@pytest.mark.long
 def test_a_store_of_another_study_is_refused(study):
     _, folder = study
     with pytest.raises(ValueError, match=r"folds differ.*3 there, 4 now.*Choose another store"):
@@ -372,6 +383,7 @@ def test_roles_come_from_the_schema_where_they_are_not_set():
     assert (own.categorical, own.drop) == ((), ())
 
 
+@pytest.mark.long
 def test_codes_and_unused_columns_come_from_the_schema_too():
     data = small_data()
     frame = data.frame.assign(code=np.arange(len(data.frame)) % 3, y=data.target, row=range(600))

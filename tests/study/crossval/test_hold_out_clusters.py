@@ -23,6 +23,7 @@ def swept():
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_no_fit_has_seen_a_cluster_that_it_is_judged_on(swept):
     data = small_data()
     cluster = data.frame["cluster"].to_numpy()

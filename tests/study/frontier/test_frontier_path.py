@@ -50,6 +50,7 @@ def prediction(found, label):
     return found.study.runs[label, 0].judged.prediction["mixed"]
 
 
+@pytest.mark.long
 def test_a_path_begins_with_the_unfair_point_and_ascends(walked):
     found, _, _ = walked
     assert list(found.weights) == PATH
@@ -114,6 +115,7 @@ def test_a_broken_path_is_walked_again_and_ends_alike(walked, tmp_path, monkeypa
     assert all(stamps(tmp_path)[path] == at for path, at in done.items())
 
 
+@pytest.mark.long
 def test_fits_of_a_path_and_fits_from_scratch_are_told_apart(walked, tmp_path):
     found, folder, _ = walked
     before = stamps(folder)
@@ -133,6 +135,7 @@ def test_fits_of_a_path_and_fits_from_scratch_are_told_apart(walked, tmp_path):
         walk(tmp_path, [0, 0.3])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_path_can_be_walked_further_and_in_several_processes(walked, tmp_path, processes):
     found, _, _ = walked

@@ -209,6 +209,7 @@ def test_a_regression_trades_r2_for_the_spread_of_the_mean_residual(make_runs):
     assert found.hypervolume((0.0, 1.0)).value > 0
 
 
+@pytest.mark.long
 def test_classes_are_judged_one_against_the_rest(make_runs):
     runs = make_runs({"0": {}, "0.1": {"noise": 1.3}}, n=600, classes=("x", "y", "z"))
     found = made(runs, n_boot=5)
@@ -241,6 +242,7 @@ def _programs() -> int:
     return _engine.cache_info().misses
 
 
+@pytest.mark.long
 def test_weights_folds_and_the_chosen_estimator_share_one_program(fitted):
     found, _, programs = fitted
     assert programs == 1
@@ -269,6 +271,7 @@ def test_a_study_has_a_point_per_weight(fitted):
     assert weights == {"0": 0, "0.3": 0.3, "group1=1": {"group1": 1.0}}
 
 
+@pytest.mark.long
 def test_a_store_goes_on_and_takes_more_weights(fitted):
     found, folder, _ = fitted
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
