@@ -259,7 +259,7 @@ def _is_ours(value: Any) -> bool:
 def _shape(leaf: Any) -> Any:
     """Return what a program must know of an argument; None of one that is being traced."""
     if isinstance(leaf, np.ndarray | np.generic):
-        return leaf.shape, leaf.dtype
+        return leaf.shape, leaf.dtype, False  # as those of JAX that are not weakly typed
     if isinstance(leaf, Tracer):
         return None
     if isinstance(leaf, jax.Array):

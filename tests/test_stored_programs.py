@@ -108,6 +108,13 @@ def test_structures_shapes_and_static_arguments_have_programs_of_their_own(folde
     assert len(list(folder.iterdir())) == len(calls)
 
 
+def test_arrays_of_numpy_and_of_jax_have_one_program(folder):
+    make, traced = counted_function()
+    for x in (np.full(2, 3.0, np.float32), jnp.full(2, jnp.float32(3)), jnp.zeros(2)):
+        np.testing.assert_allclose(make(2)(x, 1), np.asarray(x) ** 2)
+    assert len(traced) == len(list(folder.iterdir())) == 1
+
+
 def test_settings_of_jax_that_change_what_is_traced_are_told_apart(folder):
     make, traced = counted_function()
     make(2)(3.0, 1)

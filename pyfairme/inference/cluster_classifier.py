@@ -15,7 +15,7 @@ from pyfairme.data import Batch
 from pyfairme.data.encoded_later import spread_rows
 from pyfairme.inference.cluster_buckets import cluster_bucket
 from pyfairme.inference.jax_runtime import with_jax
-from pyfairme.inference.svi import bucket
+from pyfairme.inference.svi import table_bucket
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.networks import NEVER, Layer, mlp_apply
 
@@ -56,7 +56,7 @@ def fit_membership(batch: Batch, column: int, clusters: int, seed: int) -> Any:
     adam: Any = optax.ScaleByAdamState(np.zeros((), np.int32), zeros, zeros)  # type: ignore[arg-type]
     chunks = -(-max(EPOCHS * -(-rows // BATCH_SIZE), LEAST_STEPS) // CHUNK)
     rates = 0.5 * LEARNING_RATE * (1 + np.cos(np.linspace(0, np.pi, chunks * CHUNK)))
-    extra = bucket(rows) - rows
+    extra = table_bucket(rows) - rows
     table = Labelled(*(np.pad(v, [(0, extra)] + [(0, 0)] * (v.ndim - 1)) for v in own))
     order = np.empty(0, int)
     for rate in rates.astype(np.float32).reshape(chunks, CHUNK):

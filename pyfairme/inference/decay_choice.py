@@ -14,7 +14,7 @@ from pyfairme.data import Batch
 from pyfairme.data.encoded_later import held
 from pyfairme.inference.fit_stages import Progress, Report, silent
 from pyfairme.inference.guides import GuideChoice, guide_of
-from pyfairme.inference.svi import Schedule, Trained, bucket, fit_members, pad
+from pyfairme.inference.svi import Schedule, Trained, fit_members, pad, table_bucket
 from pyfairme.metrics.standard_error import error_of_mean
 from pyfairme.model.program import ModelSpec, Objective, plain, predictor
 
@@ -104,7 +104,7 @@ def _row_losses(
 ) -> np.ndarray:
     """Return L_M + λ_F L_F of every row (n,), at the latents' medians."""
     latents = guide_of(guide, spec.latents).median(one.params)
-    rows = pad(held(validation), bucket(len(validation.weight)))
+    rows = pad(held(validation), table_bucket(len(validation.weight)))
     found = _losses(plain(spec))(one.params["network"], latents, rows, float(objective.fixed))
     return np.asarray(found, np.float64)[: len(validation.weight)]
 

@@ -45,7 +45,7 @@ from pyfairme.inference.null_model import (
     worse_than_null,
 )
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
-from pyfairme.inference.svi import Schedule, Trained, bucket, pad
+from pyfairme.inference.svi import Schedule, Trained, pad, table_bucket
 from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.likelihoods import noise_is_known
@@ -124,7 +124,9 @@ def train(
         every = training if validation is None else joined(training, validation)
         check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
-    sizes = tuple(bucket(len(rows.weight)) for rows in (training, validation) if rows is not None)
+    sizes = tuple(
+        table_bucket(len(rows.weight)) for rows in (training, validation) if rows is not None
+    )
     shared = filled_spec(trained) if can_be_filled(guide) else trained
     make_room((shared, guide, members, schedule.batch_size, sizes), training.x[:1])
     if start is not None:
@@ -434,7 +436,7 @@ def _centre(
     for at in blocks(rows):
         share = float(np.sum(bare.weight[at], dtype=float) / np.sum(bare.weight, dtype=float))
         if share > 0:
-            block = pad(some_rows(bare, at), min(bucket(rows), BLOCK))
+            block = pad(some_rows(bare, at), min(table_bucket(rows), BLOCK))
             found = found + np.float32(share) * np.asarray(mean(network, last, block))
     return np.asarray(found)
 

@@ -27,7 +27,8 @@ from pyfairme.inference.training_rows import HeldTable, TakenTable
 from pyfairme.model.penalties import adversary_site
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
-FEW_ROWS = 1024
+FEW_COUNT = 1024
+FEW_ROWS = (256, 1024, 2048, 4096)  # sizes that tables are filled up to
 FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 
@@ -69,20 +70,33 @@ class Score(NamedTuple):
     disparity: float
 
 
-def bucket(rows: int) -> int:
-    """Round up, so that folds of similar size share compiled code.
+def bucket(count: int) -> int:
+    """Round up, so that what is nearly as many shares compiled code.
 
-    To a power of two up to 1,024 rows, where compiling takes far longer than the rows that fill up;
-    then by at most one sixteenth.
+    To a power of two up to 1,024, then by at most one sixteenth.
 
     Examples
     --------
-    >>> [bucket(rows) for rows in (40, 371, 600, 1025, 20_000)]
+    >>> [bucket(count) for count in (40, 371, 600, 1025, 20_000)]
     [64, 512, 1024, 1088, 20480]
     """
-    bits = max(rows - 1, 0).bit_length()
-    unit = 2 ** (max(bits, 5) if rows <= FEW_ROWS else bits - 5)
-    return -(-rows // unit) * unit
+    bits = max(count - 1, 0).bit_length()
+    unit = 2 ** (max(bits, 5) if count <= FEW_COUNT else bits - 5)
+    return -(-count // unit) * unit
+
+
+def table_bucket(rows: int) -> int:
+    """Round up the rows of a table: folds, and tables of a cluster less, share compiled code.
+
+    Rows that fill up cost next to nothing beside a compilation where steps take batches, so sizes
+    up to 4,096 rows are few; above, and where each step takes the whole table, `bucket` rounds.
+
+    Examples
+    --------
+    >>> [table_bucket(rows) for rows in (40, 371, 600, 1025, 5000, 20_000)]
+    [256, 1024, 1024, 2048, 5120, 20480]
+    """
+    return next((size for size in FEW_ROWS if rows <= size), bucket(rows))
 
 
 def pad(batch: Batch, rows: int) -> Batch:
@@ -183,7 +197,7 @@ def fit_members(
     size = min(schedule.batch_size, bucket(rows))
     full = rows <= schedule.batch_size
     placed = DeviceRows(schedule.devices, size)
-    table = _on_device(machine, held(training) if full else training, placed)
+    table = _on_device(machine, held(training) if full else training, placed, full)
     held_out = None if validation is None else _held_out(validation, placed)
     batch_rows = total_weight if full else total_weight * size / rows
     totals = Totals(total_weight, batch_rows)
@@ -245,8 +259,10 @@ class _Told(NamedTuple):
             self.report(Progress("training", done, self.total, unit="steps"))
 
 
-def _on_device(machine: Engine, training: Batch, placed: DeviceRows) -> HeldTable | TakenTable:
-    filled = bucket(len(training.weight))
+def _on_device(
+    machine: Engine, training: Batch, placed: DeviceRows, full: bool
+) -> HeldTable | TakenTable:
+    filled = (bucket if full else table_bucket)(len(training.weight))
     if not is_later(training):
         return HeldTable(machine, placed.whole(pad(training, filled)), placed)
     outcomes = {name: getattr(training, name) for name in ("y", "weight", "offset")}
@@ -351,7 +367,7 @@ class _Order:
 
 
 def _held_out(validation: Batch, placed: DeviceRows) -> tuple[Batch, float]:
-    padded = pad(held(validation), bucket(len(validation.weight)))
+    padded = pad(held(validation), table_bucket(len(validation.weight)))
     return placed.whole(padded), float(validation.weight.sum())
 
 

@@ -7,7 +7,7 @@ import pytest
 from pyfairme.data import Batch
 from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
-from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad
+from pyfairme.inference.svi import FLOOR_STEPS, Schedule, bucket, fit, pad, table_bucket
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.likelihoods import Bernoulli, Normal
 from pyfairme.model.penalties import AttributeCodes, penalties_of
@@ -161,6 +161,12 @@ def test_buckets_of_few_rows_are_powers_of_two(rows):
 @pytest.mark.parametrize("rows", [1025, 2048, 18_403, 274_000])
 def test_buckets_of_many_rows_waste_little(rows):
     assert rows <= bucket(rows) <= rows * 17 / 16 + 1
+
+
+@pytest.mark.parametrize("rows", [1, 256, 257, 540, 1025, 1791, 4096, 4097, 274_000])
+def test_sizes_of_tables_are_few_and_hold_the_rows(rows):
+    assert rows <= table_bucket(rows) <= max(1024, 2 * rows - 1)
+    assert rows > 4096 or table_bucket(rows) in (256, 1024, 2048, 4096)
 
 
 def test_weights_of_rows_count_as_copies(rows):

@@ -36,7 +36,7 @@ from pyfairme.inference.laplace.laplace_evidence import (
 )
 from pyfairme.inference.laplace.linear_predictor import DesignRows, cluster_scale
 from pyfairme.inference.laplace.mixed_rows import Gaussian, MixedRows
-from pyfairme.inference.svi import bucket
+from pyfairme.inference.svi import bucket, table_bucket
 from pyfairme.model.effects import RandomEffects
 
 UNEVEN = 2.5  # rows when all clusters are filled up to the largest, over rows
@@ -92,7 +92,7 @@ def filled_rows(
         rows = rows._replace(starts=starts)
     base = rows.base + (rows.x[:, :, : len(known)] @ known[: rows.x.shape[2]])
     outputs = base.shape[1]
-    order = np.minimum(np.arange(bucket(n)), n - 1)
+    order = np.minimum(np.arange(table_bucket(n)), n - 1)
     weight, code = np.pad(rows.weight, (0, len(order) - n)), rows.code[order]
     if few:
         place = rows.starts[:-1, None] + np.arange(largest)

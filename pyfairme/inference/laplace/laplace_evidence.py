@@ -42,7 +42,7 @@ from pyfairme.inference.laplace.rotated_sums import (
     rotate,
     rotation_pays,
 )
-from pyfairme.inference.svi import bucket
+from pyfairme.inference.svi import bucket, table_bucket
 from pyfairme.model import tangent
 from pyfairme.model.likelihoods import Latent
 from pyfairme.model.program import (
@@ -352,7 +352,7 @@ class LaplaceEvidence:
     def _padded(self, eta: np.ndarray, *more: np.ndarray) -> list[np.ndarray]:
         """Return links, targets, weights and more of all rows, and of some that weigh nothing."""
         n = len(eta)
-        index = np.minimum(np.arange(bucket(n)), n - 1)
+        index = np.minimum(np.arange(table_bucket(n)), n - 1)
         weight = np.pad(self.rows.weight, (0, len(index) - n))
         return [
             _single(eta[index]),

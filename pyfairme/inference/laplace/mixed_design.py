@@ -13,7 +13,7 @@ from pyfairme.data import Batch
 from pyfairme.inference.laplace.laplace_evidence import Layout
 from pyfairme.inference.laplace.linear_predictor import terms
 from pyfairme.inference.laplace.mixed_rows import MixedRows, order_rows
-from pyfairme.inference.svi import bucket
+from pyfairme.inference.svi import table_bucket
 from pyfairme.model.effects import RandomEffects
 from pyfairme.model.networks import Layer, mlp_apply
 
@@ -34,7 +34,8 @@ def lay_out(
         weight: Any = np.zeros((effects.inputs, outputs), np.float32)
         bias: Any = np.zeros(outputs, np.float32)
         network = (*network[:-1], Layer(weight, bias))
-    x = np.pad(np.asarray(batch.x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
+    extra = table_bucket(n) - n  # sizes that share compiled code
+    x = np.pad(np.asarray(batch.x), ((0, extra), (0, 0)))
     fixed, hidden = jax.tree.map(lambda value: np.asarray(value)[:n], _layers()(network, x))
     last = np.asarray(hidden[-1] if hidden else batch.x)
     base = np.asarray(batch.offset, np.float64)[:, None] + np.zeros((n, outputs))

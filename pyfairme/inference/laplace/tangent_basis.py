@@ -18,7 +18,7 @@ from jaxtyping import Array
 from scipy.linalg import blas, solve_triangular
 
 from pyfairme.compilation import jitted, per_structure
-from pyfairme.inference.svi import bucket
+from pyfairme.inference.svi import table_bucket
 from pyfairme.model import tangent
 
 LEFT = 1e-3  # share of the kernel's trace that may be left out
@@ -83,7 +83,8 @@ def find_basis(network: Any, x: Array | np.ndarray, seed: int) -> TangentBasis:
 def tangents(network: Any, x: Array | np.ndarray) -> tuple[Tangents, tuple[float, float]]:
     """Return the tangents of both networks, of unit mean variance each, and their gains."""
     both, gains, n = [], [], len(x)
-    filled = np.pad(np.asarray(x), ((0, bucket(n) - n), (0, 0)))  # sizes that share compiled code
+    extra = table_bucket(n) - n  # sizes that share compiled code
+    filled = np.pad(np.asarray(x), ((0, extra), (0, 0)))
     for layers in (network, tangent.untrained(tangent.widths(network))):
         found = _sensitivities()(layers, filled)
         own = Tangents(*jax.tree.map(lambda value: np.asarray(value)[:n], found))
