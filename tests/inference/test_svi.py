@@ -1,9 +1,11 @@
+import sys
 from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
+import pyfairme as pf
 from pyfairme.data import Batch
 from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
@@ -197,3 +199,20 @@ def test_the_name_of_a_factor_changes_nothing(rows):
         found = fit(spec, "mean_field", rows, None, make_objective(spec), short, seed=3).params
         fits[name] = found[f"{name}_intercept_loc"]
     np.testing.assert_array_equal(fits["g"], fits["adversary"])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("rows", "guide"), [(290, "auto"), (523, "block")])
+def test_whole_fits_are_those_of_the_rows_there_are(rows, guide, monkeypatch):
+    """Rows that fill a table up have no part in training, in the second stage or in predictions."""
+    data = pf.datasets.make_clustered(rows, 4, random_state=rows)
+    keywords = {"hidden": (4,), "min_steps": 100, "guide": guide, "random_state": 0}
+    model = pf.FairMixedEffectsClassifier("cluster", ["group1"], progress=False, **keywords)
+    found = model.fit(data.frame, data.target).predict_proba(data.frame)
+    scales = model.cluster_effects_["mean"].to_numpy()
+    for name, module in list(sys.modules.items()):
+        if name.startswith("pyfairme.") and hasattr(module, "table_bucket"):
+            monkeypatch.setattr(module, "table_bucket", lambda rows: rows)
+    exact = model.fit(data.frame, data.target).predict_proba(data.frame)
+    np.testing.assert_allclose(found, exact, atol=1e-3)
+    np.testing.assert_allclose(scales, model.cluster_effects_["mean"], atol=5e-3)
