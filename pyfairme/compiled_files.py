@@ -74,7 +74,8 @@ class Kept(NamedTuple):
 def kept() -> Kept:
     """Return what holds in this process."""
     config: Any = jax.config
-    return Kept(config.jax_compilation_cache_dir, config.jax_compilation_cache_max_size)
+    folder = config.jax_compilation_cache_dir or None  # an empty one keeps nothing
+    return Kept(folder, config.jax_compilation_cache_max_size)
 
 
 def keep_compiled_unasked(like: Kept | None = None) -> None:

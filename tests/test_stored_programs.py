@@ -252,6 +252,7 @@ def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
         ("jax_debug_nans", True),
         ("jax_compilation_cache_max_size", 0),
         ("jax_compilation_cache_dir", "gs://bucket/folder"),
+        ("jax_compilation_cache_dir", ""),
     ],
 )
 def test_nothing_is_stored_where_jax_is_told_so(folder, setting, value, monkeypatch, tmp_path):
