@@ -15,14 +15,15 @@ endif
 # Annotated shapes are checked (tests/conftest.py); one thread a worker, so that workers do not fight.
 # Tests mostly compile: LLVM's dear passes are left out here, and here only (tests/conftest.py leaves out
 # more); so are the emitters of fused loops, and programs are cut into few parts, where the XLA of an
-# environment knows these flags, since it stops at any other: each is a quarter less time.
+# environment knows these flags, since it stops at any other: each is a quarter less time. Modules are
+# kept as bytecode whatever the environment says: a worker that compiles them all begins 7 s later.
 # Each run of pytest reads what earlier ones compiled, of today or before: programs are told by their
 # source. Beyond MOST_COMPILED megabytes the folder begins anew.
 MOST_COMPILED := 1000
 COMPILED := $(abspath $(VENV))/.compiled
 KEPT = JAX_COMPILATION_CACHE_DIR=$(COMPILED) JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0.1 \
 	JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES=-1
-TEST_ENV = PYFAIRME_TYPECHECK=1 OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
+TEST_ENV = PYFAIRME_TYPECHECK=1 PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
 	XLA_FLAGS="$(strip $(XLA_FLAGS) --xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1) $$(cat $(1)/.flags 2> /dev/null)"
 QUICK_XLA := --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=4
 FLAGS = for flag in $(QUICK_XLA); do \

@@ -1,6 +1,7 @@
 """Every message ends with a code, and docs/faq.md has a heading for each code and for no other."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,7 +93,10 @@ def codes_of(source: str) -> Iterator[str]:
             yield found[1]
 
 
-CODES = {code for path in SOURCES for code in codes_of(path.read_text(encoding="utf-8"))}
+@functools.cache  # not at import, which every worker does
+def codes() -> set[str]:
+    """Return the codes of all messages."""
+    return {code for path in SOURCES for code in codes_of(path.read_text(encoding="utf-8"))}
 
 
 def test_messages_end_with_a_code():
@@ -105,7 +109,7 @@ def test_messages_end_with_a_code():
 
 def test_every_code_has_a_heading_and_every_heading_a_code():
     headings = HEADING.findall(FAQ)
-    assert sorted(headings) == sorted(CODES)
+    assert sorted(headings) == sorted(codes())
 
 
 def test_every_entry_has_what_is_said_its_cause_and_its_cure():
@@ -113,7 +117,7 @@ def test_every_entry_has_what_is_said_its_cause_and_its_cure():
     filled = [entry.strip().splitlines() for entry in entries if entry.strip()]
     marks = [tuple(line.partition(":")[0] for line in lines) for lines in filled]
     assert set(marks) == {("- Says", "- Cause", "- Cure")}
-    assert len(marks) == len(CODES)
+    assert len(marks) == len(codes())
 
 
 MADE_UP = '''

@@ -125,6 +125,7 @@ def test_a_restart_without_a_finite_objective_is_taken_back(rows, monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_a_restart_goes_on_with_the_decay_that_was_chosen(rows):
     schedule = replace(SCHEDULE, decays=(0.01, 0.03))
     result, said = fitted(rows, beginning(rows), schedule)

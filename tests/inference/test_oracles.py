@@ -172,6 +172,7 @@ def test_block_has_the_means_of_nuts(whole):
     assert (whole[2]["distance"] < 0.2).all()
 
 
+@pytest.mark.long
 def test_block_has_the_spread_of_nuts(whole):
     ratio = whole[2].set_index("kind")["ratio"]
     for kind, tolerance in (("fixed", 0.15), ("effect", 0.15), ("scale", 0.25)):

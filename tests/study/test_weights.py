@@ -58,6 +58,7 @@ def test_metrics_of_a_study_are_weighted(found, data):
     assert lines["group1", "demographic_parity"] == pytest.approx(parity)
 
 
+@pytest.mark.long
 def test_a_comparison_of_weighted_rows_has_tests(found):
     tests = compare(found, baseline="a").frame
     assert tests["p_bootstrap"].notna().any()

@@ -55,6 +55,7 @@ def test_clusters_are_exact_for_a_normal_likelihood(weighed):
 
 
 # beside the posterior: far off and far too narrow, or with the right width
+@pytest.mark.long
 @pytest.mark.parametrize(
     "change", [{"shift": -6.0, "factor": 0.05}, {"shift": -1.0, "factor": 0.1}, {"shift": 2.0}]
 )

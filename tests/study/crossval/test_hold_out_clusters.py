@@ -53,6 +53,7 @@ def test_a_choice_is_of_unseen_clusters_where_nobody_says(swept):
         swept.choose(1.0, clusters="seen")
 
 
+@pytest.mark.long
 def test_a_search_judges_clusters_that_its_fits_never_saw():
     data = small_data()
     cluster = data.frame["cluster"].to_numpy()

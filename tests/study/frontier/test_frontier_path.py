@@ -93,6 +93,7 @@ def test_a_path_compiles_once(walked):
     assert machine.evaluate._cache_size() == 1
 
 
+@pytest.mark.long
 def test_a_broken_path_is_walked_again_and_ends_alike(walked, tmp_path, monkeypatch):
     found, _, _ = walked
     write, left = Store.write, [5]
