@@ -150,6 +150,7 @@ def test_terms_in_are_terms_out(named_as_ours):
     assert set(model.fixed_effects_["term"]) == set(model.cluster_effects_["term"]) == terms
 
 
+@pytest.mark.long
 def test_each_dim_of_the_posterior_has_its_own_labels(named_as_ours):
     posterior = named_as_ours.posterior_["posterior"]
     assert posterior.sizes["class"] == 3
