@@ -107,7 +107,6 @@ def test_a_card_is_written_beside_the_report(call, refused, model, later, tmp_pa
     assert "[card-shows-all]" in refused(*command, "--html", page, *alone)
 
 
-@pytest.mark.long
 def test_levels_are_left_out_and_put_together(call, refused, model, later, tmp_path):
     page = tmp_path / "card.md"
     command = ["report", model, later, "--target", "repaid", "--out", tmp_path, "--n-boot", "0"]

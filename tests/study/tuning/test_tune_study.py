@@ -146,7 +146,6 @@ def test_what_is_set_aside_enters_no_trial(found):
     assert not np.array_equal(other.held_out, problem.held_out)
 
 
-@pytest.mark.long
 def test_what_was_found_is_judged_on_the_rows_set_aside(found):
     with pytest.raises(ValueError, match="level must lie between 0 and 1, got 90"):
         found.judge(level=90)
