@@ -65,7 +65,8 @@ SWEEP = @[ "$$(du -sm $(COMPILED) 2> /dev/null | cut -f1)" -lt $(MOST_COMPILED) 
 pytest: $(VENV)/.test
 	$(SWEEP)
 	$(PYTEST) loadfile $(SHORT) $(FIRST)
-	$(PYTEST) loadfile $(SHORT) tests notebooks pyfairme $(addprefix --ignore=,$(FIRST))
+	$(PYTEST) loadfile $(SHORT) $(SECOND)
+	$(PYTEST) loadfile $(SHORT) tests notebooks pyfairme $(addprefix --ignore=,$(FIRST) $(SECOND))
 
 test-long: $(VENV)/.test  ## the tests that take long: all pages and notebooks, studies, processes of their own
 	$(SWEEP)
