@@ -13,6 +13,7 @@ QUICK = {
     "random_state": 0,
     "progress": False,
 }
+LIGHT = QUICK | {"guide": "mean_field", "network_posterior": "none"}
 EXPECTED_FAILURES = {
     # The check repeats rows and asks for equality to 1e-7. Columns (and a real target) are
     # standardised by the rows there are, whatever they weigh, a repeated row can be held out on its
@@ -34,6 +35,13 @@ def test_scikit_learn_check_of_classifiers(estimator, check):
     check(estimator)
 
 
+@parametrize_with_checks([FairMixedEffectsRegressor(**LIGHT)], expected_failed_checks=expected)
+def test_scikit_learn_check_of_light_regressors(estimator, check):
+    """The same interface, without the guide's second stage, which compiles for each shape."""
+    check(estimator)
+
+
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore:Pareto.s k of the hyper-parameters")  # of targets without noise
 @parametrize_with_checks([FairMixedEffectsRegressor(**QUICK)], expected_failed_checks=expected)
 def test_scikit_learn_check_of_regressors(estimator, check):

@@ -75,6 +75,7 @@ def test_a_network_without_posterior_says_what_its_intervals_cover(clf, binary):
         interval_kind("median", clf.fit_.spec)
 
 
+@pytest.mark.long
 def test_classes_say_it_too():
     data = make_clustered(300, 5, likelihood="categorical", random_state=0)
     model = pf.FairMixedEffectsClassifier("cluster", guide="mean_field", **QUICK)
@@ -109,6 +110,7 @@ def test_a_fit_of_rare_classes_without_hidden_layer(table):
     assert model.diagnostics_.query("measure != 'prior_sensitivity'")["ok"].all()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hidden", [(16, 8), ()])
 def test_a_linear_model_that_breaks_down_leaves_the_trained_network(table, monkeypatch, hidden):
     def broken(*arguments):

@@ -114,6 +114,7 @@ def test_an_identifier_taken_for_a_quantity_is_told():
     assert told_of(shuffled, y) == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("text", [True, False])
 def test_a_column_that_nearly_copies_the_outcome_is_told(text):
     X, y, rng = applications()

@@ -70,6 +70,7 @@ def test_rows_weigh_and_unseen_clusters_are_left_out(normal):
         shrinkage_frame(reg, X.assign(cluster="elsewhere"), y)
 
 
+@pytest.mark.long
 def test_slopes_are_compared_by_their_mean_contribution():
     data = pf.datasets.make_clustered(
         rows=600, clusters=8, likelihood="normal", nonlinear=False, slopes=1, random_state=2
