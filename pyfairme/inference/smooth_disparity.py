@@ -18,13 +18,16 @@ from jaxtyping import Array
 from pyfairme.compilation import jitted, per_structure
 from pyfairme.data import Batch
 from pyfairme.inference.jax_runtime import with_jax
+from pyfairme.model.likelihoods import residual_of
 from pyfairme.model.penalties import View, group_gaps
 from pyfairme.model.program import ModelSpec
 
 
 def link_gaps(spec: ModelSpec, eta: Array, batch: Batch) -> Array:
     """Return every attribute's disparity (A,) for links eta (n, K); padded rows weigh 0."""
-    return _gaps(spec, spec.likelihood.bounded(eta), spec.likelihood.outcome(batch.y), batch)
+    likelihood = spec.likelihood
+    residual = residual_of(likelihood, eta, batch.y)
+    return _gaps(spec, likelihood.bounded(eta), likelihood.outcome(batch.y), batch, residual)
 
 
 @with_jax
@@ -52,7 +55,9 @@ def _replicates(spec: ModelSpec) -> Callable[..., Array]:
     return jitted(jax.vmap(one, (None, None, 0)), "once")
 
 
-def _gaps(spec: ModelSpec, values: Array, outcome: Any, batch: Batch) -> Array:
+def _gaps(
+    spec: ModelSpec, values: Array, outcome: Any, batch: Batch, residual: Array | None = None
+) -> Array:
     view = View(
         name="mixed",
         prediction=values,
@@ -62,6 +67,7 @@ def _gaps(spec: ModelSpec, values: Array, outcome: Any, batch: Batch) -> Array:
         share=jnp.asarray(batch.weight) / batch.weight.sum(),
         balance=(),
         strength=jnp.zeros(len(spec.attributes)),
+        residual=residual,
     )
     found = []
     for index, attribute in enumerate(spec.attributes):

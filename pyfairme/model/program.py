@@ -17,7 +17,7 @@ from pyfairme.compilation import per_structure
 from pyfairme.data import Batch
 from pyfairme.model import effects, tangent
 from pyfairme.model.effects import RandomEffects
-from pyfairme.model.likelihoods import Latent, Likelihood
+from pyfairme.model.likelihoods import Latent, Likelihood, residual_of
 from pyfairme.model.networks import Layer, mlp_apply, mlp_init, scale_gradient
 from pyfairme.model.penalties import AttributeCodes, NamedPenalty, View, cluster_adversary
 from pyfairme.model.priors import PriorFamily
@@ -353,6 +353,7 @@ def view_of(
         balance=objective.balance,
         strength=jnp.zeros(len(spec.attributes)),
         threshold=objective.threshold,
+        residual=residual_of(likelihood, link, batch.y),
     )
 
 

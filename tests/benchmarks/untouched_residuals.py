@@ -97,7 +97,7 @@ def asked_for(tables: list[str]) -> list[tuple[Any, ...]]:
 def main() -> None:
     """Make the fits that are missing, or print what is stored."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("tables", nargs="*", choices=TABLES)
+    parser.add_argument("tables", nargs="*")
     parser.add_argument("--store", type=Path, default=Path("runs/untouched_residuals.jsonl"))
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()

@@ -14,25 +14,30 @@ APART, MORE = 2.0, 1.0  # means of x, and what the second group has more at equa
 ROWS = 6000
 
 
-def rows(seed):
-    """y = x + MORE S + noise and x | S ~ Normal(APART S, 1): x tells of S, and S of y."""
+def rows(seed, skewed=False):
+    """y = x + MORE S + noise and x | S ~ Normal(APART S, 1): x tells of S, and S of y.
+
+    ``skewed`` noise has mean 0 in both groups, but is heavy to the right in the second alone.
+    """
     rng = np.random.default_rng(seed)
     s = rng.integers(0, 2, ROWS)
     x = APART * s + rng.normal(size=ROWS)
     y = x + MORE * s + 0.5 * rng.normal(size=ROWS)
+    if skewed:
+        y = y + s * np.where(rng.random(ROWS) < 0.05, 19.0, -1.0)
     town = rng.choice(list("abcdefgh"), ROWS)
     return pd.DataFrame({"x": x, "s": np.array(["one", "two"])[s], "town": town}), y, s
 
 
-def gap_of(fairness, weight, drop):
+def gap_of(fairness, weight, drop, skewed=False):
     """Return the difference of the groups' mean residuals on new rows, and its standard error."""
-    X, y, _ = rows(0)
+    X, y, _ = rows(0, skewed)
     model = pf.FairMixedEffectsRegressor(
         "town", ["s"], fairness=fairness, fairness_weight=weight, drop_sensitive=drop, hidden=(16,),
         guide="mean_field", network_posterior="none", unseen="population", cluster_weight=0.0,
         min_steps=1500, epochs=1, learning_rate=0.01, random_state=0, progress=False,
     ).fit(X, y)  # fmt: skip
-    X, y, s = rows(1)
+    X, y, s = rows(1, skewed)
     residual = y - model.predict(X)
     error = sum(residual[s == g].var() / (s == g).sum() for g in (0, 1)) ** 0.5
     return residual[s == 1].mean() - residual[s == 0].mean(), error
@@ -80,3 +85,10 @@ def test_equalized_odds_of_predictions_moves_residuals_apart():
     assert 8 * error < odds < gap_of_equalized_odds() + 4 * error
     means, error = gap_of("moment", 3.0, drop=False)
     assert abs(means) < 4 * error
+
+
+def test_rare_large_outcomes_count_for_the_means_that_are_made_alike():
+    """Means of what is bounded would be alike where those of the residuals are far apart."""
+    fair, error = gap_of("moment", 1.0, drop=False, skewed=True)
+    assert error < 0.1
+    assert abs(fair) < 4 * error

@@ -10,10 +10,12 @@ from pyfairme.model.likelihoods import (
     LIKELIHOODS,
     Bernoulli,
     Categorical,
+    KnownErrors,
     NegativeBinomial,
     Normal,
     Poisson,
     StudentT,
+    residual_of,
 )
 from pyfairme.model.likelihoods.poisson_quantile import poisson_quantile
 
@@ -156,3 +158,12 @@ def test_draws_of_counts_have_their_distribution():
         expected = np.exp(likelihood.distribution(eta, values).log_prob(counts))
         error = np.sqrt(expected * (1 - expected) / 40_000)
         assert (np.abs(share - expected) < 5 * error + 1e-3).all()
+
+
+def test_residuals_are_not_bounded_where_predictions_are():
+    eta, y = jnp.array([[0.5], [2.0]]), jnp.array([40.0, -1.0])
+    for likelihood in (Normal(), KnownErrors(1.0)):
+        np.testing.assert_allclose(residual_of(likelihood, eta, y), [[-39.5], [3.0]])
+        assert abs(likelihood.outcome(y)).max() <= 3
+    assert residual_of(StudentT(), eta, y) is None
+    assert residual_of(Poisson(), eta, y) is None

@@ -35,7 +35,10 @@ A regressor's likelihood stands in ``LIKELIHOODS`` below, or is a user's own obj
 (docs/extending.md). It may have a field ``unit``, the typical size of the encoded target, which
 `likelihood_of` fills in (1 for all but counts). Adversaries see predictions in multiples of it:
 linear where they are small, so that a mean residual of 0 stays 0, and bounded by ``BOUND`` units in
-both tails (a count's lower one is 0), or a few outlying rows would rule their loss. A field
+both tails (a count's lower one is 0), or a few outlying rows would rule their loss. It may have a
+method ``residual(eta, y)``, link minus outcome in these units (n, V): penalties that compare
+residuals then see them as they are, and their means are those of a report; without it, of counts
+and of Student's t, they see the difference of what is saturated. A field
 ``value_scale`` is filled in by what the target was divided by, for numbers in the units of y.
 
 Known standard errors per row: `KnownErrors`, with ``sample_weight=``.
@@ -58,6 +61,7 @@ from pyfairme.model.likelihoods.interface import (
     Latent,
     Likelihood,
     noise_is_known,
+    residual_of,
     saturate,
 )
 from pyfairme.model.likelihoods.real import KnownErrors, Normal, StudentT
@@ -75,6 +79,7 @@ __all__ = [
     "StudentT",
     "likelihood_of",
     "noise_is_known",
+    "residual_of",
     "saturate",
 ]
 

@@ -111,6 +111,21 @@ def saturate(value: Any, unit: float) -> Array:
     return BOUND * jnp.tanh(value / (BOUND * unit))
 
 
+def residual_of(likelihood: Likelihood, eta: Any, y: Any) -> Array | None:
+    """Return link minus outcome, (n, V), not saturated; None of a likelihood that does not say it.
+
+    Examples
+    --------
+    >>> from pyfairme.model.likelihoods import Bernoulli, Normal
+    >>> residual_of(Normal(), jnp.array([[0.5]]), jnp.array([10.0]))
+    Array([[-9.5]], dtype=float32)
+    >>> residual_of(Bernoulli(), jnp.array([[0.5]]), jnp.array([1])) is None
+    True
+    """
+    own = getattr(likelihood, "residual", None)
+    return None if own is None else own(eta, y)
+
+
 def noise_is_known(likelihood: Likelihood) -> bool:
     """Tell whether a real target's noise has no parameter: it is given, row by row, by weights.
 

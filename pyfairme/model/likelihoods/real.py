@@ -45,6 +45,9 @@ class Normal:
     def outcome(self, y: Any) -> Array:
         return saturate(jnp.asarray(y)[..., None], self.unit)
 
+    def residual(self, eta: Any, y: Any) -> Array:
+        return (eta - jnp.asarray(y)[..., None]) / self.unit
+
     def strata(self, y: Any) -> Array | None:
         return None
 
@@ -134,6 +137,9 @@ class KnownErrors:
 
     def outcome(self, y: Any) -> Array:
         return saturate(jnp.asarray(y)[..., None], 1.0)
+
+    def residual(self, eta: Any, y: Any) -> Array:
+        return jnp.asarray(eta - jnp.asarray(y)[..., None])
 
     def strata(self, y: Any) -> Array | None:
         return None

@@ -35,6 +35,7 @@ class View(NamedTuple):
     ``balance`` holds one weight per level of each attribute (inverse frequency, mean 1 over rows).
     ``sensitive`` numbers the groups; rows of a continuous attribute lie between two (`members`).
     ``threshold`` is the probability from which the positive of two classes is decided.
+    ``residual`` of a real target is not bounded; None: the difference of what is.
 
     Examples
     --------
@@ -64,6 +65,7 @@ class View(NamedTuple):
     balance: tuple[Float[Array, " _"], ...]
     strength: Float[Array, " a"]
     threshold: Array | float = 0.5
+    residual: Float[Array, "n v"] | None = None
 
 
 @runtime_checkable
@@ -125,7 +127,7 @@ def row_sets(
 def compared(view: View, criterion: str) -> Float[Array, "n v"]:
     """Return what is compared over groups: residuals for equalized odds of a real outcome."""
     if criterion == "equalized_odds" and view.strata is None:
-        return view.prediction - view.outcome
+        return view.prediction - view.outcome if view.residual is None else view.residual
     return view.prediction
 
 
