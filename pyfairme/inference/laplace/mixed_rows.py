@@ -339,8 +339,11 @@ def _square(flat: Array) -> Array:
     """Return X' X; half the work of a product."""
     if not flat.size:
         return np.zeros((flat.shape[1], flat.shape[1]))
-    lower = blas.dsyrk(1.0, flat.T, lower=True)  # type: ignore[attr-defined]
-    return np.tril(lower) + np.tril(lower, -1).T
+    empty = np.zeros((flat.shape[1],) * 2, order="F")  # its upper triangle stays 0
+    lower = blas.dsyrk(1.0, flat.T, c=empty, lower=True, overwrite_c=True)  # type: ignore[attr-defined]
+    full = lower + lower.T
+    np.fill_diagonal(full, np.diagonal(lower))
+    return full
 
 
 def _inverses(factor: Array) -> Array:

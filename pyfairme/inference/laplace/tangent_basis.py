@@ -177,11 +177,9 @@ def _orthonormal(factor: KernelFactor, found: Tangents, turn: np.ndarray | None)
     """Return turn' L^-1 J_S (r, P); without a turn it is the identity."""
     lower = np.tril(factor.columns[factor.rows]).astype(np.float64)
     own = jacobian(found, factor.rows)
-    if turn is not None:  # what is small is solved for
-        solved = solve_triangular(lower, turn.astype(np.float64), lower=True, trans=1)
-        return solved.T.astype(np.float32) @ own
-    own = own.astype(np.float64)
-    return solve_triangular(lower, own, lower=True).astype(np.float32) if len(lower) else own
+    turn = np.eye(len(lower)) if turn is None else turn.astype(np.float64)
+    solved = solve_triangular(lower, turn, lower=True, trans=1) if len(lower) else lower
+    return solved.T.astype(np.float32) @ own
 
 
 def _largest(columns: np.ndarray, generator: np.random.Generator) -> np.ndarray:
