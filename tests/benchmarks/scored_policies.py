@@ -5,7 +5,8 @@
 
 A model is fitted to nine folds; policies choose on its out-of-fold probabilities of them (three
 folds), which all of them are given. S is read ("keep"), or inferred ("drop"): by ours, and, so that
-the others can be run at all, by a logistic regression whose most probable group they take for S.
+the others can be run at all, by a logistic regression whose most probable group they take for S. On
+GPBoost's scores ours is run once more after isotonic calibration by the same out-of-fold rows.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from policy_peers import PEERS, Scored, joined
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from pyfairme.data.attributes import Attribute
+from pyfairme.postprocessing.calibration_check import warn_of_beliefs
 from pyfairme.postprocessing.group_features import GroupFeatures
 from pyfairme.postprocessing.inferred_groups import infer, learn
 from pyfairme.postprocessing.joint_rule import Members, joint_rule
@@ -103,11 +105,12 @@ class GPBoostClassifier(ClassifierMixin, BaseEstimator):
 
 
 def gpboost_policies(problem: Problem) -> Iterator[Reading]:
-    """Policies on GPBoost's scores."""
-    return _policies(problem, "GPBoost", GPBoostClassifier(problem.cluster, problem.seed))
+    """Policies on GPBoost's scores, ours also after calibrating them."""
+    model = GPBoostClassifier(problem.cluster, problem.seed)
+    return _policies(problem, "GPBoost", model, calibrate=True)
 
 
-def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
+def _policies(of: Problem, name: str, model: Any, *, calibrate: bool = False) -> Iterator[Reading]:
     rows = np.sort(np.concatenate([of.rows[TRAINING], of.rows[VALIDATION]]))
     y = of.y[rows]
     table = of.frame if of.keep else of.frame.drop(columns=_protected(of))
@@ -119,21 +122,27 @@ def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
     plain = Decided((p_test >= cut).astype(np.int8), p_test)
     yield Reading(name, "", of.setting, of.keep, lambda: plain)
     settings = of.protected if of.setting == ANY else {of.setting: of.protected[of.setting]}
+    given = (rows, X, test, y, p, p_test)
+    versions: dict[str, tuple[Any, ...]] = {"": given}
+    if calibrate:
+        versions[", calibrated"] = (*given[:4], *_calibrated(y, p, p_test))
     known: dict[str, Any] = {}
     for setting, names in settings.items():
-        ours = f"JointThresholds (pyfairme){'' if of.keep else ', S inferred,'} on {name}"
-        yield Reading(ours, "off", setting, of.keep, lambda: plain)
-        for limit in LIMITS:
-            yield Reading(
-                ours,
-                f"SD at most {limit:g}",
-                setting,
-                of.keep,
-                lambda s=setting, a=names, v=limit: _joint(
-                    of, (rows, X, test, y, p, p_test), known, s, a, v
-                ),
-            )
-        scored = _scored(of, (rows, X, test, y, p, p_test), names)
+        for version, table_ in versions.items():
+            inferred = "" if of.keep else ", S inferred,"
+            ours = f"JointThresholds (pyfairme){inferred} on {name}{version}"
+            yield Reading(ours, "off", setting, of.keep, lambda: plain)
+            for limit in LIMITS:
+                yield Reading(
+                    ours,
+                    f"SD at most {limit:g}",
+                    setting,
+                    of.keep,
+                    lambda t=table_, k=setting + version, a=names, v=limit: _joint(
+                        of, t, known, k, a, v
+                    ),
+                )
+        scored = _scored(of, given, names)
         for peer, points in PEERS.items():
             title = f"{peer}{'' if of.keep else ', S predicted,'} on {name}"
             made = list(points(scored))
@@ -147,6 +156,14 @@ def _policies(of: Problem, name: str, model: Any) -> Iterator[Reading]:
                     of.keep,
                     lambda d=decide: Decided(np.asarray(d()).astype(np.int8)),
                 )
+
+
+def _calibrated(y: np.ndarray, p: np.ndarray, p_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Regress outcomes on out-of-fold probabilities, isotonically."""
+    from sklearn.isotonic import IsotonicRegression
+
+    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(p, y)
+    return curve.predict(p), curve.predict(p_test)
 
 
 def _scored(of: Problem, table: tuple[Any, ...], names: tuple[str, ...]) -> Scored:
@@ -170,14 +187,20 @@ def _joint(
     of: Problem,
     table: tuple[Any, ...],
     known: dict[str, Any],
-    setting: str,
+    key: str,
     names: tuple[str, ...],
     limit: float,
 ) -> Decided:
-    p, p_test = table[-2:]
-    if setting not in known:
-        known[setting] = _members(of, table, names)
-    here, there = known[setting]
+    y, p, p_test = table[-3:]
+    if key not in known:
+        known[key] = _members(of, table, names)
+        attributes = {
+            name: Attribute.fit(pd.DataFrame({name: of.groups[name][table[0]]}), name)
+            for name in names
+        }
+        # what a user of JointThresholds is told; the warning is stored with the fit
+        warn_of_beliefs((), p, known[key][0], attributes, y)
+    here, there = known[key]
     limits = tuple(Limit(name, rate, limit) for name in names for rate in ("tpr", "fpr"))
     rule = joint_rule(p, here, limits, "balanced_accuracy")
     chance = rule.chances(p_test, there)
