@@ -52,7 +52,7 @@ import pyfairme as pf
 from pyfairme.study.crossval.cross_validate import fingerprint
 from pyfairme.study.crossval.store import Key, Store
 
-PACKAGES = ("jax", "scikit-learn", "fairlearn", "gpboost", "torch")
+PACKAGES = ("jax", "scikit-learn", "fairlearn", "gpboost", "torch", "fairret", "fairgbm")
 WEIGHTS = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 

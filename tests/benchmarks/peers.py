@@ -1,4 +1,4 @@
-"""What users would pick instead: fairlearn, scikit-learn and GPBoost on the rows of one fit.
+"""What users would pick instead: fairlearn, scikit-learn and others on the rows of one fit.
 
 Each method takes a `Problem`, trains on its training rows and yields `Reading`s: decisions on the
 test rows, made only when asked for, so that a reading that fails leaves the others. Methods with
@@ -23,6 +23,7 @@ from frontier_problem import (
     Reading,
     by_threshold,
 )
+from policy_peers import joined
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 HGB, HGB_POLICY = "gradient boosting", "ThresholdOptimizer on gradient boosting"
@@ -177,6 +178,108 @@ def gpboost(problem: Problem) -> Iterator[Reading]:
     )
 
 
+def fairret(problem: Problem, strength: float) -> Iterator[Reading]:
+    """Train a network of our widths with fairret's penalty of the norm of TPR and FPR violations.
+
+    Several attributes enter side by side, an indicator per level, as the package has it. Optimiser,
+    rate and batches are those of its example; it trains ten epochs, here thirty.
+    """
+    import torch
+    from fairret.loss import NormLoss
+    from fairret.statistic import (
+        FalsePositiveRate,
+        StackedLinearFractionalStatistic,
+        TruePositiveRate,
+    )
+
+    torch.manual_seed(problem.seed % 2**31)
+    torch.set_num_threads(1)
+    encode, levels = _columns(problem.table(TRAINING)), _columns(problem.labels(TRAINING))
+
+    def tensor(values: Any) -> Any:
+        return torch.tensor(np.array(values, np.float32))
+
+    X = tensor(encode(problem.table(TRAINING)))
+    groups = tensor(levels(problem.labels(TRAINING)))
+    y = tensor(problem.outcome(TRAINING))[:, None]
+    network = torch.nn.Sequential(
+        torch.nn.Linear(X.shape[1], 64),
+        torch.nn.ReLU(),
+        torch.nn.Linear(64, 32),
+        torch.nn.ReLU(),
+        torch.nn.Linear(32, 1),
+    )
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    penalty = NormLoss(StackedLinearFractionalStatistic(TruePositiveRate(), FalsePositiveRate()))
+    for _ in range(30):
+        for batch in torch.randperm(len(X)).split(1024):
+            logit = network(X[batch])
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(logit, y[batch])
+            if strength:
+                loss = loss + strength * penalty(logit, groups[batch], y[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+    def score(part: str) -> np.ndarray:
+        with torch.no_grad():
+            return network(tensor(encode(problem.table(part)))).numpy()[:, 0]
+
+    yield Reading(
+        "fairret",
+        f"strength {strength:g}",
+        problem.setting,
+        problem.keep,
+        lambda: by_threshold(problem, score),
+    )
+
+
+def fairgbm(problem: Problem, rate: float) -> Iterator[Reading]:
+    """Boost 200 trees under equalized odds; ``rate`` is that of the multipliers, 0 is LightGBM.
+
+    Constraints are counted at the share of positives, about where decisions are made. Of several
+    attributes rare combinations are one group. The package's scikit-learn class uses an argument
+    that scikit-learn has given up; this is its `train`.
+    """
+    import fairgbm as fgb
+
+    def covariates(part: str) -> np.ndarray:
+        found = _levels(problem, problem.table(part))
+        text = found.select_dtypes("category").columns
+        return found.assign(**{name: found[name].cat.codes for name in text}).to_numpy(np.float64)
+
+    table = _levels(problem, problem.table(TRAINING))
+    text = [i for i, kind in enumerate(table.dtypes) if isinstance(kind, pd.CategoricalDtype)]
+    y = problem.outcome(TRAINING)
+    here = list(problem.labels(TRAINING).to_numpy().T)
+    group, _ = joined(y, here, here)
+    training = fgb.Dataset(
+        covariates(TRAINING), y, constraint_group=group, categorical_feature=text
+    )
+    parameters = {"num_threads": 1, "verbosity": -1, "seed": problem.seed % 2**31}
+    if rate:
+        parameters |= {
+            "objective": "constrained_cross_entropy",
+            "constraint_type": "FPR,FNR",
+            "multiplier_learning_rate": rate,
+            "score_threshold": float(y.mean()),
+        }
+    else:
+        parameters |= {"objective": "binary"}
+    trees = fgb.train(parameters, training, num_boost_round=200)
+
+    def score(part: str) -> np.ndarray:
+        return np.asarray(trees.predict(covariates(part)))
+
+    yield Reading(
+        "FairGBM",
+        f"rate {rate:g}",
+        problem.setting,
+        problem.keep,
+        lambda: by_threshold(problem, score),
+    )
+
+
 class _Scores(ClassifierMixin, BaseEstimator):
     """A classifier whose only column is the score itself."""
 
@@ -267,7 +370,11 @@ METHODS: Mapping[str, Callable[..., Iterator[Reading]]] = {
     "exponentiated_gradient": exponentiated_gradient,
     "correlation_remover": correlation_remover,
     "adversarial": adversarial,
+    "fairret": fairret,
+    "fairgbm": fairgbm,
 }
+STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # its examples have 1
+RATES = (0.0, 1e-4, 1e-3, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5)  # its notebooks: .005-.2, or .0001-.5
 BOUNDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 1.0)
 POINTS = (
     Point("hgb", "hgb", {}, False),
@@ -278,4 +385,6 @@ POINTS = (
         for a in (0.25, 0.5, 0.75, 1.0)
     ),
     *(Point("adversarial", f"{a:g}", {"alpha": a}, True) for a in (0.1, 0.3, 1.0, 3.0, 10.0)),
+    *(Point("fairret", f"{s:g}", {"strength": s}, True) for s in STRENGTHS),
+    *(Point("fairgbm", f"{r:g}", {"rate": r}, True) for r in RATES),
 )
