@@ -73,8 +73,8 @@ def as_categories(here: pd.DataFrame, there: pd.DataFrame) -> tuple[pd.DataFrame
     for name in here.select_dtypes(exclude="number").columns:
         levels = sorted(here[name].dropna().astype(str).unique())
         for of in (here, there):
-            text = of[name].astype(object).where(of[name].notna())
-            of[name] = pd.Categorical(text.map(str, na_action="ignore"), levels)
+            text = of[name].astype(str)
+            of[name] = pd.Categorical(text.where(text.isin(levels) & of[name].notna()), levels)
     return here, there
 
 
