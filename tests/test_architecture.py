@@ -3,6 +3,7 @@
 import ast
 import itertools
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 import pyfairme as pf
+from tests.conftest import LONG_EXAMPLES, SHORT_NOTEBOOK
+from tests.test_docs import AT_EACH_COMMIT
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "pyfairme"
@@ -375,6 +378,26 @@ def test_every_test_is_in_one_part_of_the_suite():
         names = dict(zip(("long", "slow", "gpu"), marks, strict=True))
         parts = [eval(expression, {}, names) for expression in found]  # and, not: as in Python
         assert sum(parts) == (not names["slow"] and not names["gpu"])
+
+
+def test_what_has_its_part_by_name_is_there():
+    """A page, notebook or module that gets another name must not move to the other part unseen."""
+    named = [*LONG_EXAMPLES, f"notebooks/{SHORT_NOTEBOOK}", *AT_EACH_COMMIT]
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+@pytest.mark.parametrize("target", ["pytest", "test-long"])
+def test_both_parts_run_every_folder_of_tests(target):
+    """The last run of each part takes all tests but those of the folders that others took."""
+    done = subprocess.run(
+        ["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    runs = [line.split() for line in done.stdout.splitlines() if "/pytest -n" in line]
+    taken = {word for words in runs for word in words if (ROOT / word).exists()}
+    left_out = {w.partition("=")[2] for words in runs for w in words if w.startswith("--ignore=")}
+    assert {"tests", "notebooks", "pyfairme"} <= taken
+    assert left_out <= taken - {"tests"}
 
 
 def run(code: str) -> str:

@@ -45,7 +45,7 @@ from pyfairme.inference.null_model import (
     worse_than_null,
 )
 from pyfairme.inference.predictions import CHUNK, Fit, Query, log_density, mean_link
-from pyfairme.inference.svi import Schedule, Trained, pad, table_bucket
+from pyfairme.inference.svi import Schedule, Trained, pad, table_bucket, training_size
 from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.likelihoods import noise_is_known
@@ -124,11 +124,10 @@ def train(
         every = training if validation is None else joined(training, validation)
         check_tangent(spec, len(every.weight))
     trained = replace(lean(spec, objective), tangent=False)
-    sizes = tuple(
-        table_bucket(len(rows.weight)) for rows in (training, validation) if rows is not None
-    )
+    sizes = [training_size(len(training.weight), schedule.batch_size)]
+    sizes += [] if validation is None else [table_bucket(len(validation.weight))]
     shared = filled_spec(trained) if can_be_filled(guide) else trained
-    make_room((shared, guide, members, schedule.batch_size, sizes), training.x[:1])
+    make_room((shared, guide, members, schedule.batch_size, *sizes), training.x[:1])
     if start is not None:
         schedule = replace(schedule, warm_up=0.0)
     fitted = fit_by_decay(

@@ -28,7 +28,7 @@ from pyfairme.model.penalties import adversary_site
 from pyfairme.model.program import ModelSpec, Objective, Totals
 
 FEW_COUNT = 1024
-FEW_ROWS = (256, 1024, 2048, 4096)  # sizes that tables are filled up to
+TABLE_SIZES = (256, 1024, 2048, 4096)  # that those of few rows are filled up to
 FLOOR_STEPS = 100  # a chunk is an epoch, but never fewer steps than this
 
 
@@ -96,7 +96,20 @@ def table_bucket(rows: int) -> int:
     >>> [table_bucket(rows) for rows in (40, 371, 600, 1025, 5000, 20_000)]
     [256, 1024, 1024, 2048, 5120, 20480]
     """
-    return next((size for size in FEW_ROWS if rows <= size), bucket(rows))
+    return next((size for size in TABLE_SIZES if rows <= size), bucket(rows))
+
+
+def training_size(rows: int, batch_size: int) -> int:
+    """Return to how many rows those of the training are filled up.
+
+    Where every step takes all of them, more would cost in each.
+
+    Examples
+    --------
+    >>> training_size(40, 256), training_size(300, 256)
+    (64, 1024)
+    """
+    return (bucket if rows <= batch_size else table_bucket)(rows)
 
 
 def pad(batch: Batch, rows: int) -> Batch:
@@ -197,7 +210,8 @@ def fit_members(
     size = min(schedule.batch_size, bucket(rows))
     full = rows <= schedule.batch_size
     placed = DeviceRows(schedule.devices, size)
-    table = _on_device(machine, held(training) if full else training, placed, full)
+    room = training_size(rows, schedule.batch_size)
+    table = _on_device(machine, held(training) if full else training, placed, room)
     held_out = None if validation is None else _held_out(validation, placed)
     batch_rows = total_weight if full else total_weight * size / rows
     totals = Totals(total_weight, batch_rows)
@@ -260,14 +274,13 @@ class _Told(NamedTuple):
 
 
 def _on_device(
-    machine: Engine, training: Batch, placed: DeviceRows, full: bool
+    machine: Engine, training: Batch, placed: DeviceRows, room: int
 ) -> HeldTable | TakenTable:
-    filled = (bucket if full else table_bucket)(len(training.weight))
     if not is_later(training):
-        return HeldTable(machine, placed.whole(pad(training, filled)), placed)
+        return HeldTable(machine, placed.whole(pad(training, room)), placed)
     outcomes = {name: getattr(training, name) for name in ("y", "weight", "offset")}
     empty = Batch(*(None for _ in Batch._fields))
-    return TakenTable(machine, training, pad(empty._replace(**outcomes), filled), placed)
+    return TakenTable(machine, training, pad(empty._replace(**outcomes), room), placed)
 
 
 def _start_key(seeds: Sequence[int]) -> Array:

@@ -1,4 +1,4 @@
-"""Which penalty makes residuals and errors of numbers alike: made-up rows, Heritage, income once.
+"""Which penalty makes residuals and errors of numbers alike: made-up rows, Heritage and income.
 
     python -m tests.benchmarks.untouched_residuals [made|heritage|gss_wages ...] [--show]
 
