@@ -180,33 +180,42 @@ def _members(pooled: Pooled, rows: np.ndarray) -> dict[str, Members]:
     return {a: Members.of(code[rows], len(v)) for a, (v, code) in found.items()}
 
 
-def _least(found: CrossValidation) -> Iterator[str]:
-    """Yield the table of least expected costs of the falls, for all rules there are."""
+def least_costs(p: np.ndarray, members: Mapping[str, Members]) -> dict[str, list[float]]:
+    """Return the least points of balanced accuracy that `FALLS` cost, alone and together.
+
+    ``p`` (n,) are the probabilities that the rules read, taken as right; ``members`` the groups.
+    The falls are those of the SDs that ``p`` expects at the best single threshold.
+    """
+    plain = joint_rule(p, members, (), "balanced_accuracy")
+    decision = (p * plain.reward > (1 - p) * plain.charge).astype(float)
+    limits = {}
+    for (name, rate), fall in FALLS.items():
+        before = expected_rates(decision, p, members[name], rate).std()
+        limits[name, rate] = Limit(name, rate, (1 - fall) * before)
     wanted = {
         "one by one": [[key] for key in FALLS],
         "TPR of age and sex": [list(FALLS)[:2]],
         "TPR of all four": [list(FALLS)[:4]],
         "all six": [list(FALLS)],
     }
+    return {
+        name: [
+            100 * joint_rule(p, members, tuple(limits[k] for k in keys), "balanced_accuracy").least
+            for keys in sets
+        ]
+        for name, sets in wanted.items()
+    }
+
+
+def _least(found: CrossValidation) -> Iterator[str]:
+    """Yield the table of least expected costs of the falls, for all rules there are."""
     rows = []
     for seed in sorted({seed for _, seed in found.runs}):
         pooled = found.runs[UNFAIR, seed]
         seen = pooled.judged.seen
         p = pooled.judged.prediction["mixed"][seen].astype(float)
-        members = _members(pooled, seen)
-        plain = joint_rule(p, members, (), "balanced_accuracy")
-        decision = (p * plain.reward > (1 - p) * plain.charge).astype(float)
-        limits = {}
-        for (name, rate), fall in FALLS.items():
-            before = expected_rates(decision, p, members[name], rate).std()
-            limits[name, rate] = Limit(name, rate, (1 - fall) * before)
-        for name, sets in wanted.items():
-            least = [
-                joint_rule(p, members, tuple(limits[k] for k in keys), "balanced_accuracy")
-                for keys in sets
-            ]
-            costs = ", ".join(f"{100 * one.least:.2f}" for one in least)
-            rows.append([str(seed), name, costs])
+        for name, least in least_costs(p, _members(pooled, seen)).items():
+            rows.append([str(seed), name, ", ".join(f"{cost:.2f}" for cost in least)])
     names = ", ".join(f"{rate.upper()} {name} {fall:.0%}" for (name, rate), fall in FALLS.items())
     yield "### The least expected cost, seen clusters, mixed prediction"
     yield f"Points of balanced accuracy for falls of the expected SDs: {names}."
