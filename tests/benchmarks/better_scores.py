@@ -36,6 +36,13 @@ from pyfairme.postprocessing.joint_rule import Members
 
 FOLDS = 10
 BASE, BASE_MEMBERS = "medl", 3
+WIDE, ONE = {"hidden": (256, 128)}, {"hidden": (128,)}
+FEWER = {  # no survey weights as a covariate, no rows held out, no adversary of occupations
+    "drop": "fnlwgt",
+    "validation_fraction": 0.0,
+    "cluster_weight": 0.0,
+}
+BETTER = "no fnlwgt, all rows"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     BASE: {},
     "no cluster adversary": {"cluster_weight": 0.0},
@@ -43,23 +50,31 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "intercepts": {"random_slopes": None},
     "hidden slopes": {"random_slopes": "hidden"},
     "last layer latent": {"network_posterior": "last_layer"},
-    "wide": {"hidden": (256, 128)},
+    "wide": WIDE,
+    "wide, decay 10": {**WIDE, "weight_decay": 10.0},
+    "wide, decay 30": {**WIDE, "weight_decay": 30.0},
     "deep": {"hidden": (64, 64, 64, 32)},
-    "one layer": {"hidden": (128,)},
+    "one layer": ONE,
     "long": {"epochs": 60, "learning_rate": 5e-4},
     "short": {"epochs": 15},
     "slow": {"learning_rate": 3e-4},
     "decay 1": {"weight_decay": 1.0},
     "decay 10": {"weight_decay": 10.0},
     "decay 30": {"weight_decay": 30.0},
-    "all rows": {"validation_fraction": 0.0},
     "more knots": {},
-    "wide, decay 10": {"hidden": (256, 128), "weight_decay": 10.0},
-    "wide, decay 30": {"hidden": (256, 128), "weight_decay": 30.0},
+    "all rows": {"validation_fraction": 0.0},
+    "no fnlwgt": {"drop": "fnlwgt"},
+    BETTER: FEWER,
+    f"{BETTER}, decay 5": {**FEWER, "weight_decay": 5.0},
+    f"{BETTER}, wide, decay 10": {**FEWER, **WIDE, "weight_decay": 10.0},
+    f"{BETTER}, one layer": {**FEWER, **ONE},
+    f"{BETTER}, one layer, decay 6": {**FEWER, **ONE, "weight_decay": 6.0},
+    f"{BETTER}, one layer, long": {**FEWER, **ONE, "epochs": 60},
+    f"{BETTER}, one layer, hidden slopes": {**FEWER, **ONE, "random_slopes": "hidden"},
+    f"{BETTER}, one layer, more knots": {**FEWER, **ONE},
+    f"{BETTER}, one wide layer, decay 6": {**FEWER, "hidden": (512,), "weight_decay": 6.0},
 }
-KNOTS: Mapping[str, Mapping[str, float]] = {
-    "more knots": {"QUANTILES": 96, "ATOMS": 300, "ATOM_ROWS": 4, "COLUMNS": 2400, "GAP": 1 / 5000}
-}
+KNOTS = {"QUANTILES": 96, "ATOMS": 300, "ATOM_ROWS": 4, "COLUMNS": 2400, "GAP": 1 / 5000}
 
 
 class Judged(NamedTuple):
@@ -119,8 +134,9 @@ def _network(name: str, of: Problem, rows: np.ndarray, members: int) -> np.ndarr
         "random_state": of.seed,
         **SETTINGS[name],
     }
-    own = {key: getattr(knots, key) for key in KNOTS.get(name, {})}
-    vars(knots).update(KNOTS.get(name, {}))
+    changed = KNOTS if name.endswith("more knots") else {}
+    own = {key: getattr(knots, key) for key in changed}
+    vars(knots).update(changed)
     model = pf.FairMixedEffectsClassifier(**keywords).fit(of.frame.iloc[rows], of.y[rows])
     vars(knots).update(own)
     fit, found = model.fit_, []
@@ -140,6 +156,8 @@ def _boosting(name: str, of: Problem, rows: np.ndarray, members: int) -> np.ndar
     """Fit boosting from as many seeds, and return the probabilities of each, (members, n)."""
     text = of.frame.select_dtypes(exclude="number")
     table = of.frame.assign(**{column: text[column].astype("category") for column in text})
+    if name.endswith("no fnlwgt"):
+        table = table.drop(columns="fnlwgt")
     X, test = table.iloc[rows], table.iloc[of.rows[TEST]]
     found = [_booster(name, of.seed + k).fit(X, of.y[rows]) for k in range(members)]
     return np.array([one.predict_proba(test)[:, 1] for one in found])
@@ -165,7 +183,7 @@ def _booster(name: str, seed: int) -> Any:
             "subsample_freq": 1,
             "min_child_samples": 20,
         },
-    }[name]
+    }[name.removesuffix(", no fnlwgt")]
     return LGBMClassifier(**settings, random_state=seed % 2**31, n_jobs=1, verbose=-1)
 
 
