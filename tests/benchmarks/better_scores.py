@@ -136,9 +136,9 @@ def _network(name: str, of: Problem, rows: np.ndarray, members: int) -> np.ndarr
     }
     changed = KNOTS if name.endswith("more knots") else {}
     own = {key: getattr(knots, key) for key in changed}
-    vars(knots).update(changed)
+    _set_knots(changed)
     model = pf.FairMixedEffectsClassifier(**keywords).fit(of.frame.iloc[rows], of.y[rows])
-    vars(knots).update(own)
+    _set_knots(own)
     fit, found = model.fit_, []
     for k in range(members):
         of_one = slice(k, k + 1)
@@ -150,6 +150,11 @@ def _network(name: str, of: Problem, rows: np.ndarray, members: int) -> np.ndarr
         )
         found.append(model.predict_proba(of.table(TEST))[:, 1])
     return np.array(found)
+
+
+def _set_knots(values: Mapping[str, float]) -> None:
+    for key, value in values.items():
+        setattr(knots, key, value)
 
 
 def _boosting(name: str, of: Problem, rows: np.ndarray, members: int) -> np.ndarray:
