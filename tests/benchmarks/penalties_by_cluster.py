@@ -1,16 +1,18 @@
 """Do penalties that look at each cluster, or at the worst, do better on clusters never seen?
 
-`python tests/benchmarks/penalties_by_cluster.py fit --seeds 0 --folds 3 [--modes within worst]
-[--weights 0.3 1] [--penalties adversarial moment] [--splits 7] --out DIR`, then `... judge`:
-Adult. The penalties of the paper's variant `medl_adb` are wrapped (`ByCluster`), so that they
-compare groups over all rows as ever ("pooled"), over rows weighed so that clusters count alike
-within each outcome ("alike"), within each cluster, with an adversary of its own each ("within"),
-or within each with weights on the clusters by exponentiated gradient on their disparities
-("worst", as in Sagawa et al. 2020). Six occupations are seen, as in the study of the paper;
-`--splits` sets a random half of the 14 larger ones aside instead, a split for each. `judge` prints
-what became of the unseen rows: TPR and FPR SD and balanced accuracy, means over fits, and paired
-differences from "pooled" with the standard errors of fits and of rows (drawn again within
-occupation x outcome).
+`python tests/benchmarks/penalties_by_cluster.py fit --out DIR [--seeds 0] [--folds 3] [--splits]
+[--penalties adversarial] [--modes pooled within worst] [--weights 0 .3 1]`, then `judge --out DIR`
+with the same seeds (`--part seen`, `--effects fixed`, `--against KIND`): Adult.
+
+Penalties of the paper's variant `medl_adb` are wrapped (`ByCluster`): they compare groups over all
+rows as ever ("pooled"), over rows weighed so that clusters count alike within each outcome
+("alike"), within each cluster, with an adversary of its own each ("within"), or so with weights on
+the clusters by exponentiated gradient on their disparities ("worst", as in Sagawa et al. 2020).
+Six occupations are seen, as in the study of the paper; with `--splits` the seeds number random
+halves of the 14 larger ones. Weights of cells are counted over all rows of seen clusters. `judge`
+prints what became of the unseen rows: TPR and FPR SD and balanced accuracy, means over fits, and
+paired differences from "pooled" with the standard errors of fits and of rows (drawn again within
+occupation x outcome; fits share the draws).
 """
 
 import argparse
