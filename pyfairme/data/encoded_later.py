@@ -18,7 +18,7 @@ from pyfairme.data.batch import Batch, some_rows
 from pyfairme.data.columns import pick
 from pyfairme.data.terms import Term, encode_terms
 
-LARGEST_HELD = 2**28  # bytes of x and slopes; more are encoded when they are asked for
+LARGEST_HELD = 3 * 2**28  # bytes of x and slopes; more are encoded anew whenever they are asked for
 BLOCK = 2**16  # rows that are encoded at a time where all are looked at
 
 
