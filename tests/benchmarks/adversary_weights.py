@@ -139,6 +139,12 @@ def judged_fit(name, seed, weight, keywords):
     }
 
 
+def stored_lines(store: Path) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Return what a file of finished fits holds, by key; nothing where there is none yet."""
+    lines = store.read_text(encoding="utf-8").splitlines() if store.exists() else []
+    return {tuple(one["key"]): one for one in map(json.loads, lines)}
+
+
 def main() -> None:
     """Make the fits that are missing, and print means over the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -149,8 +155,7 @@ def main() -> None:
     parser.add_argument("--store", type=Path, default=Path("runs/adversary_weights.jsonl"))
     given = parser.parse_args()
     given.store.parent.mkdir(parents=True, exist_ok=True)
-    lines = given.store.read_text(encoding="utf-8").splitlines() if given.store.exists() else []
-    stored = {tuple(one["key"]): one for one in map(json.loads, lines)}
+    stored = stored_lines(given.store)
     asked = [
         (name, model, weight, seed)
         for name in given.tables

@@ -9,6 +9,7 @@ the points, why one of them is useless, and what `choose` takes within two point
 """
 
 import argparse
+import itertools
 import warnings
 
 import numpy as np
@@ -48,6 +49,25 @@ def dataset(name, percent, rows):
     return Dataset(frame, pd.Series(np.asarray(y), name="y"), schema, name=name)
 
 
+def judged(data, threshold):
+    """Return the points of one frontier, what `choose` says of it, and what it warns of."""
+    model = pf.FairMixedEffectsClassifier(threshold=threshold, **QUICK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of fits: what is said of points is printed
+        found = frontier(
+            model, data, weights=[0, 0.3, 1], folds=3, seeds=1, n_boot=20, progress=False
+        )
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            chosen = f"weight {found.choose(max_cost=0.02).weight}"
+        except ValueError as error:
+            chosen = str(error)
+    points = found.points.frame
+    codes = sorted({str(one.message).rpartition("[")[2].rstrip("]") for one in said})
+    return points[points["effects"] == "mixed"], chosen, ", ".join(codes)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=int, default=4000)
@@ -56,40 +76,18 @@ def main():
     options = parser.parse_args()
     print("| table | positives | threshold | weight | AUROC | positive | worst SD | useless |")
     print("|---|---|---|---|---|---|---|---|")
-    chosen = []
-    for name in options.tables:
-        for percent in options.percents:
-            data = dataset(name, percent, options.rows)
-            for threshold in (0.5, "balanced_accuracy"):
-                line = f"| {name} | {percent:g} % | {threshold} |"
-                with warnings.catch_warnings(record=True) as said:
-                    warnings.simplefilter("always")
-                    model = pf.FairMixedEffectsClassifier(threshold=threshold, **QUICK)
-                    found = frontier(
-                        model,
-                        data,
-                        weights=[0, 0.3, 1],
-                        folds=3,
-                        seeds=1,
-                        n_boot=20,
-                        progress=False,
-                    )
-                    points = found.points.frame
-                    points = points[points["effects"] == "mixed"]
-                    for _, one in points.iterrows():
-                        why = str(one["useless"] or "").partition(":")[0]
-                        skill = f"{one['weight']} | {one['auroc']:.3f} | {one['selected']:.3f}"
-                        print(line, f"{skill} | {one['worst_sd']:.3f} | {why} |", flush=True)
-                    said.clear()
-                    try:
-                        choice = found.choose(max_cost=0.02)
-                        what = f"weight {choice.weight}"
-                    except ValueError as error:
-                        what = str(error)
-                codes = {str(w.message).rpartition("[")[2].rstrip("]") for w in said}
-                chosen.append(f"{line} {what} | {', '.join(sorted(codes))} |")
+    cases = itertools.product(options.tables, options.percents, (0.5, "balanced_accuracy"))
+    choices = []
+    for name, percent, threshold in cases:
+        case = f"| {name} | {percent:g} % | {threshold} |"
+        points, chosen, codes = judged(dataset(name, percent, options.rows), threshold)
+        choices.append(f"{case} {chosen} | {codes} |")
+        for _, one in points.iterrows():
+            why = str(one["useless"] or "").partition(":")[0]
+            skill = f"{one['weight']} | {one['auroc']:.3f} | {one['selected']:.3f}"
+            print(case, f"{skill} | {one['worst_sd']:.3f} | {why} |", flush=True)
     print("\n| table | positives | threshold | chosen | warned |\n|---|---|---|---|---|")
-    print("\n".join(chosen))
+    print("\n".join(choices))
 
 
 if __name__ == "__main__":

@@ -45,17 +45,8 @@ from tests.benchmarks.untouched_tables import (
 
 OURS = (*(("default", weight) for weight in WEIGHTS), ("medl_adb", 1.0))
 KEYWORDS = {"default": {}, "medl_adb": dict(pf.VARIANTS["medl_adb"])}
-LIMITS = (
-    0.2,
-    0.15,
-    0.12,
-    0.09,
-    0.06,
-    0.04,
-    0.02,
-    0.01,
-    0.0,
-)  # of SDs: half of the peers' tolerances
+# of SDs: half of the peers' tolerances
+LIMITS = (0.2, 0.15, 0.12, 0.09, 0.06, 0.04, 0.02, 0.01, 0.0)
 JOINT, BOOSTING, FOLDS, TIMES = "JointThresholds", "LightGBM", 5, 300
 WORST, MEAN = 1, 2  # of the SDs over groups of TPR and FPR, of all attributes
 TABLES_STORE = Path("runs/untouched_tables.jsonl")

@@ -23,7 +23,7 @@ import pandas as pd
 from sklearn.metrics import r2_score
 
 import pyfairme as pf
-from tests.benchmarks.adversary_weights import groups_of
+from tests.benchmarks.adversary_weights import groups_of, stored_lines
 from tests.benchmarks.untouched_tables import ROLES, Roles, sd_of_means, table
 
 WEIGHTS = (0.1, 0.3, 1.0, 3.0)
@@ -102,8 +102,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
     given.store.parent.mkdir(parents=True, exist_ok=True)
-    lines = given.store.read_text(encoding="utf-8").splitlines() if given.store.exists() else []
-    stored = {tuple(one["key"]): one for one in map(json.loads, lines)}
+    stored = stored_lines(given.store)
     for key in asked_for(given.tables or list(TABLES)):
         if key in stored or given.show:
             continue

@@ -29,7 +29,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 import pyfairme as pf
 from pyfairme.datasets import load_acs_income, load_adult, load_heritage
 from tests.benchmarks import few_positives
-from tests.benchmarks.adversary_weights import groups_of
+from tests.benchmarks.adversary_weights import groups_of, stored_lines
 
 SIZES = {"acs": (130_000, 70_000), "heritage": (39_000, 20_000)}  # rows to train on, to judge by
 SMALL = (12_000, 20_000)  # of the other tables
@@ -284,8 +284,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true")
     given = parser.parse_args()
     given.store.with_suffix("").mkdir(parents=True, exist_ok=True)
-    lines = given.store.read_text(encoding="utf-8").splitlines() if given.store.exists() else []
-    stored = {tuple(one["key"]): one for one in map(json.loads, lines)}
+    stored = stored_lines(given.store)
     for key in asked_for(given.tables or list(ROLES), given.models, given.weights):
         if key in stored or given.show:
             continue

@@ -178,6 +178,7 @@ def _orthonormal(factor: KernelFactor, found: Tangents, turn: np.ndarray | None)
     lower = np.tril(factor.columns[factor.rows]).astype(np.float64)
     own = jacobian(found, factor.rows)
     turn = np.eye(len(lower)) if turn is None else turn.astype(np.float64)
+    # Solved for in double precision is what is small: directions, and not their many weights.
     solved = solve_triangular(lower, turn, lower=True, trans=1) if len(lower) else lower
     return solved.T.astype(np.float32) @ own
 
