@@ -1,0 +1,238 @@
+"""Fair mixed models beside pyfairme, in the simulation of Burgard & Pamplona (arXiv 2405.09273).
+
+    python tests/benchmarks/fair_mixed_models.py --designs linear --draws 20 --store runs/fair_glmm
+    python tests/benchmarks/fair_mixed_models.py --show --store runs/fair_glmm
+
+The design is that of their published script: 100 strata with intercepts N(0, 3^2), three standard
+normal covariates, a group that half of the rows belong to, coefficients (-2, .4, .8, .5) and 3 for
+the group, and a training sample of 3 to 5 rows of each stratum (here 400 to 410 in all). Fitted
+models decide new rows of the same strata, and of strata that nobody sampled. Designs:
+
+linear       as above
+no noise     y = 1 where its probability is above .5: the script restarts its generator with the
+             same seed before every outcome, so that outcomes are a fixed function of it
+interaction  with + 2 x1 x2 - 1.5 s x3, which a linear predictor cannot have; 40 rows a stratum
+
+Every draw makes strata, sample and new rows afresh (in the script only the sample varies). Methods:
+theirs (`constrained_mixed_model`): CRLR with c = inf, .1 (their setting) and 0, GLMM with c = inf
+and 0 (their penalty of .8 on the squared sum leaves a covariance of some thousandths);
+pyfairme with criterion demographic parity, a linear predictor (``hidden=()``) and the default
+network, by weight; and its thresholds (S read, objective accuracy) on the unpenalised linear model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+import pyfairme as pf
+from tests.benchmarks.constrained_mixed_model import fit
+
+STRATA, NEW_STRATA = 100, 100
+COEFFICIENTS, GAP = np.array([-2.0, 0.4, 0.8, 0.5]), 3.0  # constant, covariates; the group
+WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
+DESIGNS = ("linear", "no noise", "interaction")
+
+
+class Rows(NamedTuple):
+    """Covariates with a column of ones and the group last (n, 5), strata, and outcomes (n,)."""
+
+    x: np.ndarray
+    stratum: np.ndarray
+    y: np.ndarray
+
+    @property
+    def group(self) -> np.ndarray:
+        """Whose rates shall be alike: 0 or 1."""
+        return self.x[:, -1]
+
+    def frame(self) -> pd.DataFrame:
+        """Return the rows as pyfairme reads them."""
+        table = pd.DataFrame(self.x[:, 1:4], columns=["x1", "x2", "x3"])
+        return table.assign(
+            group=np.where(self.group == 1, "b", "a"),
+            stratum=[f"k{one}" for one in self.stratum],
+        )
+
+
+class Draw(NamedTuple):
+    """Training rows, new rows of the same strata, rows of new strata, true intercepts."""
+
+    train: Rows
+    seen: Rows
+    unseen: Rows
+    intercepts: np.ndarray
+
+
+def made(design: str, seed: int) -> Draw:
+    """Draw a population's strata, a sample, and rows to judge by."""
+    rng = np.random.default_rng([2405, seed])
+    effects = rng.normal(0, 3, STRATA + NEW_STRATA)
+
+    def rows(counts: np.ndarray, first: int) -> Rows:
+        stratum = np.repeat(np.arange(first, first + len(counts)), counts)
+        count = len(stratum)
+        x = np.column_stack([np.ones(count), rng.normal(size=(count, 3)), rng.random(count) < 0.5])
+        eta = x @ np.append(COEFFICIENTS, GAP) + effects[stratum]
+        if design == "interaction":
+            eta += 2 * x[:, 1] * x[:, 2] - 1.5 * x[:, 4] * x[:, 3]
+        level = 0.5 if design == "no noise" else rng.random(count)
+        return Rows(x, stratum, (level < 1 / (1 + np.exp(-eta))).astype(int))
+
+    sample = np.tile([3, 4, 5, 4], STRATA // 4)
+    if design == "interaction":
+        sample = np.full(STRATA, 40)
+    seen, unseen = np.full(STRATA, 200), np.full(NEW_STRATA, 200)
+    return Draw(rows(sample, 0), rows(seen, 0), rows(unseen, STRATA), effects[:STRATA])
+
+
+def theirs(draw: Draw, limit: float, variance: float | None) -> dict[str, Any]:
+    """Fit the constrained model; its decisions, and the error of what it recovers."""
+    train = draw.train
+    found = fit(train.x, train.group, train.stratum, train.y, limit, variance)
+    new = np.where(draw.unseen.stratum < STRATA, draw.unseen.stratum, -1)
+    decisions = {
+        "seen": found.probability(draw.seen.x, draw.seen.stratum) > 0.5,
+        "unseen": found.probability(draw.unseen.x, new) > 0.5,
+    }
+    return {"decisions": decisions} | recovered(found.beta[1:4], found.intercepts, draw)
+
+
+def ours(draw: Draw, hidden: tuple[int, ...], weight: float, seed: int) -> dict[str, Any]:
+    """Fit pyfairme; its decisions, and what a linear predictor recovers."""
+    model = pf.FairMixedEffectsClassifier(
+        "stratum", ["group"], hidden=hidden, fairness_weight=weight,
+        criterion="demographic_parity", random_state=seed, progress=False,
+    ).fit(draw.train.frame(), draw.train.y)  # fmt: skip
+    decisions = {part: _decided(model, getattr(draw, part)) for part in ("seen", "unseen")}
+    line: dict[str, Any] = {"decisions": decisions}
+    if not hidden:
+        fixed = model.fixed_effects_.set_index("term")["mean"]
+        effects = model.cluster_effects_.set_index("cluster")["mean"]
+        found = effects[[f"k{one}" for one in range(STRATA)]].to_numpy()
+        line |= recovered(fixed[["x1", "x2", "x3"]].to_numpy(), found, draw)
+    return line
+
+
+def thresholds(draw: Draw, limit: float, seed: int) -> dict[str, Any]:
+    """Choose thresholds with S read on out-of-fold probabilities of the unpenalised model."""
+    model = pf.FairMixedEffectsClassifier(
+        "stratum", ["group"], hidden=(), fairness=None, random_state=seed, progress=False
+    )
+    policy = pf.JointThresholds(
+        model, {"group": limit}, "demographic_parity", measure="difference",
+        objective="accuracy", cv=5, random_state=seed,
+    ).fit(draw.train.frame(), draw.train.y)  # fmt: skip
+    return {
+        "decisions": {part: _decided(policy, getattr(draw, part)) for part in ("seen", "unseen")}
+    }
+
+
+def _decided(model: Any, rows: Rows) -> np.ndarray:
+    return np.asarray(model.predict(rows.frame())) == 1
+
+
+def recovered(slopes: np.ndarray, intercepts: np.ndarray, draw: Draw) -> dict[str, float]:
+    """Return root mean squared errors of slopes and intercepts (both centred), and correlation."""
+    centred = intercepts - intercepts.mean() - draw.intercepts + draw.intercepts.mean()
+    return {
+        "slopes_rmse": float(np.sqrt(np.mean((slopes - COEFFICIENTS[1:]) ** 2))),
+        "intercepts_rmse": float(np.sqrt(np.mean(centred**2))),
+        "intercepts_r": float(np.corrcoef(intercepts, draw.intercepts)[0, 1]),
+    }
+
+
+def judged(decision: np.ndarray, rows: Rows) -> dict[str, float]:
+    """Return accuracies, the ratio of selection rates (less over more), and their difference."""
+    hit = decision == (rows.y == 1)
+    rates = [float(decision[rows.group == one].mean()) for one in (0, 1)]
+    recalls = [float(hit[rows.y == one].mean()) for one in (0, 1)]
+    return {
+        "accuracy": float(hit.mean()),
+        "balanced": float(np.mean(recalls)),
+        "ratio": min(rates) / max(rates) if max(rates) else 1.0,
+        "difference": abs(rates[1] - rates[0]),
+    }
+
+
+def methods(draw: Draw, seed: int) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    """Yield every method's name and fit."""
+    for limit in (np.inf, 0.1, 0.0):
+        yield f"CRLR c={limit:g}", lambda limit=limit: theirs(draw, limit, 0.5)
+    for limit in (np.inf, 0.0):
+        yield f"GLMM c={limit:g}", lambda limit=limit: theirs(draw, limit, None)
+    for name, hidden in (("linear", ()), ("network", (64, 32))):
+        for weight in WEIGHTS:
+            yield f"pyfairme {name} {weight:g}", lambda h=hidden, w=weight: ours(draw, h, w, seed)
+    for limit in (0.1, 0.0):
+        yield f"thresholds {limit:g}", lambda limit=limit: thresholds(draw, limit, seed)
+
+
+def run(design: str, seeds: range, folder: Path) -> None:
+    """Fit and judge what is not stored yet; one file a draw."""
+    for seed in seeds:
+        path = folder / f"{design.replace(' ', '_')}-{seed}.csv"
+        if path.exists():
+            continue
+        draw, lines = made(design, seed), []
+        for name, fitted in methods(draw, seed):
+            start = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                found = fitted()
+            decisions, took = found.pop("decisions"), time.perf_counter() - start
+            for part, decision in decisions.items():
+                line = {"design": design, "draw": seed, "method": name, "rows": part}
+                lines.append(line | judged(decision, getattr(draw, part)) | found | {"s": took})
+        folder.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(lines).to_csv(path, index=False)
+        print(path.name, round(sum(one["s"] for one in lines) / 2), "s", flush=True)
+
+
+def show(folder: Path, against: str) -> None:
+    """Print means, 90 % intervals over draws, and paired differences from a method."""
+    found = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
+    measures = ["accuracy", "balanced", "ratio", "difference", "slopes_rmse", "intercepts_rmse"]
+    for (design, part), lines in found.groupby(["design", "rows"], sort=False):
+        table = {}
+        other = lines[lines["method"] == against].set_index("draw")
+        for name, mine in lines.groupby("method", sort=False):
+            by_draw = mine.set_index("draw")
+            row = {}
+            for measure in [*measures, "intercepts_r", "s"]:
+                values = by_draw[measure]
+                half = 1.645 * values.std() / np.sqrt(len(values))
+                row[measure] = f"{values.mean():.3f} +-{half:.3f}"
+            apart = by_draw["accuracy"] - other["accuracy"]
+            half = 1.645 * apart.std() / np.sqrt(len(apart))
+            row[f"accuracy less {against}"] = f"{apart.mean():+.4f} +-{half:.4f}"
+            table[name] = row
+        print(f"\n{design}, {part}, {lines['draw'].nunique()} draws")
+        print(pd.DataFrame(table).T.to_string(), flush=True)
+
+
+def main() -> None:
+    """Fit or print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--designs", nargs="+", choices=DESIGNS, default=list(DESIGNS))
+    parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--store", type=Path, default=Path("runs/fair_glmm"))
+    parser.add_argument("--show", action="store_true", help="print what is stored")
+    parser.add_argument("--against", default="GLMM c=0", help="differences are from this method")
+    options = parser.parse_args()
+    if options.show:
+        show(options.store, options.against)
+        return
+    for design in options.designs:
+        run(design, range(options.draws), options.store)
+
+
+if __name__ == "__main__":
+    main()
