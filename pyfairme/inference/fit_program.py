@@ -254,7 +254,11 @@ def _posterior(
             found = finish(spec, guide, one.params, rows, objective, number, seed, batch_size)
             first = partial(_draws, spec, guide, one, seed)
             loss = partial(_predictive_loss, spec, one, training=rows)
-            check_pull(found.quality, objective, lambda: loss(found.draws) - loss(first()))
+            check_pull(
+                found.quality, objective,
+                lost=lambda: loss(found.draws) - loss(first()),
+                link=lambda: _link_size(spec, one, found.draws, rows),
+            )  # fmt: skip
             return found
         except FloatingPointError as error:
             warn(
@@ -398,10 +402,19 @@ def _predictive_loss(
     spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
 ) -> float:
     """Return the mean negative log predictive density of some training rows."""
-    rows = np.unique(np.linspace(0, len(training.weight) - 1, CHUNK).round().astype(int))
-    some = Batch(*(None if a is None else a[rows] for a in training))
+    some = spread_rows(training, CHUNK)
     density = log_density(_own_query(spec, one, draws, some))["mixed"]
     return -float(np.average(density, weights=some.weight))
+
+
+def _link_size(
+    spec: ModelSpec, one: Trained, draws: dict[str, np.ndarray], training: Batch
+) -> float:
+    """Return the mean absolute mixed link of some training rows; inf where it is not finite."""
+    some = spread_rows(training, CHUNK)
+    size = np.abs(_links(spec, one, draws, some, "mixed")).mean(axis=-1)
+    mean = float(np.average(size, weights=some.weight))
+    return mean if np.isfinite(mean) else np.inf
 
 
 def _links(

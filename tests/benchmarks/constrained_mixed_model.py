@@ -61,9 +61,9 @@ def solve(
         if level is not None:
             along = np.linalg.solve(hessian, form)
             step -= along * ((form @ step) / (form @ along))
-        if -slope @ step < 1e-18 * max(1.0, len(y)):
-            return theta, hessian
         before, size = objective(design, y, penalty, theta), 1.0
+        if -slope @ step < 1e-13 * (1.0 + before):  # Newton's decrement; it falls quadratically
+            return theta, hessian
         while objective(design, y, penalty, theta + size * step) > before and size > 1e-10:
             size /= 2
         if size <= 1e-10:  # no descent left in double precision

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import pyfairme as pf
+from tests.benchmarks import fair_mixed_models
 from tests.benchmarks.adversary_weights import made, spread
 
 pytestmark = [pytest.mark.long, pytest.mark.usefixtures("optimised")]
@@ -66,3 +67,19 @@ def test_a_strong_pull_does_not_run_away_with_the_effects():
     p, q = clf.predict_proba(frame[2000:])[:, 1], truth[2000:]
     loss = -np.mean(q * np.log(p) + (1 - q) * np.log(1 - p))
     assert loss < 1.1 * -np.mean(q * np.log(q.mean()) + (1 - q) * np.log(1 - q.mean()))
+
+
+def test_clusters_of_one_outcome_do_not_run_away_under_a_penalty():
+    """100 strata of four rows, most with one outcome: nothing is lost where effects are 1e20."""
+    draw = fair_mixed_models.made("linear", 0)
+    clf = pf.FairMixedEffectsClassifier(
+        "stratum", ["group"], hidden=(), fairness_weight=1.0, criterion="demographic_parity",
+        random_state=0, progress=False,
+    )  # fmt: skip
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        clf.fit(draw.train.frame(), draw.train.y)
+    assert any("its penalties pull the effects away" in str(one.message) for one in said)
+    assert not any("[collapsed]" in str(one.message) for one in said)
+    assert clf.variance_components_["mean"].max() < 6  # 3 is the truth
+    assert clf.cluster_effects_["mean"].abs().max() < 15

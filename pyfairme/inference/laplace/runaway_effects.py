@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from pyfairme.inference.adversary_skill import DIVERGED
 from pyfairme.inference.laplace.psis import trusted
 from pyfairme.inference.laplace.second_stage import penalised
 from pyfairme.model.program import Objective
@@ -14,31 +15,41 @@ MOST_LOST = 0.02  # nats per row that draws of the second stage may lose against
 
 
 def check_pull(
-    quality: Mapping[str, np.ndarray], objective: Objective, lost: Callable[[], float]
+    quality: Mapping[str, np.ndarray],
+    objective: Objective,
+    lost: Callable[[], float],
+    link: Callable[[], float],
 ) -> None:
-    """Refuse draws of the second stage that predict its own rows worse than those of the first.
+    """Refuse draws of the second stage that ran away: they predict worse, or without bounds.
 
     To the second stage the pull of penalties is a constant. Where it is strong and the prediction
-    tells little, nothing stops scale and effects from growing. Only draws whose Pareto's k or
-    effective share is bad are looked at: ``lost`` computes how many nats per row they lose.
+    tells little, nothing stops scale and effects from growing. Clusters whose rows have one outcome
+    lose nothing by that. Only draws whose Pareto's k or effective share is bad are looked at:
+    ``lost`` computes how many nats per row they lose against those of the first stage on its own
+    rows, ``link`` the mean absolute link of the mixed prediction there.
 
     Raises
     ------
     FloatingPointError
-        When they lose more than ``MOST_LOST``.
+        When they lose more than ``MOST_LOST``, or the link is above ``DIVERGED``.
 
     Examples
     --------
     >>> bad = {"pareto_k": np.array(np.inf), "relative_ess": np.array(0.0)}
     >>> strong = Objective(fairness={"moment": {"mixed": np.ones(1)}})
-    >>> check_pull(bad, strong, lambda: 0.01)
-    >>> check_pull(bad, Objective(), lambda: 3.0)  # no penalty: k is warned of, no more
-    >>> check_pull(bad, strong, lambda: 3.0)
+    >>> check_pull(bad, strong, lambda: 0.01, lambda: 2.0)
+    >>> check_pull(bad, Objective(), lambda: 3.0, lambda: 2.0)  # no penalty: k is warned of
+    >>> check_pull(bad, strong, lambda: 3.0, lambda: 2.0)
+    Traceback (most recent call last):
+    FloatingPointError: its penalties pull the effects away from the outcome [block-broke-down]
+    >>> check_pull(bad, strong, lambda: -0.1, lambda: 1e10)
     Traceback (most recent call last):
     FloatingPointError: its penalties pull the effects away from the outcome [block-broke-down]
     """
     k, ess = float(quality["pareto_k"]), float(quality["relative_ess"])
-    if trusted(k, ess) or not penalised(objective) or lost() <= MOST_LOST:
+    if trusted(k, ess) or not penalised(objective):
+        return
+    if link() <= DIVERGED and lost() <= MOST_LOST:
         return
     raise FloatingPointError(
         "its penalties pull the effects away from the outcome [block-broke-down]"
