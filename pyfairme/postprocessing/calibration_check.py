@@ -37,9 +37,9 @@ def warn_of_beliefs(
     if shape:
         warn(
             f"{shape} So expected rates above a threshold are wrong, and thresholds cost more than "
-            "they must. Calibrate the classifier on rows of its own, as "
-            "sklearn.calibration.CalibratedClassifierCV(classifier, method='isotonic') does; if "
-            "these are its training rows, give other ones. [uncalibrated-probabilities]",
+            "they must. JointThresholds(..., calibration='isotonic') calibrates them by these "
+            "rows; if they are the classifier's training rows, give other ones. "
+            "[uncalibrated-probabilities]",
             FairnessWarning,
         )
     for text in said:

@@ -25,6 +25,7 @@ from pyfairme.estimators.fairness_report import EvaluatedRows, groups_of
 from pyfairme.metrics.row_order import warn_of_order
 from pyfairme.notices import shown
 from pyfairme.postprocessing.group_features import GroupFeatures
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.policy_rows import PolicyRows
 from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 
@@ -37,13 +38,15 @@ class ForeignClassifier:
 
     Of a table it gets the columns of its ``feature_names_in_``; where it has none, the table as it
     is, or without the ``unread`` columns if it was fitted on so many fewer (``n_features_in_``).
-    Of later tables it then gets the columns ``seen`` in the policy's `fit`, in their order.
+    Of later tables it then gets the columns ``seen`` in the policy's `fit`, in their order. Its
+    probabilities count as ``calibration`` makes them.
     """
 
     estimator: Any
     unread: tuple[str, ...] = ()
     seed: int = 0
     seen: tuple[str, ...] = ()
+    calibration: IsotonicCalibration | None = None
 
     @property
     def classes(self) -> np.ndarray:
@@ -130,7 +133,11 @@ class ForeignClassifier:
         return class_codes(self.classes, y, len(rows.frame))
 
     def probability(self, rows: PolicyRows) -> np.ndarray:
-        """Return the probability of the positive class, (n,)."""
+        """Return the probability of the positive class, calibrated if it is, (n,)."""
+        p = self._given_probability(rows)
+        return p if self.calibration is None else self.calibration.of(p)
+
+    def _given_probability(self, rows: PolicyRows) -> np.ndarray:
         found = np.asarray(self.estimator.predict_proba(rows.X))
         return positive_column(found, len(rows.frame), self.estimator)
 
@@ -194,7 +201,7 @@ class ForeignClassifier:
         ]
         return EvaluatedRows(
             y=outcome,
-            prediction={"mixed": self.probability(rows)},
+            prediction={"mixed": self._given_probability(rows)},
             decision={"mixed": decision},
             gap={"mixed": {}},
             log_density={},

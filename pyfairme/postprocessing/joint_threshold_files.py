@@ -19,6 +19,7 @@ from pyfairme.notices import StateError
 from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.group_reading import INFERRED, READ, GroupReading
 from pyfairme.postprocessing.inferred_groups import Features
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.joint_rule import Joint
 from pyfairme.postprocessing.limit_keywords import read_limits
 from pyfairme.postprocessing.limit_support import MEASURES
@@ -39,16 +40,17 @@ class SavedPolicy(NamedTuple):
     rule: Joint
     seed: int
     results: dict[str, Any]
+    calibration: IsotonicCalibration | None = None
 
 
 def write(
     policy: JointThresholds,
     path: PathLike,
     key: str | bytes | None,
-    state: tuple[GroupReading, Joint, int, str],
+    state: tuple[GroupReading, Joint, int, str, IsotonicCalibration | None],
 ) -> None:
     """Write a fitted policy."""
-    reading, rule, seed, measure = state
+    reading, rule, seed, measure, curve = state
     policy_inputs.check_writable(policy)
     if any(isinstance(one, tuple) for one in reading.chances.values()):
         raise ValueError(policy_inputs.CANNOT_WRITE.format(what="group_model"))
@@ -60,6 +62,8 @@ def write(
     keywords: dict[str, Any] = {name: getattr(policy, name) for name in KEYWORDS}
     if measure != "sd":
         keywords["measure"] = measure
+    if curve is not None:
+        keywords["calibration"] = "isotonic"
     saved = {
         "estimator": saved_state.to_state(policy.estimator_, persistence.secret_of(key)),
         "keywords": keywords | {"random_state": known},
@@ -72,6 +76,8 @@ def write(
         "thresholds": {name: policy.thresholds_[name].tolist() for name in policy.thresholds_},
         "rows": policy.n_rows_,
     }
+    if curve is not None:
+        saved["calibration"] = [part.tolist() for part in curve]
     if reading.way != READ:
         saved["keywords"]["sensitive"] = reading.way
         saved["inferred"] = {
@@ -132,4 +138,9 @@ def read(saved: Mapping[str, Any], estimator: Any) -> SavedPolicy:
     }
     rule = Joint(reward, charge, parts, scale, least)
     seed = estimator_keywords.check_seed(saved["found"][2])
-    return SavedPolicy(limits, keywords, reading, rule, seed, results)
+    curve = None
+    if keywords.get("calibration") is not None:
+        curve = IsotonicCalibration.restored(
+            rebuilt(tuple[tuple[float, ...], ...], saved["calibration"])
+        )
+    return SavedPolicy(limits, keywords, reading, rule, seed, results, curve)

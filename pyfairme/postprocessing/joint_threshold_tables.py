@@ -11,6 +11,7 @@ import pandas as pd
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.notices import warn
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.joint_rule import Joint, Members, expected_rates
 from pyfairme.postprocessing.limit_support import Limit, inequality
 from pyfairme.postprocessing.rate_intervals import ObservedRates
@@ -40,10 +41,12 @@ def thresholds_table(
     groups: Mapping[str, Attribute],
     members: Mapping[str, Members],
     codes: Mapping[str, np.ndarray],
+    calibration: IsotonicCalibration | None = None,
 ) -> pd.DataFrame:
     """Return what each group adds, and the threshold where nothing else does.
 
-    Rows are counted by their ``codes`` (n,), those that have none by their chances.
+    Rows are counted by their ``codes`` (n,), those that have none by their chances. Thresholds are
+    of probabilities before ``calibration``.
     """
     lines = []
     for name, attribute in groups.items():
@@ -57,6 +60,7 @@ def thresholds_table(
         ):
             added = (reward / rule.reward, charge / rule.charge)
             alone = threshold(rule.reward + reward, rule.charge + charge)
+            alone = alone if calibration is None else calibration.given_at(alone)
             lines.append((name, level, int(n), *added, float(alone)))
     columns = ("attribute", "group", "n", "reward", "charge", "threshold")
     return pd.DataFrame(lines, columns=list(columns))

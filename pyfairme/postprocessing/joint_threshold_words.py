@@ -40,11 +40,14 @@ def description(policy: JointThresholds, names: list[str], way: str, measure: st
         for line in policy.rates_.to_dict("records")
     ]
     name = policy.objective.replace("_", " ")
-    one = float(threshold(*policy.weights_without_groups()))
+    one, curve = threshold(*policy.weights_without_groups()), policy.calibration_
+    if curve is not None:
+        one = curve.given_at(one)
+    how = "" if curve is None else ", calibrated by isotonic regression before rates are expected"
     end = (
         f"Expected loss of {name}: {policy.loss_:.4f} (least possible {policy.least_loss_:.4f}), "
-        f"from that of one threshold, p > {one:.3f}.\n"
-        f"p: {policy_inputs.source_of(policy)}. Chosen on {policy.n_rows_} rows; "
+        f"from that of one threshold, p > {float(one):.3f}.\n"
+        f"p: {policy_inputs.source_of(policy)}{how}. Chosen on {policy.n_rows_} rows; "
         f"{policy.coins_:.1%} of them are decided at random."
     )
     return "\n".join([head, *lines, *kept, end])

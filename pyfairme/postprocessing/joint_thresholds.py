@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from pyfairme.postprocessing.group_reading import (
     learn_groups,
     learn_reading,
 )
+from pyfairme.postprocessing.isotonic_calibration import CALIBRATIONS, IsotonicCalibration
 from pyfairme.postprocessing.joint_rule import Members, joint_rule
 from pyfairme.postprocessing.joint_threshold_tables import (
     rates_table,
@@ -41,6 +43,7 @@ from pyfairme.postprocessing.joint_threshold_words import description
 from pyfairme.postprocessing.limit_keywords import CRITERIA, limited_entries, read_limits
 from pyfairme.postprocessing.limit_support import MEASURES
 from pyfairme.postprocessing.policy_classifier import (
+    calibrated,
     columns_of,
     copied,
     known_attributes,
@@ -77,7 +80,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     `GroupThresholds` no outcomes: expected rates are taken from p, which is less noisy than counts
     in small groups, and rests on p being calibrated in the groups and their combinations.
     Give a classifier without penalties and class weights, and rows that it was not trained on: on
-    training rows it is too sure of itself. With y, `fit` warns where p is not calibrated. The
+    training rows it is too sure of itself. With y, `fit` warns where p is not calibrated;
+    ``calibration="isotonic"`` calibrates it. The
     stricter both TPR and FPR are limited, the more rows are decided at random.
 
     Whether decisions may depend on S, read or inferred, is a legal and an ethical question: where
@@ -127,6 +131,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     group_model
         The classifier that groups are inferred by, from covariates as numbers and the logit of p;
         it is cloned and fitted for rows of each class. None: logistic regression.
+    calibration
+        "isotonic": before thresholds are chosen, outcomes are regressed on the classifier's
+        probabilities, and p is what the curve says; `fit` then needs y. For probabilities that are
+        too moderate or too bold. None: p is the classifier's.
     random_state
         Seed of the coins. None: a fresh one, drawn once by `fit`.
 
@@ -146,7 +154,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         inferred these are the rows that it was learnt from how: new rows show more.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
-        c_ag, in units of r and c), and the threshold of p where no other attribute adds anything.
+        c_ag, in units of r and c), and the threshold of the classifier's probability where no other
+        attribute adds anything.
     coins_
         Share of the rows of `fit` that are decided at random.
     loss_
@@ -154,6 +163,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     least_loss_
         A lower bound of it, by weak duality, for any rule that reads p and the groups (or, if these
         are inferred, the covariates) and keeps the limits.
+    calibration_
+        Under ``calibration="isotonic"`` the curve: probabilities of the classifier ``given`` and
+        what they are worth, ``calibrated``, (k,) each; None without.
     classes_
         The classes; the second is the positive one.
     n_rows_
@@ -198,6 +210,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         unknown_groups: str = "raise",
         cv: Any = None,
         group_model: Any = None,
+        calibration: str | None = None,
         random_state: Seed = 0,
     ) -> None:
         self.estimator = estimator
@@ -210,6 +223,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.unknown_groups = unknown_groups
         self.cv = cv
         self.group_model = group_model
+        self.calibration = calibration
         self.random_state = random_state
 
     @property
@@ -232,6 +246,12 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         """What the limits of the last `fit` are of: ``measure`` as it was then."""
         check_fitted(self, "thresholds_")
         return self._measure
+
+    @property
+    def calibration_(self) -> IsotonicCalibration | None:
+        """The curve that the last `fit` learnt: points ``given`` and ``calibrated``, (k,) each."""
+        check_fitted(self, "thresholds_")
+        return getattr(self, "_curve", None)  # pickles of an earlier version have none
 
     @property
     def rates_(self) -> pd.DataFrame:
@@ -307,14 +327,17 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             wanted,
             wanted if self.sensitive == INFERRED else (),
         )
-        decided, rows = found.decided, found.rows
+        decided, rows, p_known = found.decided, found.rows, found.p
         outcome = None if y is None else decided.encode(y, rows)
         mass = policy_inputs.masses(sample_weight, len(rows.frame))
+        if self.calibration is not None:
+            hidden = wanted if self.sensitive == INFERRED else ()
+            decided, p_known = calibrated(found, X, hidden, outcome, mass)
         groups = learn_groups(entries, rows.frame, self.sensitive)
         by_name = {name: value for name, (_, value) in given.items()}
         limits = read_limits(by_name, self.criterion, self.measure)
         reading, (_, p, members) = learn_reading(
-            self.sensitive, groups, decided, (X, rows, found.p), (mass, outcome), self.group_model
+            self.sensitive, groups, decided, (X, rows, p_known), (mass, outcome), self.group_model
         )
         if not 0 < p.mean() < 1:
             raise ValueError(
@@ -335,7 +358,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             unseen = {name: members[name] for name in gaps.values()}
             sources["observed_"] = (outcome.astype(float), {**seen, **unseen})
         self._reading, self._rule, self._seed, self._own = reading, rule, seed, found.own
-        self._measure, self._seen = self.measure, rows.given
+        self._measure, self._seen, self._curve = self.measure, rows.given, decided.calibration
         self._rates = rates = rates_table(limits, before, after, sources, mass)
         self._observed = tuple(
             ObservedRates.of(after, seen, of[limit.attribute], limit, mass)
@@ -343,7 +366,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             for limit in limits
             if prefix
         )
-        self.thresholds_ = thresholds_table(rule, reading.parts, members, codes)
+        self.thresholds_ = thresholds_table(
+            rule, reading.parts, members, codes, decided.calibration
+        )
         self.coins_ = float(np.average((after > 0) & (after < 1), weights=mass))
         gain = mass * (rule.reward * p - rule.charge * (1 - p))
         self.loss_ = float(gain @ (before - after))
@@ -361,6 +386,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         check_choice("effects", self.effects, EFFECTS)
         check_choice("objective", self.objective, policy_inputs.OBJECTIVES)
         check_choice("unknown_groups", self.unknown_groups, policy_inputs.UNKNOWN)
+        check_choice("calibration", self.calibration, CALIBRATIONS)
 
     # Predicting -----------------------------------------------------------------------------
 
@@ -403,12 +429,15 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def row_thresholds(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
+        It is the classifier's probability, not the calibrated one.
         Coins decide rows close to it. NaN where limits are so strict that high probabilities are
         decided negatively. Where groups are inferred, p is among what they are inferred from, and
         so is in the threshold too.
         """
         check_fitted(self, "thresholds_")
-        return threshold(*self._rule.weights(self._read(X, sensitive_features).members))
+        found = threshold(*self._rule.weights(self._read(X, sensitive_features).members))
+        curve = self.calibration_
+        return found if curve is None else curve.given_at(found)
 
     def weights_without_groups(self) -> tuple[float, float]:
         """Return what a positive row decided positively adds, a negative one takes away."""
@@ -423,7 +452,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
 
     def _decided(self) -> Decided:
         seen = getattr(self, "_seen", ())  # pickles of an earlier version have none
-        return decided_by(self.estimator_, self.effects, self._reading.columns, self._seed, seen)
+        own = decided_by(self.estimator_, self.effects, self._reading.columns, self._seed, seen)
+        return replace(own, calibration=self.calibration_)
 
     def _read(self, X: Table, apart: Any = None) -> GroupedRows:
         """Return new rows, their probability (n,), and their groups by attribute."""
@@ -535,7 +565,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             can write these.
         """
         check_fitted(self, "thresholds_")
-        state = (self._reading, self._rule, self._seed, self._measure)
+        state = (self._reading, self._rule, self._seed, self._measure, self.calibration_)
         joint_threshold_files.write(self, path, key, state)
 
     @classmethod
@@ -569,6 +599,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         policy._check()
         policy._own, policy._observed, policy._measure = None, (), policy.measure
         policy._reading, policy._rule, policy._seed = found.reading, found.rule, found.seed
+        policy._curve = found.calibration
         for name, value in found.results.items():
             setattr(policy, name, value)
         return policy

@@ -23,16 +23,21 @@ from pyfairme.estimators.fairness_weight import FairnessWeight
 from pyfairme.model.penalties import penalty_names
 from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.inferred_groups import Features
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.policy_rows import PolicyRows, without
 from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 
 
 @dataclass(frozen=True)
 class OwnClassifier:
-    """A fitted `FairMixedEffectsClassifier`, of whose probabilities those of ``effects`` count."""
+    """A fitted `FairMixedEffectsClassifier`, of whose probabilities those of ``effects`` count.
+
+    They count as ``calibration`` makes them.
+    """
 
     estimator: FairMixedEffectsClassifier
     effects: str
+    calibration: IsotonicCalibration | None = None
 
     @property
     def classes(self) -> np.ndarray:
@@ -68,10 +73,11 @@ class OwnClassifier:
         return policy_inputs.encode(self.estimator, y, rows.frame)
 
     def probability(self, rows: PolicyRows) -> np.ndarray:
-        """Return the probability of the positive class, (n,)."""
+        """Return the probability of the positive class, calibrated if it is, (n,)."""
         with expecting_new_clusters():
             found = self.estimator.predict_proba(rows.X, effects=self.effects)
-        return found[:, 1].astype(np.float64)
+        p = found[:, 1].astype(np.float64)
+        return p if self.calibration is None else self.calibration.of(p)
 
     def reads(self, column: str, rows: PolicyRows) -> bool:
         """Tell whether the probability may depend on a column."""
@@ -111,7 +117,8 @@ class OwnClassifier:
                 "probabilities are pulled together, not calibrated in the groups; give one with "
                 "fairness=None."
             )
-        if estimator.class_weight is not None and not estimator.prior_correction:
+        shares = estimator.class_weight is not None and not estimator.prior_correction
+        if shares and self.calibration is None:
             found.append(
                 f"The classifier was fitted with class_weight={estimator.class_weight!r}: its "
                 "probabilities are of other shares of the classes; give one with "

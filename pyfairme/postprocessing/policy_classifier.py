@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from pyfairme.postprocessing.foreign_classifier import (
     row_count,
     target_of,
 )
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.out_of_fold import fit_out_of_fold, fits_here
 from pyfairme.postprocessing.own_classifier import are_lacking
 from pyfairme.postprocessing.policy_rows import PolicyRows
@@ -107,6 +109,31 @@ def prepare(
     fitted, p = fit_out_of_fold(estimator, given, outcome, sample_weight, cv, effects)
     decided = decided_by(fitted, effects, wanted, seed)
     return Prepared(decided, decided.rows(X, apart, wanted), fitted, p)
+
+
+def calibrated(
+    found: Prepared,
+    X: Table,
+    hidden: Collection[str],
+    outcome: np.ndarray | None,
+    mass: np.ndarray,
+) -> tuple[Decided, np.ndarray]:
+    """Return the classifier with its probabilities calibrated by outcomes (n,), and those, (n,).
+
+    ``hidden`` are columns that the classifier gets no more when it predicts; rows count by ``mass``
+    (n,).
+    """
+    if outcome is None:
+        raise ValueError(
+            "calibration='isotonic' regresses outcomes on probabilities, and y is missing: give "
+            "fit(X, y), or calibration=None. [calibration-without-y]"
+        )
+    p = found.p
+    if p is None:
+        rows = found.decided.rows(X, None, (), hidden) if hidden else found.rows
+        p = found.decided.probability(rows)
+    curve = IsotonicCalibration.fit(p, outcome.astype(float), mass)
+    return replace(found.decided, calibration=curve), curve.of(p)
 
 
 def _check_two(outcome: np.ndarray) -> None:

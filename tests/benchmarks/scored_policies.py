@@ -34,6 +34,7 @@ from pyfairme.data.attributes import Attribute
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
 from pyfairme.postprocessing.group_features import GroupFeatures
 from pyfairme.postprocessing.inferred_groups import infer, learn
+from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.joint_rule import Members, joint_rule
 from pyfairme.postprocessing.limit_support import Limit
 from pyfairme.postprocessing.out_of_fold import fit_out_of_fold
@@ -159,11 +160,9 @@ def _policies(of: Problem, name: str, model: Any, *, calibrate: bool = False) ->
 
 
 def _calibrated(y: np.ndarray, p: np.ndarray, p_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Regress outcomes on out-of-fold probabilities, isotonically."""
-    from sklearn.isotonic import IsotonicRegression
-
-    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(p, y)
-    return curve.predict(p), curve.predict(p_test)
+    """Calibrate as ``JointThresholds(..., calibration="isotonic")`` does."""
+    curve = IsotonicCalibration.fit(p, y.astype(float), np.ones(len(y)))
+    return curve.of(p), curve.of(p_test)
 
 
 def _scored(of: Problem, table: tuple[Any, ...], names: tuple[str, ...]) -> Scored:

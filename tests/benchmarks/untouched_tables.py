@@ -216,9 +216,11 @@ def judged_real(model, X_test, y, groups):
     return judged, {"predicted": predicted.astype(np.float32)}
 
 
-def judged_fit(name: str, weight: float, keywords: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+def judged_fit(
+    name: str, weight: float, keywords: dict[str, Any], split: int = 0
+) -> tuple[dict[str, Any], Any]:
     """Fit once; return skill, spreads by attribute and what the fit warned of, and its answers."""
-    seed = 1 if name == "adult" else 0
+    seed = (1 if name == "adult" else 0) + split
     X, X_test, y, y_test = table(name, seed)
     roles = ROLES[name]
     given = dict(keywords)
