@@ -17,7 +17,8 @@ with w_ig = 1 for members of group g; age is one more "group" whose w is age, sc
 
 Scores here are LightGBM's, default settings (theirs: a network of 512, 256 and 64 units).
 Thresholds are chosen on the validation rows with the goal accuracy: `JointThresholds`' rule with
-limits of the least ratio of rates, age in brackets (30, 45), S read or inferred; with ``--peers``
+limits of the least ratio of rates, age in brackets (30, 45), S read (as scores are, which know no
+S; or after calibrating them in the groups) or inferred; with ``--peers``
 error-parity on the same scores too, S read, its intersection of attributes (rare ones together).
 ``--models`` fits pyfairme's default network with occupations as clusters under its penalties
 instead; it reads no S.
@@ -119,6 +120,32 @@ def judged(of: Table, rows: np.ndarray, decision: np.ndarray) -> dict[str, float
     return line
 
 
+def calibrated(
+    of: Table,
+    names: tuple[str, ...],
+    choose: np.ndarray,
+    test: np.ndarray,
+    p: np.ndarray,
+    p_test: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return P(y | score, groups) of both sets of rows, by logistic regression on those to choose.
+
+    A classifier that read no S is not calibrated in the groups, as the rule needs where S is read.
+    """
+    from scipy.special import logit
+    from sklearn.linear_model import LogisticRegression
+
+    def features(rows: np.ndarray, score: np.ndarray) -> np.ndarray:
+        sure = [np.eye(len(of.groups[n].levels))[of.codes[n][rows]] for n in names]
+        return np.column_stack([logit(np.clip(score, 1e-6, 1 - 1e-6)), *sure])
+
+    model = LogisticRegression(max_iter=1000).fit(features(choose, p), of.y[choose])
+    return (
+        model.predict_proba(features(choose, p))[:, 1],
+        model.predict_proba(features(test, p_test))[:, 1],
+    )
+
+
 def policies(
     of: Table, parts: list[np.ndarray], seed: int, peers: bool
 ) -> Iterator[tuple[dict[str, object], np.ndarray]]:
@@ -139,7 +166,9 @@ def policies(
         )  # fmt: skip
         known[name] = [infer(learnt, of.X.iloc[part]) for part in (choose, test)]
     for names, kind in ((("sex",), "binary"), (NAMES, "parallel")):
-        for way in ("read", "inferred"):
+        given = calibrated(of, names, choose, test, p, p_test)
+        for way in ("read", "read, calibrated", "inferred"):
+            scores = given if way == "read, calibrated" else (p, p_test)
             here, there = {}, {}
             for name in names:
                 levels = len(of.groups[name].levels)
@@ -147,16 +176,16 @@ def policies(
                     sure = Members.of(of.codes[name][part], levels)
                     found = known[name][at]
                     inferred = Members(found.positive, found.negative)
-                    members[name] = sure if way == "read" else inferred
+                    members[name] = inferred if way == "inferred" else sure
             for notion, rate in RATES.items():
                 for ratio in RATIOS:
                     limits = tuple(Limit(name, rate, ratio, "ratio") for name in names)
-                    rule = joint_rule(p, here, limits, "accuracy")
+                    rule = joint_rule(scores[0], here, limits, "accuracy")
                     coins = np.random.default_rng(seed).random(len(test))
                     done = {"method": "JointThresholds", "way": way, "notion": notion}
                     yield (
                         done | {"attributes": kind, "setting": f"ratio {ratio:g}"},
-                        (coins < rule.chances(p_test, there)).astype(int),
+                        (coins < rule.chances(scores[1], there)).astype(int),
                     )
     if not peers:
         return

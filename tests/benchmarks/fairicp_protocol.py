@@ -21,7 +21,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,7 +52,8 @@ def load() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 def inputs(X: pd.DataFrame, kind: str, train: np.ndarray) -> np.ndarray:
     """Return standardised codes of labels, or standardised columns of 0 and 1, (n, p)."""
     if kind == "codes":
-        table = X.apply(lambda c: c if c.dtype != object else c.astype("category").cat.codes)
+        numbers = set(X.select_dtypes("number").columns)
+        table = X.apply(lambda c: c if c.name in numbers else c.astype("category").cat.codes)
     else:
         table = pd.get_dummies(X)
     x = table.to_numpy(float)
@@ -61,11 +61,16 @@ def inputs(X: pd.DataFrame, kind: str, train: np.ndarray) -> np.ndarray:
     return (x - centre) / np.where(spread > 0, spread, 1.0)
 
 
-def judged(p: np.ndarray, y: np.ndarray, a: np.ndarray, seed: int) -> dict[str, float]:
-    """Return error, KPC, the p-value of its test, and DEO; of rows (n,) that trained nothing."""
+def judged(
+    p: np.ndarray, y: np.ndarray, a: np.ndarray, others: list[np.ndarray], seed: int
+) -> dict[str, float]:
+    """Return error, KPC, the p-value of its test, and DEO; of rows (n,) that trained nothing.
+
+    ``others`` are permutations of A given y.
+    """
     rng = np.random.default_rng([seed, 5])
     found = partial_correlation(p, y, a, rng)
-    by_chance = [partial_correlation(p, y, permuted(y, a, rng), rng) for _ in range(PERMUTATIONS)]
+    by_chance = [partial_correlation(p, y, other, rng) for other in others]
     decision, apart = p > 0.5, 0.0
     _, cell = np.unique(a, axis=0, return_inverse=True)
     for value in (0, 1):
@@ -76,7 +81,7 @@ def judged(p: np.ndarray, y: np.ndarray, a: np.ndarray, seed: int) -> dict[str, 
     return {
         "error": float(np.mean(decision != (y == 1))),
         "kpc": found,
-        "p": (1 + np.sum(np.array(by_chance) >= found)) / (PERMUTATIONS + 1),
+        "p": (1 + np.sum(np.array(by_chance) >= found)) / (len(others) + 1),
         "deo": float(apart),
     }
 
@@ -91,12 +96,16 @@ def methods(
         for mu in MUS:
             network = fit(x[train], y[train], a[train], mu, seed)
             yield f"FairICP, {kind}", f"mu {mu:g}", probability(network, x[test])
-    frame = X.assign(
-        sex=np.where(a[:, 0] == 1, "female", "male"),
-        race=np.where(a[:, 1] == 1, "white", "other"),
-    )
-    together: Any = ("sex", "race")
-    for name, sensitive in (("apart", ["sex", "race"]), ("together", [together])):
+    sex = np.where(a[:, 0] == 1, "female", "male")
+    race = np.where(a[:, 1] == 1, "white", "other")
+    tables = {
+        "apart": X.assign(sex=sex, race=race),
+        "together": X.assign(
+            group=[f"{one} {other}" for one, other in zip(sex, race, strict=True)]
+        ),
+    }
+    for name, frame in tables.items():
+        sensitive = ["group"] if name == "together" else ["sex", "race"]
         for weight in WEIGHTS:
             model = pf.FairMixedEffectsClassifier(
                 None, sensitive, drop_sensitive=True, fairness_weight=weight,
@@ -112,11 +121,14 @@ def run(seed: int, folder: Path) -> None:
     X, y, a = load()
     order = np.random.default_rng([2404, seed]).permutation(len(y))
     parts = np.split(order, [int(TRAINING * len(y))])
+    y_test, a_test = y[parts[1]], a[parts[1]]
+    rng = np.random.default_rng([seed, 7])
+    others = [permuted(y_test, a_test, rng) for _ in range(PERMUTATIONS)]
     lines = []
     start = time.perf_counter()
     for method, setting, p in methods(X, y, a, list(parts), seed):
         took = time.perf_counter() - start
-        line = judged(p, y[parts[1]], a[parts[1]], seed)
+        line = judged(p, y_test, a_test, others, seed)
         lines.append({"split": seed, "method": method, "setting": setting, **line, "s": took})
         print(*(f"{v:.4f}" if isinstance(v, float) else v for v in lines[-1].values()), flush=True)
         start = time.perf_counter()

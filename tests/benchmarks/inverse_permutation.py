@@ -24,7 +24,7 @@ import numpy as np
 import optax
 
 STEPS = 50  # rounds of pairwise swaps of a permutation
-PARTNERS = 20  # random neighbours over which ties are averaged
+PARTNERS = 10  # random neighbours over which ties are averaged
 
 
 def permuted(y: np.ndarray, a: np.ndarray, rng: np.random.Generator) -> np.ndarray:
