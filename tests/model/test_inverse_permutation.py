@@ -54,7 +54,7 @@ def test_partial_correlation_is_none_of_noise_and_one_of_what_attributes_fix():
 def test_a_weight_takes_the_attributes_out_of_the_prediction():
     x, y, a = rows(4000)
     inputs = np.column_stack([x, a + np.random.default_rng(3).normal(size=a.shape)])
-    settings = Settings(batch=200, rate=3e-3, discriminator_rate=3e-3, epochs=10)
+    settings = Settings(batch=200, rate=3e-3, discriminator_rate=3e-3, epochs=15)
     left = []
     for mu in (0.0, 0.8):
         p = probability(fit(inputs, y, a, mu, 0, settings), inputs)
