@@ -18,10 +18,10 @@ with w_ig = 1 for members of group g; age is one more "group" whose w is age, sc
 Scores here are LightGBM's, default settings (theirs: a network of 512, 256 and 64 units).
 Thresholds are chosen on the validation rows with the goal accuracy: `JointThresholds`' rule with
 limits of the least ratio of rates, age in brackets (30, 45), S read (as scores are, which know no
-S; or after calibrating them in the groups) or inferred; with ``--peers``
-error-parity on the same scores too, S read, its intersection of attributes (rare ones together).
-``--models`` fits pyfairme's default network with occupations as clusters under its penalties
-instead; it reads no S.
+S; corrected for the groups by Bayes' rule, as ``sensitive="read_or_inferred"`` does; or calibrated
+in the groups) or inferred; with ``--peers`` error-parity on the same scores too, S read, its
+intersection of attributes (rare ones together). ``--models`` fits pyfairme's default network with
+occupations as clusters under its penalties instead; it reads no S.
 
 ACSIncome comes from `PYFAIRME_DATA`: 665,800 rows, 40 % of theirs.
 """
@@ -33,7 +33,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -120,6 +120,19 @@ def judged(of: Table, rows: np.ndarray, decision: np.ndarray) -> dict[str, float
     return line
 
 
+def by_bayes(p: np.ndarray, told: list[tuple[Any, np.ndarray]]) -> np.ndarray:
+    """Return P(y | x, groups) as ``sensitive="read_or_inferred"`` has it.
+
+    ``told`` are chances of groups given x and y, and the groups (n,), of every attribute: each
+    multiplies the odds by P(g | x, y = 1) / P(g | x, y = 0).
+    """
+    odds, rows = np.ones(len(p)), np.arange(len(p))
+    for chances, codes in told:
+        odds *= np.maximum(chances.positive[rows, codes], 1e-9)
+        odds /= np.maximum(chances.negative[rows, codes], 1e-9)
+    return p * odds / (p * odds + 1 - p)
+
+
 def calibrated(
     of: Table,
     names: tuple[str, ...],
@@ -166,9 +179,16 @@ def policies(
         )  # fmt: skip
         known[name] = [infer(learnt, of.X.iloc[part]) for part in (choose, test)]
     for names, kind in ((("sex",), "binary"), (NAMES, "parallel")):
-        given = calibrated(of, names, choose, test, p, p_test)
-        for way in ("read", "read, calibrated", "inferred"):
-            scores = given if way == "read, calibrated" else (p, p_test)
+        versions = {
+            "read": (p, p_test),
+            "read, by Bayes": tuple(
+                by_bayes(score, [(known[n][at], of.codes[n][part]) for n in names])
+                for at, (score, part) in enumerate(((p, choose), (p_test, test)))
+            ),
+            "read, calibrated": calibrated(of, names, choose, test, p, p_test),
+            "inferred": (p, p_test),
+        }
+        for way, scores in versions.items():
             here, there = {}, {}
             for name in names:
                 levels = len(of.groups[name].levels)
