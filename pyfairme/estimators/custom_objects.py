@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from pyfairme.data import TARGETS
@@ -173,12 +173,19 @@ def check_objects(path: PathLike, state: Any, objects: Mapping[str, Any] | None)
             )
         given = objects[saved.name]
         check_value("objects", given)
-        now = SavedObject(saved.keyword, object_name(given), _configuration(given))
+        configuration = _as_then(_configuration(given), saved.configuration, given)
+        now = SavedObject(saved.keyword, object_name(given), configuration)
         if now != saved:
             raise ValueError(
                 f"The model in {str(path)!r} was fitted with {saved.keyword}={saved.text}, and "
                 f"objects has {now.text} for it: configure it as it was then. [object-differs]"
             )
+
+
+def _as_then(now: dict[str, str], then: Mapping[str, str], given: object) -> dict[str, str]:
+    """Leave out fields that a class did not have at the time, where they are at their default."""
+    unset = {one.name for one in _fields(given) if getattr(given, one.name) == one.default}
+    return {name: text for name, text in now.items() if name in then or name not in unset}
 
 
 def _built_in() -> dict[str, Any]:
@@ -197,6 +204,8 @@ def _saved(saved: Any) -> SavedObject:
 
 def _configuration(given: object) -> dict[str, str]:
     """Return every field of a dataclass as the text that makes it; nothing of other objects."""
-    if not is_dataclass(given):
-        return {}
-    return {field.name: repr(getattr(given, field.name)) for field in fields(given)}
+    return {field.name: repr(getattr(given, field.name)) for field in _fields(given)}
+
+
+def _fields(given: object) -> tuple[Field[Any], ...]:
+    return fields(given) if is_dataclass(given) else ()

@@ -1,31 +1,44 @@
-"""Adversaries that have collapsed begin anew, and the game goes on from there."""
+"""Adversaries that have collapsed begin anew, as stronger ones, and the game goes on from there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pyfairme.data import Batch
-from pyfairme.inference.adversary_skill import Collapse
+from pyfairme.inference.adversary_skill import Collapse, judge
 from pyfairme.inference.decay_choice import DECAY
 from pyfairme.inference.fit_stages import RESTARTING, Progress, Report
 from pyfairme.inference.guides import GuideChoice
 from pyfairme.inference.laplace.second_stage import Finished
-from pyfairme.inference.svi import Schedule, Trained, fit_members, objective_scores
+from pyfairme.inference.svi import (
+    Schedule,
+    Trained,
+    attribute_adversaries,
+    fit_members,
+    objective_scores,
+)
+from pyfairme.model.penalties import Adversarial, NamedPenalty
 from pyfairme.model.program import ModelSpec, Objective
 
-MOST_RESTARTS = 2
 ALONE, TOGETHER = 0.1, 0.5  # shares of the first training: adversaries alone, then with the network
-SLOWER = 0.3  # multiple of the learning rate of the second
+SLOWER = (0.3, 0.1)  # by round: multiple of the rate of all but adversaries in the second
+WAVES = 5  # of an adversary that begins anew (see `Adversarial`)
+MOST_RESTARTS = len(SLOWER)
+DEALS = 19  # of the groups among rows: the largest of so many disparities is their 95 % limit
 RESTARTS = "restarts"  # column of the history, of fits that had any
 
 
 class Played(NamedTuple):
-    """One member: as training left it, with its posterior, what has collapsed, what it warns of."""
+    """One member: as training left it, with its posterior, what has collapsed, what it warns of.
+
+    ``plain`` are the adversaries that stronger ones have replaced, of the form that the spec has.
+    """
 
     trained: Trained
     done: Trained  # with the network of the posterior
@@ -33,6 +46,25 @@ class Played(NamedTuple):
     collapsed: list[Collapse]
     said: dict[tuple[str, type[Warning]], None]
     restarts: int = 0
+    plain: Mapping[str, Any] = MappingProxyType({})
+
+
+def stronger(penalties: tuple[NamedPenalty, ...]) -> tuple[NamedPenalty, ...]:
+    """Return the penalties with adversaries that read ``WAVES``, or more if they did before.
+
+    Examples
+    --------
+    >>> (one,) = stronger((NamedPenalty("adversarial", Adversarial(width=8)),))
+    >>> one.penalty.width, one.penalty.waves
+    (8, 5)
+    """
+
+    def strong(penalty: Any) -> Any:
+        if not isinstance(penalty, Adversarial):
+            return penalty
+        return replace(penalty, waves=max(WAVES, penalty.waves))
+
+    return tuple(NamedPenalty(name, strong(penalty)) for name, penalty in penalties)
 
 
 def restart_collapsed(
@@ -45,24 +77,26 @@ def restart_collapsed(
     objective: Objective,
     schedule: Schedule,
     seeds: Sequence[int],
-    posterior: Callable[[int, Trained], Played],
+    posterior: Callable[[int, Trained, tuple[NamedPenalty, ...]], Played],
     report: Report,
 ) -> list[Played]:
     """Return the members, those with a collapsed adversary trained on with new ones.
 
-    In a round, adversaries of sensitive attributes begin at new initial values and learn alone
+    In a round, adversaries of sensitive attributes begin anew in a `stronger` form and learn alone
     from a frozen network, for a tenth of the first training; then all train together for half of
-    it, without a warm-up and at three tenths of the learning rate. There are at most two rounds. A
-    member that is still collapsed, or whose weighted disparity has risen, is kept as it was if its
-    objective was better, both on the rows that are ``judged``.
+    it, without a warm-up, all but adversaries at three tenths of the learning rate. There are at
+    most two rounds, the second at a tenth. A member that is still collapsed, or whose weighted
+    disparity has risen by more than chance gives, is kept as it was if its objective was better,
+    both on the rows that are ``judged``.
 
     Parameters
     ----------
     posterior
-        Makes a member of what training left of it.
+        Makes a member of what training left of it, given the penalties that it was trained with.
     spec, guide, training, validation, objective, schedule, seeds, report
         Those of the fit (see `svi.fit_members`). Members without a collapse stay as they are.
     """
+    strong = replace(spec, penalties=stronger(spec.penalties))
     for number in range(1, MOST_RESTARTS + 1):
         again = [at for at, one in enumerate(members) if any(c.of_adversary for c in one.collapsed)]
         if not again:
@@ -72,19 +106,24 @@ def restart_collapsed(
             int(np.random.SeedSequence([seeds[at], number]).generate_state(1)[0]) >> 1
             for at in again
         ]
-        given = (spec, guide, training, validation, objective)
+        given = (strong, guide, training, validation, objective)
         try:
-            after = _trained_on(before, given, schedule, own, _in_round(report, number))
+            after = _trained_on(before, given, schedule, own, number, report)
         except FloatingPointError:  # the members as they were are finite
             members = [_tried(one) if at in again else one for at, one in enumerate(members)]
             continue
         old_scores = objective_scores(spec, guide, before, judged, objective)
         new_scores = objective_scores(spec, guide, after, judged, objective)
-        for at, one, old, now in zip(again, after, old_scores, new_scores, strict=True):
-            new = posterior(at, one)
-            fair = not new.collapsed and now.disparity <= old.disparity
-            best = new if fair or now.total <= old.total else members[at]  # NaN: as it was
-            members[at] = _tried(best._replace(restarts=members[at].restarts))
+        limits = _limits_of_chance(spec, guide, after, judged, objective, own[0])
+        for at, one, old, now, limit in zip(
+            again, after, old_scores, new_scores, limits, strict=True
+        ):
+            was = members[at]
+            new = posterior(at, one, strong.penalties)
+            plain = was.plain or attribute_adversaries(spec, was.trained.params)
+            fair = not new.collapsed and now.disparity <= old.disparity + limit
+            best = new._replace(plain=plain) if fair or now.total <= old.total else was
+            members[at] = _tried(best._replace(restarts=was.restarts))  # NaN: as it was
     if any(one.restarts for one in members):
         for one in members:
             for row in one.done.history:
@@ -108,19 +147,46 @@ def _tried(one: Played) -> Played:
     return one._replace(restarts=one.restarts + 1)
 
 
+def _limits_of_chance(
+    spec: ModelSpec,
+    guide: GuideChoice,
+    fitted: Sequence[Trained],
+    rows: Batch,
+    objective: Objective,
+    seed: int,
+) -> list[float]:
+    """Return each member's largest weighted disparity when groups are dealt out at random.
+
+    Dealt out among rows of the same outcome (where the criterion knows it), several times: how far
+    groups of these sizes are apart where nothing is to be found.
+    """
+    blank = np.zeros((len(rows.weight), spec.likelihood.outputs), np.float32)
+    seen = judge(spec.likelihood, blank, rows.y, spec.criterion)
+    place, random = 2 * seen.strata + seen.counted, np.random.default_rng(seed)
+    order = np.argsort(place, kind="stable")
+    found = []
+    for _ in range(DEALS):
+        dealt = np.empty_like(rows.sensitive)
+        dealt[order] = rows.sensitive[np.lexsort((random.random(len(place)), place))]
+        scores = objective_scores(spec, guide, fitted, rows._replace(sensitive=dealt), objective)
+        found.append([one.disparity for one in scores])
+    return np.max(found, axis=0).tolist()
+
+
 def _trained_on(
     before: Sequence[Trained],
     given: tuple[ModelSpec, GuideChoice, Batch, Batch | None, Objective],
     schedule: Schedule,
     seeds: Sequence[int],
+    number: int,
     report: Report,
 ) -> list[Trained]:
     """Train new adversaries on frozen networks, then both; histories go on."""
     decay = before[0].history[-1].get(DECAY, schedule.weight_decay)
     then = replace(schedule, weight_decay=decay, decays=(), warm_up=0.0)
     alone = replace(_shorter(then, ALONE), others=0.0, early_stopping=False)
-    rate = SLOWER * schedule.learning_rate
-    both = replace(_shorter(then, TOGETHER), learning_rate=rate)
+    both = replace(_shorter(then, TOGETHER), others=SLOWER[number - 1])
+    report = _in_round(report, number)
     start = [one.params for one in before]
     first = fit_members(*given, alone, seeds, report, start, fresh=True)
     start = [one.params for one in first]

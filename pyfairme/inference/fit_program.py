@@ -49,6 +49,7 @@ from pyfairme.inference.svi import Schedule, Trained, pad, table_bucket, trainin
 from pyfairme.model import tangent
 from pyfairme.model.effects import DENSE_CLUSTERS
 from pyfairme.model.likelihoods import noise_is_known
+from pyfairme.model.penalties import NamedPenalty
 from pyfairme.model.program import LAST_LAYER, ModelSpec, Objective, predictor
 from pyfairme.notices import DataWarning, held_back, say, warn
 
@@ -66,7 +67,8 @@ ADVICE = (
 class Result(NamedTuple):
     """A fit, its history (one row per chunk of steps and member), and the steps taken.
 
-    ``params`` are those that the SVI of each member ended with, for a fit that goes on from there.
+    ``params`` are those that the SVI of each member ended with, for a fit that goes on from there;
+    adversaries have the spec's form, those before a restart where that made stronger ones.
     """
 
     fit: Fit
@@ -136,21 +138,24 @@ def train(
     )  # fmt: skip
     rows = every if spec.tangent else training
 
-    def posterior(member: int, one: Trained, told: Report = silent) -> Played:
-        """Finish one member, and judge its adversaries."""
+    def posterior(
+        member: int, one: Trained, penalties: tuple[NamedPenalty, ...], told: Report = silent
+    ) -> Played:
+        """Finish one member, trained with these penalties, and judge its adversaries."""
+        own = replace(spec, penalties=penalties)
         add_skill(one.history, chances, prefix)
         done = one._replace(params=dict(one.params))
         begin = parts(told, "posterior", _posterior_parts(spec, guide), member, members)
         with held_back() as said:
             found = _posterior(
-                spec, guide, done, rows, objective, seeds[member], schedule.batch_size, begin
+                own, guide, done, rows, objective, seeds[member], schedule.batch_size, begin
             )
         done.params["network"] = found.network
         draws = _kept(found.draws, members)
         collapsed = _collapse(spec, done, draws, judged, objective, seed, members)
         return Played(one, done, found._replace(draws=draws), collapsed, said)
 
-    played = [posterior(member, one, report) for member, one in enumerate(fitted)]
+    played = [posterior(member, one, spec.penalties, report) for member, one in enumerate(fitted)]
     played = restart_collapsed(
         played, trained, guide, training, validation, judged, objective, schedule, seeds,
         posterior, report,
@@ -182,7 +187,7 @@ def train(
         Fit(spec, network, stacked, np.stack(centres), membership, qualities, alike, each),
         pd.concat(histories, ignore_index=True),
         max(f.best + 1 for f in fitted),
-        [dict(one.trained.params) for one in played],
+        [{**one.trained.params, **one.plain} for one in played],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -191,7 +191,7 @@ def fit_members(
         of the optimiser is new.
     fresh
         Whether the adversaries of sensitive attributes begin as the seeds' own, whatever ``start``
-        holds of them.
+        holds of them, of this form or another.
 
     Raises
     ------
@@ -230,10 +230,8 @@ def fit_members(
     state = table.start(_start_key(seeds), objective)
     if start is not None:
         filled = [resized_params(member, own, spec) for member in start]
-        placed_start = _placed(machine, filled, state.params, len(seeds))
-        state = state._replace(
-            params=placed_start | (_new_ones(own, state.params) if fresh else {})
-        )
+        new = attribute_adversaries(own, state.params) if fresh else {}
+        state = state._replace(params=_placed(machine, filled, state.params, len(seeds), new))
     state = placed.whole(state)
     for number in range(chunks):
         taken = [order.take(chunk) for order in orders]
@@ -328,10 +326,18 @@ class _Member:
 
 
 def _placed(
-    machine: Engine, start: Sequence[dict[str, Any]], own: dict[str, Any], members: int
+    machine: Engine,
+    start: Sequence[dict[str, Any]],
+    own: dict[str, Any],
+    members: int,
+    new: dict[str, Any],
 ) -> dict[str, Any]:
-    """Lay given parameters out as the machine's ``own`` initial ones, which they replace."""
-    found = _stacked(machine, start)
+    """Lay given parameters out as the machine's ``own`` initial ones, which they replace.
+
+    Of these, the ``new`` stay: what is given for them may have another form.
+    """
+    kept = [{site: v for site, v in member.items() if site not in new} for member in start]
+    found = _stacked(machine, kept) | new
     if len(start) != members or jax.tree.map(jnp.shape, found) != jax.tree.map(jnp.shape, own):
         raise ValueError(
             "start must hold the parameters of this program, for every seed: those of a fit with "
@@ -346,7 +352,7 @@ def _stacked(machine: Engine, params: Sequence[dict[str, Any]]) -> dict[str, Any
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *free) if len(free) > 1 else free[0]
 
 
-def _new_ones(spec: ModelSpec, params: dict[str, Any]) -> dict[str, Any]:
+def attribute_adversaries(spec: ModelSpec, params: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters of adversaries of sensitive attributes."""
     kept = {adversary_site(name) for name, _ in spec.adversaries}
     return {k: v for k, v in params.items() if is_adversary(k, v) and k not in kept}
@@ -399,12 +405,18 @@ def objective_scores(
     rows: Batch,
     objective: Objective,
 ) -> list[Score]:
-    """Return what early stopping compares, on any rows, of all members of one fit."""
+    """Return what early stopping compares, on any rows, of all members of one fit.
+
+    No adversary of a sensitive attribute has a part in it, so they may have any form.
+    """
+    spec = replace(spec, penalties=())
     own, several = spec, len(fitted) > 1
     if can_be_filled(guide):
         spec, objective = filled_spec(own), objective._replace(levels=levels_of(own))
     machine = engine(spec, guide, several)
-    filled = [resized_params(one.params, own, spec) for one in fitted]
+    left_out = attribute_adversaries(own, fitted[0].params)
+    kept = [{k: v for k, v in one.params.items() if k not in left_out} for one in fitted]
+    filled = [resized_params(one, own, spec) for one in kept]
     held_out = _held_out(rows, DeviceRows(1, 1))
     terms = _validate(machine, _stacked(machine, filled), held_out, objective)
     each = [

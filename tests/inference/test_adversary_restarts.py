@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 
 from pyfairme.inference import adversary_restarts
-from pyfairme.inference.adversary_restarts import Played, restart_collapsed
+from pyfairme.inference.adversary_restarts import DEALS, Played, restart_collapsed, stronger
 from pyfairme.inference.adversary_skill import AdversaryWarning, Collapse
 from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
 from pyfairme.inference.fit_program import train
 from pyfairme.inference.fit_stages import RESTARTING
 from pyfairme.inference.svi import Schedule, Score, fit_members, objective_scores
+from tests.benchmarks.adversary_forms import line
 from tests.inference.test_svi import FAIR, make_objective, make_rows
 
 SCHEDULE = Schedule(epochs=1, min_steps=1200, batch_size=256, learning_rate=3e-3)
@@ -59,6 +60,10 @@ def gap(result, member=0):
     return own["validation/disparity/mixed/sex"].iloc[-1]
 
 
+def forms(result, member=0):
+    return jax.tree.map(np.shape, dict(sorted(result.params[member].items())))
+
+
 def unrepaired(monkeypatch, *given):
     with monkeypatch.context() as patch:
         patch.setattr(adversary_restarts, "MOST_RESTARTS", 0)
@@ -66,7 +71,10 @@ def unrepaired(monkeypatch, *given):
 
 
 def test_a_dead_adversary_is_restarted(rows, monkeypatch):
-    """Repaired it is as fair as a fit that began well, to .02: the gap is a mean of 800 rows."""
+    """Repaired it is nearly as fair as a fit that began well, to .03.
+
+    The gap is a mean of 800 rows, and the network had half the steps at three tenths of the rate.
+    """
     seen = []
     machine = engine(filled_spec(FAIR), "mean_field")
     healthy, said = fitted(rows, beginning(rows, dead=()))
@@ -76,12 +84,15 @@ def test_a_dead_adversary_is_restarted(rows, monkeypatch):
     repaired, said = fitted(rows, beginning(rows), report=seen.append)
     assert not said
     unfair, complaint = unrepaired(monkeypatch, rows, beginning(rows))
-    assert machine.run._cache_size() == compiled  # a restart runs what is compiled already
+    assert machine.run._cache_size() == compiled
     assert len(complaint) == 1
     assert "the adversary of 'sex' on the mixed prediction is at chance" in complaint[0]
     assert "restarted" not in complaint[0]
     assert gap(repaired) < 0.5 * gap(unfair)
-    assert gap(repaired) < gap(healthy) + 0.02
+    assert gap(repaired) < gap(healthy) + 0.03
+
+    # what a fit may go on from has adversaries of the spec's form, though stronger ones ended it
+    assert forms(repaired) == forms(healthy)
 
     assert repaired.history["restarts"].iloc[-1] == 1
     assert repaired.history["epoch"].is_monotonic_increasing
@@ -99,6 +110,7 @@ def test_of_an_ensemble_only_the_dead_one_is_restarted(rows, monkeypatch):
     unfair, complaint = unrepaired(monkeypatch, rows, start)
     assert not said
     assert len(complaint) == 1
+    assert forms(both, 0) == forms(both, 1)
     assert both.history.groupby("member")["restarts"].max().to_list() == [1, 0]
     assert gap(both) < 0.5 * gap(unfair)
     for one, other in zip(
@@ -114,7 +126,8 @@ def test_a_restart_without_a_finite_objective_is_taken_back(rows, monkeypatch):
     def scores(*given):
         asked.append(given)
         known = objective_scores(*given)
-        return known if len(asked) % 2 else [Score(np.nan, np.nan) for _ in known]
+        as_it_was = len(asked) % (2 + DEALS) == 1  # then as it is, and with groups dealt out
+        return known if as_it_was else [Score(np.nan, np.nan) for _ in known]
 
     monkeypatch.setattr(adversary_restarts, "objective_scores", scores)
     kept, said = fitted(rows, beginning(rows))
@@ -165,12 +178,12 @@ def test_still_collapsed_the_better_objective_is_kept(rows, better):
     one = one._replace(history=settled[0].history)
     ruined = replace(schedule, learning_rate=1e-3 if better else 3.0)
 
-    def posterior(at, member):
+    def posterior(at, member, penalties):
         return Played(member, member, None, [Collapse("it", True)], {})
 
     (found,) = restart_collapsed(
-        [posterior(0, one)], FAIR, "mean_field", *rows, rows[1], OBJECTIVE, ruined, (0,),
-        posterior, lambda progress: None,
+        [posterior(0, one, FAIR.penalties)], FAIR, "mean_field", *rows, rows[1], OBJECTIVE,
+        ruined, (0,), posterior, lambda progress: None,
     )  # fmt: skip
     assert found.restarts == 2
     assert found.done.history[-1]["restarts"] == 2
@@ -184,7 +197,56 @@ def test_still_collapsed_the_better_objective_is_kept(rows, better):
 
 def test_a_collapse_that_stays_says_how_often_it_was_restarted(rows, monkeypatch):
     """No step: new adversaries have learned nothing, and the network is as unfair as before."""
-    monkeypatch.setattr(adversary_restarts, "SLOWER", 0.0)
+    monkeypatch.setattr(adversary_restarts, "TOGETHER", 0.0)
     monkeypatch.setattr(adversary_restarts, "ALONE", 0.0)
     _, (complaint,) = fitted(rows, beginning(rows), replace(SCHEDULE, min_steps=600))
     assert "The adversaries were restarted twice, to no avail." in complaint
+
+
+def banded(rows=1500, bands=12, seed=0):
+    """Rows of which sex has narrow ranges of the first covariate to itself, in turn."""
+    found = make_rows(rows, seed)
+    sex = np.floor(bands * (found.x[:, 0] + 1.5) / 3).astype(np.int32) % 2
+    return found._replace(sensitive=np.stack([sex, found.sensitive[:, 1]], axis=1))
+
+
+def test_new_adversaries_find_in_narrow_ranges_what_plain_ones_do_not():
+    """The network is frozen at a link of 1.5 times the covariate; only adversaries learn.
+
+    Sex is the range that the prediction lies in: the best loss is near 0, chance log 2 (.69). Of
+    800 validation rows a mean loss has a standard error of at most .02.
+    """
+    rows = banded(), banded(800, seed=1)
+    (one,) = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, NO_STEPS, (0,))
+    first, last = one.params["network"]
+    weight, out = np.zeros_like(first.weight), np.zeros_like(last.weight)
+    weight[0, :2], out[:2, -1] = (1.0, -1.0), (1.5, -1.5)
+    line = (first._replace(weight=weight), last._replace(weight=out, bias=0 * last.bias))
+    start = [one.params | {"network": line}]
+    alone = replace(SCHEDULE, min_steps=300, others=0.0, learning_rate=1e-3, warm_up=0.0)
+    found = {}
+    for waves in (False, True):
+        spec = replace(FAIR, penalties=stronger(FAIR.penalties)) if waves else FAIR
+        given = (spec, "mean_field", *rows, OBJECTIVE, alone, (1,))
+        (trained,) = fit_members(*given, start=start, fresh=True)
+        found[waves] = trained.history[-1]["validation/adversarial/fixed/sex"]
+    assert found[False] > 0.97 * np.log(2)
+    assert found[True] < 0.85 * np.log(2)
+
+
+@pytest.mark.long
+def test_groups_told_by_few_values_are_told_less_after_restarts(monkeypatch):
+    """A prediction of some 200 values that tell the groups: four fits, all of which collapse.
+
+    "gap" is the largest difference of the groups' rates at any threshold, on 20,000 other rows,
+    where it has an error of about .01. It falls from .20 to .10; trainings are chaotic, so that
+    another machine may have one collapse more or less.
+    """
+    fits = [("nnet_adb", weight, seed, 60) for weight, seed in ((1, 3), (3, 2), (3, 6), (1, 5))]
+    after = pd.DataFrame([line(*one) for one in fits])
+    monkeypatch.setattr(adversary_restarts, "MOST_RESTARTS", 0)
+    before = pd.DataFrame([line(*one) for one in fits])
+    assert before["collapsed"].all()
+    assert after["collapsed"].sum() <= 2
+    assert after["gap v"].mean() < before["gap v"].mean() - 0.03
+    assert after["auroc fixed"].mean() > before["auroc fixed"].mean() - 0.01
