@@ -103,7 +103,8 @@ class Continuous:
     Penalties and adversaries see no cuts: a row between the medians of two neighbouring groups
     belongs to both, the more to the one the nearer (linear interpolation, a B-spline of degree 1),
     so that two people of nearly one age count as nearly alike. Rows without the number take part in
-    the fit, and in no penalty.
+    the fit, and in no penalty; these stay as strong as with all numbers. Where the column is a
+    covariate too, as it is without ``drop_sensitive=True``, its gaps are filled there.
 
     Parameters
     ----------
