@@ -300,8 +300,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return decided_by(self.estimator_, self.effects, unread, self._seed, seen)
 
     def _rows(self, X: Table, apart: Any) -> PolicyRows:
-        wanted = () if self._groups is None else self._groups.columns
-        return self._decided().rows(X, apart, wanted)
+        return self._decided().rows(X, apart, () if self._groups is None else self._groups.columns)
 
     def _share(self, rows: PolicyRows) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
