@@ -260,7 +260,7 @@ def _posterior(
             first = partial(_draws, spec, guide, one, seed)
             loss = partial(_predictive_loss, spec, one, training=rows)
             check_pull(
-                found.quality, objective,
+                found.quality, objective, spec.likelihood.target,
                 lost=lambda: loss(found.draws) - loss(first()),
                 link=lambda: _link_size(spec, one, found.draws, rows),
             )  # fmt: skip

@@ -39,6 +39,7 @@ from tests.benchmarks.constrained_mixed_model import fit
 STRATA, NEW_STRATA = 100, 100
 COEFFICIENTS, GAP = np.array([-2.0, 0.4, 0.8, 0.5]), 3.0  # constant, covariates; the group
 WEIGHTS = (0.0, 0.1, 0.3, 1.0, 3.0)
+DIFFERENCES = (0.023, 0.025, 0.035, 0.05, 0.066, 0.1, 0.2)  # of selection rates, to interpolate at
 DESIGNS = ("linear", "no noise", "interaction")
 MOMENT_WEIGHTS = (1.0, 3.0, 10.0, 30.0)
 HIDDEN = {"linear": (), "moment": (), "network": (64, 32)}
@@ -231,6 +232,60 @@ def show(folder: Path, against: str) -> None:
         print(pd.DataFrame(table).T.to_string(), flush=True)
 
 
+def show_interpolated(folder: Path) -> None:
+    """Print accuracies in strata seen at equal differences of selection rates, by family.
+
+    Means over the draws that both families have are interpolated; differences from GLMM and CRLR
+    carry 90 % intervals by the jackknife over draws (none where it would need extrapolation).
+    Empty where a family's settings do not reach.
+    """
+    found = pd.concat([pd.read_csv(path) for path in sorted(folder.glob("*.csv"))])
+    found = found[found["rows"] == "seen"]
+    found["family"] = found["method"].str.replace(r" (c=)?[\d.inf]+$", "", regex=True)
+    for design, lines in found.groupby("design", sort=False):
+        table = {}
+        families = dict(iter(lines.groupby("family", sort=False)))
+        for name, mine in families.items():
+            table[name] = {at: _text(accuracy_at(mine, at), 0.0) for at in DIFFERENCES}
+        for other in ("GLMM", "CRLR"):
+            for name, mine in families.items():
+                if name.startswith("pyfairme") and other in families:
+                    table[f"{name} less {other}"] = {
+                        at: _text(*gap_at(mine, families[other], at)) for at in DIFFERENCES
+                    }
+        print(f"\n{design}: accuracy at equal differences of selection rates, interpolated")
+        print(pd.DataFrame(table).T.to_string(), flush=True)
+
+
+def accuracy_at(lines: pd.DataFrame, difference: float) -> float:
+    """Return accuracy at a difference, between the means of two settings; NaN outside of them."""
+    means = lines.groupby("method")[["difference", "accuracy"]].mean().sort_values("difference")
+    x = means["difference"].to_numpy()
+    if not x[0] <= difference <= x[-1]:
+        return np.nan
+    return float(np.interp(difference, x, means["accuracy"]))
+
+
+def gap_at(mine: pd.DataFrame, other: pd.DataFrame, difference: float) -> tuple[float, float]:
+    """Return what mine is more accurate by on common draws, and half its 90 % interval."""
+    from scipy.stats import t
+
+    draws = sorted(set(mine["draw"]) & set(other["draw"]))
+
+    def gap(kept: list[int]) -> float:
+        first, second = (one[one["draw"].isin(kept)] for one in (mine, other))
+        return accuracy_at(first, difference) - accuracy_at(second, difference)
+
+    without = np.array([gap([one for one in draws if one != left]) for left in draws])
+    n = len(draws)
+    error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
+    return gap(draws), float(t.ppf(0.95, max(n - 1, 1)) * error)
+
+
+def _text(mean: float, half: float) -> str:
+    return "" if np.isnan(mean) else f"{mean:.4f}" + (f" +-{half:.4f}" if half > 0 else "")
+
+
 def interval(values: pd.Series, digits: int) -> str:
     """Return the mean over draws and half the width of its 90 % interval, by Student's t."""
     from scipy.stats import t
@@ -251,6 +306,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.show:
         show(options.store, options.against)
+        show_interpolated(options.store)
         return
     for design in options.designs:
         run(design, range(options.draws), options.families, options.store)

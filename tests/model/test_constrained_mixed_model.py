@@ -1,11 +1,13 @@
 """The benchmark's mixed model with a limited covariance, by oracles apart from its solver."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from tests.benchmarks.constrained_mixed_model import fit, objective
+from tests.benchmarks.fair_mixed_models import accuracy_at, gap_at
 
 
 def rows(strata, each, sd=1.0, seed=0):
@@ -67,3 +69,30 @@ def test_the_truth_is_recovered_from_many_rows():
     assert found.beta[1:] == pytest.approx(truth[1:], abs=0.12)
     assert np.sqrt(found.variance) == pytest.approx(1.5, abs=0.42)
     assert np.corrcoef(found.intercepts, intercepts)[0, 1] > 0.97
+
+
+def curves(shifts, slope):
+    """Accuracies .7 + shift + slope * difference, of settings at differences 0, .1 and .4."""
+    return pd.DataFrame(
+        [
+            {
+                "method": f"at {x:g}",
+                "draw": draw,
+                "difference": x,
+                "accuracy": 0.7 + shift + slope * x,
+            }
+            for draw, shift in enumerate(shifts)
+            for x in (0.0, 0.1, 0.4)
+        ]
+    )
+
+
+def test_gaps_at_equal_differences_are_those_of_straight_curves():
+    """For means the jackknife is the standard error: its interval is Student's."""
+    apart = np.array([0.01, 0.03, 0.02, 0.06])
+    mine, other = curves(apart, 0.5), curves(np.zeros(6), 0.2)  # two draws more: not in common
+    assert accuracy_at(mine, 0.25) == pytest.approx(0.7 + apart.mean() + 0.125)
+    assert np.isnan(accuracy_at(mine, 0.41))
+    gap, half = gap_at(mine, other, 0.25)
+    assert gap == pytest.approx(apart.mean() + 0.075)
+    assert half == pytest.approx(2.3534 * apart.std(ddof=1) / 2, rel=1e-4)  # t of 3 degrees, .95

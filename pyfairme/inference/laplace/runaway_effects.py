@@ -17,6 +17,7 @@ MOST_LOST = 0.02  # nats per row that draws of the second stage may lose against
 def check_pull(
     quality: Mapping[str, np.ndarray],
     objective: Objective,
+    target: str,
     lost: Callable[[], float],
     link: Callable[[], float],
 ) -> None:
@@ -24,33 +25,39 @@ def check_pull(
 
     To the second stage the pull of penalties is a constant. Where it is strong and the prediction
     tells little, nothing stops scale and effects from growing. Clusters whose rows have one outcome
-    lose nothing by that. Only draws whose Pareto's k or effective share is bad are looked at:
-    ``lost`` computes how many nats per row they lose against those of the first stage on its own
-    rows, ``link`` the mean absolute link of the mixed prediction there.
+    lose nothing by that: their effects run with the outcome. Only draws whose Pareto's k or
+    effective share is bad are looked at: ``lost`` computes how many nats per row they lose against
+    those of the first stage on its own rows, ``link`` the mean absolute link of the mixed
+    prediction there. The link has a limit for the target "class" alone: a logit of 30 is certainty,
+    while a large log mean or real value may be what the data say.
 
     Raises
     ------
     FloatingPointError
-        When they lose more than ``MOST_LOST``, or the link is above ``DIVERGED``.
+        When they lose more than ``MOST_LOST``, or the link of classes is above ``DIVERGED``.
 
     Examples
     --------
     >>> bad = {"pareto_k": np.array(np.inf), "relative_ess": np.array(0.0)}
     >>> strong = Objective(fairness={"moment": {"mixed": np.ones(1)}})
-    >>> check_pull(bad, strong, lambda: 0.01, lambda: 2.0)
-    >>> check_pull(bad, Objective(), lambda: 3.0, lambda: 2.0)  # no penalty: k is warned of
-    >>> check_pull(bad, strong, lambda: 3.0, lambda: 2.0)
+    >>> check_pull(bad, strong, "class", lambda: 0.01, lambda: 2.0)
+    >>> check_pull(bad, Objective(), "class", lambda: 3.0, lambda: 2.0)  # k is warned of
+    >>> check_pull(bad, strong, "class", lambda: 3.0, lambda: 2.0)
     Traceback (most recent call last):
     FloatingPointError: its penalties pull the effects away from the outcome [block-broke-down]
-    >>> check_pull(bad, strong, lambda: -0.1, lambda: 1e10)
+    >>> check_pull(bad, strong, "class", lambda: -0.1, lambda: 1e10)
     Traceback (most recent call last):
-    FloatingPointError: its penalties pull the effects away from the outcome [block-broke-down]
+    FloatingPointError: under its penalties the effects grow without bound [block-broke-down]
+    >>> check_pull(bad, strong, "real", lambda: -0.1, lambda: 1e10)
     """
     k, ess = float(quality["pareto_k"]), float(quality["relative_ess"])
     if trusted(k, ess) or not penalised(objective):
         return
-    if link() <= DIVERGED and lost() <= MOST_LOST:
-        return
-    raise FloatingPointError(
-        "its penalties pull the effects away from the outcome [block-broke-down]"
-    )
+    if not lost() <= MOST_LOST:  # no number is bad too
+        raise FloatingPointError(
+            "its penalties pull the effects away from the outcome [block-broke-down]"
+        )
+    if target == "class" and not link() <= DIVERGED:
+        raise FloatingPointError(
+            "under its penalties the effects grow without bound [block-broke-down]"
+        )
