@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, NamedTuple
 
 from pyfairme.data import TARGETS
@@ -35,7 +35,7 @@ def check_value(keyword: str, given: Any) -> None:
     try:
         other = copy.deepcopy(given)
         is_key = other == given and hash(other) == hash(given)
-    except TypeError:
+    except (TypeError, ValueError):  # ValueError: an array as field, compared
         is_key = False
     if not is_key:
         raise ValueError(
@@ -184,7 +184,8 @@ def check_objects(path: PathLike, state: Any, objects: Mapping[str, Any] | None)
 
 def _as_then(now: dict[str, str], then: Mapping[str, str], given: object) -> dict[str, str]:
     """Leave out fields that a class did not have at the time, where they are at their default."""
-    unset = {one.name for one in _fields(given) if getattr(given, one.name) == one.default}
+    text = _configuration(given)
+    unset = {one.name for one in _fields(given) if text[one.name] == _text_of_default(one)}
     return {name: text for name, text in now.items() if name in then or name not in unset}
 
 
@@ -205,6 +206,13 @@ def _saved(saved: Any) -> SavedObject:
 def _configuration(given: object) -> dict[str, str]:
     """Return every field of a dataclass as the text that makes it; nothing of other objects."""
     return {field.name: repr(getattr(given, field.name)) for field in _fields(given)}
+
+
+def _text_of_default(field: Field[Any]) -> str | None:
+    """Return a field's default as `_configuration` writes values; None where it has none."""
+    if field.default_factory is not MISSING:
+        return repr(field.default_factory())
+    return None if field.default is MISSING else repr(field.default)
 
 
 def _fields(given: object) -> tuple[Field[Any], ...]:

@@ -37,7 +37,8 @@ RESTARTS = "restarts"  # column of the history, of fits that had any
 class Played(NamedTuple):
     """One member: as training left it, with its posterior, what has collapsed, what it warns of.
 
-    ``plain`` are the adversaries that stronger ones have replaced, of the form that the spec has.
+    ``plain`` are new adversaries of the form that the spec has, where stronger ones have replaced
+    those that collapsed: what a later fit begins with, as collapsed ones may have no gradient.
     """
 
     trained: Trained
@@ -97,6 +98,7 @@ def restart_collapsed(
         Those of the fit (see `svi.fit_members`). Members without a collapse stay as they are.
     """
     strong = replace(spec, penalties=stronger(spec.penalties))
+    none = replace(schedule, epochs=0, min_steps=0)
     for number in range(1, MOST_RESTARTS + 1):
         again = [at for at, one in enumerate(members) if any(c.of_adversary for c in one.collapsed)]
         if not again:
@@ -114,13 +116,17 @@ def restart_collapsed(
             continue
         old_scores = objective_scores(spec, guide, before, judged, objective)
         new_scores = objective_scores(spec, guide, after, judged, objective)
+        start = [one.params for one in before]
+        begun = fit_members(
+            spec, guide, training, None, objective, none, own, start=start, fresh=True
+        )
         limits = _limits_of_chance(spec, guide, after, judged, objective, own[0])
-        for at, one, old, now, limit in zip(
-            again, after, old_scores, new_scores, limits, strict=True
+        for at, one, fresh, old, now, limit in zip(
+            again, after, begun, old_scores, new_scores, limits, strict=True
         ):
             was = members[at]
             new = posterior(at, one, strong.penalties)
-            plain = was.plain or attribute_adversaries(spec, was.trained.params)
+            plain = was.plain or attribute_adversaries(spec, fresh.params)
             fair = not new.collapsed and now.disparity <= old.disparity + limit
             best = new._replace(plain=plain) if fair or now.total <= old.total else was
             members[at] = _tried(best._replace(restarts=was.restarts))  # NaN: as it was

@@ -68,7 +68,7 @@ class Result(NamedTuple):
     """A fit, its history (one row per chunk of steps and member), and the steps taken.
 
     ``params`` are those that the SVI of each member ended with, for a fit that goes on from there;
-    adversaries have the spec's form, those before a restart where that made stronger ones.
+    adversaries have the spec's form, and new initial values where a restart made stronger ones.
     """
 
     fit: Fit

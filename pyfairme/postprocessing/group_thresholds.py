@@ -19,7 +19,6 @@ from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
-from pyfairme.estimators.older_pickles import with_keywords
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import group_threshold_files, policy_inputs
@@ -300,7 +299,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return decided_by(self.estimator_, self.effects, unread, self._seed, seen)
 
     def _rows(self, X: Table, apart: Any) -> PolicyRows:
-        return self._decided().rows(X, apart, () if self._groups is None else self._groups.columns)
+        wanted = () if self._groups is None else self._groups.columns
+        return self._decided().rows(X, apart, wanted)
 
     def _share(self, rows: PolicyRows) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
@@ -420,10 +420,6 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             f"GroupThresholds({type(self.estimator).__name__}, attribute={self.attribute!r}, "
             f"criterion={self.criterion!r}, effects={self.effects!r})  # {need}"
         )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take the state of a pickle; one of an earlier version lacks keywords."""
-        super().__setstate__(with_keywords(type(self), state))
 
     def __sklearn_clone__(self) -> GroupThresholds:
         """Copy the keywords; a fitted classifier is shared, as fitting a policy leaves it."""

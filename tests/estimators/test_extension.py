@@ -1,6 +1,6 @@
 """A likelihood, a penalty, a metric and a guide of a user's own: those of docs/extending.md."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -14,9 +14,10 @@ from sklearn.linear_model import GammaRegressor
 from sklearn.model_selection import GridSearchCV
 
 import pyfairme as pf
+from pyfairme.estimators.custom_objects import check_objects, plain_object
 from pyfairme.metrics import Metric
 from pyfairme.metrics.confusion import confusion, selection_rate
-from pyfairme.model.penalties import AttributeCodes, Moment, View, plain_factor
+from pyfairme.model.penalties import Adversarial, AttributeCodes, Moment, View, plain_factor
 from tests.test_docs import blocks
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -219,6 +220,82 @@ def test_a_file_without_its_objects_is_refused(fitted, tmp_path, objects, messag
         pf.load(path, objects=objects)
 
 
+@dataclass(frozen=True, eq=False)
+class OfAnArray:
+    """Equal by value, by methods of its own; arrays compare by element."""
+
+    weights: np.ndarray = field(default_factory=lambda: np.array([1.0, 2.0]))
+
+    def __eq__(self, other):
+        return isinstance(other, OfAnArray) and repr(self) == repr(other)
+
+    def __hash__(self):
+        return hash(repr(self))
+
+    def __call__(self, name, view, attributes, criterion):
+        for index, attribute in enumerate(attributes):
+            weights = jnp.asarray(self.weights)
+            value = (view.prediction[:, 0, None] * weights).mean()
+            plain_factor(name, view, index, attribute, value)
+
+
+@dataclass(frozen=True)
+class Waving(Adversarial):
+    """An adversary under a name of its own, with a field that its class has not always had."""
+
+
+@dataclass(frozen=True)
+class OfArrayByField:
+    weights: np.ndarray
+
+    def __call__(self, name, view, attributes, criterion): ...
+
+
+def without(state, field_name):
+    """What a file would hold that was written before objects had this field."""
+    if isinstance(state, dict):
+        return {k: without(v, field_name) for k, v in state.items() if k != field_name}
+    return [without(one, field_name) for one in state] if isinstance(state, list | tuple) else state
+
+
+def test_an_object_with_an_array_is_saved_and_taken_back(data, tmp_path):
+    path, given = tmp_path / "model.pyfairme", OfAnArray()
+    model = pf.FairMixedEffectsClassifier("cluster", ["group1"], fairness=given, **QUICK)
+    model.fit(data.frame, data.target).save(path)
+    again = pf.load(path, objects={"of_an_array": OfAnArray()})
+    np.testing.assert_array_equal(again.predict(data.frame), model.predict(data.frame))
+    with pytest.raises(ValueError, match=r"object-differs\]"):
+        pf.load(path, objects={"of_an_array": OfAnArray(np.ones(2))})
+
+
+def test_a_field_that_a_class_did_not_have_then_is_at_its_default():
+    saved = {"fairness": plain_object("fairness", Waving())}
+    array = {"fairness": plain_object("fairness", OfAnArray())}
+    check_objects("a", {"params": without(saved, "waves")}, {"waving": Waving()})
+    check_objects("a", {"params": without(array, "weights")}, {"of_an_array": OfAnArray()})
+    for state, given in (
+        (without(saved, "waves"), {"waving": Waving(waves=5)}),
+        (saved, {"waving": Waving(waves=5)}),
+        (without(saved, "waves"), {"waving": Waving(width=8)}),
+        (without(array, "weights"), {"of_an_array": OfAnArray(np.ones(2))}),
+    ):
+        with pytest.raises(ValueError, match=r"configure it as it was then.*object-differs\]"):
+            check_objects("a", {"params": state}, given)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "least"),
+    [
+        ("waves", -1, 0), ("waves", 2.5, 0), ("waves", True, 0), ("waves", "5", 0),
+        ("width", 0, 1), ("width", 16.0, 1),
+    ],
+)  # fmt: skip
+def test_an_adversary_of_no_size_is_refused(keyword, value, least):
+    message = f"a whole number of {least} or more, got {keyword}={value!r}.*\\[adversary-size\\]"
+    with pytest.raises(ValueError, match=message):
+        Waving(**{keyword: value})
+
+
 # Errors before the fit --------------------------------------------------------------------------
 
 
@@ -226,6 +303,7 @@ def test_a_file_without_its_objects_is_refused(fitted, tmp_path, objects, messag
     ("keywords", "message"),
     [
         ({"fairness": MeanAbsolute}, r"fairness=MeanAbsolute is a class.*\[class-for-object\]"),
+        ({"fairness": OfArrayByField(np.ones(2))}, r"does not equal its own.*\[not-a-value\]"),
         ({"fairness": Unhashable()}, r"cannot be hashed.*frozen=True.*\[not-a-value\]"),
         ({"fairness": Decision()}, r"has the name 'decision', which is taken.*\[object-name\]"),
         ({"fairness": lambda *_: None}, r"is no name of a variable.*\[object-name\]"),

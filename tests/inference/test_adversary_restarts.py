@@ -93,6 +93,12 @@ def test_a_dead_adversary_is_restarted(rows, monkeypatch):
 
     # what a fit may go on from has adversaries of the spec's form, though stronger ones ended it
     assert forms(repaired) == forms(healthy)
+    for site in SITES:
+        assert repaired.params[0][site][0].bias.min() == 0  # new ones, where the dead have -1000
+    on, said = fitted(rows, repaired.params)
+    assert not said
+    assert "restarts" not in on.history
+    assert gap(on) < 0.5 * gap(unfair)
 
     assert repaired.history["restarts"].iloc[-1] == 1
     assert repaired.history["epoch"].is_monotonic_increasing

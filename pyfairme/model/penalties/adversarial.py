@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -40,18 +41,45 @@ class Adversarial:
     thousands of steps, and does not find a group that is common in some narrow ranges of the
     prediction only; from such features it does in hundreds (Tancik et al. 2020).
 
+    Raises
+    ------
+    ValueError
+        When ``width`` or ``waves`` is no whole number, or too small.
+
     Examples
     --------
+    Own settings need a name of their own, that of a class:
+
+    >>> import pandas as pd
     >>> import pyfairme as pf
-    >>> clf = pf.FairMixedEffectsClassifier("school", ["sex"], fairness=Adversarial(width=32))
-    >>> clf.fairness.needs_classes
-    False
+    >>> @dataclass(frozen=True)
+    ... class WideAdversarial(Adversarial):
+    ...     width: int = 32
+    >>> short = {"guide": "mean_field", "hidden": (), "epochs": 1, "min_steps": 20}
+    >>> clf = pf.FairMixedEffectsClassifier(
+    ...     "school", ["sex"], fairness=WideAdversarial(), progress=False, **short
+    ... )
+    >>> groups = {"sex": ["f", "f", "m", "m"], "school": ["a", "b", "a", "b"]}
+    >>> X = pd.DataFrame({"age": [18, 19, 20, 21]} | groups).iloc[list(range(4)) * 15]
+    >>> clf = clf.fit(X, [0, 1, 1, 0, 1] * 12)
+    >>> [name for name in clf.history_ if name.startswith("wide_adversarial")]
+    ['wide_adversarial/fixed/sex', 'wide_adversarial/mixed/sex']
     """
 
     width: int = 16
     sharpness: float | None = None
     scores: bool = True
     waves: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("width", 1), ("waves", 0)):
+            given = getattr(self, name)
+            if not isinstance(given, Integral) or isinstance(given, bool) or given < least:
+                raise ValueError(
+                    f"Expected a whole number of {least} or more, got {name}={given!r}: an "
+                    "adversary has width hidden units, and reads waves pairs of sines and "
+                    "cosines. [adversary-size]"
+                )
 
     @property
     def needs_classes(self) -> bool:
@@ -143,8 +171,8 @@ def with_waves(seen: Float[Array, "n v"], waves: int) -> Float[Array, "n w"]:
 
     Examples
     --------
-    >>> with_waves(jnp.array([[0.0], [jnp.pi / 2]]), 1).round(2)
-    Array([[ 0.  ,  0.  ,  1.  ],
+    >>> np.asarray(with_waves(jnp.array([[0.0], [jnp.pi / 2]]), 1)).round(2)
+    array([[ 0.  ,  0.  ,  1.  ],
            [ 1.57,  1.  , -0.  ]], dtype=float32)
     """
     if not waves:
