@@ -27,9 +27,8 @@ from pyfairme.model.penalties import Adversarial, NamedPenalty
 from pyfairme.model.program import ModelSpec, Objective
 
 ALONE, TOGETHER = 0.1, 0.5  # shares of the first training: adversaries alone, then with the network
-SLOWER = (0.3, 0.1)  # by round: multiple of the rate of all but adversaries in the second
+SLOWER = (0.3, 0.1)  # by round: what multiplies the rate of all but adversaries, once together
 WAVES = 5  # of an adversary that begins anew (see `Adversarial`)
-MOST_RESTARTS = len(SLOWER)
 DEALS = 19  # of the groups among rows: the largest of so many disparities is their 95 % limit
 RESTARTS = "restarts"  # column of the history, of fits that had any
 
@@ -84,11 +83,12 @@ def restart_collapsed(
     """Return the members, those with a collapsed adversary trained on with new ones.
 
     In a round, adversaries of sensitive attributes begin anew in a `stronger` form and learn alone
-    from a frozen network, for a tenth of the first training; then all train together for half of
-    it, without a warm-up, all but adversaries at three tenths of the learning rate. There are at
-    most two rounds, the second at a tenth. A member that is still collapsed, or whose weighted
-    disparity has risen by more than chance gives, is kept as it was if its objective was better,
-    both on the rows that are ``judged``.
+    from a frozen network, for a share ``ALONE`` of the first training; then all train together for
+    ``TOGETHER`` of it, without a warm-up. Adversaries keep their learning rate; in this second part
+    of a round that of all else is multiplied by the round's entry of ``SLOWER``, which has as many
+    entries as there may be rounds. A member that is still collapsed, or whose weighted disparity
+    has risen by more than what groups by chance are apart (`limits_of_chance`), is kept as it was
+    if its objective was better, both on the rows that are ``judged``.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def restart_collapsed(
     """
     strong = replace(spec, penalties=stronger(spec.penalties))
     none = replace(schedule, epochs=0, min_steps=0)
-    for number in range(1, MOST_RESTARTS + 1):
+    for number in range(1, len(SLOWER) + 1):
         again = [at for at, one in enumerate(members) if any(c.of_adversary for c in one.collapsed)]
         if not again:
             break
@@ -120,7 +120,7 @@ def restart_collapsed(
         begun = fit_members(
             spec, guide, training, None, objective, none, own, start=start, fresh=True
         )
-        limits = _limits_of_chance(spec, guide, after, judged, objective, own[0])
+        limits = limits_of_chance(spec, guide, after, judged, objective, number)
         for at, one, fresh, old, now, limit in zip(
             again, after, begun, old_scores, new_scores, limits, strict=True
         ):
@@ -153,7 +153,7 @@ def _tried(one: Played) -> Played:
     return one._replace(restarts=one.restarts + 1)
 
 
-def _limits_of_chance(
+def limits_of_chance(
     spec: ModelSpec,
     guide: GuideChoice,
     fitted: Sequence[Trained],
@@ -163,8 +163,12 @@ def _limits_of_chance(
 ) -> list[float]:
     """Return each member's largest weighted disparity when groups are dealt out at random.
 
-    Dealt out among rows of the same outcome (where the criterion knows it), several times: how far
-    groups of these sizes are apart where nothing is to be found.
+    Dealt out among rows of the same outcome (where the criterion knows it), ``DEALS`` times: how
+    far groups of these sizes are apart where nothing is to be found. As what a disparity may *rise*
+    by it is wide: of one fit, not of the difference of two, which on the same rows has less noise.
+    The mean of m rows of a class is off by .8 s / sqrt(m) on average (half-normal), where s is the
+    SD of predictions: with s = .2 and a group of ten rows by .05. Deals hang on ``seed`` alone, so
+    that no member's limit depends on which others are restarted.
     """
     blank = np.zeros((len(rows.weight), spec.likelihood.outputs), np.float32)
     seen = judge(spec.likelihood, blank, rows.y, spec.criterion)

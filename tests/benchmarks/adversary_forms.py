@@ -163,7 +163,7 @@ def learned(form, p, y, groups, steps, rate):
 
 def show_frozen(dates, seed):
     """Print what forms of adversaries find in the prediction of a fit that has collapsed."""
-    adversary_restarts.MOST_RESTARTS = 0
+    adversary_restarts.SLOWER = ()
     found, collapsed, _ = fitted("nnet_adb", 3.0, seed, dates)
     X, X_test, *y = made(dates, seed=seed)
     p = [found.predict_proba(own, effects="fixed")[:, 1] for own in (X, X_test)]
@@ -190,14 +190,16 @@ def main() -> None:
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--dates", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=adversary_restarts.MOST_RESTARTS)
+    parser.add_argument("--rounds", type=int, default=len(adversary_restarts.SLOWER))
     parser.add_argument("--waves", type=int, default=adversary_restarts.WAVES)
     parser.add_argument("--frozen", action="store_true")
     given = parser.parse_args()
     if given.frozen:
         show_frozen(given.dates, given.seeds[0])
         return
-    adversary_restarts.MOST_RESTARTS, adversary_restarts.WAVES = given.rounds, given.waves
+    rates = adversary_restarts.SLOWER
+    rates = (*rates, *rates[-1:] * given.rounds)[: given.rounds]  # the last in further rounds
+    adversary_restarts.SLOWER, adversary_restarts.WAVES = rates, given.waves
     lines = []
     for model in given.models:
         for weight in given.weights:

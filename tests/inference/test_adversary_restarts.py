@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 from pyfairme.inference import adversary_restarts
-from pyfairme.inference.adversary_restarts import DEALS, Played, restart_collapsed, stronger
+from pyfairme.inference.adversary_restarts import (
+    DEALS,
+    Played,
+    limits_of_chance,
+    restart_collapsed,
+    stronger,
+)
 from pyfairme.inference.adversary_skill import AdversaryWarning, Collapse
 from pyfairme.inference.cluster_buckets import filled_spec
 from pyfairme.inference.compiled_steps import engine
@@ -66,25 +72,33 @@ def forms(result, member=0):
 
 def unrepaired(monkeypatch, *given):
     with monkeypatch.context() as patch:
-        patch.setattr(adversary_restarts, "MOST_RESTARTS", 0)
+        patch.setattr(adversary_restarts, "SLOWER", ())
         return fitted(*given)
 
 
 def test_a_dead_adversary_is_restarted(rows, monkeypatch):
     """Repaired it is nearly as fair as a fit that began well, to .03.
 
-    The gap is a mean of 800 rows, and the network had half the steps at three tenths of the rate.
+    The network had half the steps at three tenths of the rate. From the beginnings of seeds 0 to 3
+    the gap ended at .020, .028, .015 and -.001 above that of the fit that began well; without a
+    restart (seed 0) it is .076 above.
     """
     seen = []
-    machine = engine(filled_spec(FAIR), "mean_field")
+    plain, strong = (
+        engine(filled_spec(spec), "mean_field")
+        for spec in (FAIR, replace(FAIR, penalties=stronger(FAIR.penalties)))
+    )
     healthy, said = fitted(rows, beginning(rows, dead=()))
     assert not said
     assert "restarts" not in healthy.history
-    compiled = machine.run._cache_size()
+    compiled = plain.run._cache_size(), strong.run._cache_size()
     repaired, said = fitted(rows, beginning(rows), report=seen.append)
     assert not said
     unfair, complaint = unrepaired(monkeypatch, rows, beginning(rows))
-    assert machine.run._cache_size() == compiled
+    assert plain.run._cache_size() == compiled[0]
+    both_parts = strong.run._cache_size()  # adversaries alone and all together: one program
+    assert both_parts <= compiled[1] + 1
+    assert both_parts > 0
     assert len(complaint) == 1
     assert "the adversary of 'sex' on the mixed prediction is at chance" in complaint[0]
     assert "restarted" not in complaint[0]
@@ -107,6 +121,7 @@ def test_a_dead_adversary_is_restarted(rows, monkeypatch):
     assert all("round 1" in one.note for one in steps if one.note)
     again, _ = fitted(rows, beginning(rows))
     pd.testing.assert_frame_equal(again.history, repaired.history)
+    assert strong.run._cache_size() == both_parts
 
 
 @pytest.mark.long
@@ -209,6 +224,48 @@ def test_a_collapse_that_stays_says_how_often_it_was_restarted(rows, monkeypatch
     assert "The adversaries were restarted twice, to no avail." in complaint
 
 
+def test_the_limit_of_chance_is_the_size_of_disparities_that_mean_nothing(rows):
+    """The largest of 19 deals lies above most disparities of 60 other deals, and near their top.
+
+    It is below their third quartile with a chance of .75^19 = .004. The largest of 60 and of 19
+    are as far apart as the tail is long: a third of it is far more than that of sums of means of
+    hundreds of rows. What the covariate behind the prediction tells of sex is far above it.
+    """
+    judged, random = rows[1], np.random.default_rng(3)
+    begun = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, NO_STEPS, (0, 1))
+    constant, telling = (
+        one._replace(params=one.params | {"network": as_line(one.params["network"], slope)})
+        for one, slope in zip(begun, (0.0, 1.5), strict=True)
+    )
+
+    def disparities(of, on):
+        found = objective_scores(FAIR, "mean_field", of, on, OBJECTIVE)
+        return [one.disparity for one in found]
+
+    found = []
+    for _ in range(60):
+        dealt = judged.sensitive.copy()
+        for outcome in (0, 1):
+            inside = np.flatnonzero(judged.y == outcome)
+            dealt[inside] = judged.sensitive[random.permutation(inside)]
+        found += disparities([telling], judged._replace(sensitive=dealt))
+    given = FAIR, "mean_field"
+    (limit,) = limits_of_chance(*given, [telling], judged, OBJECTIVE, 1)
+    assert np.quantile(found, 0.75) < limit < 4 / 3 * max(found)
+    assert disparities([telling], judged)[0] > 2 * limit
+    nothing, same = limits_of_chance(*given, [constant, telling], judged, OBJECTIVE, 1)
+    assert nothing < 0.05 * limit  # effects of clusters differ a little before the first step
+    np.testing.assert_allclose(same, limit, rtol=1e-4)  # whoever else is restarted
+
+
+def as_line(network, slope):
+    """A network whose link is the first covariate times a slope."""
+    first, last = network
+    weight, out = np.zeros_like(first.weight), np.zeros_like(last.weight)
+    weight[0, :2], out[:2, -1] = (1.0, -1.0), (slope, -slope)
+    return first._replace(weight=weight), last._replace(weight=out, bias=0 * last.bias)
+
+
 def banded(rows=1500, bands=12, seed=0):
     """Rows of which sex has narrow ranges of the first covariate to itself, in turn."""
     found = make_rows(rows, seed)
@@ -224,11 +281,7 @@ def test_new_adversaries_find_in_narrow_ranges_what_plain_ones_do_not():
     """
     rows = banded(), banded(800, seed=1)
     (one,) = fit_members(FAIR, "mean_field", *rows, OBJECTIVE, NO_STEPS, (0,))
-    first, last = one.params["network"]
-    weight, out = np.zeros_like(first.weight), np.zeros_like(last.weight)
-    weight[0, :2], out[:2, -1] = (1.0, -1.0), (1.5, -1.5)
-    line = (first._replace(weight=weight), last._replace(weight=out, bias=0 * last.bias))
-    start = [one.params | {"network": line}]
+    start = [one.params | {"network": as_line(one.params["network"], 1.5)}]
     alone = replace(SCHEDULE, min_steps=300, others=0.0, learning_rate=1e-3, warm_up=0.0)
     found = {}
     for waves in (False, True):
@@ -245,12 +298,14 @@ def test_groups_told_by_few_values_are_told_less_after_restarts(monkeypatch):
     """A prediction of some 200 values that tell the groups: four fits, all of which collapse.
 
     "gap" is the largest difference of the groups' rates at any threshold, on 20,000 other rows,
-    where it has an error of about .01. It falls from .20 to .10; trainings are chaotic, so that
-    another machine may have one collapse more or less.
+    where it has an error of about .01: the mean of four has .005, a difference of two means .007 if
+    not less, the rows being the same. It falls from .20 to .10. Trainings are chaotic: a machine on
+    which two fits more stay as unfair as they were still has a fall of .05. So .03 is four errors,
+    and less than what two failures leave.
     """
     fits = [("nnet_adb", weight, seed, 60) for weight, seed in ((1, 3), (3, 2), (3, 6), (1, 5))]
     after = pd.DataFrame([line(*one) for one in fits])
-    monkeypatch.setattr(adversary_restarts, "MOST_RESTARTS", 0)
+    monkeypatch.setattr(adversary_restarts, "SLOWER", ())
     before = pd.DataFrame([line(*one) for one in fits])
     assert before["collapsed"].all()
     assert after["collapsed"].sum() <= 2
