@@ -31,6 +31,7 @@ from pyfairme.estimators import (
 )
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.chosen_groups import groups_to_compare
+from pyfairme.estimators.older_pickles import with_keywords
 from pyfairme.estimators.posterior_labels import posterior_attrs, posterior_labels
 from pyfairme.estimators.posterior_table import PosteriorTable
 from pyfairme.estimators.prior_keyword import Prior
@@ -643,6 +644,10 @@ class FairMixedEffects(BaseEstimator, ABC):
         held: dict[str, Any] = dict(super().__getstate__())  # type: ignore[call-overload]
         held.pop("_training", None)
         return held
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickle; one of an earlier version lacks keywords."""
+        super().__setstate__(with_keywords(type(self), state))
 
     def __sklearn_is_fitted__(self) -> bool:
         """Tell scikit-learn whether `fit` has been called."""

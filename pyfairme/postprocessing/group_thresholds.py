@@ -19,6 +19,7 @@ from pyfairme.estimators import table_inputs
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
 from pyfairme.estimators.number_checks import check_count
+from pyfairme.estimators.older_pickles import with_keywords
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import group_threshold_files, policy_inputs
@@ -299,8 +300,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         return decided_by(self.estimator_, self.effects, unread, self._seed, seen)
 
     def _rows(self, X: Table, apart: Any) -> PolicyRows:
-        wanted = () if self._groups is None else self._groups.columns
-        return self._decided().rows(X, apart, wanted)
+        return self._decided().rows(X, apart, () if self._groups is None else self._groups.columns)
 
     def _share(self, rows: PolicyRows) -> np.ndarray:
         """Probability of a positive decision, (n,)."""
@@ -420,6 +420,10 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             f"GroupThresholds({type(self.estimator).__name__}, attribute={self.attribute!r}, "
             f"criterion={self.criterion!r}, effects={self.effects!r})  # {need}"
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickle; one of an earlier version lacks keywords."""
+        super().__setstate__(with_keywords(type(self), state))
 
     def __sklearn_clone__(self) -> GroupThresholds:
         """Copy the keywords; a fitted classifier is shared, as fitting a policy leaves it."""

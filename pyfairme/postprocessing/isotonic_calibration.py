@@ -18,9 +18,9 @@ class IsotonicCalibration(NamedTuple):
 
     ``given`` (k,) are probabilities of the classifier, ``calibrated`` (k,) what they are worth;
     beyond the first and the last point the curve is flat. Isotonic regression makes steps, on which
-    rows that a classifier tells apart would have one probability, and coins would decide them; so
-    each step is one point, at the mean of its rows, with lines between (Oron & Flournoy, "Centered
-    isotonic regression", Statistics in Biopharmaceutical Research 9, 2017).
+    rows that a classifier tells apart would have one probability; so each step is one point, at the
+    mean of its rows, with lines between (Oron & Flournoy, "Centered isotonic regression",
+    Statistics in Biopharmaceutical Research 9, 2017).
     """
 
     given: np.ndarray
@@ -48,11 +48,14 @@ class IsotonicCalibration(NamedTuple):
         steps = isotonic_regression(share, sample_weight=whole, y_min=0.0, y_max=1.0)
         calibrated, step = np.unique(steps, return_inverse=True)
         given = np.bincount(step, whole * values) / np.bincount(step, whole)
-        return cls(given, calibrated)
+        rises = np.append(True, np.diff(given) > 0)  # not so where two steps are an ulp apart
+        return cls(given[rises], calibrated[rises])
 
     @classmethod
     def restored(cls, saved: Sequence[Sequence[float]]) -> IsotonicCalibration:
         """Return the curve of a file, checked; raise StateError for what is none."""
+        if len(saved) != 2:
+            raise StateError("expected a curve of calibration as two lists")
         given, calibrated = (np.asarray(part, float) for part in saved)
         for name, part in (("given", given), ("calibrated", calibrated)):
             checked(name, part, (len(given),))

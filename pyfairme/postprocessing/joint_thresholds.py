@@ -16,6 +16,7 @@ from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import attribute_name
 from pyfairme.estimators.check_fitted import check_fitted
 from pyfairme.estimators.estimator_keywords import EFFECTS, check_choice, seed_from
+from pyfairme.estimators.older_pickles import with_keywords
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import joint_threshold_files, policy_inputs
@@ -546,6 +547,10 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             f"criterion={self.criterion!r}, effects={self.effects!r})  # "
             + ("needs S when predicting" if self.needs_sensitive else "infers S when predicting")
         )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickle; one of an earlier version lacks keywords."""
+        super().__setstate__(with_keywords(type(self), state))
 
     def __sklearn_clone__(self) -> JointThresholds:
         """Copy the keywords; a fitted classifier is shared, as fitting a policy leaves it."""

@@ -1,13 +1,13 @@
 """What calibrating probabilities first is worth to joint thresholds, where the truth is known.
 
-    python -m tests.benchmarks.calibrated_thresholds [--rows 300 1000 3000 10000] [--draws 40]
+    python -m tests.benchmarks.calibrated_thresholds [--rows 300 1000 10000] [--draws 40]
 
 Rows of three groups (50, 30 and 20 %) have a true probability each; a classifier tells it as it is,
 too moderate (its link halved), too bold (doubled), or with the odds of other shares of the classes
 (times four). `JointThresholds` with SDs of TPR and FPR up to .02 are chosen on some rows, with and
 without ``calibration="isotonic"``, and judged by the true probabilities of 20,000 others: the worst
 SD and balanced accuracy that they expect, less those of the same limit with true probabilities.
-Means over draws, with standard errors.
+Means over draws, with standard errors, and the share of rows that coins decide.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ def people(n: int, rng: np.random.Generator) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def judged(policy: Any, new: pd.DataFrame) -> np.ndarray:
-    """Return the worst SD over groups and balanced accuracy that true probabilities expect."""
+    """Return worst SD and balanced accuracy as true probabilities expect them, and coins."""
     d, true = policy.predict_proba(new)[:, 1], new["true"].to_numpy()
     group, rates, sds = new["group"].to_numpy(), [], []
     for mass in (true, 1 - true):
         sums = pd.DataFrame({"d": d * mass, "n": mass}).groupby(group).sum()
         sds.append(np.std(sums["d"] / sums["n"]))
         rates.append(d @ mass / mass.sum())
-    return np.array([max(sds), (rates[0] + 1 - rates[1]) / 2])
+    return np.array([max(sds), (rates[0] + 1 - rates[1]) / 2, np.mean((d > 0) & (d < 1))])
 
 
 def one_draw(rows: int, seed: int) -> dict[tuple[str, str], np.ndarray]:
@@ -71,19 +71,20 @@ def one_draw(rows: int, seed: int) -> dict[tuple[str, str], np.ndarray]:
             policy = pf.JointThresholds(Told(*bent), {"group": LIMIT}, calibration=calibration)
             found[name, calibration or "as it is"] = judged(policy.fit(known, y), new)
     best = found["true", "as it is"]
+    best = np.append(best[:2], 0.0)  # coins are shares, not differences
     return {key: value - best for key, value in found.items()}
 
 
 def main() -> None:
     """Print a line per number of rows and kind of probabilities."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[300, 1000, 3000, 10_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[300, 1000, 10_000])
     parser.add_argument("--draws", type=int, default=40)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
     print("| rows | probabilities | worst SD, as it is | calibrated | balanced accuracy, as it is |"
-          " calibrated |")  # fmt: skip
-    print("|---|---|---|---|---|---|")
+          " calibrated | coins, as it is | calibrated |")  # fmt: skip
+    print("|---" * 8 + "|")
     for rows in given.rows:
         draws = [one_draw(rows, seed) for seed in range(given.draws)]
         for name in BENT:
@@ -93,6 +94,8 @@ def main() -> None:
                     values = np.array([draw[name, how][at] for draw in draws])
                     error = values.std(ddof=1) / np.sqrt(len(values))
                     cells.append(f"{values.mean():+.4f} ({error:.4f})")
+            for how in ("as it is", "isotonic"):
+                cells.append(f"{np.mean([draw[name, how][2] for draw in draws]):.3f}")
             print(f"| {rows:,} | {name} | " + " | ".join(cells) + " |")
 
 

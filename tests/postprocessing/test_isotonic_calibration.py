@@ -210,8 +210,25 @@ def test_policies_in_files_and_pickles_decide_alike(clf, binary, tmp_path):
             np.testing.assert_array_equal(part, other)
 
 
+@pytest.mark.parametrize("kind", ["joint", "group", "classifier"])
+def test_pickles_of_an_earlier_version_have_the_defaults_of_later_keywords(kind, clf):
+    made, name = {
+        "joint": lambda: (pf.JointThresholds(clf, {"group1": 0.05}), "calibration"),
+        "group": lambda: (pf.GroupThresholds(clf, "group1"), "cv"),
+        "classifier": lambda: (clf, "network_posterior"),
+    }[kind]()
+    state = {key: value for key, value in made.__getstate__().items() if key != name}
+    older = type(made).__new__(type(made))
+    older.__setstate__(state)
+    default = type(made).__init__.__kwdefaults__[name]
+    assert older.get_params(deep=False)[name] == default
+    clone(older)
+    repr(older)
+
+
 @pytest.mark.parametrize(
-    "saved", [[[0.2, 0.1], [0.1, 0.2]], [[0.1, 0.2], [0.3, 1.2]], [[0.1], [0.1, 0.2]], [[], []]]
+    "saved",
+    [[[0.2, 0.1], [0.1, 0.2]], [[0.1, 0.2], [0.3, 1.2]], [[0.1], [0.1, 0.2]], [[], []], [[0.1]]],
 )
 def test_a_damaged_curve_is_refused(saved):
     with pytest.raises(StateError):
@@ -231,3 +248,12 @@ def test_class_weights_are_no_doubt_once_probabilities_are_calibrated(binary, cl
             policy.fit(rows, y)
         said.append(any("class_weight" in str(one.message) for one in caught))
     assert said == [True, False]
+
+
+def test_points_that_coincide_are_one():
+    """Two steps whose means differ by less than a float can tell."""
+    p = np.array([0.3, np.nextafter(0.3, 1), 0.3, np.nextafter(0.3, 1), 0.9])
+    curve = IsotonicCalibration.fit(p, np.array([0.0, 1.0, 0.0, 1.0, 1.0]), np.ones(5))
+    assert (np.diff(curve.given) > 0).all()
+    again = IsotonicCalibration.restored([part.tolist() for part in curve])
+    np.testing.assert_array_equal(again.given, curve.given)

@@ -289,7 +289,12 @@ class Alternating(pf.JointThresholds):
         return super().score(X, y, sample_weight)
 
 
-@parametrize_with_checks([Alternating(LogisticRegression(), {"row": 0.3}, cv=2)])
+@parametrize_with_checks(
+    [
+        Alternating(LogisticRegression(), {"row": 0.3}, cv=2),
+        Alternating(LogisticRegression(), {"row": 0.3}, cv=2, calibration="isotonic"),
+    ]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_joint_thresholds_are_an_estimator_of_scikit_learn(estimator, check):
     """Without exceptions."""
