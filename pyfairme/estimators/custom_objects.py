@@ -184,8 +184,7 @@ def check_objects(path: PathLike, state: Any, objects: Mapping[str, Any] | None)
 
 def _as_then(now: dict[str, str], then: Mapping[str, str], given: object) -> dict[str, str]:
     """Leave out fields that a class did not have at the time, where they are at their default."""
-    text = _configuration(given)
-    unset = {one.name for one in _fields(given) if text[one.name] == _text_of_default(one)}
+    unset = {one.name for one in _fields(given) if now[one.name] == _text_of_default(one)}
     return {name: text for name, text in now.items() if name in then or name not in unset}
 
 

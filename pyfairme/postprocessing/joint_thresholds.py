@@ -82,8 +82,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     in small groups, and rests on p being calibrated in the groups and their combinations.
     Give a classifier without penalties and class weights, and rows that it was not trained on: on
     training rows it is too sure of itself. With y, `fit` warns where p is not calibrated;
-    ``calibration="isotonic"`` calibrates it. The
-    stricter both TPR and FPR are limited, the more rows are decided at random.
+    ``calibration="isotonic"`` calibrates it. The stricter both TPR and FPR are limited, the more
+    rows are decided at random.
 
     Whether decisions may depend on S, read or inferred, is a legal and an ethical question: where
     it is read, two people who differ in S alone can be decided differently.
@@ -430,10 +430,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def row_thresholds(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
-        It is the classifier's probability, not the calibrated one.
-        Coins decide rows close to it. NaN where limits are so strict that high probabilities are
-        decided negatively. Where groups are inferred, p is among what they are inferred from, and
-        so is in the threshold too.
+        It is the classifier's probability, not the calibrated one. Coins decide rows close to it.
+        NaN where limits are so strict that high probabilities are decided negatively. Where groups
+        are inferred, p is among what they are inferred from, and so is in the threshold too.
         """
         check_fitted(self, "thresholds_")
         found = threshold(*self._rule.weights(self._read(X, sensitive_features).members))
