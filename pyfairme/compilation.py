@@ -52,10 +52,12 @@ class Compiled:
         Programs that were compiled, or read from JAX's cache on disk, within `counted` since then.
     limit : int
         With so many programs, everything is given back before something new is compiled.
+    first_limit : int
+        The limit after `clear`.
     """
 
     def __init__(self, limit: int = FEWEST) -> None:
-        self.programs, self.limit, self._first_limit = 0, limit, limit
+        self.programs, self.limit, self.first_limit = 0, limit, limit
         self._caches: list[Callable[[], None]] = []  # each forgets one function's compiled ones
         self._shapes: set[int] = set()
         self._dropped: dict[int, None] = {}  # shapes whose programs were given back, in order
@@ -108,7 +110,7 @@ class Compiled:
         with self._lock:
             self._give_back()
             self._dropped.clear()
-            self.limit = self._first_limit
+            self.limit = self.first_limit
 
     @contextmanager
     def counted(self) -> Iterator[None]:

@@ -35,7 +35,10 @@ from pyfairme import stored_programs  # after the hook
 from pyfairme.compilation import HELD
 from pyfairme.compiled_files import Kept
 
-HELD.limit = 512  # files share fixtures and their programs, and a process ends with its part
+# Of compiled programs: with so many a file begins anew, and within a file none is given back, since
+# tests count what is compiled. Files share some, and a process ends with its part.
+MOST_BETWEEN_FILES = 256
+HELD.limit = HELD.first_limit = 4096
 
 
 # Of `make test-long`, though no mark can stand there: notebooks but one, examples that fit models.
@@ -75,6 +78,13 @@ def code_as_in_its_files(request: pytest.FixtureRequest) -> Iterator[None]:
         stored_programs.kept = lambda: Kept(None, 0)
     yield
     stored_programs.kept = before
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_to_compile() -> None:
+    """Give compiled programs back before a file, which then keeps its own to its end."""
+    if HELD.programs > MOST_BETWEEN_FILES:
+        HELD.clear()
 
 
 @pytest.fixture(scope="module")

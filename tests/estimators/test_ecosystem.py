@@ -75,7 +75,7 @@ def test_pipeline_of_arrays_works_without_roles(binary, classifier):
 @pytest.mark.slow
 def test_grid_search_over_the_fairness_weight_compiles_once(binary, classifier, compilations):
     X, y = all_seen(binary)
-    pf.clear_caches()  # else other tests' programs may be given back on the way
+    pf.clear_caches()  # else programs of other files are used
     GridSearchCV(classifier(), {"fairness_weight": [0.1]}, cv=3).fit(X, y)
     before = len(compilations)
     grid = {"fairness_weight": [0.0, 0.3, {"group1": 1.0}, {"moment": 0.1}]}

@@ -4,7 +4,6 @@ import jax
 import numpy as np
 import pytest
 
-from pyfairme.compilation import clear_caches
 from pyfairme.inference import nuts
 from pyfairme.inference.laplace.second_stage import second_stage_inputs
 from tests.inference import one_way
@@ -28,7 +27,6 @@ def run(rows, seed=0, **keywords):
 
 @pytest.fixture(scope="module")
 def result():
-    clear_caches()  # else other tests' programs may be given back between two runs
     return run(one_way.make_rows())
 
 

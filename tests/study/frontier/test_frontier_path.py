@@ -35,7 +35,7 @@ def walk(folder, weights=WEIGHTS, **keywords):
 @pytest.fixture(scope="module")
 def walked(tmp_path_factory):
     """A path, its folder, and how many programs it compiled."""
-    pf.clear_caches()  # else other tests' programs may be given back on the way
+    pf.clear_caches()  # else programs of other files are used
     folder = tmp_path_factory.mktemp("path") / "store"
     before = _engine.cache_info().misses
     found = walk(folder)

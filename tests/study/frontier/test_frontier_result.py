@@ -231,7 +231,7 @@ SHARED = {"seen": 4, "folds": 3, "n_boot": 10, "progress": False}
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory):
     """A frontier of three weights, the folder of its fits, and the programs that it compiled."""
-    pf.clear_caches()  # else other tests' programs may be given back on the way
+    pf.clear_caches()  # else programs of other files are used
     folder = tmp_path_factory.mktemp("frontier") / "store"
     before = _programs()
     found = frontier(FAIR, small_data(), weights=WEIGHTS, seeds=1, store=folder, **SHARED)
