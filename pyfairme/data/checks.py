@@ -37,12 +37,13 @@ def check_present(wanted: Iterable[str], available: Iterable[Any], role: str) ->
     for name in wanted:
         if name not in names:
             raise ValueError(
-                f"The {role} column {name!r} is not in the frame.{_near(str(name), names)} "
-                f"Available columns: {_listed(names)}. [absent-column]"
+                f"The {role} column {name!r} is not in the frame.{near_names(str(name), names)} "
+                f"Available columns: {listed_names(names)}. [absent-column]"
             )
 
 
-def _near(name: str, names: list[str]) -> str:
+def near_names(name: str, names: list[str]) -> str:
+    """Return a sentence that names what a misspelt name may stand for, or nothing."""
     renamed = [other for other in names if other.endswith(f"__{name}")]
     if renamed:
         return (
@@ -53,7 +54,8 @@ def _near(name: str, names: list[str]) -> str:
     return f" Did you mean {', '.join(map(repr, near))}?" if near else ""
 
 
-def _listed(names: list[str]) -> str:
+def listed_names(names: list[str]) -> str:
+    """Return the names of columns as a list in words, the first thirty of them."""
     more = f", ... ({len(names)} in all)" if len(names) > MOST_LISTED else ""
     return ", ".join(map(repr, names[:MOST_LISTED])) + more or "none"
 

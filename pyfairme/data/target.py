@@ -43,7 +43,9 @@ def class_order(y: ArrayLike) -> tuple[Any, ...] | None:
     >>> class_order(pd.Categorical(["low", "high"], ["low", "high"], ordered=True))
     ('low', 'high')
     """
-    if isinstance(y, pd.DataFrame) and y.shape[1] == 1:
+    if isinstance(y, pd.DataFrame):
+        if y.shape[1] != 1:  # refused later on; narwhals would choke on names that occur twice
+            return None
         y = y.iloc[:, 0]
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype):

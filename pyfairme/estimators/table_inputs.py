@@ -217,8 +217,9 @@ def sample_weights(sample_weight: ArrayLike | None, rows: int) -> np.ndarray | N
     if sample_weight is None:
         return None
     refuse_lossy(sample_weight, "sample_weight")
+    given = sample_weight.to_numpy() if isinstance(sample_weight, pd.DataFrame) else sample_weight
     try:
-        weight = _check_sample_weight(sample_weight, np.empty((rows, 1)), ensure_non_negative=True)
+        weight = _check_sample_weight(given, np.empty((rows, 1)), ensure_non_negative=True)
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"{error} Expected one finite number of at least 0 per row, not all 0; got "

@@ -76,7 +76,7 @@ def as_binary(values: object, name: str, n: int | None = None) -> Floats:
     if odd.size:
         raise ValueError(
             f"{name} must be 0 or 1 in every row, got {odd[0]:g} among others; "
-            "apply a decision threshold or encode the positive class as 1 first. [not-binary]"
+            "apply a decision threshold, or say which label is positive: pos_label=. [not-binary]"
         )
     return vector
 
@@ -308,7 +308,19 @@ def _holds(array: np.ndarray, kind: UnionType) -> bool:
 
 
 def _no_numbers(values: object, name: str) -> ValueError:
-    return ValueError(f"{name} must hold numbers only, got {_brief(values)}. [not-numeric]")
+    return ValueError(
+        f"{name} must hold numbers only, got {_brief(values)}.{_positive(values)} [not-numeric]"
+    )
+
+
+def _positive(values: object) -> str:
+    """Return what to do about two labels that are text, as of decisions; else nothing."""
+    if np.ndim(np.asarray(values, dtype=object)) != 1:
+        return ""
+    known = _series(values).dropna().tolist()
+    if not all(isinstance(label, str) for label in known) or len(labels := {*known}) != 2:
+        return ""
+    return f" Of two labels name the positive one, such as pos_label={max(labels)!r}."
 
 
 def check_count(value: object, name: str, least: int = 0) -> int:
@@ -400,13 +412,26 @@ def _factorise(column: pd.Series) -> Groups:
 
 
 def _sorted_positions(labels: list[Any]) -> list[int]:
-    starts = [start for start in map(_start, labels) if start is not None]
-    if len(starts) == len(labels):  # brackets: <=30 before (30, 45] before >45
-        return sorted(range(len(labels)), key=starts.__getitem__)
+    if by_bracket := _bracket_order(labels):
+        return sorted(range(len(labels)), key=by_bracket.__getitem__)
     try:
         return sorted(range(len(labels)), key=labels.__getitem__)
     except TypeError:  # labels of several types have no order of their own
         return sorted(range(len(labels)), key=lambda position: str(labels[position]))
+
+
+def _bracket_order(labels: list[Any]) -> list[tuple[Any, ...]]:
+    """Return by what labels with brackets among them are sorted: <=30, (30, 45], >45, (missing).
+
+    Of intersections, "woman & <=30", each part counts on its own. No keys where nothing is a
+    bracket, or labels are not all text.
+    """
+    if not all(isinstance(label, str) for label in labels):
+        return []
+    parts = [[(_start(part), part) for part in label.split(" & ")] for label in labels]
+    if sum(any(start is not None for start, _ in row) for row in parts) < 2:
+        return []
+    return [tuple((s is None, s or 0.0, part) for s, part in row) for row in parts]
 
 
 def _start(label: object) -> float | None:

@@ -234,16 +234,26 @@ def target_of(y: Any, rows: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        For no target, another length, and numbers that are no classes.
+        For no target, another length, missing classes, and numbers that are no classes.
     """
     if y is None:
         raise ValueError(
             "A threshold policy requires y to be passed, but the target y is None. [no-target]"
         )
-    values = column_or_1d(one_per_row(y, "y"), warn=True)
+    values = one_per_row(y, "y")
+    if values.ndim != 1 and values.shape[1:] != (1,):
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {values.shape} instead. [y-not-rows]"
+        )
+    values = column_or_1d(values, warn=True)
     if len(values) != rows:
         raise ValueError(
             f"X has {rows} rows, y has {len(values)}: give one y per row. [other-length]"
+        )
+    gaps = pd.isna(values)
+    if gaps.any():
+        raise ValueError(
+            f"y has {gaps.sum()} missing values (NaN or null): drop these rows. [missing-target]"
         )
     try:
         check_classification_targets(values)

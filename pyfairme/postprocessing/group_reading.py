@@ -131,11 +131,11 @@ def missing(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:
 def learn_groups(
     entries: Mapping[str, Sensitive], frame: pd.DataFrame, way: str
 ) -> dict[str, Attribute]:
-    """Learn the groups of every attribute; where gaps are inferred, of the rows without any."""
+    """Learn the groups of every attribute; where groups are inferred, of the rows without gaps."""
     found = {}
     for name, entry in entries.items():
         there: Any = frame
-        if way == PARTLY:
+        if way != READ:
             columns = list(columns_of([entry]))
             policy_inputs.check_columns(name, columns, frame, OTHERWISE)
             known = np.logical_and.reduce([pick(frame, c).notna().to_numpy() for c in columns])
@@ -177,9 +177,7 @@ def learn_reading(
         p = decided.probability(bare) if p is None else p
         features = decided.learn_features(bare, reading.columns)
         of = decided.features(features, bare, p)
-        chances = {
-            name: learn(one, codes[name], outcome, of, mass, model) for name, one in groups.items()
-        }
+        chances = _chances(groups, codes, (outcome, of, mass), model)
         reading = reading._replace(features=features, chances=chances, blind=True)
         return reading, GroupedRows(bare, p, {n: infer(one, of) for n, one in chances.items()})
     p = decided.probability(rows) if p is None else p
@@ -188,13 +186,28 @@ def learn_reading(
     features = decided.learn_features(bare, reading.columns)
     reading = reading._replace(features=features, blind=blind)
     of = _masked_features(decided, reading, X, p)
-    chances = {}
-    for name, one in groups.items():
-        at = codes[name] >= 0
-        chances[name] = learn(one, codes[name][at], outcome[at], of[at], mass[at], model)
+    chances = _chances(groups, codes, (outcome, of, mass), model)
     split = tuple(name for name, one in groups.items() if missing(one, rows.frame).any())
     reading = reading._replace(chances=chances, split=split)
     return reading, GroupedRows(rows, *reading.partly(decided, X, rows, p, codes))
+
+
+def _chances(
+    groups: Mapping[str, Attribute],
+    codes: Mapping[str, np.ndarray],
+    table: tuple[np.ndarray, np.ndarray, np.ndarray],
+    model: Any,
+) -> dict[str, Any]:
+    """Learn the chances of each attribute's groups: ``table`` is outcomes, features and weights.
+
+    Rows whose ``codes`` (n,) are -1 belong to no group, and are left out.
+    """
+    found = {}
+    for name, one in groups.items():
+        at = codes[name] >= 0
+        outcome, of, mass = (part[at] for part in table)
+        found[name] = learn(one, codes[name][at], outcome, of, mass, model)
+    return found
 
 
 def _masked_features(

@@ -23,6 +23,7 @@ from pyfairme.estimators.older_pickles import with_keywords
 from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import group_threshold_files, policy_inputs
+from pyfairme.postprocessing.constant_decision import warn_of_constant_decision
 from pyfairme.postprocessing.decided_classifier import Decided, check_kind, decided_by
 from pyfairme.postprocessing.foreign_classifier import row_count
 from pyfairme.postprocessing.policy_classifier import columns_of, copied, prepare, tagged
@@ -30,6 +31,7 @@ from pyfairme.postprocessing.policy_rows import PolicyRows
 from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 from pyfairme.postprocessing.threshold_rules import (
     grouped_rules,
+    in_words,
     one_rule,
     positive_share,
     repeats,
@@ -196,6 +198,11 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         ValueError
             For bad keywords, an absent column, an attribute of one group, more than two classes,
             or a group without positive or without negative rows.
+
+        Warns
+        -----
+        FairnessWarning
+            When all rows are decided alike.
         """
         self._check()
         seed = seed_from(self.random_state)
@@ -213,6 +220,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         mass = policy_inputs.masses(sample_weight, len(frame))
         if attribute is None:
             rules = pooled = one_rule(score, outcome, self.objective, mass)
+            codes = np.zeros(len(frame), int)
         else:
             codes = attribute.encode(frame)
             _check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
@@ -226,8 +234,10 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self._pooled: pd.DataFrame | None = pooled
-        self.classes_ = decided.classes
-        self._seed, self._own, self._seen = seed, found.own, rows.given
+        self.classes_, self._seed = decided.classes, seed
+        self._own, self._seen = found.own, rows.given
+        share = positive_share(rules, score, codes)
+        warn_of_constant_decision(share, score, share if attribute is None else None)
         return self
 
     def _entry(self, X: Table, apart: Any) -> Sensitive:
@@ -391,9 +401,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             )
         if not hasattr(self, "thresholds_"):
             return f"{head}\nNot fitted yet."
-        lines = [_in_words(rule) for rule in self.thresholds_.to_dict("records")]
-        end = f"p: {policy_inputs.source_of(self)}. Chosen on {self.n_rows_} rows."
-        return "\n".join([head, *lines, end])
+        lines = [in_words(rule) for rule in self.thresholds_.to_dict("records")]
+        end = f"p: {policy_inputs.source_of(self)}. {policy_inputs.positive_of(self)}"
+        return "\n".join([head, *lines, f"{end} Chosen on {self.n_rows_} rows."])
 
     @property
     def n_features_in_(self) -> int:
@@ -489,12 +499,3 @@ def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray
                 f"{what} to equalise. Give more rows, merge groups (a coarser column, Binned), or "
                 "set criterion=None for one threshold. [group-without-outcome]"
             )
-
-
-def _in_words(rule: Mapping[str, Any]) -> str:
-    """Say with which probability a group's rows are decided positive, from high p to low."""
-    coin, heard = rule["ignore"] * rule["constant"], 1 - rule["ignore"]
-    steps = [(rule["above"], coin + heard), (rule["or_above"], coin + heard * (1 - rule["weight"]))]
-    text = [f"{chance:.3g} if p > {cut:.3f}" for cut, chance in steps if np.isfinite(cut)]
-    name = f"{rule['group']} ({rule['n']} rows, {rule['positives']} positive)"
-    return f"- {name}: positive with probability {', else '.join([*text, f'{coin:.3g}'])}"

@@ -15,6 +15,7 @@ from pyfairme.postprocessing.isotonic_calibration import IsotonicCalibration
 from pyfairme.postprocessing.joint_rule import Joint, Members, expected_rates
 from pyfairme.postprocessing.limit_support import Limit, inequality
 from pyfairme.postprocessing.rate_intervals import ObservedRates
+from pyfairme.postprocessing.threshold_rules import cut_text
 
 MISSED = 0.002  # excess over a limit that is worth a warning
 MOST = 0.5  # share of coins that is
@@ -33,7 +34,7 @@ def threshold(reward: np.ndarray | float, charge: np.ndarray | float) -> np.ndar
 
 def above(cut: float) -> str:
     """Say which probabilities are decided positively."""
-    return f"p > {cut:.3f}" if np.isfinite(cut) else "low p"
+    return f"p > {cut_text(cut)}" if np.isfinite(cut) else "low p"
 
 
 def thresholds_table(
@@ -98,10 +99,8 @@ def with_intervals(
     return rates.assign(observed_low=low, observed_high=high)
 
 
-def warn_of_decisions(
-    rates: pd.DataFrame, chance: np.ndarray, coins: float, measure: str = "sd"
-) -> None:
-    """Warn of limits that are not kept, and of decisions that coins make or that are all alike."""
+def warn_of_decisions(rates: pd.DataFrame, coins: float, measure: str = "sd") -> None:
+    """Warn of limits that are not kept, and of decisions that coins make."""
     sign = -1 if measure == "ratio" else 1
     said = [
         f"The expected {MEASURED[measure]} of {line['rate']} over {line['attribute']!r} is "
@@ -122,12 +121,6 @@ def warn_of_decisions(
             f"{coins:.0%} of the rows are decided at random, because the limits are "
             f"so strict. Give wider limits "
             "or fewer of them. [random-decisions]"
-        )
-    if (chance == chance[0]).all():
-        said.append(
-            "All rows get the same decision, because the limits are so strict. Give wider limits "
-            "or fewer of "
-            "them. [constant-decision]"
         )
     for text in said:
         warn(text, FairnessWarning)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyfairme.postprocessing import policy_inputs
 from pyfairme.postprocessing.group_reading import INFERRED, PARTLY
 from pyfairme.postprocessing.joint_threshold_tables import MEASURED, above, threshold
+from pyfairme.postprocessing.threshold_rules import cut_text
 
 if TYPE_CHECKING:
     from pyfairme.postprocessing.joint_thresholds import JointThresholds
@@ -46,9 +47,9 @@ def description(policy: JointThresholds, names: list[str], way: str, measure: st
     how = "" if curve is None else ", calibrated by isotonic regression before rates are expected"
     end = (
         f"Expected loss of {name}: {policy.loss_:.4f} (least possible {policy.least_loss_:.4f}), "
-        f"from that of one threshold, p > {float(one):.3f}.\n"
-        f"p: {policy_inputs.source_of(policy)}{how}. Chosen on {policy.n_rows_} rows; "
-        f"{policy.coins_:.1%} of them are decided at random."
+        f"from that of one threshold, p > {cut_text(float(one))}.\n"
+        f"p: {policy_inputs.source_of(policy)}{how}. {policy_inputs.positive_of(policy)} "
+        f"Chosen on {policy.n_rows_} rows; {policy.coins_:.1%} of them are decided at random."
     )
     return "\n".join([head, *lines, *kept, end])
 

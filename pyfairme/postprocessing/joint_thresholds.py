@@ -21,6 +21,7 @@ from pyfairme.metrics.metric import ChosenMetrics
 from pyfairme.notices import errors_alone
 from pyfairme.postprocessing import joint_threshold_files, policy_inputs
 from pyfairme.postprocessing.calibration_check import warn_of_beliefs
+from pyfairme.postprocessing.constant_decision import warn_of_constant_decision
 from pyfairme.postprocessing.decided_classifier import Decided, check_kind, decided_by
 from pyfairme.postprocessing.foreign_classifier import row_count
 from pyfairme.postprocessing.group_reading import (
@@ -106,10 +107,11 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         (TPR), "false_positive_rate_parity" (FPR) or "demographic_parity" (selection rate).
     sensitive
         "read": groups are read from every row, a missing one being a group of its own. "inferred":
-        from rows of `fit` only, which then needs y and, in each group, rows of both classes; the
-        classifier must not read S itself (ours: ``drop_sensitive=True``; one that is fitted here
-        gets no column of S). "read_or_inferred": groups are read where a row has them and inferred
-        where it is missing, which must not depend on anything that is not known of the row.
+        from rows of `fit` only (those that have S), which then needs y and, in each group, rows of
+        both classes; the classifier must not read S itself (ours: ``drop_sensitive=True``; one that
+        is fitted here gets no column of S). "read_or_inferred": groups are read where a row has
+        them and inferred where it is missing. That S is missing must in both cases not depend on
+        anything that is not known of the row.
     measure
         What numbers in ``limits`` are: the largest "sd" over groups; the largest "difference" of
         two groups, 0 to 1; or the least "ratio" of two, 0 (none) to 1: with ``measure="ratio"``,
@@ -376,7 +378,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         self.least_loss_, self.n_rows_ = rule.least, len(p)
         self.classes_ = decided.classes
         warn_of_beliefs(decided.doubts(), p, members, reading.parts, outcome, mass)
-        warn_of_decisions(rates, after, self.coins_, self.measure)
+        warn_of_decisions(rates, self.coins_, self.measure)
+        warn_of_constant_decision(after, p, before)
         return self
 
     def _check(self) -> None:

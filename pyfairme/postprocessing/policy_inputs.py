@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from pyfairme import persistence
 from pyfairme.data import Design, Schema
 from pyfairme.data.attributes import Attribute
+from pyfairme.data.checks import listed_names, near_names
 from pyfairme.data.columns import first_rows, pick, read_numbers
 from pyfairme.data.input_types import PathLike, Table
 from pyfairme.data.schema import Sensitive, attribute_name, components, source
@@ -50,6 +51,11 @@ def source_of(policy: Any) -> str:
     if isinstance(policy.estimator_, FairMixedEffectsClassifier):
         return f"probability from {policy.effects} effects"
     return f"probability of {type(policy.estimator_).__name__}"
+
+
+def positive_of(policy: Any) -> str:
+    """Say which class the positive decisions of a fitted policy are."""
+    return f"Positive is the class {shown(policy.classes_.tolist()[1])}."
 
 
 def reported(known: Sequence[Sensitive], groups: Iterable[Attribute]) -> tuple[Any, ...]:
@@ -119,10 +125,12 @@ def check_columns(
     """Raise when a column that the groups are read from is absent."""
     absent = [column for column in columns if column not in frame.columns]
     if absent:
+        there = [str(column) for column in frame.columns]
+        apart = "give it as sensitive_features=, " if what == "Thresholds" else ""
         raise ValueError(
             f"{what} by group of {name!r} need the sensitive column {absent[0]!r} of every "
-            "row, and X does not have it. Available columns: "
-            f"{', '.join(map(repr, frame.columns))}. Add it, or {otherwise} [absent-column]"
+            f"row, and X does not have it.{near_names(absent[0], there)} Available columns: "
+            f"{listed_names(there)}. Add it, {apart}or {otherwise} [absent-column]"
         )
 
 

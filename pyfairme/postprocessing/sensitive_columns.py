@@ -68,6 +68,8 @@ def _columns(given: Any, wanted: list[str]) -> pd.DataFrame:
         )
     if isinstance(given, Mapping):
         return pd.DataFrame({str(name): _listed(column) for name, column in given.items()})
+    if isinstance(given, pd.DataFrame):
+        check_unique_columns(given)  # on which narwhals would choke
     native = nw.from_native(given, pass_through=True, allow_series=True)
     if isinstance(native, nw.Series):
         name = native.name

@@ -6,6 +6,8 @@ A rule is a row of numbers: positive with probability ``ignore * constant + (1 -
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -118,6 +120,32 @@ def grouped_rules(
             }
         )
     return pd.DataFrame(rows)
+
+
+def cut_text(cut: float) -> str:
+    """Return a threshold with three digits that count, of what is left to 1 where it is near 1.
+
+    Examples
+    --------
+    >>> [cut_text(cut) for cut in (0.5171, 0.00483, 0.0, 0.99951, 1.0)]
+    ['0.517', '0.00483', '0.000', '0.99951', '1.000']
+    """
+    rest = min(cut, 1 - cut)
+    return f"{cut:.{3 if not 0 < rest < 0.1 else min(2 - math.floor(math.log10(rest)), 9)}f}"
+
+
+def in_words(rule: Mapping[str, Any]) -> str:
+    """Say with which probability a group's rows are decided positive, from high p to low."""
+    coin, heard = rule["ignore"] * rule["constant"], 1 - rule["ignore"]
+    steps = [(rule["above"], coin + heard), (rule["or_above"], coin + heard * (1 - rule["weight"]))]
+    after = [chance for _, chance in steps[1:]] + [coin]
+    text = [
+        f"{chance:.3g} if p > {cut_text(cut)}"
+        for (cut, chance), below in zip(steps, after, strict=True)
+        if np.isfinite(cut) and chance != below
+    ]
+    name = f"{rule['group']} ({rule['n']} rows, {rule['positives']} positive)"
+    return f"- {name}: positive with probability {', else '.join([*text, f'{coin:.3g}'])}"
 
 
 def check_rules(rules: pd.DataFrame, levels: tuple[str, ...]) -> None:

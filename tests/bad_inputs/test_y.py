@@ -123,6 +123,7 @@ PROGRAMS: dict[str, Any] = {
     "wrong length": fitting(Y[:-1]),
     "empty": fitting(Y[:0]),
     "2-D two columns": fitting(np.stack([Y, Y], axis=1)),
+    "frame with a name twice": fitting(pd.DataFrame(np.stack([Y, Y], axis=1), columns=["y", "y"])),
     "column vector": classes(Y[:, None], 0, 1),
     "3-D": fitting(Y[:, None, None]),
     "list": classes(Y.tolist(), 0, 1),

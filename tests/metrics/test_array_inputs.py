@@ -3,6 +3,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from pyfairme.metrics import tpr_sd
 from pyfairme.metrics.array_inputs import (
     as_binary,
     as_flipped,
@@ -25,6 +26,32 @@ def test_levels_are_sorted_by_value_not_by_text():
 def test_labels_of_mixed_types_stay_apart():
     assert as_groups([1, "1", "b"]).levels == ("1", '"1"', "b")
     assert as_groups(pd.Categorical([1, "1"])).levels == ("1", '"1"')
+
+
+@pytest.mark.parametrize("last", ["(missing)", "(new level)", "others"])
+def test_brackets_keep_their_order_beside_other_levels(last):
+    given = [last, "(9, 30]", ">30", "<=9"]
+    assert as_groups(given).levels == ("<=9", "(9, 30]", ">30", last)
+    both = [f"m & {level}" for level in given] + ["f & (9, 30]", "f & <=9"]
+    right = ["f & <=9", "f & (9, 30]", "m & <=9", "m & (9, 30]", "m & >30", f"m & {last}"]
+    assert list(as_groups(both).levels) == right
+
+
+def test_text_that_is_no_bracket_is_sorted_as_text():
+    assert as_groups(["b", "(missing)", "a"]).levels == ("(missing)", "a", "b")
+    assert as_groups(["<=5", "b", "(missing)"]).levels == ("(missing)", "<=5", "b")
+
+
+def test_labels_of_two_classes_are_asked_which_is_positive():
+    truth, guess, groups = ["yes", "no"] * 2, ["yes", "yes", "no", "no"], ["a", "a", "b", "b"]
+    with pytest.raises(ValueError, match=r"such as pos_label='yes'\. \[not-numeric\]"):
+        tpr_sd(truth, guess, sensitive_features=groups)
+    assert tpr_sd(truth, guess, sensitive_features=groups, pos_label="yes") == 0.5
+    with pytest.raises(ValueError, match="numbers only") as caught:
+        tpr_sd(["a", "b", "c"], [0, 1, 0], sensitive_features=["a", "a", "b"])
+    assert "pos_label" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"say which label is positive: pos_label"):
+        tpr_sd([1, 2, 1, 2], [1, 1, 2, 2], sensitive_features=groups)
 
 
 def test_categorical_keeps_order_and_empty_levels():

@@ -12,6 +12,7 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -23,6 +24,7 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 import pyfairme as pf
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.metrics import fpr_sd, tpr_sd
 from pyfairme.report.display.policy_facts import policy_facts
 
@@ -312,6 +314,66 @@ def test_bad_input_is_refused(scored, joint):
         joint.predict(X[:0])
     with pytest.raises(ValueError, match=r"reads 'sex', so that sensitive='inferred'"):
         pf.JointThresholds(scored, LIMITS, sensitive="inferred").fit(X, y)
+
+
+@pytest.mark.parametrize("kind", [pf.JointThresholds, pf.GroupThresholds])
+def test_outcomes_and_groups_that_cannot_be_meant_are_named(scored, kind):
+    X, y = CHOOSE
+    policy = kind(scored, {"sex": 0.02} if kind is pf.JointThresholds else "sex")
+    gaps = pd.Series(y, dtype=object).mask(np.arange(len(y)) < 3)
+    for given in (gaps, gaps.astype("string"), gaps.astype("category")):
+        with pytest.raises(ValueError, match=r"y has 3 missing values.*\[missing-target\]"):
+            policy.fit(X, given)
+    with pytest.raises(ValueError, match=r"3 missing values.*\[missing-target\]"):
+        policy.fit(X, y).fairness_report(X, gaps)
+    twice = pd.DataFrame(np.stack([y, y], axis=1), columns=["y", "y"])
+    with pytest.raises(ValueError, match=r"shape \(4000, 2\) instead\. \[y-not-rows\]"):
+        policy.fit(X, twice)
+    with pytest.raises(ValueError, match=r"duplicated ones: 'sex'.*\[column-twice\]"):
+        policy.fit(X, y, sensitive_features=X[["sex", "sex"]])
+    weights = pd.DataFrame(np.ones((len(y), 2)), columns=["w", "w"])
+    with pytest.raises(ValueError, match=r"got 2D array.*\[weights\]"):
+        policy.fit(X, y, weights)
+
+
+def test_an_absent_column_says_what_may_be_meant(scored):
+    X, y = CHOOSE
+    text = r"Did you mean 'race'\?.*give it as sensitive_features=, or leave the attribute out"
+    with pytest.raises(ValueError, match=text):
+        pf.JointThresholds(scored, {"rase": 0.1}).fit(X, y)
+
+
+def test_a_policy_names_its_positive_class_and_small_thresholds():
+    """Of "approve" and "deny" the positive class is "deny": rates are of denials."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=4000), "sex": rng.choice(["f", "m"], 4000)})
+    y = np.where(rng.random(4000) < expit(X["x"] - 5.5), "deny", "approve")
+    model = LogisticRegression().fit(X[["x"]], y)
+    joint = pf.JointThresholds(model, {"sex": 0.2}).fit(X, y)
+    group = pf.GroupThresholds(model, "sex", "equal_opportunity").fit(X, y)
+    for policy in (joint, group):
+        assert "Positive is the class 'deny'." in policy.describe()
+    cut = float(joint.thresholds_["threshold"][0])
+    assert 0.001 < cut < 0.05  # two or three of three decimals would say nothing
+    assert f"p > {cut:#.3g} " in joint.describe()
+
+
+@pytest.mark.filterwarnings("ignore:The probabilities are not calibrated")
+@pytest.mark.parametrize("kind", [pf.JointThresholds, pf.GroupThresholds])
+def test_decisions_that_are_all_alike_say_why(kind):
+    X, y = CHOOSE
+    limits = {"sex": 0.02} if kind is pf.JointThresholds else "sex"
+    constant = DummyClassifier().fit(*TRAIN)
+    text = r"All 4000 rows get the same decision, because all have the probability 0\.\d+"
+    with pytest.warns(FairnessWarning, match=text):
+        policy = kind(constant, limits).fit(X, y)
+    assert len({*policy.predict(X)}) == 1
+    rare = np.where(np.arange(len(y)) % 50 == 0, "yes", "no")
+    scored = LogisticRegression().fit(X[["x1"]], rare)
+    with pytest.warns(FairnessWarning, match=r"Try objective='balanced_accuracy'.*constant-deci"):
+        policy = kind(scored, limits, objective="accuracy").fit(X, rare)
+    assert {*policy.predict(X)} == {"no"}
+    kind(scored, limits).fit(X, rare)  # no warning
 
 
 class Odd(Wrapped):
