@@ -43,10 +43,8 @@ def class_order(y: ArrayLike) -> tuple[Any, ...] | None:
     >>> class_order(pd.Categorical(["low", "high"], ["low", "high"], ordered=True))
     ('low', 'high')
     """
-    if isinstance(y, pd.DataFrame):
-        if y.shape[1] != 1:  # refused later on; narwhals would choke on names that occur twice
-            return None
-        y = y.iloc[:, 0]
+    if isinstance(y, pd.DataFrame):  # of any names: narwhals refuses those that occur twice
+        y = y.iloc[:, 0] if y.shape[1] == 1 else y.to_numpy()
     dtype = getattr(y, "dtype", None)
     if isinstance(dtype, pd.CategoricalDtype):
         return tuple(dtype.categories.tolist()) if dtype.ordered else None
