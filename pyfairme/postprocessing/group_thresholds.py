@@ -30,6 +30,7 @@ from pyfairme.postprocessing.policy_classifier import columns_of, copied, prepar
 from pyfairme.postprocessing.policy_rows import PolicyRows
 from pyfairme.postprocessing.sensitive_columns import sensitive_frame
 from pyfairme.postprocessing.threshold_rules import (
+    check_outcomes,
     grouped_rules,
     in_words,
     one_rule,
@@ -223,7 +224,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             codes = np.zeros(len(frame), int)
         else:
             codes = attribute.encode(frame)
-            _check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
+            check_outcomes(attribute, codes[mass > 0], outcome[mass > 0])
             pooled = one_rule(score, outcome, self.objective, mass)
             times = repeats(mass) if sample_weight is not None else np.ones(len(mass), int)
             p, true, of = (np.repeat(part, times) for part in (score, outcome, codes))
@@ -486,16 +487,3 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         for name, value in state.items():
             setattr(found, name, value)
         return found
-
-
-def _check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray) -> None:
-    rows = np.bincount(codes, minlength=len(attribute.levels))
-    positives = np.bincount(codes, outcome, minlength=len(attribute.levels))
-    for level, n, k in zip(attribute.levels, rows, positives, strict=True):
-        if k in (0, n):
-            none, what = ("positive", "TPR") if k == 0 else ("negative", "FPR")
-            raise ValueError(
-                f"The group {level!r} of {attribute.name!r} has no {none} row among its {n}, so no "
-                f"{what} to equalise. Give more rows, merge groups (a coarser column, Binned), or "
-                "set criterion=None for one threshold. [group-without-outcome]"
-            )

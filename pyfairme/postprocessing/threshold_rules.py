@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 
+from pyfairme.data.attributes import Attribute
 from pyfairme.data.input_types import Table
 from pyfairme.notices import StateError
 
@@ -80,6 +81,20 @@ def one_rule(
     above = (cuts[best] + below) / 2 if np.isfinite(cuts[best]) else np.inf
     rule = {"group": "all", "ignore": 0.0, "constant": 0.0, "weight": 1.0, "above": float(above)}
     return pd.DataFrame([rule | {"or_above": np.inf, "n": len(outcome), "positives": positives}])
+
+
+def check_outcomes(attribute: Attribute, codes: np.ndarray, outcome: np.ndarray) -> None:
+    """Raise ValueError for a group without positive or without negative rows."""
+    rows = np.bincount(codes, minlength=len(attribute.levels))
+    positives = np.bincount(codes, outcome, minlength=len(attribute.levels))
+    for level, n, k in zip(attribute.levels, rows, positives, strict=True):
+        if k in (0, n):
+            none, what = ("positive", "TPR") if k == 0 else ("negative", "FPR")
+            raise ValueError(
+                f"The group {level!r} of {attribute.name!r} has no {none} row among its {n}, so no "
+                f"{what} to equalise. Give more rows, merge groups (a coarser column, Binned), or "
+                "set criterion=None for one threshold. [group-without-outcome]"
+            )
 
 
 def grouped_rules(
