@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from pyfairme.data import Binned, Continuous
-from pyfairme.data.attributes import Attribute
 from pyfairme.data.input_types import Attributes, PathLike, Seed, Table
 from pyfairme.data.schema import Sensitive, attribute_name
 from pyfairme.estimators import table_inputs
