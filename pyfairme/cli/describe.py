@@ -33,7 +33,13 @@ MANY = 12
 
 
 def describe_table(
-    roles: Roles, covariates: pd.DataFrame, y: pd.Series, schema: Schema, positive: object = None
+    roles: Roles,
+    covariates: pd.DataFrame,
+    y: pd.Series,
+    schema: Schema,
+    positive: object = None,
+    *,
+    counted: float | None = None,
 ) -> str:
     """Say which column has which role, with the balance of target, clusters and groups.
 
@@ -49,6 +55,8 @@ def describe_table(
         How the covariates are read.
     positive
         The positive class of two; None: the last one.
+    counted
+        How many rows all rows count as, by their weights; None without weights.
     """
     lines = [_line("target", _target(y, schema.task, positive))]
     for entry in schema.cluster:
@@ -66,7 +74,8 @@ def describe_table(
     lines.append(_line("categorical", ", ".join(levels) or "none"))
     lines.append(_line("read as", _kinds(roles, [y, *(pick(covariates, c) for c in covariates)])))
     if roles.weight is not None:
-        lines.append(_line("weight", roles.weight))
+        scaled = "" if counted is None else f"; scaled: the rows count as {counted:,.0f}"
+        lines.append(_line("weight", f"{roles.weight}{scaled}"))
     if roles.dropped:
         lines.append(_line("dropped", ", ".join(listed(roles.dropped))))
     gaps = {name: int(pick(covariates, name).isna().sum()) for name in covariates}

@@ -19,7 +19,12 @@ def keyword(name: str, metavar: str, meaning: str) -> Any:
 
 Names = list[str] | None
 Weight = Annotated[
-    str | None, option("COLUMN", "Column with the weight of each row, such as a survey's.")
+    str | None,
+    option(
+        "COLUMN",
+        "Column with the weight of each row, such as a survey's, in any unit: a fit scales "
+        "weights to the effective number of rows.",
+    ),
 ]
 DropMissingTarget = Annotated[
     bool, typer.Option("--drop-missing-target", help="Leave out rows without a target.")

@@ -42,7 +42,7 @@ class Learning:
     y
         The target.
     weight
-        Weights of the rows, or None.
+        Weights of the rows, which sum to the effective number of rows, or None.
     roles, schema
         Roles of the columns, as given and as read.
     left_out
@@ -66,7 +66,9 @@ class Learning:
 
     def described(self) -> str:
         """Say which column has which role."""
-        return describe_table(self.roles, self.covariates, self.y, self.schema, self.positive)
+        counted = None if self.weight is None else float(self.weight.sum())
+        table = (self.roles, self.covariates, self.y, self.schema, self.positive)
+        return describe_table(*table, counted=counted)
 
     def groups(self, column: str | None, rows: np.ndarray) -> np.ndarray | None:
         """Return a number for some rows (m,) that those with one value of a column share."""
@@ -155,6 +157,18 @@ def read_learning(
         roles=roles,
         schema=roles.schema(covariates, chosen),
         left_out=len(frame) - len(rows),
-        weight=read_weight(rows, roles.weight),
+        weight=_of_a_survey(read_weight(rows, roles.weight)),
         positive=find_positive(y, roles.positive, chosen),
     )
+
+
+def _of_a_survey(weight: pd.Series | None) -> pd.Series | None:
+    """Scale weights so that they sum to the effective number of rows (Kish 1965).
+
+    A row of weight w is w rows to a fit, and a row of a survey is one row, however many people it
+    speaks for. Weights that cannot be scaled, all of them 0, are refused later on.
+    """
+    if weight is None or not weight.max() > 0:
+        return weight
+    shares = weight.astype(np.float64) / weight.max()
+    return shares * (shares.sum() / (shares**2).sum())

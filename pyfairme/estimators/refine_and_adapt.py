@@ -26,6 +26,7 @@ from pyfairme.estimators.fairness_weight import update_strengths
 from pyfairme.estimators.kept_training import keep_training
 from pyfairme.estimators.progress_display import progress_display
 from pyfairme.estimators.rows_without_cluster import placed, refuse_unplaced
+from pyfairme.estimators.table_warnings import warn_of_heavy_rows
 from pyfairme.inference import nuts, predictions
 from pyfairme.inference.adaptation import adapt as adapt_fit
 from pyfairme.inference.chain_convergence import FEWEST_DRAWS
@@ -357,7 +358,10 @@ def _new_rows(
     refuse_unplaced(estimator, frame)
     position, labels = _new_factor(estimator, frame)
     warn_of_unknown_labels(estimator.design_.factors, frame)
-    return frame, position, labels, labelled_rows(estimator, frame, y, sample_weight)
+    batch = labelled_rows(estimator, frame, y, sample_weight)
+    weight = table_inputs.sample_weights(sample_weight, len(frame))
+    warn_of_heavy_rows(estimator.fit_.spec, weight)
+    return frame, position, labels, batch
 
 
 def _new_factor(estimator: FairMixedEffects, frame: pd.DataFrame) -> tuple[int, list[str]]:

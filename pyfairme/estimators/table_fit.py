@@ -178,6 +178,7 @@ def _prepared(estimator: FairMixedEffects, asked: ReadRows) -> _Prepared:
         if len(apart)
         else None
     )
+    table_warnings.warn_of_heavy_rows(spec, given_weight)
     table_warnings.warn_of_single_rows(spec, training)
     if estimator_keywords.penalised_views(params, spec):
         table_warnings.warn_of_tiny_groups(estimator.design_, training)

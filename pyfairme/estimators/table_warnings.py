@@ -14,6 +14,28 @@ from pyfairme.notices import DataWarning, warn
 MOST_SINGLE = 0.5  # of the rows, alone in their cluster
 CLEARLY = 0.8  # a deviance below this share of another is clearly lower, beside this difference
 LEAST_DIFFERENCE = 20.0
+MOST_TIMES = 10.0  # that a row is counted, on average: intervals are narrower by the root of it
+
+
+def warn_of_heavy_rows(spec: ModelSpec, weight: np.ndarray | None) -> None:
+    """Warn of weights (n,) that count rows many times, as a survey's do that sum to its population.
+
+    A row of weight w is w rows to the likelihood. Not where the noise is known: weights then say
+    how precise a row is.
+    """
+    if weight is None or noise_is_known(spec.likelihood):
+        return
+    times = float(weight.mean())
+    if times > MOST_TIMES:
+        warn(
+            f"sample_weight counts {len(weight):,} rows as {weight.sum():,.0f}: intervals are "
+            f"those of so many rows, about {times**0.5:,.0f} times narrower than if a row counted "
+            "once on average. That is right where each row stands for as many rows that were "
+            "observed. Weights of a survey say how many people a row speaks for: scale them to "
+            "the effective number of rows, w * (w.sum() / (w**2).sum()), or to a mean of 1, "
+            "w / w.mean(). [heavy-rows]",
+            DataWarning,
+        )
 
 
 def warn_of_single_rows(spec: ModelSpec, training: Batch) -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 
 import pyfairme as pf
 from tests.cli.loan_arguments import FITTED, QUICK, ROLES
@@ -250,9 +251,17 @@ def test_a_column_of_weights_counts_rows_and_is_no_covariate(
     arguments = ("fit", table, *FITTED, *QUICK, "--weight", "people")
     result = call(*arguments, "--out", out, "--held-out-rows", kept)
     assert result.exit_code == 0, result.output
-    assert "weight" in result.output
+    women = (loans["sex"] == "f").sum()
+    four, one = 4.0 * women + (len(loans) - women), 16.0 * women + (len(loans) - women)
+    assert f"people; scaled: the rows count as {four**2 / one:,.0f}" in result.output
     assert "--weight people" in result.output
     assert "people" not in pf.load(out).feature_names_in_
+    population = as_csv(counted.assign(people=1000 * counted["people"]))
+    again = tmp_path / "population.pyfairme"
+    result = call("fit", population, *arguments[2:], "--out", again)
+    assert result.exit_code == 0, result.output
+    assert "heavy-rows" not in result.output
+    assert_allclose(*(pf.load(path).predict_interval(loans)["low"] for path in (out, again)))
     folders = [tmp_path / "with", tmp_path / "without"]
     judge = ("report", out, kept, "--target", "repaid", "--n-boot", "0", "--out")
     assert call(*judge, folders[0], "--weight", "people").exit_code == 0

@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 
 import pyfairme as pf
 from pyfairme.estimators.refine_and_adapt import _training_rows
+from pyfairme.notices import DataWarning
 
 FULL = {"validation_fraction": 0.0, "batch_size": 1024, "hidden": (), "fairness": None}
 FULL |= {"unseen": "population", "learning_rate": 1e-3}  # no classifier; a rate not by rows
@@ -25,6 +26,21 @@ def test_weight_two_equals_giving_every_row_twice(binary, classifier):
     np.testing.assert_allclose(weighted.predict_proba(binary.test), expected, atol=2e-3)
     # weights are counts: twice the rows say more about the clusters than the rows alone
     assert np.abs(plain.predict_proba(binary.test) - expected).max() > 0.01
+
+
+def test_weights_of_a_population_are_warned_of(binary, classifier):
+    """Rows counted 900 times have an interval that is thirty times narrower, as the text says."""
+    estimator = classifier(**FULL, cluster="cluster", guide="mean_field")
+    survey = np.where(binary.y == 1, 600.0, 1200.0)
+    text = r"counts 400 rows as 3\d\d,\d{3}: .* about (29|30|31) times narrower.*\[heavy-rows\]"
+    with pytest.warns(DataWarning, match=text):
+        clone(estimator).fit(binary.X, binary.y, sample_weight=survey)
+    scaled = survey * survey.sum() / (survey**2).sum()
+    assert scaled.sum() == pytest.approx(survey.sum() ** 2 / (survey**2).sum())
+    few = clone(estimator).fit(binary.X, binary.y, sample_weight=scaled)  # no warning
+    new = binary.test.head(9).assign(cluster="new")
+    with pytest.warns(DataWarning, match=r"counts 9 rows as 8,100.*\[heavy-rows\]"):
+        few.adapt(new, binary.y[:9], sample_weight=np.full(9, 900.0))
 
 
 def with_absent_rows(case):
