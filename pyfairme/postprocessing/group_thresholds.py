@@ -83,8 +83,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         Number of values of the equal rate that are tried; error of the rate at most 1 / grid_size.
     unknown_groups
         Rows whose group was not among those the thresholds were chosen on: "raise" refuses the
-        table; "pooled" decides them by the one threshold
-        that ``criterion=None`` would choose.
+        table; "pooled" decides them by the one threshold that ``criterion=None`` would choose.
     cv
         Folds of a classifier that `fit` fits itself, as of `JointThresholds`.
     random_state
@@ -152,8 +151,9 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
 
     @property
     def needs_sensitive(self) -> bool:
-        """Whether `predict` reads the sensitive attribute from X."""
-        return self.criterion is not None
+        """Whether `predict` reads the sensitive attribute of rows: as it was fitted."""
+        fitted = hasattr(self, "thresholds_")
+        return self._groups is not None if fitted else self.criterion is not None
 
     @property
     def estimator_(self) -> Any:
@@ -207,7 +207,7 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
         self._check()
         seed = seed_from(self.random_state)
         table_inputs.check_target(self.estimator, y)
-        entry: Any = self._entry(X, sensitive_features) if self.needs_sensitive else None
+        entry: Any = self._entry(X, sensitive_features) if self.criterion is not None else None
         wanted = () if entry is None else columns_of([entry])
         table = (X, sensitive_features, y, sample_weight)
         found = prepare(self.estimator, (self.effects, self.cv, seed), table, wanted)
@@ -234,8 +234,8 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
             rules.insert(0, "group", list(attribute.levels))
         self.thresholds_, self._groups, self.n_rows_ = rules, attribute, len(frame)
         self._pooled: pd.DataFrame | None = pooled
-        self.classes_, self._seed = decided.classes, seed
-        self._own, self._seen = found.own, rows.given
+        self.classes_, self._criterion = decided.classes, self.criterion
+        self._seed, self._own, self._seen = seed, found.own, rows.given
         share = positive_share(rules, score, codes)
         warn_of_constant_decision(share, score, share if attribute is None else None)
         return self
@@ -391,12 +391,12 @@ class GroupThresholds(ClassifierMixin, BaseEstimator):
     def describe(self) -> str:
         """Say in words what is decided how, and what is needed to predict."""
         groups = getattr(self, "_groups", None)
-        name = None if self.attribute is None else attribute_name(self.attribute)
-        name = name if groups is None else groups.name
+        name = groups.name if groups else self.attribute and attribute_name(self.attribute)
+        criterion = str(getattr(self, "_criterion", self.criterion))  # files lack that of fit
         head = "One threshold for all rows; the sensitive attribute is not read."
         if self.needs_sensitive:
             head = (
-                f"Thresholds by group of {name!r} for {str(self.criterion).replace('_', ' ')}.\n"
+                f"Thresholds by group of {name!r} for {criterion.replace('_', ' ')}.\n"
                 f"NEEDS THE SENSITIVE ATTRIBUTE: {name!r} of every row to predict."
             )
         if not hasattr(self, "thresholds_"):

@@ -111,7 +111,8 @@ def learn(
     keyword = None if mass is None or model is None else weight_keyword(model)
     for value in (0, 1):
         rows = outcome == value
-        number = np.bincount(codes[rows], minlength=len(attribute.levels))
+        counted = rows if mass is None else rows & (mass > 0)
+        number = np.bincount(codes[counted], minlength=len(attribute.levels))
         if (number == 0).any():
             raise ValueError(
                 f"No row with {attribute.name} = {attribute.levels[int(number.argmin())]!r} is "

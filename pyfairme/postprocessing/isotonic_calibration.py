@@ -70,9 +70,11 @@ class IsotonicCalibration(NamedTuple):
     def given_at(self, calibrated: np.ndarray) -> np.ndarray:
         """Return the classifier's probability at which the curve reaches values (n,), in [0, 1].
 
-        Below its first value it is 0, above its last 1; NaN stays.
+        Below its first value it is 0, above its last 1, and so it is of 0 and 1 themselves, which
+        stand for thresholds that every row, or none, is above; NaN stays.
         """
         calibrated = np.asarray(calibrated, float)
         found = np.interp(calibrated, self.calibrated, self.given)
-        low, high = calibrated < self.calibrated[0], calibrated > self.calibrated[-1]
+        low = (calibrated < self.calibrated[0]) | (calibrated <= 0)
+        high = (calibrated > self.calibrated[-1]) | (calibrated >= 1)
         return np.where(low, 0.0, np.where(high, 1.0, found))

@@ -36,6 +36,7 @@ from pyfairme.postprocessing.limit_support import Limit
 
 MOST_CELLS = 1e6  # combinations of groups that are told apart
 NOBODY = 1e-9  # share of a group's rows that are expected to be of an outcome: none
+IDLE = 1e-4  # share of rows that only coins decide positively: none is
 SURE = 12.0  # scores beyond so many scales are decided without a coin
 
 
@@ -145,9 +146,9 @@ def joint_rule(
     if all(limit.excess(found) <= 0 for limit, found in zip(limits, rates, strict=True)):
         return plain
     gain = reward * p - charge * (1 - p)
-    members = {name: members[name] for name in dict.fromkeys(of.attribute for of in limits)}
-    rows = _rows(p, members, mass, reward, charge)
-    dual, totals = _dual(rows, limits, p, members, mass)
+    limited = {name: members[name] for name in dict.fromkeys(of.attribute for of in limits)}
+    rows = _rows(p, limited, mass, reward, charge)
+    dual, totals = _dual(rows, limits, p, limited, mass)
     w, scale = search(dual, float(np.average(np.abs(gain), weights=mass)))
     exact = dual.value(w, 0.0, 0.0)[0]
     bound = mass @ np.maximum(gain, 0) - exact
@@ -157,7 +158,10 @@ def joint_rule(
         price = (block - free) / total  # of a positive decision in each group
         parts[limit.attribute][:, 0] -= price * (limit.rate != "fpr")
         parts[limit.attribute][:, 1] += price * (limit.rate != "tpr")
-    return Joint(reward, charge, parts, scale, max(float(bound), 0.0))
+    found = Joint(reward, charge, parts, scale, max(float(bound), 0.0))
+    chance = found.chances(p, members)
+    nobody = chance[mass > 0].max() < 0.5 and np.average(chance, weights=mass) < IDLE
+    return found._replace(scale=0.0) if nobody else found  # ratios of next to nothing say nothing
 
 
 def _check_defined(

@@ -342,9 +342,11 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         reading, (_, p, members) = learn_reading(
             self.sensitive, groups, decided, (X, rows, p_known), (mass, outcome), self.group_model
         )
-        if not 0 < p.mean() < 1:
+        if not 0 < np.average(p, weights=mass) < 1:
+            counted = p[mass > 0]
             raise ValueError(
-                f"The probabilities{decided.source} of all {len(p)} rows are {p[0]:.0f}: no "
+                f"The probabilities{decided.source} of all {len(counted)} rows are "
+                f"{counted[0]:.0f}: no "
                 "threshold separates them. [no-threshold]"
             )
         gaps = {name: GAPS.format(name) for name in reading.split}

@@ -68,9 +68,10 @@ def one_rule(
     from sklearn.metrics import roc_curve  # slow to import
 
     positives = int(outcome.sum())
-    if positives in (0, len(outcome)):
+    counted = outcome if mass is None else outcome[mass > 0]
+    if int(counted.sum()) in (0, len(counted)):
         raise ValueError(
-            f"All {len(outcome)} rows are of one class, so no threshold is better than another. "
+            f"All {len(counted)} rows are of one class, so no threshold is better than another. "
             "Give rows of both classes. [one-class]"
         )
     fpr, tpr, cuts = roc_curve(outcome, score, sample_weight=mass, drop_intermediate=False)

@@ -3,8 +3,9 @@
     python tests/benchmarks/threshold_intervals.py
 
 Known truth: outcomes are drawn from p, which differs between three groups of 60, 30 and 10 % of the
-rows. Thresholds are chosen on the rows of the interval; what they do to 300,000 new rows is the
-truth. 90 % intervals of 200 draws of the rows; the share that holds it has an error of 2 points.
+rows, or eight of 30 to 3 %, of whose rows 4 % are positive. Thresholds are chosen on the rows of
+the interval; what they do to 300,000 new rows is the truth. 90 % intervals of 200 draws of the
+rows; the share that holds it has an error of 2 points.
 """
 
 from __future__ import annotations
@@ -24,26 +25,31 @@ CASES = (
     ("selection_rate", 0.9, "ratio"),
 )
 DRAWS, NEW = 200, 300_000
+USUAL = (0.6, 0.3, 0.1)
+FEW = (0.3, 0.2, 0.15, 0.1, 0.1, 0.07, 0.05, 0.03)  # shares of groups with few positives
 
 
-def drawn(n: int, seed: int) -> tuple[np.ndarray, dict[str, Members], np.ndarray]:
+def drawn(
+    n: int, seed: int, shares: tuple[float, ...]
+) -> tuple[np.ndarray, dict[str, Members], np.ndarray]:
     """Return probabilities, groups and outcomes of rows."""
     rng = np.random.default_rng(seed)
-    group = rng.choice(3, n, p=[0.6, 0.3, 0.1])
-    p = expit(-1 + 0.6 * group + rng.normal(size=n))
-    return p, {"a": Members.of(group, 3)}, (rng.random(n) < p).astype(float)
+    group = rng.choice(len(shares), n, p=shares)
+    link = -1 + 0.6 * group if shares == USUAL else -4.1 + 1.2 * group / 7
+    p = expit(link + (1.0 if shares == USUAL else 1.2) * rng.normal(size=n))
+    return p, {"a": Members.of(group, len(shares))}, (rng.random(n) < p).astype(float)
 
 
 def main() -> None:
     """Print a table in Markdown."""
-    p_new, everybody, y_new = drawn(NEW, 10_000)
-    print("| rows | rate | measure | limit | held | too high | too low | mean width |")
-    print("|---|---|---|---|---|---|---|---|")
-    for n in (1000, 6000):
+    print("| groups | rows | rate | measure | limit | held | too high | too low | mean width |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for shares, n in ((USUAL, 1000), (USUAL, 6000), (FEW, 2000)):
+        p_new, everybody, y_new = drawn(NEW, 10_000, shares)
         for rate, bound, measure in CASES:
             limit, sides, width = Limit("a", rate, bound, measure), np.zeros(3), 0.0
             for seed in range(DRAWS):
-                p, members, y = drawn(n, seed)
+                p, members, y = drawn(n, seed, shares)
                 rule = joint_rule(p, members, (limit,), "balanced_accuracy")
                 chance = rule.chances(p, members)
                 evidence = ObservedRates.of(chance, y, members["a"], limit, np.ones(n))
@@ -52,9 +58,11 @@ def main() -> None:
                 truth = inequality(expected_rates(decision, y_new, everybody["a"], rate), measure)
                 sides += np.array([low <= truth <= high, low > truth, high < truth]) / DRAWS
                 width += (high - low) / DRAWS
-            shares = " | ".join(f"{one:.3f}" for one in sides)
+            found = " | ".join(f"{one:.3f}" for one in sides)
             print(
-                f"| {n:,} | {rate} | {measure} | {bound:g} | {shares} | {width:.3f} |", flush=True
+                f"| {len(shares)} | {n:,} | {rate} | {measure} | {bound:g} | {found} | "
+                f"{width:.3f} |",
+                flush=True,
             )
 
 

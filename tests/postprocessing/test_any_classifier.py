@@ -436,3 +436,37 @@ def test_a_view_says_what_the_fitted_limits_are_of(joint):
 def test_a_number_without_brackets_is_for_joint_thresholds(scored):
     with pytest.raises(TypeError, match=r"got Continuous: take Binned.*\[attribute-kind\]"):
         pf.GroupThresholds(scored, pf.Continuous("x1")).fit(*CHOOSE)
+
+
+def test_rows_that_count_for_nothing_are_no_evidence(scored):
+    """Positive rows of weight 0: there is no class, no group and no probability to choose by."""
+    X, y = CHOOSE
+    none = np.where(y == "yes", 0.0, 1.0)
+    with pytest.raises(ValueError, match=r"rows are of one class.*one-class"):
+        pf.GroupThresholds(scored, criterion=None).fit(X, y, none)
+    some = np.where((y == "yes") & (X["sex"] == "f"), 0.0, 1.0)
+    blind = pipeline(("job",)).fit(TRAIN[0][COLUMNS], TRAIN[1])
+    with pytest.raises(ValueError, match=r"No row with sex = 'f' is positive"):
+        pf.JointThresholds(blind, {"sex": 0.02}, sensitive="inferred").fit(X, y, some)
+    with pytest.raises(ValueError, match="no-threshold"):
+        pf.JointThresholds(Certain(), {"sex": 0.02}).fit(X, sample_weight=(X["x1"] < 0) * 1.0)
+
+
+class Certain(Wrapped):
+    """Probability 0 where x1 is below 0."""
+
+    def __init__(self):
+        self.classes_ = np.array(["no", "yes"])
+
+    def predict_proba(self, X):
+        p = np.where(X["x1"] < 0, 0.0, 0.5)
+        return np.stack([1 - p, p], axis=1)
+
+
+def test_a_fitted_policy_says_what_it_reads_whatever_its_keywords_say_since(scored):
+    policy = pf.GroupThresholds(scored, "sex").fit(*CHOOSE)
+    policy.set_params(criterion=None)
+    assert policy.needs_sensitive
+    assert "needs S" in repr(policy)
+    assert "Thresholds by group of 'sex' for equalized odds" in policy.describe()
+    assert not policy.fit(*CHOOSE).needs_sensitive

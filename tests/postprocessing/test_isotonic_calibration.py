@@ -92,10 +92,19 @@ def test_the_way_back_leads_to_where_one_came_from():
     rng = np.random.default_rng(0)
     p = rng.random(500)
     curve = IsotonicCalibration.fit(p, (rng.random(500) < p**2).astype(float), np.ones(500))
-    inside = np.linspace(curve.given[0], curve.given[-1], 101)
+    inside = np.linspace(curve.given[0], curve.given[-1], 101)[1:-1]
     np.testing.assert_allclose(curve.given_at(curve.of(inside)), inside, atol=1e-9)
     ends = np.array([curve.calibrated[0] - 0.1, curve.calibrated[-1] + 0.1, np.nan])
     np.testing.assert_array_equal(curve.given_at(ends), [0.0, 1.0, np.nan])
+
+
+def test_a_threshold_that_none_or_all_are_above_stays_one_where_the_curve_reaches_0_and_1():
+    """1 is the threshold of groups that nobody is decided positively in, 0 of those where all are.
+
+    The curve ends at .9 there: above .9 nobody is decided positively either.
+    """
+    curve = IsotonicCalibration(np.array([0.2, 0.9]), np.array([0.0, 1.0]))
+    np.testing.assert_allclose(curve.given_at(np.array([0.0, 0.5, 1.0])), [0.0, 0.55, 1.0])
 
 
 @pytest.mark.parametrize(("factor", "times"), [(0.5, 1.0), (2.0, 1.0), (1.0, 4.0)])

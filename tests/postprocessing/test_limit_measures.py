@@ -181,3 +181,25 @@ def test_slopes_and_curvatures_are_those_of_the_value(measure):
         numeric = np.stack([(slope(w + d) - slope(w - d)) / 2e-5 for d in 1e-5 * np.eye(5)])
         np.testing.assert_allclose(bent, numeric, atol=1e-5)
         assert np.linalg.eigvalsh(bent).min() > -1e-10  # convex
+
+
+@pytest.mark.parametrize(("seed", "bound"), [(4, 0.8), (6, 0.5), (18, 0.8), (20, 0.8)])
+def test_ratios_of_a_rule_that_decides_nobody_positively_are_kept(seed, bound):
+    """Few rows are likelier positive than not, all of one group: the optimum is nobody at all.
+
+    Of coins that rounding had left, one in 10^5 to 10^8 rows, ratios were any number.
+    """
+    rng = np.random.default_rng(seed)
+    codes, p = rng.integers(0, 2, 400), rng.beta(1, 6, 400)
+    p = np.where(codes == 0, p, p / 2)
+    members, mass = {"g": Members.of(codes, 2)}, np.ones(400)
+    limits = tuple(Limit("g", rate, bound, "ratio") for rate in ("tpr", "fpr", "selection_rate"))
+    rule = joint_rule(p, members, limits, "accuracy")
+    gain = rule.reward * p - rule.charge * (1 - p)
+    least = linear_program(p, members, limits, "accuracy", mass)
+    assert 0 < gain[gain > 0].sum() == pytest.approx(least)  # all that there was to gain
+    chance = rule.chances(p, members)
+    assert not chance.any()
+    for limit in limits:
+        found = expected_rates(chance, p, members["g"], limit.rate)
+        assert limit.excess(found) <= 0
