@@ -20,6 +20,8 @@ from pyfairme.data.columns import (
 )
 from pyfairme.data.knots import choose_knots, hat_slopes, hats
 from pyfairme.data.standardising import mean_and_sd
+from pyfairme.data.text_dates import CURE as DATES
+from pyfairme.data.text_dates import text_date
 from pyfairme.data.text_numbers import text_numbers
 from pyfairme.notices import DataWarning, warn
 
@@ -215,7 +217,7 @@ class CategoricalTerm:
             raise ValueError(
                 f"Column {series.name!r} has {len(levels)} levels in {len(series)} training rows: "
                 "it looks like an identifier; drop it or make it a cluster."
-                f"{_if_numbers(labels)} [identifier]"
+                f"{_if_otherwise(labels)} [identifier]"
             )
         _warn_of_levels(series, labels)
         numbers = _holds_numbers(series, labels)
@@ -264,13 +266,24 @@ def _warn_of_levels(series: pd.Series, labels: Labels) -> None:
             f"The covariate {series.name!r} has {len(labels.names)} levels, half of them with "
             f"{rows:.0f} training rows or fewer: the network learns noise from them. Make it a "
             f"cluster (cluster=[..., {series.name!r}]), whose effects are held back where rows are "
-            f"few, join levels, or drop it.{_if_numbers(labels)} [many-levels]",
+            f"few, join levels, or drop it.{_if_otherwise(labels)} [many-levels]",
             DataWarning,
         )
         return
-    found = text_numbers(labels)
-    if found is None or is_category(series):
+    if is_category(series):
         return  # whoever makes a category wants levels
+    if day := text_date(labels):
+        warn(
+            f"The covariate {series.name!r} is text that reads as dates, such as {day!r}: each of "
+            f"its {len(labels.names)} values is a level of its own, without order, and later ones "
+            f"are unknown. Make a number or a few levels of it ({DATES}), or drop it. If levels "
+            f"are meant, make it a category: frame[{series.name!r}].astype('category'). "
+            "[dates-as-text]",
+            DataWarning,
+        )
+    found = text_numbers(labels)
+    if found is None:
+        return
     spoilt = found.words > 0 and len(labels.names) > MOST_SPOILT
     if found.fraction or spoilt or len(labels.names) > MOST_WHOLE:
         warn(
@@ -282,11 +295,12 @@ def _warn_of_levels(series: pd.Series, labels: Labels) -> None:
         )
 
 
-def _if_numbers(labels: Labels) -> str:
-    """Return what to do where most labels are text that reads as a number, or nothing."""
+def _if_otherwise(labels: Labels) -> str:
+    """Return what to do where most labels are text that reads as a number or date, or nothing."""
     found = text_numbers(labels)
     if found is None:
-        return ""
+        day = text_date(labels)
+        return "" if day is None else f" If it holds dates, such as {day!r}: {DATES}."
     return f" If it holds numbers, such as {found.example!r}, read it as such: {found.cure}."
 
 

@@ -209,6 +209,20 @@ def test_numbers_that_were_read_as_text_are_named(texts, cure):
     fit(table.astype({"size": "category"}), sensitive=())  # levels are meant
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y", "%m/%d/%y"])
+def test_dates_that_were_read_as_text_are_named(form):
+    days = pd.Series(pd.date_range("2011-05-01", periods=24)).dt.strftime(form)
+    table = pd.DataFrame({"school": [0, 1] * 60, "day": days.tolist() * 5})
+    with pytest.warns(DataWarning, match=r"'day' is text that reads as dates.*its 24 values.*text"):
+        fit(table, sensitive=())
+    fit(table.astype({"day": "category"}), sensitive=())  # levels are meant
+    fit(table.assign(day=table["day"].isin(days[:9]).map({True: days[0], False: days[1]})),
+        sensitive=())  # two waves of a survey  # fmt: skip
+    many = pd.Series(pd.date_range("2011-05-01", periods=120)).dt.strftime(form)
+    with pytest.raises(ValueError, match=r"If it holds dates, such as.*\[identifier\]"):
+        fit(table.assign(day=many), sensitive=())
+
+
 @pytest.mark.parametrize(
     "texts", [["1", "2", "3"], ["01,5", "a"], ["1,5", "b", "c"], [*map(str, range(20))]]
 )

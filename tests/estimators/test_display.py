@@ -1,5 +1,7 @@
 """A fitted estimator shows what it is, in text and in a notebook; an unfitted one as ever."""
 
+import copy
+import dataclasses
 import pickle
 
 import numpy as np
@@ -127,3 +129,23 @@ def test_diagnostics_say_what_misses_its_limit():
     assert [(row[0], row[3].value, row[5].value) for row in grid.rows] == [
         ("r hat", 1.2, 1), ("ess bulk", 90.0, 1)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("k", "share", "said"),
+    [
+        (4.13, 0.89, "4.13 (at most .700: missed, made up for by the share of effective proposals"),
+        (0.1, 0.2, "at least .250: missed, made up for by Pareto's k)"),
+        (-np.inf, 1.0, "Pareto's k exact (at most .700: good)"),
+        (4.13, 0.2, "4.13 (at most .700: NOT GOOD); share of effective proposals .200 (at least "),
+        (0.1, 0.9, "k .100 (at most .700: good); share of effective proposals .900 (at least "),
+    ],
+)
+def test_of_two_measures_of_proposals_one_may_miss_its_limit(clf, k, share, said):
+    """Together they are `psis.trusted`: a k of 4.13 beside "good" said the opposite of itself."""
+    model = copy.copy(clf)
+    quality = {"pareto_k": np.array([k]), "relative_ess": np.array([share])}
+    model.fit_ = dataclasses.replace(clf.fit_, quality=quality)
+    assert said in dict(model.summary().parts[2].items)["guide"]
+    together = "judged together" in str(model.diagnostics_.summary())
+    assert together == ("made up for" in said)

@@ -54,6 +54,10 @@ MEASURES = {
     "divergences": "divergences",
     "prior_sensitivity": "prior sensitivity",
 }
+MADE_UP = {  # of measures of proposals, which are judged together: see `psis.trusted`
+    "pareto_k": "missed, made up for by the share of effective proposals",
+    "relative_ess": "missed, made up for by Pareto's k",
+}
 
 
 def estimator_facts(estimator: FairMixedEffects, sizes: bool = True) -> Facts:
@@ -265,9 +269,12 @@ def _guide(estimator: FairMixedEffects, table: pd.DataFrame) -> str:
             limit = part["limit"].to_numpy(float)[0]
             bad = "the prior matters" if measure == "prior_sensitivity" else "NOT GOOD"
             good = "good" if bool(part["ok"].all()) else bad
+            if good == "good" and (worst < limit if small else worst > limit):
+                good = MADE_UP[str(measure)]
             bound = "at least" if small else "at most"
+            shown = "exact" if np.isneginf(worst) else short_number(worst)  # all weights alike
             of = f" of {len(part)} clusters' effects" if clusters else ""
-            parts.append(f"{MEASURES[str(measure)]}{of} {short_number(worst)} "
+            parts.append(f"{MEASURES[str(measure)]}{of} {shown} "
                          f"({bound} {short_number(limit)}: {good})")  # fmt: skip
     said = "; ".join(parts) or "it has no diagnostics; refine(), or guide='block', has"
     name = "laplace" if estimator.fit_.spec.tangent else estimator.guide_.replace("_", " ")

@@ -16,6 +16,10 @@ from pyfairme.report.display.facts import Amount, Cell, Facts, Finding, Findings
 MOST = 24  # clusters of a term that are shown: of more the extremes
 MOST_TERMS = 6  # effects of a cluster that are shown one by one; of more the first alone
 WITHIN = "within clusters"
+TOGETHER = (
+    "Pareto's k of the hyper-parameters and the share of effective proposals are judged together: "
+    "where one misses its limit, the other makes up for it."
+)
 NO_CLUSTERS = f"{WITHIN.capitalize()}: how single rows scatter, which is no effect of a cluster."
 CLEARLY = "differ clearly from the average, as their interval leaves 0 out"
 READ_AS = {
@@ -123,6 +127,11 @@ def _diagnostics(frame: pd.DataFrame) -> Iterator[Findings | Grid]:
     judged = frame.loc[frame["measure"] != "none"]
     bad = judged.loc[~judged["ok"].astype(bool)]
     notes = [str(n) for n in dict.fromkeys(frame["note"]) if n] if "note" in frame else []
+    beyond = (judged["value"] - judged["limit"]).astype(float)
+    missed = (judged["measure"] == "pareto_k") & (beyond > 0)
+    missed |= (judged["measure"] == "relative_ess") & (beyond < 0)
+    if (missed & judged["ok"].astype(bool)).any():
+        notes.append(TOGETHER)
     if len(judged):
         many = f"{len(bad)} of {len(judged)} measures miss their limit."
         text, tone = (many, "warn") if len(bad) else ("every measure is within its limit.", "good")
