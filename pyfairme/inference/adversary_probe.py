@@ -7,8 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
+from pyfairme.metrics.constant_baseline import FEWEST_CLUSTERS
+from pyfairme.metrics.standard_error import error_of_mean
+
 FEWEST_ROWS = 100  # from which a probe is asked; of fewer it learns nothing that could be told
 MOST_ROWS = 5000
+ALIKE = 0.05  # share of the levels' variety that may be within clusters that have one level each
 FALSE_ALARMS = 0.01  # share of sound fits that may be flagged, over all their adversaries
 LEAST_ERRORS = 3.0  # standard errors by which a probe has to beat chance in any case
 LEAST_SKILL = 0.01  # and by this share of chance: what an adversary at chance may miss
@@ -24,11 +28,12 @@ class Probed(NamedTuple):
 
 
 class _Half(NamedTuple):
-    """Test rows of one half: gain by level (n, L), own level, stratum, and the loss of chance."""
+    """Test rows of one half: gain by level (n, L), own level, stratum, unit, the loss of chance."""
 
     gains: np.ndarray
     codes: np.ndarray
     strata: np.ndarray
+    units: np.ndarray
     chance: np.ndarray
 
 
@@ -39,6 +44,7 @@ def probe(
     balance: np.ndarray,
     seed: int,
     looks: int = 1,
+    units: np.ndarray | None = None,
 ) -> Probed:
     """Tell whether gradient boosting finds the level in what an adversary saw.
 
@@ -50,6 +56,11 @@ def probe(
     among the test rows of a stratum. The probe stays as it is meanwhile, so that this p-value is
     that of a permutation test whatever the tails of the gains are: weights of a rare level may let
     a few rows decide, and a standard error says little then.
+
+    Rows of one cluster resemble each other, and where they have one level, as the visits of one
+    patient do, a few hundred rows are evidence of a few dozen people only. With such ``units``
+    halves are of whole units, the standard error is robust to dependence within them, and
+    levels are permuted among units of similar outcomes.
 
     Parameters
     ----------
@@ -63,6 +74,8 @@ def probe(
         Seeds the halves, the boosting and the permutations.
     looks
         How many adversaries are looked at.
+    units
+        Numbers (n,) of what has one level each (`units_of_level`); None: every row has its own.
 
     Examples
     --------
@@ -79,24 +92,75 @@ def probe(
     nothing = Probed(0.0, 0.0, len(rows), False)
     if len(rows) < FEWEST_ROWS:
         return nothing
-    given = (told, codes, strata, balance, seed)
-    halves = [_half(*given, rows[::2], rows[1::2]), _half(*given, rows[1::2], rows[::2])]
+    parts = (rows[::2], rows[1::2])
+    if units is not None:
+        own = np.unique(units[rows], return_inverse=True)[1]
+        odd = random.permutation(own.max() + 1)[own] % 2 == 1
+        parts = (rows[~odd], rows[odd])
+    given = (told, codes, strata, np.arange(len(codes)) if units is None else units, balance, seed)
+    halves = [_half(*given, *parts), _half(*given, *parts[::-1])]
     halves = [half for half in halves if half is not None]
     if not halves:
         return nothing
     gains = np.concatenate([_own(half, half.codes) for half in halves])
     chance = float(np.concatenate([half.chance for half in halves]).mean())
     gain, error = float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains)))
-    level = FALSE_ALARMS / max(looks, 1)
-    limit = max(LEAST_ERRORS, float(student.isf(level, len(gains) - 1)))
+    level, degrees = FALSE_ALARMS / max(looks, 1), len(gains) - 1
+    if units is not None:
+        judged = np.unique(np.concatenate([half.units for half in halves]), return_inverse=True)[1]
+        error, degrees = error_of_mean(gains, groups=judged), int(judged.max())
+        halves = [_by_unit(half) for half in halves]
+    limit = max(LEAST_ERRORS, float(student.isf(level, degrees)))
     large = gain > limit * error and gain >= LEAST_SKILL * chance
     return Probed(gain, error, len(gains), large and _rare(halves, gains.sum(), level, random))
+
+
+def units_of_level(clusters: np.ndarray, codes: np.ndarray) -> np.ndarray | None:
+    """Return the clusters that have (nearly) one level each, (n,); None where none have.
+
+    Of several grouping factors, ``clusters`` (n, F), the one with the fewest clusters, at least
+    30: of fewer they are taken as given, as in intervals of reports. A row of a negative number,
+    whose cluster is not known, is alone.
+
+    Examples
+    --------
+    >>> patients = np.repeat(np.arange(40), 3)
+    >>> sex, result = patients % 2, np.arange(120) % 2
+    >>> units_of_level(patients[:, None], sex).max(), units_of_level(patients[:, None], result)
+    (np.int64(39), None)
+    """
+    found: list[np.ndarray] = []
+    for given in clusters.T:
+        alone = given < 0
+        units = np.where(alone, given.max(initial=0) + np.cumsum(alone), given)
+        units = np.unique(units, return_inverse=True)[1]
+        table = np.zeros((units.max(initial=0) + 1, codes.max(initial=0) + 1))
+        np.add.at(table, (units, codes), 1)
+        table = table[table.sum(1) > 1]
+        within = table.sum() - table.max(axis=1, initial=0).sum()
+        varied = table.sum() - table.sum(0).max(initial=0)
+        if len(table) >= FEWEST_CLUSTERS and within <= ALIKE * varied:
+            found.append(units)
+    return min(found, key=np.max) if found else None
+
+
+def _by_unit(half: _Half) -> _Half:
+    """Return a half whose units, not rows, are permuted: gains of their rows, summed."""
+    units = np.unique(half.units, return_inverse=True)[1]
+    rows = np.bincount(units).astype(float)
+    gains = np.stack([np.bincount(units, one) for one in half.gains.T], axis=1)
+    levels = np.zeros_like(gains)
+    np.add.at(levels, (units, half.codes), 1)
+    mean = np.bincount(units, half.strata) / rows
+    place = np.searchsorted(np.unique(np.quantile(mean, (0.25, 0.5, 0.75))), mean)
+    return _Half(gains, levels.argmax(1), place, np.arange(len(rows)), rows)
 
 
 def _half(
     told: np.ndarray,
     codes: np.ndarray,
     strata: np.ndarray,
+    units: np.ndarray,
     balance: np.ndarray,
     seed: int,
     train: np.ndarray,
@@ -120,7 +184,7 @@ def _half(
     guess = _guess(codes, strata, balance, train, test)[:, levels]
     own = np.searchsorted(levels, codes[test])
     chance = -balance[codes[test]] * guess[np.arange(len(test)), own]
-    return _Half(balance[levels] * (known - guess), own, strata[test], chance)
+    return _Half(balance[levels] * (known - guess), own, strata[test], units[test], chance)
 
 
 def _guess(

@@ -9,7 +9,7 @@ import numpy as np
 
 from pyfairme.data import Batch
 from pyfairme.data.brackets import shares_of_groups
-from pyfairme.inference.adversary_probe import probe
+from pyfairme.inference.adversary_probe import probe, units_of_level
 from pyfairme.model.likelihoods import Likelihood
 from pyfairme.model.penalties import AttributeCodes
 from pyfairme.model.program import ModelSpec, Objective
@@ -163,7 +163,8 @@ def find_collapse(
             codes = np.rint(batch.sensitive[:, index]).astype(int)
             rows = np.flatnonzero((codes >= 0) & view.counted)
             told, strata = view.told[rows], view.strata[rows]
-            probed = probe(told, codes[rows], strata, balance[index], seed, looks)
+            units = units_of_level(np.asarray(batch.cluster)[rows], codes[rows])
+            probed = probe(told, codes[rows], strata, balance[index], seed, looks, units)
             if probed.beats_chance:
                 said = (
                     f"the adversary of {attribute.name!r} on the {name} prediction is at chance "

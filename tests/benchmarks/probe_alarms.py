@@ -1,18 +1,39 @@
 """How often a fresh probe flags a sound adversary, and how often a collapsed one (docs/results).
 
     python tests/benchmarks/probe_alarms.py
+    python -m tests.benchmarks.probe_alarms --visits
 
 Rows of tests/inference/test_adversary_probe.py: a prediction and a class of 25 %, groups of 55 and
 45 %, or of 90, 6, 3 and 1 %, which move the link by `shift` (0: nothing to find), eight adversaries
-looked at. "2 errors" is the rule before: a gain of more than two standard errors.
+looked at. "2 errors" is the rule before: a gain of more than two standard errors. With ``--visits``
+groups are of patients with several rows each, which the probe takes as rows, or as patients.
 """
+
+import sys
 
 import pandas as pd
 
 from pyfairme.inference import adversary_probe
-from tests.inference.test_adversary_probe import case
+from tests.inference.test_adversary_probe import case, visits
 
 SHARES = {"two groups": (0.55, 0.45), "four groups": (0.9, 0.06, 0.03, 0.01)}
+
+
+def patients() -> None:
+    """Print shares of flagged tables of patients with several visits."""
+    print("| patients | visits | shift | by rows | by patients |")
+    print("|---|---|---|---|---|")
+    for number, each, shift in (
+        (50, 20, 0.0), (100, 10, 0.0), (300, 4, 0.0), (100, 10, 1.0), (300, 4, 1.0), (300, 4, 1.5),
+    ):  # fmt: skip
+        flagged = [0, 0]
+        for seed in range(40):
+            *given, who = visits(seed, number, each, shift)
+            units = adversary_probe.units_of_level(who[:, None], given[1])
+            for at, one in enumerate((None, units)):
+                flagged[at] += adversary_probe.probe(*given, seed, 8, one).beats_chance
+        shares = " | ".join(f"{one / 40:.3f}" for one in flagged)
+        print(f"| {number} | {each} | {shift:g} | {shares} |", flush=True)
 
 
 def main() -> None:
@@ -43,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    patients() if "--visits" in sys.argv else main()

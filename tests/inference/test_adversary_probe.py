@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pyfairme.inference.adversary_probe import FEWEST_ROWS, probe
+from pyfairme.inference.adversary_probe import FEWEST_ROWS, probe, units_of_level
 
 
 def case(rows, seed, shift=0.0, shares=(0.55, 0.45)):
@@ -49,3 +49,53 @@ def test_more_looks_ask_for_more():
     )
     assert sum(many) < sum(one)
     assert not any(late and not early for early, late in zip(one, many, strict=True))
+
+
+def visits(seed, patients, each, shift=0.0):
+    """The same of patients with a sex and a level of prediction each, and several visits."""
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(patients), each)
+    codes = np.repeat(rng.integers(0, 2, patients), each)
+    link = np.repeat(rng.normal(size=patients), each) + 0.3 * rng.normal(size=len(who))
+    p = 1 / (1 + np.exp(-link - shift * codes))
+    y = (rng.random(len(who)) < p).astype(int)
+    return np.stack([p, y], axis=1), codes, y, np.ones(2), who
+
+
+@pytest.mark.long
+def test_visits_of_few_patients_are_no_evidence_of_many():
+    """What 50 patients' sex has to do with their level by chance, 1,000 rows seem to prove.
+
+    Of 40 sound tables at .01 in all 3 may be flagged (binomial, .999); by rows a quarter is.
+    """
+    found = []
+    for seed in range(40):
+        *given, who = visits(seed, patients=50, each=20)
+        units = units_of_level(who[:, None], given[1])
+        found.append(probe(*given, seed, 8, units).beats_chance)
+    assert sum(found) <= 3
+
+
+def test_a_level_that_tells_the_sex_of_patients_is_found():
+    """300 patients whose level is 1.5 SD of their own higher: 12 of 12."""
+    found = []
+    for seed in range(12):
+        *given, who = visits(seed, patients=300, each=4, shift=1.5)
+        found.append(probe(*given, seed, 8, units_of_level(who[:, None], given[1])).beats_chance)
+    assert sum(found) >= 11
+
+
+def test_units_are_clusters_that_have_one_level_each():
+    rng = np.random.default_rng(0)
+    patient, ward = np.repeat(np.arange(60), 5), rng.integers(0, 40, 300)
+    sex = rng.integers(0, 2, 60)[patient]
+    two = np.stack([ward, patient], axis=1)
+    np.testing.assert_array_equal(units_of_level(two, sex), patient)
+    assert units_of_level(two, rng.integers(0, 2, 300)) is None  # varies within both
+    assert units_of_level(np.repeat(np.arange(29), 5)[:, None], np.repeat(np.arange(29), 5)) is None
+    assert units_of_level(np.zeros((300, 0), int), sex) is None  # no grouping factor
+    assert units_of_level(np.arange(300)[:, None], sex) is None  # one row each
+    unknown = np.full((300, 1), -1)
+    assert units_of_level(unknown, sex) is None
+    odd = np.where(np.arange(300) == 7, 1 - sex, sex)  # one visit recorded otherwise
+    np.testing.assert_array_equal(units_of_level(patient[:, None], odd), patient)
