@@ -28,11 +28,15 @@ GAPS = "{} (missing)"  # of an attribute, the rows that lack it
 
 
 class GroupedRows(NamedTuple):
-    """Rows, their probabilities ``p`` (n,), and their groups by attribute."""
+    """Rows, their probabilities ``p`` (n,), and their groups by attribute.
+
+    ``odds`` (n,) are what a known group has multiplied the odds of p by, 1 where it has not.
+    """
 
     rows: PolicyRows
     p: np.ndarray
     members: dict[str, Members]
+    odds: np.ndarray | float = 1.0
 
 
 class GroupReading(NamedTuple):
@@ -66,6 +70,11 @@ class GroupReading(NamedTuple):
         return tuple(dict.fromkeys(c for one in self.groups.values() for c in one.columns))
 
     @property
+    def corrects(self) -> bool:
+        """Whether known groups bring the classifier's probability up to date."""
+        return self.way == PARTLY and self.blind
+
+    @property
     def read_of_rows(self) -> tuple[Attribute, ...]:
         """The attributes that are read of rows to be decided."""
         return () if self.way == INFERRED else tuple(self.groups.values())
@@ -95,12 +104,12 @@ class GroupReading(NamedTuple):
         rows: PolicyRows,
         p: np.ndarray,
         codes: Mapping[str, np.ndarray],
-    ) -> tuple[np.ndarray, dict[str, Members]]:
+    ) -> tuple[np.ndarray, dict[str, Members], np.ndarray | float]:
         """Return p and groups where those of some rows are known and of others inferred.
 
         By Bayes' theorem a known group g multiplies the odds of a positive outcome by
         P(g | x, y = 1) / P(g | x, y = 0), if p reads x alone; attributes are taken to be
-        independent given x and y.
+        independent given x and y. These factors come last.
         """
         of = _masked_features(decided, self, X, p)
         odds, members = np.ones(len(p)), {}
@@ -118,8 +127,8 @@ class GroupReading(NamedTuple):
                 both = [np.where(gaps[:, None], part, sure) for part in found]
                 members[name] = Members(*both)
         if not self.blind:
-            return p, members
-        return p * odds / (p * odds + (1 - p)), members
+            return p, members, 1.0
+        return p * odds / (p * odds + (1 - p)), members, odds
 
 
 def missing(attribute: Attribute, frame: pd.DataFrame) -> np.ndarray:

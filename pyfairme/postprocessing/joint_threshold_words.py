@@ -42,9 +42,10 @@ def description(policy: JointThresholds, names: list[str], way: str, measure: st
     ]
     name = policy.objective.replace("_", " ")
     one, curve = threshold(*policy.weights_without_groups()), policy.calibration_
-    if curve is not None:
+    if curve is not None and not policy.corrects:
         one = curve.given_at(one)
     how = "" if curve is None else ", calibrated by isotonic regression before rates are expected"
+    how += ", corrected for groups that are known" if policy.corrects else ""
     end = (
         f"Expected loss of {name}: {policy.loss_:.4f} (least possible {policy.least_loss_:.4f}), "
         f"from that of one threshold, p > {cut_text(float(one))}.\n"

@@ -158,7 +158,8 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of the classifier's probability where no other
-        attribute adds anything.
+        attribute adds anything; where known groups correct that ("read_or_inferred", and the
+        classifier reads no S) of the corrected one.
     coins_
         Share of the rows of `fit` that are decided at random.
     loss_
@@ -339,7 +340,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         groups = learn_groups(entries, rows.frame, self.sensitive)
         by_name = {name: value for name, (_, value) in given.items()}
         limits = read_limits(by_name, self.criterion, self.measure)
-        reading, (_, p, members) = learn_reading(
+        reading, (_, p, members, _) = learn_reading(
             self.sensitive, groups, decided, (X, rows, p_known), (mass, outcome), self.group_model
         )
         if not 0 < np.average(p, weights=mass) < 1:
@@ -372,8 +373,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
             if prefix
         )
         self.thresholds_ = thresholds_table(
-            rule, reading.parts, members, codes, decided.calibration
-        )
+            rule, reading.parts, members, codes,
+            None if reading.corrects else decided.calibration,
+        )  # fmt: skip
         self.coins_ = float(np.average((after > 0) & (after < 1), weights=mass))
         gain = mass * (rule.reward * p - rule.charge * (1 - p))
         self.loss_ = float(gain @ (before - after))
@@ -403,7 +405,7 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         that of ``estimator_.predict_proba``.
         """
         check_fitted(self, "thresholds_")
-        _, p, members = self._read(X, sensitive_features)
+        _, p, members, _ = self._read(X, sensitive_features)
         share = self._rule.chances(p, members)
         return np.stack([1.0 - share, share], axis=1)
 
@@ -435,14 +437,22 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
     def row_thresholds(self, X: Table, *, sensitive_features: Any = None) -> np.ndarray:
         """Return the probability above which each row is decided positively, (n,).
 
-        It is the classifier's probability, not the calibrated one. Coins decide rows close to it.
+        It is the classifier's probability: not the calibrated one, nor that which a known group has
+        corrected ("read_or_inferred"). Coins decide rows close to it.
         NaN where limits are so strict that high probabilities are decided negatively. Where groups
         are inferred, p is among what they are inferred from, and so is in the threshold too.
         """
         check_fitted(self, "thresholds_")
-        found = threshold(*self._rule.weights(self._read(X, sensitive_features).members))
+        rows = self._read(X, sensitive_features)
+        found = threshold(*self._rule.weights(rows.members))
+        found = found / (found + rows.odds * (1 - found))  # of odds before groups multiplied them
         curve = self.calibration_
         return found if curve is None else curve.given_at(found)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether known groups correct the classifier's probability before it is decided on."""
+        return hasattr(self, "_reading") and self._reading.corrects
 
     def weights_without_groups(self) -> tuple[float, float]:
         """Return what a positive row decided positively adds, a negative one takes away."""

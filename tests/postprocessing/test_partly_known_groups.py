@@ -202,3 +202,20 @@ def test_a_policy_of_ours_that_infers_where_s_is_missing_is_saved(binary, tmp_pa
     ).fit(binary.X, binary.y)
     with pytest.raises(ValueError, match="group_model is not one of our classifiers"):
         inferred.save(tmp_path / "inferred.pyfairme")
+
+
+@pytest.mark.parametrize("calibration", [None, "isotonic"])
+def test_thresholds_of_rows_are_of_the_classifiers_own_probability(calibration):
+    """A known group corrects it before it is decided on: its threshold moves the other way."""
+    X, y, _ = proxies(4000, 0, gaps=0.3)
+    policy = pf.JointThresholds(
+        Truth(False), {"group": 0.05}, sensitive="read_or_inferred", calibration=calibration
+    ).fit(X, y)
+    p, chance = Truth(False).predict_proba(X)[:, 1], policy.predict_proba(X)[:, 1]
+    cut, sure = policy.row_thresholds(X), (chance == 0) | (chance == 1)
+    assert sure.mean() > 0.6
+    for part in (sure & X["group"].isna(), sure & X["group"].notna()):
+        assert ((p > cut) == (chance == 1))[part].all()
+    assert "corrected for groups that are known" in policy.describe()
+    plain = pf.JointThresholds(Truth(True), {"group": 0.05}, sensitive="read_or_inferred").fit(X, y)
+    assert "corrected" not in plain.describe()
