@@ -194,11 +194,17 @@ def _guess(
     train: np.ndarray,
     test: np.ndarray,
 ) -> np.ndarray:
-    """Log-probabilities (n, L) of levels by the reweighted shares of each test row's stratum."""
+    """Log-probabilities (n, L) of levels by the reweighted shares of each test row's stratum.
+
+    Each stratum has L rows more, of the shares of all strata: a level that one of few rows lacks
+    would else be a guess so bad that any probe beats it.
+    """
     found = np.zeros((len(test), len(balance)))
+    whole = np.bincount(codes[train], balance[codes[train]], minlength=len(balance)) + 1e-3
+    prior = len(balance) * whole / whole.sum()
     for stratum in np.unique(strata[test]):
         inside = train[strata[train] == stratum]
-        mass = np.bincount(codes[inside], balance[codes[inside]], minlength=len(balance)) + 1e-3
+        mass = np.bincount(codes[inside], balance[codes[inside]], minlength=len(balance)) + prior
         found[strata[test] == stratum] = np.log(mass / mass.sum())
     return found
 
