@@ -153,8 +153,9 @@ class JointThresholds(ClassifierMixin, BaseEstimator):
         that is best for p (before; not that of the classifier's own decisions) and with these
         (after), expected from p and, if they are inferred, the chances of groups; where `fit` was
         given y also as observed on its rows, with the 90 % interval of what new rows show
-        (observed_low, observed_high), NaN if a group has no row of the outcome. Where groups are
-        inferred these are the rows that it was learnt from how: new rows show more.
+        (observed_low, observed_high), NaN if a group has no row of the outcome, and for rows
+        whose group is missing. Where groups are inferred these are the rows that it was learnt
+        from how: new rows show more.
     thresholds_
         One line per attribute and group: attribute, group, n, what it adds (reward r_ag and charge
         c_ag, in units of r and c), and the threshold of the classifier's probability where no other

@@ -19,7 +19,8 @@ class ObservedRates(NamedTuple):
 
     Rows are a sample, and each contributes its weight times how far its decision is from its
     group's rate (delta method). Two rows more, one decided each way, are added to the variance: of
-    a group whose few rows are decided alike it would be 0, as if its rate were known.
+    a group whose few rows are decided alike it would be 0, as if its rate were known. It is NaN
+    where groups are chances: how far these are off is not known.
     """
 
     rates: np.ndarray
@@ -41,8 +42,9 @@ class ObservedRates(NamedTuple):
         """
         weight = rate_weights(outcome, members, limit.rate, mass)
         rates = expected_rates(decision, outcome, members, limit.rate, mass)
-        if not np.isfinite(rates).all():
-            return cls(rates, np.zeros((len(rates), len(rates))), np.zeros(len(rates)))
+        shown = np.isin(members.positive, (0.0, 1.0)).all()  # else chances, learnt with an error
+        if not (np.isfinite(rates).all() and shown):
+            return cls(rates, np.full((len(rates), len(rates)), np.nan), np.zeros(len(rates)))
         away = weight * (decision[:, None] - rates) / weight.sum(0)
         rows = weight.sum(0) ** 2 / (weight**2).sum(0)
         covariance = away.T @ away
@@ -57,8 +59,8 @@ class ObservedRates(NamedTuple):
         which allows for noise making equal rates look unequal; that of a ratio is taken as a
         distance of logarithms. Thresholds were chosen so that the rates of these very rows are
         alike, so noise may make unequal rates look equal too: the interval holds what noise on top
-        of the observed rates comes to. NaN where a group has no row of the outcome, or a ratio no
-        rate.
+        of the observed rates comes to. NaN where a group has no row of the outcome, a ratio no
+        rate, or groups are inferred.
 
         Examples
         --------
@@ -68,7 +70,8 @@ class ObservedRates(NamedTuple):
         """
         ratio = measure == "ratio"
         rates, covariance = self.rates, self.covariance
-        if not np.isfinite(rates).all() or (ratio and rates.min() <= 0):
+        known = np.isfinite(rates).all() and np.isfinite(covariance).all()
+        if not known or (ratio and rates.min() <= 0):
             return np.nan, np.nan
         if ratio:
             rates, covariance = np.log(rates), covariance / np.outer(rates, rates)

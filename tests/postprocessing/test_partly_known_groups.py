@@ -66,6 +66,9 @@ def test_limits_hold_on_new_rows_where_groups_are_missing(reads, share):
         assert worst(policy, new[part], y_new[part], label[part]) < 0.03
     assert policy.rates_["attribute"].tolist() == ["group"] * 2 + ["group (missing)"] * 2
     assert policy.rates_["observed_after"].max() < 0.03
+    low, high = policy.rates_["observed_low"], policy.rates_["observed_high"]
+    assert low.isna().tolist() == high.isna().tolist() == [False, False, True, True]
+    assert (high - low)[:2].between(0.01, 0.1).all()  # of groups that nobody observed none is known
     assert "infers them where a row's are missing" in policy.describe()
     chance = policy.predict_proba(new[gone])
     assert (policy.predict_proba(new)[gone] == chance).all()
