@@ -67,15 +67,18 @@ def _by_outcomes(
             seen, expected = outcome @ counted, p @ counted
             variance = (p * (1 - p)) @ counted**2
             far = np.abs(seen - expected) / np.sqrt(np.maximum(variance, 1e-12))
-            for at in np.flatnonzero(far > worst):
+            for at in np.argsort(-far, kind="stable"):  # no surprise counts for more than far
+                if far[at] <= worst:
+                    break
                 off = min(float(far[at]), surprise(float(seen[at]), p, counted[:, at]))
                 if off <= worst:
                     continue
                 worst = off
                 text = [
                     f"The probabilities are not calibrated: of the rows with {name} = "
-                    f"{attribute.levels[at]!r}, {_number(seen[at])} are positive, and "
-                    f"{_number(expected[at])} were expected ({_errors(off)} standard errors)."
+                    f"{attribute.levels[at]!r}, {_number(float(seen[at]))} are positive, and "
+                    f"{_number(float(expected[at]))} were expected "
+                    f"({_errors(off)} standard errors)."
                 ]
     return text
 
