@@ -22,6 +22,7 @@ CURE = (
     "Read the interval rather than the rate; judge more rows, or put levels together (merge=) or "
     "leave them out (exclude=)."
 )
+OF_MANY = "class_weight='balanced', or more steps of training"
 NOTHING_LEARNT = {  # the level that an interval must lie above
     "auroc": (0.5, "these rows do not show that it tells the classes apart"),
     "r2": (0.0, "these rows do not show that it predicts better than their mean"),
@@ -36,8 +37,11 @@ def constant_decisions(spread: pd.DataFrame, cure: str) -> Iterator[Finding]:
     spread
         Lines of a report about attributes, group "all".
     cure
-        What to try, as it is written where the reader is.
+        What to try, as it is written where the reader is. Of more than two classes thresholds are
+        refused: there it is `OF_MANY`.
     """
+    if spread["class"].nunique() > 1:
+        cure = OF_MANY
     said = spread.loc[spread["note"].str.contains(CONSTANT, regex=False), "note"]
     for note in dict.fromkeys(text.partition(" for every row")[0] for text in said):
         what = listed_name(note.removeprefix("decides "))

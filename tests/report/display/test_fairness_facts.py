@@ -4,9 +4,12 @@ import math
 import pickle
 import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
+import pyfairme as pf
+from pyfairme.estimators.refine_and_adapt import FairnessWarning
 from pyfairme.estimators.report_comparison import ReportComparison
 from pyfairme.estimators.report_table import FairnessReport
 from tests.made_reports import line, report
@@ -53,8 +56,27 @@ def test_a_constant_decision_and_small_groups_are_said():
         "rates of a model that predicts nothing are no sign of fairness"
     )
     assert said[1].text.startswith("every row is decided 0: equal rates are no sign of fairness")
+    assert said[1].text.endswith("Try threshold='balanced_accuracy'.")
     assert said[-1].text.startswith("fewer than 30 rows behind a rate: x 4. Read the interval")
     assert "merge=" in said[-1].text
+
+
+def test_of_many_classes_no_threshold_is_advised():
+    """`threshold=` is refused where y has more than two classes."""
+    i = np.arange(300)
+    y = pd.Series(np.select([i % 30 == 0, i % 30 == 1], ["hi", "mid"], "lo"))
+    X = pd.DataFrame({"x": i % 7.0, "sex": np.where(i % 2 == i % 4, "f", "m")})
+    model = pf.FairMixedEffectsClassifier(
+        sensitive=["sex"], hidden=(), fairness=None, guide="mean_field", min_steps=100, epochs=1,
+        unseen="population", random_state=0, progress=False, validation_fraction=0,
+    ).fit(X, y)  # fmt: skip
+    with pytest.warns(FairnessWarning, match=r"decided lo.*class_weight='balanced'"):
+        said = model.fairness_report(X, y, n_boot=0).summary().parts[0].items
+    alike = [one.text for one in said if "every row is decided" in one.text]
+    assert len(alike) == 3  # a class each
+    assert all(
+        text.endswith("class_weight='balanced', or more steps of training.") for text in alike
+    )
 
 
 def test_a_nearly_constant_decision_is_said():
