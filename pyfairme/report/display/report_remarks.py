@@ -40,7 +40,7 @@ def constant_decisions(spread: pd.DataFrame, cure: str) -> Iterator[Finding]:
         What to try, as it is written where the reader is. Of more than two classes thresholds are
         refused: there it is `OF_MANY`.
     """
-    if spread["class"].nunique() > 1:
+    if len(set(spread["class"])) > 1:
         cure = OF_MANY
     said = spread.loc[spread["note"].str.contains(CONSTANT, regex=False), "note"]
     for note in dict.fromkeys(text.partition(" for every row")[0] for text in said):
