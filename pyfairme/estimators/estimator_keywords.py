@@ -12,13 +12,14 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from pyfairme.data import Batch, Design
-from pyfairme.data.brackets import Brackets, mass_of_groups
+from pyfairme.data.brackets import Brackets
 from pyfairme.data.chosen_levels import read_choice
 from pyfairme.data.grouping_factors import factor_name, factors_of
 from pyfairme.data.input_types import Slopes
 from pyfairme.estimators.custom_objects import check_fairness, check_guide
 from pyfairme.estimators.decay_of_weights import check_decay, decay, decays_to_try
 from pyfairme.estimators.fairness_weight import FairnessWeight
+from pyfairme.estimators.level_weights import level_weights
 from pyfairme.estimators.number_checks import check_count, check_number, is_number
 from pyfairme.estimators.prior_keyword import check_prior, families, numbers
 from pyfairme.estimators.reversal_scale import reversal_scale
@@ -398,7 +399,9 @@ def objective(params: Mapping[str, Any], spec: ModelSpec, training: Batch) -> Ob
         cluster=float(params["cluster_weight"]),
         prior_scale=float(params["prior_scale"]),
         fairness=fairness,
-        balance=_balance(spec, training),
+        balance=level_weights(
+            spec, training, rows_per_step(params["batch_size"], len(training.weight))
+        ),
         threshold=_threshold(params, spec, training),
         priors=numbers(params["prior"], spec),
     )
@@ -433,25 +436,6 @@ def _fairness_weight(params: Mapping[str, Any], spec: ModelSpec) -> FairnessWeig
         [attribute.name for attribute in spec.attributes],
         [penalty.name for penalty in spec.penalties],
     )
-
-
-def _balance(spec: ModelSpec, training: Batch) -> tuple[np.ndarray, ...]:
-    """Weight of each level: inverse frequency among the rows that the criterion compares.
-
-    The weights have mean 1 over training rows, so that small groups count as much as large ones
-    and the sum of an adversary's loss stays that of one loss per row.
-    """
-    weight = training.weight.astype(np.float64)
-    if spec.criterion == "equal_opportunity" and spec.penalties:
-        strata = np.asarray(spec.likelihood.strata(training.y))
-        weight = weight * strata[:, -1]
-    found = []
-    for index, attribute in enumerate(spec.attributes):
-        mass = mass_of_groups(training.sensitive[:, index], weight, attribute.levels)
-        there = mass > 0
-        share = training.weight.sum() / max(there.sum(), 1)
-        found.append(np.where(there, share / np.where(there, mass, 1.0), 0.0).astype(np.float32))
-    return tuple(found)
 
 
 def check_devices(devices: object, batch_size: int | str) -> None:

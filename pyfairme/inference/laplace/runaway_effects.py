@@ -25,10 +25,11 @@ def check_pull(
 
     To the second stage the pull of penalties is a constant. Where it is strong and the prediction
     tells little, nothing stops scale and effects from growing. Clusters whose rows have one outcome
-    lose nothing by that: their effects run with the outcome. Only draws whose Pareto's k or
-    effective share is bad are looked at: ``lost`` computes how many nats per row they lose against
-    those of the first stage on its own rows, ``link`` the mean absolute link of the mixed
-    prediction there. The link has a limit for the target "class" alone: a logit of 30 is certainty,
+    lose nothing by that: their effects run with the outcome. ``lost`` computes how many nats per
+    row the draws lose against those of the first stage on its own rows. Good weights do not rule a
+    loss out, as they compare draws with the posterior under the constant pull. ``link`` computes
+    the mean absolute link of the mixed prediction there, which is looked at where Pareto's k or the
+    effective share is bad. It has a limit for the target "class" alone: a logit of 30 is certainty,
     while a large log mean or real value may be what the data say.
 
     Raises
@@ -50,14 +51,14 @@ def check_pull(
     FloatingPointError: under its penalties the effects grow without bound [block-broke-down]
     >>> check_pull(bad, strong, "real", lambda: -0.1, lambda: 1e10)
     """
-    k, ess = float(quality["pareto_k"]), float(quality["relative_ess"])
-    if trusted(k, ess) or not penalised(objective):
+    if not penalised(objective):
         return
     if not lost() <= MOST_LOST:  # no number is bad too
         raise FloatingPointError(
             "its penalties pull the effects away from the outcome [block-broke-down]"
         )
-    if target == "class" and not link() <= DIVERGED:
+    sound = trusted(float(quality["pareto_k"]), float(quality["relative_ess"]))
+    if not sound and target == "class" and not link() <= DIVERGED:
         raise FloatingPointError(
             "under its penalties the effects grow without bound [block-broke-down]"
         )

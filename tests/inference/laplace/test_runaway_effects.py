@@ -9,6 +9,7 @@ from pyfairme.inference.laplace.runaway_effects import check_pull
 from pyfairme.model.program import Objective
 
 BAD = {"pareto_k": np.array(np.inf), "relative_ess": np.array(0.0)}
+GOOD = {"pareto_k": np.array(0.1), "relative_ess": np.array(0.9)}
 STRONG = Objective(fairness={"moment": {"mixed": np.ones(1)}})
 
 
@@ -16,6 +17,7 @@ STRONG = Objective(fairness={"moment": {"mixed": np.ones(1)}})
 def test_a_link_without_bound_is_refused_for_classes_alone(size):
     with pytest.raises(FloatingPointError, match="grow without bound"):
         check_pull(BAD, STRONG, "class", lambda: 0.0, lambda: size)
+    check_pull(GOOD, STRONG, "class", lambda: 0.0, lambda: size)
     for target in ("real", "count"):
         check_pull(BAD, STRONG, target, lambda: 0.0, lambda: size)
 
@@ -23,8 +25,10 @@ def test_a_link_without_bound_is_refused_for_classes_alone(size):
 @pytest.mark.parametrize("target", ["class", "real", "count"])
 @pytest.mark.parametrize("lost", [0.03, np.inf, np.nan])
 def test_a_loss_against_the_first_stage_is_refused_for_every_target(target, lost):
-    with pytest.raises(FloatingPointError, match="pull the effects away"):
-        check_pull(BAD, STRONG, target, lambda: lost, lambda: 1.0)
+    for quality in (BAD, GOOD):
+        with pytest.raises(FloatingPointError, match="pull the effects away"):
+            check_pull(quality, STRONG, target, lambda: lost, lambda: 1.0)
+    check_pull(GOOD, Objective(), target, lambda: lost, lambda: 1.0)
 
 
 def test_a_real_target_far_from_zero_keeps_its_second_stage():
