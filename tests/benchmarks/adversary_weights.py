@@ -4,7 +4,8 @@
 
 Made-up tables are named by training rows, per cent of positives, clusters, strength of the groups
 and of all else, numeric columns and the SD of their slopes over clusters: "made-16000-12-87-3-0.3"
-is one where little but the groups tells the outcome.
+is one where little but the groups tells the outcome. "+3" at the end makes three of the training
+rows of its fifth group a group of their own, and a third of that group's rows to judge by.
 Other tables are those of few_positives.py. `--models` are variants, "default", "adversarial" (the
 default with the paper's adversary) and "point", the default with a network without posterior.
 Rates of made-up tables are those that the true probabilities expect, so that few test positives
@@ -80,13 +81,25 @@ def made(
 def table(name, seed):
     """Return training rows, rows to judge by, the latter's chance of y = 1, and the roles."""
     if name.startswith("made-"):
+        name, _, few = name.partition("+")
         rows, percent, clusters, *strengths = (float(v) for v in name.split("-")[1:])
         rows = int(rows)
         frame, y, truth = made(rows, percent, int(clusters), *strengths, seed=seed)
-        judged = frame[rows:].reset_index(drop=True)
-        return (frame[:rows], judged, y[:rows], y[rows:], truth[rows:]), "place", ["race", "sex"]
+        training, judged = frame[:rows].copy(), frame[rows:].reset_index(drop=True)
+        if few:
+            name_few(training, judged, int(few), np.random.default_rng(7 + seed))
+        return (training, judged, y[:rows], y[rows:], truth[rows:]), "place", ["race", "sex"]
     parts, cluster, sensitive, _ = few_positives.table(name, seed, apart=False)
     return (*parts, parts[3].astype(float)), cluster, sensitive
+
+
+def name_few(training, judged, few, rng):
+    """Make some rows of a group a group of their own, and a third of its rows to judge by."""
+    for frame, count in ((training, few), (judged, None)):
+        own = np.flatnonzero((frame["race"] == "y").to_numpy())
+        rows = rng.choice(own, count or len(own) // 3, replace=False)
+        frame["race"] = frame["race"].astype(object)
+        frame.iloc[rows, frame.columns.get_loc("race")] = "few"
 
 
 def groups_of(sensitive, frame):
