@@ -61,7 +61,7 @@ def warn_of_single_rows(spec: ModelSpec, training: Batch) -> None:
 
 
 def warn_of_tiny_groups(design: Design, training: Batch) -> None:
-    """Warn of groups of a few people, which a penalty weighs as much as large ones."""
+    """Warn of groups of a few people, by whom a penalty cannot tell how their group fares."""
     found = []
     for index, attribute in enumerate(design.attributes):
         codes = np.rint(np.asarray(training.sensitive)[:, index]).astype(int)
@@ -73,8 +73,8 @@ def warn_of_tiny_groups(design: Design, training: Batch) -> None:
             found.append(f"{listed_name(attribute.name)}: {', '.join(tiny[:MOST_TINY])}{more}")
     if found:
         warn(
-            f"Groups with fewer than {TINY} training rows ({'; '.join(found)}) count in the "
-            "fairness penalty as much as large ones: a few people decide part of it. Leave them "
+            f"Groups with fewer than {TINY} training rows ({'; '.join(found)}): a few people "
+            "decide part of the fairness penalty and tell little of their group. Leave them "
             "out with exclude={attribute: levels}, or put them together with merge={attribute: "
             "{name: levels}}. [tiny-groups]",
             DataWarning,

@@ -28,8 +28,9 @@ class Adversarial:
     One small network per attribute predicts the attribute from the bounded prediction and, for
     equalized odds, the outcome; the prediction ascends its cross-entropy through a gradient
     reversal. The networks of all attributes are computed as one, with block-diagonal weights.
-    Levels are weighted by inverse frequency, so that small groups count. Probabilities are
-    `standardised` first: where positives are few, all are small and near to each other.
+    Levels are weighted by inverse frequency, so that small groups count; those that a step hardly
+    meets weigh less (`estimators.level_weights`). Probabilities are `standardised` first: where
+    positives are few, all are small and near to each other.
 
     With a ``sharpness`` the adversary of a class target reads soft decisions as well (see
     `Decision`): what separates the groups there is what TPR and FPR are made of. Without

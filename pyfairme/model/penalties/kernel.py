@@ -24,7 +24,8 @@ class Kernel:
 
     ``HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L))`` (Gretton et al. 2005; Cortes, Mohri & Rostamizadeh
     2012) with a Gaussian kernel K on the prediction, as wide as its standard deviation, and a
-    kernel L that is 1 / frequency for two rows of one group, else 0. It sees every difference
+    kernel L that is 1 / frequency for two rows of one group, else 0 (less for groups that a step
+    hardly meets: `estimators.level_weights`). It sees every difference
     between the groups' distributions, not of their means alone. Within each outcome class for
     equalized odds; of the residual where the outcome is real. Memory and time are quadratic in the
     batch.

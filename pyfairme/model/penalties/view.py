@@ -32,7 +32,8 @@ class View(NamedTuple):
 
     ``share`` are the rows' weights divided by the expected sum over a batch, so that
     ``(share * term).sum()`` is the batch's estimate of the mean over all training rows.
-    ``balance`` holds one weight per level of each attribute (inverse frequency, mean 1 over rows).
+    ``balance`` holds one weight per level of each attribute (inverse frequency but for the rarest
+    levels, mean 1 over rows).
     ``sensitive`` numbers the groups; rows of a continuous attribute lie between two (`members`).
     ``threshold`` is the probability from which the positive of two classes is decided.
     ``residual`` of a real target is not bounded; None: the difference of what is.
