@@ -144,7 +144,7 @@ def cut_text(cut: float) -> str:
     Examples
     --------
     >>> [cut_text(cut) for cut in (0.5171, 0.00483, 0.0, 0.99951, 1.0)]
-    ['0.517', '0.00483', '0.000', '0.99951', '1.000']
+    ['0.517', '0.00483', '0.000', '0.999510', '1.000']
     """
     rest = min(cut, 1 - cut)
     return f"{cut:.{3 if not 0 < rest < 0.1 else min(2 - math.floor(math.log10(rest)), 9)}f}"
