@@ -145,7 +145,7 @@ def units_of_level(clusters: np.ndarray, codes: np.ndarray) -> np.ndarray | None
 
 
 def _by_unit(half: _Half) -> _Half:
-    """Return a half whose units, not rows, are permuted: gains of their rows, summed."""
+    """Return a half whose units, not rows, are permuted: gains and losses of their rows, summed."""
     units = np.unique(half.units, return_inverse=True)[1]
     rows = np.bincount(units).astype(float)
     gains = np.stack([np.bincount(units, one) for one in half.gains.T], axis=1)
@@ -153,7 +153,8 @@ def _by_unit(half: _Half) -> _Half:
     np.add.at(levels, (units, half.codes), 1)
     mean = np.bincount(units, half.strata) / rows
     place = np.searchsorted(np.unique(np.quantile(mean, (0.25, 0.5, 0.75))), mean)
-    return _Half(gains, levels.argmax(1), place, np.arange(len(rows)), rows)
+    chance = np.bincount(units, half.chance)
+    return _Half(gains, levels.argmax(1), place, np.arange(len(rows)), chance)
 
 
 def _half(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.optimize import root_scalar
 
 from pyfairme.data.attributes import Attribute
 from pyfairme.estimators.refine_and_adapt import FairnessWarning
@@ -13,7 +14,7 @@ from pyfairme.postprocessing.joint_rule import Members
 
 TOO_FAR = 4.0  # standard errors between outcomes and probabilities of a group, or of a tenth
 TENTHS, LEAST_OFF = 10, 0.02  # by how much a tenth must be off: many rows show what costs nothing
-FURTHEST, NEWTON = 600.0, 80  # the largest exponent of a row's weight, and steps to the best one
+FURTHEST = 600.0  # the largest exponent of a row's weight
 MOST_SAID = 100.0  # standard errors beyond which a message gives no number
 
 
@@ -136,19 +137,16 @@ def surprise(seen: float, p: np.ndarray, weight: np.ndarray) -> float:
     p, weight = p[counted], weight[counted]
     if not len(p):
         return np.inf if seen > 0 else 0.0
-    low, high = -FURTHEST / weight.max(), FURTHEST / weight.max()
-    t, best = 0.0, 0.0
-    for _ in range(NEWTON):
-        grown = p * np.exp(t * weight)
-        share = grown / (1 - p + grown)  # of positives, were rows drawn by exp(t weight)
-        best = max(best, t * seen - float(np.log(1 - p + grown).sum()))
-        slope, bent = seen - float(weight @ share), float(weight**2 @ (share * (1 - share)))
-        if abs(slope) < 1e-9 * weight.sum() or low >= high:
-            break
-        low, high = (t, high) if slope > 0 else (low, t)
-        t = t + slope / bent if bent > 0 else np.inf * np.sign(slope)
-        t = t if low < t < high else (low + high) / 2
-    return float(np.sqrt(2 * best))
+
+    def slope(t: float) -> float:
+        grown = p * np.exp(t * weight)  # rows are drawn by exp(t weight)
+        return seen - float(weight @ (grown / (1 - p + grown)))
+
+    end = np.copysign(FURTHEST / weight.max(), slope(0.0))
+    inside = slope(0.0) * slope(end) < 0  # else the sum is the largest or least there is
+    t = root_scalar(slope, bracket=(0.0, end), method="brentq").root if inside else end
+    found = t * seen - float(np.log(1 - p + p * np.exp(t * weight)).sum())
+    return float(np.sqrt(2 * max(found, 0.0)))
 
 
 def _number(sum_: float) -> str:
